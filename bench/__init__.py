@@ -1,0 +1,1 @@
+"""tabstep: tabular diffusion and its accelerated samplers, scored per step budget."""
