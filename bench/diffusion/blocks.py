@@ -1,0 +1,82 @@
+"""The ragged layout of categorical columns: one flat axis of sum(K) entries, in groups of equal K."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Group(NamedTuple):
+    """`count` neighbouring columns of K classes: `columns` of (n, d_c), `flat` of (n, sum K)."""
+
+    columns: slice
+    flat: slice
+    count: int
+    K: int
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Class counts of the categorical columns, in table order.
+
+    Normalisation is per column by reshaping a group to (n, count, K): no padding, and no difference of
+    cumulative sums, which loses small probabilities in float32.
+    """
+
+    sizes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if any(K < 2 for K in self.sizes):
+            raise ValueError(f"a categorical column needs at least 2 classes, got {self.sizes}")
+
+    @property
+    def width(self) -> int:
+        return sum(self.sizes)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        out, column, flat = [], 0, 0
+        for K, run in groupby(self.sizes):
+            count = len(list(run))
+            out.append(Group(slice(column, column + count), slice(flat, flat + count * K), count, K))
+            column, flat = column + count, flat + count * K
+        return tuple(out)
+
+    def each(self, flat: Tensor) -> Iterator[tuple[Group, Tensor]]:
+        """Pairs of a group and its (n, count, K) view of a flat (n, sum K) tensor."""
+        for group in self.groups:
+            yield group, flat[:, group.flat].unflatten(1, (group.count, group.K))
+
+    def log_softmax(self, logits: Tensor) -> Tensor:
+        """Normalise each column of (n, sum K) logits."""
+        if not self.sizes:
+            return logits
+        parts = [view.log_softmax(-1).flatten(1) for _, view in self.each(logits)]
+        return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
+
+    def one_hot(self, c: Tensor, dtype: torch.dtype) -> Tensor:
+        """(n, d_c) class indices to (n, sum K)."""
+        out = torch.zeros(len(c), self.width, dtype=dtype, device=c.device)
+        return out.scatter_(1, c + self.offsets(c.device), 1.0) if self.sizes else out
+
+    def offsets(self, device: torch.device) -> Tensor:
+        """First flat index of each column, (d_c,)."""
+        sizes = torch.tensor(self.sizes, dtype=torch.int64, device=device)
+        return sizes.cumsum(0) - sizes
+
+    def argmax(self, logits: Tensor, noise: Tensor) -> Tensor:
+        """One class per column, (n, d_c), by the Gumbel-max trick: exact draws when `noise` is Gumbel."""
+        if not self.sizes:
+            return torch.empty(len(logits), 0, dtype=torch.int64, device=logits.device)
+        return torch.cat([view.argmax(-1) for _, view in self.each(logits + noise)], 1)
+
+    def map(self, log_p: Tensor, c: Tensor, function: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Apply `function((n, g, K), (n, g)) -> (n, g, K)` to every group of a flat tensor."""
+        if not self.sizes:
+            return log_p
+        return torch.cat([function(view, c[:, g.columns]).flatten(1) for g, view in self.each(log_p)], 1)

@@ -1,0 +1,71 @@
+"""The network of TabDDPM: a ReLU MLP on the noisy row, with time and label embeddings added after its first layer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tabstep.diffusion.blocks import Blocks
+
+CatInput = Literal["onehot", "logonehot"]
+WIDTH = 128  # of the embeddings and of the linear bottleneck, a constant of the reference
+LOG_ZERO = -69.07755  # log 1e-30, the reference's stand-in for log 0
+
+
+def time_embedding(t: Tensor, width: int = WIDTH) -> Tensor:
+    """Sinusoids of the raw time, cosines first, periods up to 10,000: (n,) to (n, width)."""
+    half = width // 2
+    frequency = torch.exp(-math.log(10_000) * torch.arange(half, dtype=torch.float32, device=t.device) / half)
+    angle = t.to(torch.float32).unsqueeze(-1) * frequency
+    return torch.cat([angle.cos(), angle.sin()], -1)
+
+
+class MLP(nn.Module):
+    """Input (n, d_num + sum K) to the same width: predicted noise, then class logits.
+
+    Times are the reference's 0-based steps 0 .. T-1; `NetworkDenoiser` is the one place that shifts them.
+    """
+
+    def __init__(self, d_in: int, layers: tuple[int, ...], dropout: float, classes: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(d_in, WIDTH)
+        self.time = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.SiLU(), nn.Linear(WIDTH, WIDTH))
+        self.label = nn.Embedding(classes, WIDTH) if classes else None
+        widths = (WIDTH, *layers)
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.dropout = nn.Dropout(dropout)
+        self.out = nn.Linear(widths[-1], d_in)
+
+    def forward(self, row: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+        times, which = t.unique(return_inverse=True)  # a batch holds far fewer distinct times than rows
+        embedding = F.embedding(which, self.time(time_embedding(times).to(row.dtype)))
+        if self.label is not None:
+            embedding = embedding + F.silu(self.label(y))
+        h = self.project(row) + embedding
+        for layer in self.hidden:
+            h = self.dropout(F.relu(layer(h)))
+        out: Tensor = self.out(h)
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkDenoiser:
+    """Adapter from the network to `mixed.Denoiser`: one-hot input, 0-based time, per-column normalisation."""
+
+    network: MLP
+    blocks: Blocks
+    cat_input: CatInput = "onehot"
+
+    def __call__(self, x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        one_hot = self.blocks.one_hot(c, x.dtype)
+        if self.cat_input == "logonehot":
+            one_hot = (1 - one_hot) * LOG_ZERO
+        steps = torch.full((1,), t - 1, device=x.device) if isinstance(t, int) else t - 1
+        out = self.network(torch.cat([x, one_hot], 1), steps, y)
+        d = x.shape[1]
+        return out[:, :d], self.blocks.log_softmax(out[:, d:])

@@ -1,0 +1,62 @@
+"""Gaussian diffusion of the numeric columns: pure functions of tensors.
+
+Everywhere `alpha_bar_t`, `alpha_bar_s` are the cumulative signals of a time t and an earlier time s < t:
+Python floats, or tensors that broadcast against the states (n, d). With s = 0, alpha_bar_s = 1 exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+def diffuse(x_0: Tensor, alpha_bar_t: Tensor, eps: Tensor) -> Tensor:
+    """Draw x_t ~ q(x_t | x_0) with the given standard normal noise (Ho et al. 2020, eq. 4)."""
+    return alpha_bar_t.sqrt() * x_0 + (1 - alpha_bar_t).sqrt() * eps
+
+
+def x0_from_eps(x_t: Tensor, eps_hat: Tensor, alpha_bar_t: float) -> Tensor:
+    """Clean rows implied by predicted noise."""
+    return (x_t - math.sqrt(1 - alpha_bar_t) * eps_hat) / math.sqrt(alpha_bar_t)
+
+
+def eps_from_x0(x_t: Tensor, x0_hat: Tensor, alpha_bar_t: float) -> Tensor:
+    """Noise implied by predicted clean rows; the inverse of `x0_from_eps`."""
+    return (x_t - math.sqrt(alpha_bar_t) * x0_hat) / math.sqrt(1 - alpha_bar_t)
+
+
+class Posterior(NamedTuple):
+    """q(x_s | x_t, x_0) = N(on_x0 * x_0 + on_xt * x_t, small * I); `large` is the variance of q(x_t | x_s)."""
+
+    on_x0: float
+    on_xt: float
+    small: float
+    large: float
+
+
+def posterior(alpha_bar_t: float, alpha_bar_s: float) -> Posterior:
+    """Coefficients of the exact skip posterior for s < t (Ho et al. 2020, eq. 6-7, with a stride)."""
+    alpha = alpha_bar_t / alpha_bar_s
+    beta = 1 - alpha
+    return Posterior(
+        on_x0=math.sqrt(alpha_bar_s) * beta / (1 - alpha_bar_t),
+        on_xt=math.sqrt(alpha) * (1 - alpha_bar_s) / (1 - alpha_bar_t),
+        small=beta * (1 - alpha_bar_s) / (1 - alpha_bar_t),
+        large=beta,
+    )
+
+
+def ddim_step(
+    x_t: Tensor, x0_hat: Tensor, alpha_bar_t: float, alpha_bar_s: float, z: Tensor | None, *, eta: float
+) -> Tensor:
+    """Move x_t to x_s (DDIM, Song et al. 2021, eq. 12 and 16).
+
+    eta = 0 is deterministic (z may be None), eta = 1 the DDPM posterior with its small variance.
+    """
+    eps_hat = eps_from_x0(x_t, x0_hat, alpha_bar_t)
+    var = eta**2 * (1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s)
+    direction = math.sqrt(max(1 - alpha_bar_s - var, 0.0))  # rounding may leave -1e-17
+    x_s = math.sqrt(alpha_bar_s) * x0_hat + direction * eps_hat
+    return x_s if z is None else x_s + math.sqrt(var) * z

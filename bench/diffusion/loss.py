@@ -1,0 +1,56 @@
+"""The training loss of TabDDPM (Kotelnikov et al. 2023, eq. 8 and its code)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tabstep.diffusion import gaussian, multinomial
+from tabstep.diffusion.blocks import Blocks
+from tabstep.diffusion.mixed import Denoiser, State
+from tabstep.diffusion.schedule import Schedule
+
+
+def diffuse(clean: State, t: Tensor, schedule: Schedule, blocks: Blocks, eps: Tensor, generator: torch.Generator) -> State:
+    """Noise every row to its own time t (n,), with Gaussian noise `eps` and class draws from the generator."""
+    a_t = schedule.alpha_bar.to(t.device)[t].unsqueeze(1)
+    x = gaussian.diffuse(clean.x, a_t.to(clean.x.dtype), eps)
+    parts = [multinomial.diffuse(clean.c[:, g.columns], g.K, a_t, generator) for g in blocks.groups]
+    return State(x, torch.cat(parts, 1) if parts else clean.c, clean.y)
+
+
+def categorical_kl(log_pi: Tensor, c_0: Tensor, c_t: Tensor, t: Tensor, schedule: Schedule, blocks: Blocks) -> Tensor:
+    """Sum over columns of KL(q(c_{t-1} | c_t, c_0) || p(c_{t-1} | c_t)), (n,) nats; at t = 1 -log p(c_0 | c_1)."""
+    alpha_bar = schedule.alpha_bar.to(t.device)
+    a_t, a_s = alpha_bar[t].unsqueeze(1), alpha_bar[t - 1].unsqueeze(1)
+    parts = [
+        multinomial.kl_step(view, c_0[:, g.columns], c_t[:, g.columns], a_t, a_s).sum(1)
+        for g, view in blocks.each(log_pi)
+    ]
+    return torch.stack(parts).sum(0)
+
+
+def tabddpm_loss(
+    denoiser: Denoiser,
+    clean: State,
+    t: Tensor,
+    schedule: Schedule,
+    blocks: Blocks,
+    *,
+    eps: Tensor,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Numeric and categorical loss of a batch; their unweighted sum is minimised.
+
+    Numeric: mean squared error of the noise. Categorical: (T * KL + prior KL) / d_c, where T is 1/p(t) of the
+    uniform t. A kind without columns is 0.
+    """
+    noisy = diffuse(clean, t, schedule, blocks, eps, generator)
+    eps_hat, log_pi = denoiser(noisy.x, noisy.c, t, clean.y)
+    zero = torch.zeros((), device=clean.x.device)
+    numeric = (eps_hat - eps).square().mean() if clean.x.shape[1] else zero
+    if not blocks.sizes:
+        return numeric, zero
+    kl = categorical_kl(log_pi, clean.c, noisy.c, t, schedule, blocks).mean()
+    prior = sum(multinomial.prior_kl(schedule.at(schedule.T), K) for K in blocks.sizes)
+    return numeric, (schedule.T * kl + prior) / len(blocks.sizes)

@@ -1,0 +1,111 @@
+"""The diffusion process of a mixed row: what every sampler works on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from tabstep.diffusion import gaussian, multinomial
+from tabstep.diffusion.blocks import Blocks
+from tabstep.diffusion.noise import Noise
+from tabstep.diffusion.schedule import Schedule
+
+
+class State(NamedTuple):
+    """Encoded rows: `x` (n, d_num) floats, `c` (n, d_c) int64 classes, `y` (n,) int64 labels or None."""
+
+    x: Tensor
+    c: Tensor
+    y: Tensor | None
+
+
+class Denoiser(Protocol):
+    """Predict noise (n, d_num) and per-column log-probabilities of the clean classes (n, sum K).
+
+    t is the time 1..T, one for all rows or (n,). The log-probabilities are leave-one-out (see `multinomial`).
+    """
+
+    def __call__(self, x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]: ...
+
+
+class Prediction(NamedTuple):
+    """One network call, read out: clean numeric rows (clipped when asked) and log pi_loo."""
+
+    x0_hat: Tensor
+    log_pi: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Process:
+    """A schedule, the columns, and a denoiser.
+
+    x_min, x_max  (d_num,) smallest and largest training value of each column, the bounds of `clip_x0`
+    """
+
+    schedule: Schedule
+    blocks: Blocks
+    denoiser: Denoiser
+    x_min: Tensor
+    x_max: Tensor
+
+    @property
+    def d_num(self) -> int:
+        return len(self.x_min)
+
+    @property
+    def T(self) -> int:
+        return self.schedule.T
+
+    def noise(self, seed: int, start: int, n: int) -> Noise:
+        return Noise(seed, start, n, self.d_num, self.blocks, self.x_min.dtype, self.x_min.device)
+
+    def prior(self, noise: Noise, y: Tensor | None) -> State:
+        """Draw from the noise end: x_T ~ N(0, I), c_T uniform."""
+        return State(noise.x_T(), noise.c_T(), y)
+
+    def predict(self, state: State, t: int, *, clip_x0: bool) -> Prediction:
+        """One network evaluation. Clipping keeps a small noise error at t near T from exploding: under the
+        cosine schedule x0_hat multiplies it by 2e4 at T = 1000."""
+        eps_hat, log_pi = self.denoiser(state.x, state.c, t, state.y)
+        x0_hat = gaussian.x0_from_eps(state.x, eps_hat, self.schedule.at(t))
+        return Prediction(x0_hat.clamp(self.x_min, self.x_max) if clip_x0 else x0_hat, log_pi)
+
+    def log_full(self, log_pi: Tensor, c: Tensor, t: int) -> Tensor:
+        """log pi_full of every column, (n, sum K)."""
+        a_t = self.schedule.at(t)
+        return self.blocks.map(log_pi, c, lambda p, k: multinomial.log_full(p, k, a_t))
+
+    def posterior_classes(self, log_pi: Tensor, c: Tensor, t: int, s: int, noise: Noise) -> Tensor:
+        """Draw c_s from the plug-in skip posterior, each column by itself given the row."""
+        a_t, a_s = self.schedule.at(t), self.schedule.at(s)
+        log_p = self.blocks.map(log_pi, c, lambda p, k: multinomial.log_posterior(p, k, a_t, a_s))
+        return self.blocks.argmax(log_p, noise.gumbel())
+
+    def stay_or_jump(self, log_pi: Tensor, c: Tensor, t: int, s: int, noise: Noise, *, eta: float = 0.0) -> Tensor:
+        """Draw c_s by the multinomial DDIM step; eta = 0 keeps most.
+
+        Keep c_t with probability sigma = (1 - eta) (1 - abar_s)/(1 - abar_t), else draw from the rest of the
+        mixture, at eta = 0 from pi_full alone. The jump pattern does not depend on the network.
+        """
+        a_t, a_s = self.schedule.at(t), self.schedule.at(s)
+        sigma = (1 - eta) * multinomial.stay_probability(a_t, a_s)
+        target = self.log_full(log_pi, c, t)
+        if sigma < 1 and eta > 0 and s > 0:
+            from_x0 = (a_s - sigma * a_t) / (1 - sigma)
+            floor = self._uniform(target, from_x0)
+            target = torch.logaddexp(target + math.log(from_x0), floor)
+        jump = noise.uniform() >= sigma
+        return torch.where(jump, self.blocks.argmax(target, noise.gumbel()), c)
+
+    def _uniform(self, like: Tensor, from_x0: float) -> Tensor:
+        parts = [torch.full_like(like[:, g.flat], math.log1p(-from_x0) - math.log(g.K)) for g in self.blocks.groups]
+        return torch.cat(parts, 1) if parts else like
+
+
+Draw = Callable[[Noise, "Tensor | None"], State]
+"""Turn noise and labels into clean encoded rows: one batch of a sampler whose `prepare` is done."""

@@ -1,0 +1,170 @@
+"""A fitted diffusion: process, encoder and labels together; rows out of a prepared sampler; save and load."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tabstep.diffusion.blocks import Blocks
+from tabstep.diffusion.denoiser import MLP, CatInput, NetworkDenoiser
+from tabstep.diffusion.mixed import Denoiser, Draw, Process, State
+from tabstep.diffusion.noise import KINDS, stream
+from tabstep.diffusion.schedule import Schedule
+from tabstep.encode import Encoder
+
+FORMAT = 1
+BATCH_ROWS = 8192  # rows denoised at once, the same for every sampler
+
+
+@dataclass
+class Counted:
+    """A denoiser that counts evaluated rows, so that nfe = rows / n is counted and never derived."""
+
+    denoiser: Denoiser
+    rows: int = 0
+
+    def __call__(self, x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        self.rows += len(x)
+        return self.denoiser(x, c, t, y)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What is needed to build the network again."""
+
+    layers: tuple[int, ...]
+    dropout: float
+    cat_input: CatInput
+
+
+class Generated(NamedTuple):
+    """Decoded rows and the network evaluations that each of them took."""
+
+    rows: pd.DataFrame
+    nfe: float
+
+
+@dataclass(frozen=True, eq=False)
+class Diffusion:
+    """One fitted denoiser; it serves every sampler and every budget.
+
+    class_counts  (classes,) training counts of each label, for classification; empty for regression
+    method        the settings that it was fitted with, for the record
+    """
+
+    encoder: Encoder
+    schedule: Schedule
+    network: MLP
+    architecture: Architecture
+    x_min: Tensor
+    x_max: Tensor
+    class_counts: Tensor
+    method: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def process(self) -> Process:
+        blocks = Blocks(self.encoder.sizes)
+        denoiser = Counted(NetworkDenoiser(self.network, blocks, self.architecture.cat_input))
+        return Process(self.schedule, blocks, denoiser, self.x_min, self.x_max)
+
+    @property
+    def device(self) -> torch.device:
+        return self.x_min.device
+
+    def to(self, device: str) -> Diffusion:
+        """The same model on another device."""
+        return replace(
+            self, network=self.network.to(device), x_min=self.x_min.to(device), x_max=self.x_max.to(device)
+        )
+
+    def encode(self, frame: pd.DataFrame) -> State:
+        """Encoded rows on the model's device."""
+        x, c, y = self.encoder.encode(frame)
+        return State(x.to(self.device), c.to(self.device), None if y is None else y.to(self.device))
+
+    def labels(self, n: int, seed: int) -> Tensor | None:
+        """n labels, drawn from the training class frequencies; the same for every sampler at a seed."""
+        if not len(self.class_counts):
+            return None
+        weights = self.class_counts.to(torch.float64)
+        generator = stream(seed, KINDS["labels"])
+        return torch.multinomial(weights, n, replacement=True, generator=generator).to(self.device)
+
+    @torch.inference_mode()
+    def generate(self, draw: Draw, n: int, *, seed: int, batch_rows: int = BATCH_ROWS) -> Generated:
+        """Draw n rows: labels and noise by the seed alone, in batches, decoded."""
+        y = self.labels(n, seed)
+        counter = self.process.denoiser
+        assert isinstance(counter, Counted)
+        before = counter.rows
+        parts = [
+            draw(
+                self.process.noise(seed, i, min(batch_rows, n - i)),
+                None if y is None else y[i : i + batch_rows],
+            )
+            for i in range(0, n, batch_rows)
+        ]
+        x, c = torch.cat([p.x for p in parts]), torch.cat([p.c for p in parts])
+        y_out = None if y is None else torch.cat([p.y for p in parts if p.y is not None])
+        return Generated(self.encoder.decode(x, c, y_out), (counter.rows - before) / n)
+
+    def save(self, folder: Path) -> None:
+        """Write `model.safetensors` and `model.json` into a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {f"network.{k}": v.contiguous() for k, v in self.network.state_dict().items()}
+        tensors |= {
+            "alpha_bar": self.schedule.alpha_bar,
+            "x_min": self.x_min,
+            "x_max": self.x_max,
+            "class_counts": self.class_counts,
+            "quantiles": torch.from_numpy(np.ascontiguousarray(self.encoder.quantiles)),
+        }
+        save_file({k: v.detach().cpu() for k, v in tensors.items()}, folder / "model.safetensors")
+        text = {
+            "format": FORMAT,
+            "architecture": asdict(self.architecture),
+            "encoder": self.encoder.to_json(),
+            "method": self.method,
+        }
+        (folder / "model.json").write_text(json.dumps(text, indent=1, allow_nan=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> Diffusion:
+        """Read what `save` wrote. Nothing in the files is executed. Raises ValueError on another format."""
+        text = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        if text.get("format") != FORMAT:
+            raise ValueError(f"{folder / 'model.json'}: format {text.get('format')!r}, this version reads {FORMAT}")
+        tensors = load_file(folder / "model.safetensors", device="cpu")
+        a = text["architecture"]
+        architecture = Architecture(tuple(a["layers"]), a["dropout"], a["cat_input"])
+        encoder = Encoder.from_json(text["encoder"], tensors.pop("quantiles").numpy())
+        network = build(encoder, architecture)
+        network.load_state_dict(
+            {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
+        )
+        network.eval().requires_grad_(False)
+        return cls(
+            encoder,
+            Schedule(tensors["alpha_bar"]),
+            network.to(device),
+            architecture,
+            tensors["x_min"].to(device),
+            tensors["x_max"].to(device),
+            tensors["class_counts"],
+            text["method"],
+        )
+
+
+def build(encoder: Encoder, architecture: Architecture) -> MLP:
+    """A fresh network for encoded rows."""
+    width = encoder.d_num + sum(encoder.sizes)
+    return MLP(width, architecture.layers, architecture.dropout, len(encoder.classes))

@@ -1,0 +1,123 @@
+"""TabDDPM as a method of the harness."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal, Self
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from tabstep.diffusion import schedule as schedules
+from tabstep.diffusion.blocks import Blocks
+from tabstep.diffusion.denoiser import CatInput, NetworkDenoiser
+from tabstep.diffusion.loss import tabddpm_loss
+from tabstep.diffusion.mixed import State
+from tabstep.diffusion.model import Architecture, Diffusion, build
+from tabstep.diffusion.noise import stream
+from tabstep.diffusion.train import Progress, fit
+from tabstep.encode import Encoder, Normalization, Rounding
+from tabstep.table import Schema
+
+if TYPE_CHECKING:
+    import optuna
+
+
+@dataclass(frozen=True)
+class TabDDPM:
+    """Gaussian and multinomial diffusion on mixed tables (Kotelnikov et al. 2023).
+
+    Where a choice changes numbers it is a field; the reference's value stands beside it.
+    """
+
+    T: int = 1000  # reference: tuned, 100 or 1000
+    schedule: schedules.ScheduleName = "cosine"  # reference: cosine in every published run
+    layers: tuple[int, ...] = (512, 512)  # reference: tuned, 2 to 8 layers of 128 to 1024
+    dropout: float = 0.0  # reference: 0
+    lr: float = 1e-3  # reference: tuned, 1e-5 to 3e-3
+    weight_decay: float = 0.0  # reference: 0
+    batch_size: int = 4096  # reference: 256 or 4096
+    steps: int = 5000  # reference: 5000 to 30000
+    weights: Literal["raw", "ema"] = "raw"  # reference: raw; its moving average is saved and never used
+    ema_decay: float = 0.999  # reference: 0.999
+    normalization: Normalization = "quantile"  # reference: quantile; minmax on `default`
+    rounding: Rounding = "integers"  # reference: "reference", which leaves most integer columns fractional
+    cat_input: CatInput = "onehot"  # reference: logonehot, an affine map of the one-hot
+
+    def __post_init__(self) -> None:
+        for name in ("T", "batch_size", "steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not self.layers or min(self.layers) < 1:
+            raise ValueError(f"layers must be positive widths, got {self.layers}")
+        if not self.lr > 0:
+            raise ValueError(f"lr must be positive, got {self.lr}")
+
+    @classmethod
+    def suggest(cls, trial: optuna.Trial) -> Self:
+        """The search space of the paper's tuning script."""
+        width = [128, 256, 512, 1024]
+        middle = 2 * trial.suggest_int("layer_pairs", 1, 4) - 2
+        first = trial.suggest_categorical("first_width", width)
+        shared = trial.suggest_categorical("middle_width", width) if middle else 0
+        last = trial.suggest_categorical("last_width", width)
+        return cls(
+            T=trial.suggest_categorical("T", [100, 1000]),
+            layers=(first, *[shared] * middle, last),
+            lr=trial.suggest_float("lr", 1e-5, 3e-3, log=True),
+            batch_size=trial.suggest_categorical("batch_size", [256, 4096]),
+            steps=trial.suggest_categorical("steps", [5000, 20000, 30000]),
+        )
+
+    def fit(
+        self,
+        train: pd.DataFrame,
+        schema: Schema,
+        *,
+        seed: int,
+        device: str = "cpu",
+        progress: Progress | None = None,
+    ) -> Diffusion:
+        """Train on complete rows. Raises `train.Diverged` when the loss stops being finite."""
+        encoder = Encoder.fit(train, schema, normalization=self.normalization, rounding=self.rounding)
+        x, c, y = encoder.encode(train)
+        data = State(x.to(device), c.to(device), None if y is None else y.to(device))
+        schedule = schedules.make(self.schedule, self.T)
+        architecture = Architecture(self.layers, self.dropout, self.cat_input)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)  # initial weights come from the global generator
+            network = build(encoder, architecture).to(device)
+            blocks = Blocks(encoder.sizes)
+            denoiser = NetworkDenoiser(network, blocks, self.cat_input)
+
+            def loss(batch: State, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+                eps = torch.randn(batch.x.shape, generator=generator, device=generator.device).to(device)
+                t = torch.randint(1, self.T + 1, (len(batch.x),), generator=generator).to(device)
+                return tabddpm_loss(denoiser, batch, t, schedule, blocks, eps=eps, generator=generator)
+
+            average = fit(
+                network,
+                loss,
+                data,
+                steps=self.steps,
+                batch_size=self.batch_size,
+                lr=self.lr,
+                weight_decay=self.weight_decay,
+                ema_decay=self.ema_decay,
+                generator=stream(seed, 1000),
+                progress=progress,
+            )
+        if self.weights == "ema":
+            network.load_state_dict(average)
+        counts = torch.bincount(y, minlength=len(encoder.classes)) if y is not None else torch.empty(0, dtype=torch.int64)
+        return Diffusion(
+            encoder,
+            schedule,
+            network.requires_grad_(False),
+            architecture,
+            x.amin(0).to(device) if x.shape[1] else x.new_empty(0, device=device),
+            x.amax(0).to(device) if x.shape[1] else x.new_empty(0, device=device),
+            counts,
+            asdict(self),
+        )

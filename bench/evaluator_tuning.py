@@ -1,0 +1,276 @@
+"""Tune the CatBoost evaluator once per data set, on its real training rows only.
+
+    python -m tabstep.evaluator_tuning diabetes adult --mirror DIR --out results/tuned
+
+The search space and the objective are TabDDPM's: the mean macro-F1 or R2 over 5 folds, where a fold, as
+there, both stops the training early and scores it. So the score is optimistic; it only ranks.
+
+Departures, all of them to afford it on a few cores:
+
+- a median pruner may drop a trial between two folds, by the mean of its folds so far;
+- the first trial is CatBoost's nominal defaults, so that the winner of even a short study scores no lower;
+- the sampler is seeded anew for every trial by its position, so that a study resumed from its journal asks
+  for the trials that an uninterrupted one would have asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+from catboost import CatBoostError
+from optuna.pruners import MedianPruner
+from optuna.samplers import TPESampler
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, Trial, TrialState
+from sklearn.model_selection import KFold, StratifiedKFold
+from tabstep.data import Unreachable, load
+from tabstep.metrics import efficacy
+from tabstep.metrics.efficacy import CatBoostParams, Degenerate, codes, fit_evaluator, inputs, labels
+from tabstep.provenance import environment
+from tabstep.table import Schema
+
+log = logging.getLogger(__name__)
+
+VERSION = 1  # raise when the same rows and settings lead to other trials: old journals are then left alone
+
+
+def suggest(trial: Trial) -> CatBoostParams:
+    """The search space of TabDDPM."""
+    return CatBoostParams(
+        learning_rate=trial.suggest_float("learning_rate", 1e-3, 1.0, log=True),
+        depth=trial.suggest_int("depth", 3, 10),
+        l2_leaf_reg=trial.suggest_float("l2_leaf_reg", 0.1, 10.0),
+        bagging_temperature=trial.suggest_float("bagging_temperature", 0.0, 1.0),
+        leaf_estimation_iterations=trial.suggest_int("leaf_estimation_iterations", 1, 10),
+    )
+
+
+def nominal(schema: Schema) -> CatBoostParams:
+    """CatBoost's defaults as a point of the search space: what it adapts to the data is given a number.
+
+    0.03 is the learning rate that its manual names; it takes 10 leaf iterations for Logloss, else 1.
+    """
+    iterations = 10 if schema.task == "binclass" else 1
+    return CatBoostParams(
+        learning_rate=0.03,
+        depth=6,
+        l2_leaf_reg=3.0,
+        bagging_temperature=1.0,
+        leaf_estimation_iterations=iterations,
+    )
+
+
+def fold_scores(
+    train: pd.DataFrame, schema: Schema, params: CatBoostParams, *, folds: int, seed: int, threads: int
+) -> Iterator[float]:
+    """Yield the score of each shuffled fold, macro-F1 (stratified) or R2, trained on the other folds."""
+    kind = KFold if schema.is_regression else StratifiedKFold
+    splitter = kind(folds, shuffle=True, random_state=seed)
+    classes = labels(train[schema.target], schema)
+    for kept, held in splitter.split(train, train[schema.target]):
+        rows, watched = train.iloc[kept], train.iloc[held]
+        evaluator = fit_evaluator(
+            rows, watched, schema, classes=classes, params=params, seed=seed, threads=threads
+        )
+        yield evaluator.scores(watched)[_metric(schema)]
+
+
+def tune(
+    train: pd.DataFrame,
+    schema: Schema,
+    *,
+    trials: int = 100,
+    folds: int = 5,
+    seed: int = 0,
+    max_seconds: float | None = None,
+    threads: int = 1,
+    storage: Path | None = None,
+) -> dict[str, Any]:
+    """Search for the parameters with the best cross-validated score on `train`; returns plain JSON values.
+
+    `storage` is an Optuna journal file: a study of the same rows and settings goes on where it ended, and
+    only its missing trials run. After `max_seconds` of this call no further trial starts, but one that runs
+    is finished and a new study runs at least one, so a call may last longer. A trial on which CatBoost fails
+    is kept as failed with its reason. Raises RuntimeError when no trial completed.
+
+    Keys of the result: `params`; `cv_score` with its `cv_metric`; `cv_score_nominal`, that of the first trial
+    (None if it failed); `trials_asked` and the counts `trials_complete`, `trials_pruned`, `trials_failed`;
+    `failures`; `seconds` of all these trials; `folds, seed, threads` and the versions of both modules.
+    """
+    if trials < 1:
+        raise ValueError(f"trials must be at least 1, got {trials}")
+    if max_seconds is not None and max_seconds < 0:
+        raise ValueError(f"max_seconds must not be negative, got {max_seconds}")
+    study = optuna.create_study(
+        storage=_open(storage),
+        study_name=_study_name(train, schema, folds=folds, seed=seed),
+        direction="maximize",
+        pruner=MedianPruner(n_startup_trials=10),
+        load_if_exists=True,
+    )
+    for stale in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        # Its process died. FAIL hides it from the sampler and the pruner; without a reason it is not counted.
+        study.tell(stale.number, state=TrialState.FAIL)
+
+    start = time.monotonic()
+    while (position := len(_counted(study))) < trials:
+        if position > 0 and max_seconds is not None and time.monotonic() - start >= max_seconds:
+            log.warning("stopped by max_seconds=%g after %d of %d trials", max_seconds, position, trials)
+            break
+        study.sampler = TPESampler(seed=int(np.random.SeedSequence([seed, position]).generate_state(1)[0]))
+        if position == 0 and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            study.enqueue_trial(asdict(nominal(schema)))
+        trial = study.ask()
+        value, state = _run(trial, train, schema, folds=folds, seed=seed, threads=threads)
+        _log_progress(study.tell(trial, value, state), position=position, trials=trials)
+    return _result(study, schema) | {"trials_asked": trials, "folds": folds, "seed": seed, "threads": threads}
+
+
+def _run(
+    trial: Trial, train: pd.DataFrame, schema: Schema, *, folds: int, seed: int, threads: int
+) -> tuple[float | None, TrialState]:
+    """Run one trial; returns its value, if it has one, and how it ended."""
+    scores: list[float] = []
+    try:
+        for score in fold_scores(train, schema, suggest(trial), folds=folds, seed=seed, threads=threads):
+            scores.append(score)
+            trial.report(fmean(scores), step=len(scores) - 1)
+            if len(scores) < folds and trial.should_prune():
+                return None, TrialState.PRUNED
+    except (CatBoostError, Degenerate) as error:
+        trial.set_user_attr("reason", f"fold {len(scores)}: {type(error).__name__}: {error}")
+        return None, TrialState.FAIL
+    trial.set_user_attr("fold_scores", scores)
+    return fmean(scores), TrialState.COMPLETE
+
+
+def _counted(study: optuna.Study) -> list[FrozenTrial]:
+    """The trials that ended, for better or worse; one whose process died has no reason and does not count."""
+    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+    return [t for t in ended if t.state != TrialState.FAIL or "reason" in t.user_attrs]
+
+
+def _result(study: optuna.Study, schema: Schema) -> dict[str, Any]:
+    counted = _counted(study)
+    states = Counter(trial.state for trial in counted)
+    failures = [trial.user_attrs["reason"] for trial in counted if trial.state == TrialState.FAIL]
+    if not states[TrialState.COMPLETE]:
+        raise RuntimeError(f"no trial of {study.study_name} completed; reasons: {'; '.join(failures)}")
+    best = study.best_trial
+    return {
+        "params": best.params,
+        "cv_score": best.value,
+        "cv_metric": _metric(schema),
+        "cv_score_nominal": counted[0].value if counted[0].state == TrialState.COMPLETE else None,
+        "trials_complete": states[TrialState.COMPLETE],
+        "trials_pruned": states[TrialState.PRUNED],
+        "trials_failed": states[TrialState.FAIL],
+        "failures": failures,
+        "seconds": sum(trial.duration.total_seconds() for trial in counted if trial.duration is not None),
+        "tuning_version": VERSION,
+        "efficacy_version": efficacy.VERSION,
+    }
+
+
+def _log_progress(trial: FrozenTrial, *, position: int, trials: int) -> None:
+    reported = trial.intermediate_values
+    log.info(
+        "trial %d/%d %s, %d folds, %s, %.1f s%s",
+        position + 1,
+        trials,
+        trial.state.name.lower(),
+        len(reported),
+        f"{reported[max(reported)]:.4f}" if reported else "no score",
+        trial.duration.total_seconds() if trial.duration is not None else float("nan"),
+        f", {trial.user_attrs['reason']}" if trial.state == TrialState.FAIL else "",
+    )
+
+
+def _metric(schema: Schema) -> str:
+    return "r2" if schema.is_regression else "f1_macro"
+
+
+def _open(storage: Path | None) -> BaseStorage:
+    if storage is None:
+        return InMemoryStorage()
+    storage.parent.mkdir(parents=True, exist_ok=True)
+    return JournalStorage(JournalFileBackend(str(storage)))
+
+
+def _study_name(train: pd.DataFrame, schema: Schema, *, folds: int, seed: int) -> str:
+    """A name that changes with the values CatBoost is given, so a journal never goes on with other rows."""
+    y = train[schema.target]
+    seen = inputs(train, schema).set_axis(range(len(schema.features)), axis=1)
+    seen["target"] = y.to_numpy(np.float64) if schema.is_regression else codes(y, labels(y, schema))
+    digest = hashlib.sha256(repr((schema.task, len(schema.numeric))).encode())
+    digest.update(pd.util.hash_pandas_object(seen, index=False).to_numpy().tobytes())
+    return f"catboost-v{VERSION}.{efficacy.VERSION}-{digest.hexdigest()[:16]}-folds{folds}-seed{seed}"
+
+
+def write_atomically(path: Path, record: dict[str, Any]) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(draft, path)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Tune the evaluator of each named data set and write <out>/<name>/catboost.json beside its journal.
+
+    A data set whose rows cannot be had is skipped with a warning.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m tabstep.evaluator_tuning", description="Tune the CatBoost evaluator."
+    )
+    parser.add_argument("names", nargs="+", metavar="NAME", help="data sets, in this order")
+    parser.add_argument("--mirror", type=Path, default=None, help="folder that holds the data files")
+    parser.add_argument("--out", type=Path, default=Path("results/tuned"))
+    parser.add_argument("--trials", type=int, default=100, help="in all, counting those of earlier runs")
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--max-seconds", type=float, default=None, help="per data set; no trial starts later")
+    chosen = parser.parse_args(arguments)
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    for name in chosen.names:
+        try:
+            dataset = load(name, mirror=chosen.mirror)
+        except Unreachable as absent:
+            log.warning("%s: skipped, %s", name, absent)
+            continue
+        log.info("%s: %d training rows", name, len(dataset.train))
+        found = tune(
+            dataset.train,
+            dataset.schema,
+            trials=chosen.trials,
+            folds=chosen.folds,
+            seed=chosen.seed,
+            max_seconds=chosen.max_seconds,
+            threads=chosen.threads,
+            storage=chosen.out / name / "catboost.journal",
+        )
+        record = {"dataset": name, "digest": dataset.digest, **found, "environment": environment()}
+        write_atomically(chosen.out / name / "catboost.json", record)
+        log.info("%s: best %s %.4f", name, found["cv_metric"], found["cv_score"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""Machine-learning efficacy: train CatBoost on synthetic rows, score it on real ones.
+
+The protocol is TabDDPM's (Kotelnikov et al. 2023): early stopping watches the real validation part, the
+score is macro-F1 or R2 on the real test part. So the score still sees real labels, through early stopping.
+
+Two facts about CatBoost 1.2 that the published setting hides:
+
+- `early_stopping_rounds=50` together with `od_pval=0.001` is not plain early stopping. Given to the
+  constructor, the first is only a synonym of `od_wait`, and a p-value excludes the detector `Iter`; what runs
+  is `IncToDec`, which waits 50 rounds *and* for its p-value, so it stops later than 50 rounds after the best
+  one. It is written out below. The model is cut back to its best round in either case (`use_best_model`).
+- `bagging_temperature` belongs to the Bayesian bootstrap. The default bootstrap on a CPU is MVS for Logloss
+  and RMSE, where it does nothing; it acts for multiclass only. We keep the default, as the reference does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+from catboost import CatBoostClassifier, CatBoostRegressor, Pool
+from sklearn.metrics import accuracy_score, f1_score, r2_score, roc_auc_score, root_mean_squared_error
+from tabstep.table import Dataset, Schema
+
+VERSION = 1  # raise when a score changes for the same rows
+
+ITERATIONS = 2000
+STOPPING = {"od_type": "IncToDec", "od_wait": 50, "od_pval": 0.001}
+
+MISSING = "<missing>"  # the category of a missing value; CatBoost takes NaN in numeric columns only
+
+
+class Degenerate(ValueError):
+    """Rows that nothing can be learned from, such as a target with a single value."""
+
+
+@dataclass(frozen=True)
+class CatBoostParams:
+    """Tuned hyper-parameters of the evaluator; None leaves the value to CatBoost.
+
+    Leaving it out is not the same as writing its default down: CatBoost fits the learning rate to the number
+    of rows and rounds only while `l2_leaf_reg` and `leaf_estimation_iterations` are left out as well, and
+    falls back to 0.03 otherwise.
+    """
+
+    learning_rate: float | None = None
+    depth: int | None = None
+    l2_leaf_reg: float | None = None
+    bagging_temperature: float | None = None  # acts for multiclass only, see the head of this file
+    leaf_estimation_iterations: int | None = None
+
+    @classmethod
+    def default(cls) -> Self:
+        """CatBoost's defaults: depth 6, l2 3, and a learning rate and leaf iterations that it chooses."""
+        return cls()
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """From a mapping, say read from JSON; raises ValueError on a name that is not a field."""
+        known = [f.name for f in fields(cls)]
+        if unknown := sorted(set(values) - set(known)):
+            raise ValueError(
+                f"unknown CatBoost parameters {', '.join(unknown)}: the tuned ones are {', '.join(known)}, "
+                "the rest is fixed by the protocol"
+            )
+        return cls(**values)
+
+
+def load_tuned(path: Path) -> CatBoostParams:
+    """Read the parameters that `tabstep.evaluator_tuning` wrote, results/tuned/<dataset>/catboost.json."""
+    return CatBoostParams.of(json.loads(Path(path).read_text(encoding="utf-8"))["params"])
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """A trained CatBoost and what is needed to score it in the units of the data.
+
+    `classes` are the labels in the order of the predicted probabilities (empty for regression);
+    `mean` and `std` undo the standardisation of a regression target.
+    """
+
+    model: Any
+    schema: Schema
+    classes: tuple[str, ...]
+    mean: float
+    std: float
+
+    def predict(self, rows: pd.DataFrame) -> np.ndarray:
+        """Targets (n,) in their own units for regression, else class probabilities (n, K)."""
+        pool = Pool(inputs(rows, self.schema), cat_features=list(self.schema.categorical))
+        if self.schema.is_regression:
+            return np.asarray(self.model.predict(pool)) * self.std + self.mean
+        return np.asarray(self.model.predict_proba(pool))
+
+    def scores(self, rows: pd.DataFrame) -> dict[str, float]:
+        """Score on real rows: `r2, rmse`, or `f1_macro, accuracy` and for two classes `roc_auc`.
+
+        Macro-F1 averages over the classes that `rows` hold: one that the training rows lack counts as zero.
+        With two classes the second in sorted order is predicted where its probability exceeds 0.5.
+        """
+        prediction = self.predict(rows)
+        if self.schema.is_regression:
+            y = rows[self.schema.target].to_numpy(dtype=np.float64)
+            return {
+                "r2": float(r2_score(y, prediction)),
+                "rmse": float(root_mean_squared_error(y, prediction)),
+            }
+        y = codes(rows[self.schema.target], self.classes)
+        binary = self.schema.task == "binclass"
+        predicted = (prediction[:, 1] > 0.5).astype(np.int64) if binary else prediction.argmax(axis=1)
+        present = np.unique(y)
+        if binary and len(present) < 2:
+            raise Degenerate(f"the rows to score hold one class only, {self.classes[present[0]]!r}")
+        scores = {
+            "f1_macro": float(f1_score(y, predicted, labels=present, average="macro", zero_division=0.0)),
+            "accuracy": float(accuracy_score(y, predicted)),
+        }
+        if binary:
+            scores["roc_auc"] = float(roc_auc_score(y, prediction[:, 1]))
+        return scores
+
+
+def fit_evaluator(
+    rows: pd.DataFrame,
+    watched: pd.DataFrame,
+    schema: Schema,
+    *,
+    classes: tuple[str, ...],
+    params: CatBoostParams,
+    seed: int,
+    threads: int = 1,
+) -> Evaluator:
+    """Train CatBoost on `rows`, stopping early by the score on `watched`.
+
+    `classes` are all labels that may occur, sorted (empty for regression). A regression target is
+    standardised with the mean and population deviation of `rows`. Same seed and threads, same model.
+    Raises `Degenerate` when `rows` have no usable target or feature.
+    """
+    target = rows[schema.target]
+    if target.isna().any():
+        raise Degenerate(f"{int(target.isna().sum())} of {len(rows)} training rows have no {schema.target!r}")
+    if target.nunique() < 2:
+        raise Degenerate(
+            f"{schema.target!r} has {target.nunique()} value(s) in {len(rows)} training rows, needs 2"
+        )
+    features = inputs(rows, schema)
+    if all(features[name].nunique(dropna=False) < 2 for name in schema.features):
+        raise Degenerate(f"every feature is constant in {len(rows)} training rows")
+
+    settings: dict[str, Any] = {name: value for name, value in asdict(params).items() if value is not None}
+    settings |= STOPPING | {
+        "iterations": ITERATIONS,
+        "random_seed": seed,
+        "thread_count": threads,
+        "verbose": False,
+        "allow_writing_files": False,
+    }
+    if schema.is_regression:
+        y, y_watched = target.to_numpy(np.float64), watched[schema.target].to_numpy(np.float64)
+        if not np.isfinite(y).all():
+            raise Degenerate(f"{schema.target!r} is infinite in {int((~np.isfinite(y)).sum())} training rows")
+        mean, std = float(y.mean()), float(y.std())
+        y, y_watched = (y - mean) / std, (y_watched - mean) / std
+        model = CatBoostRegressor(loss_function="RMSE", eval_metric="RMSE", **settings)
+    else:
+        y, y_watched = codes(target, classes), codes(watched[schema.target], classes)
+        mean, std = 0.0, 1.0
+        loss = "Logloss" if schema.task == "binclass" else "MultiClass"
+        # Naming the classes lets the watched rows hold one that the training rows lack.
+        names = list(range(len(classes)))
+        model = CatBoostClassifier(loss_function=loss, eval_metric="TotalF1", class_names=names, **settings)
+    categorical = list(schema.categorical)
+    model.fit(
+        Pool(features, label=y, cat_features=categorical),
+        eval_set=Pool(inputs(watched, schema), label=y_watched, cat_features=categorical),
+    )
+    return Evaluator(model, schema, classes, mean, std)
+
+
+def catboost_efficacy(
+    synthetic: pd.DataFrame,
+    dataset: Dataset,
+    *,
+    seed: int,
+    params: CatBoostParams | Mapping[str, Any],
+    split: Literal["val", "test"] = "test",
+    threads: int = 1,
+) -> dict[str, float]:
+    """Train CatBoost on synthetic rows and score it on a real part.
+
+    Returns `catboost_f1_macro, catboost_accuracy` and for two classes `catboost_roc_auc`, or for regression
+    `catboost_r2, catboost_rmse` (in units of the target). Only rmse is better when lower.
+
+    Early stopping always watches the real validation part. With `split="val"`, which tuning reads, the same
+    part stops and scores, so those scores are optimistic; the reference does the same.
+    Raises `Degenerate` when the synthetic rows have no usable target or feature.
+    """
+    if split not in ("val", "test"):
+        raise ValueError(f"split must be 'val' or 'test', got {split!r}")
+    chosen = params if isinstance(params, CatBoostParams) else CatBoostParams.of(params)
+    parts = (dataset.train, dataset.val, dataset.test)
+    classes = labels(pd.concat([part[dataset.schema.target] for part in parts]), dataset.schema)
+    evaluator = fit_evaluator(
+        synthetic, dataset.val, dataset.schema, classes=classes, params=chosen, seed=seed, threads=threads
+    )
+    scored = dataset.val if split == "val" else dataset.test
+    return {f"catboost_{name}": value for name, value in evaluator.scores(scored).items()}
+
+
+def labels(target: pd.Series, schema: Schema) -> tuple[str, ...]:
+    """The classes of a target as sorted strings; empty for regression."""
+    return () if schema.is_regression else tuple(sorted(target.astype(str).unique()))
+
+
+def inputs(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """What CatBoost reads of the features: float64 with NaN, and strings, `MISSING` where there is none."""
+    columns: dict[str, Any] = {name: rows[name].to_numpy(np.float64) for name in schema.numeric}
+    for name in schema.categorical:
+        values = rows[name]
+        columns[name] = values.astype(str).where(values.notna(), MISSING).to_numpy(object)
+    return pd.DataFrame(columns)
+
+
+def codes(target: pd.Series, classes: tuple[str, ...]) -> np.ndarray:
+    """Position of each label in `classes` (n,); raises `Degenerate` on a label that is not among them."""
+    values = target.astype(str)
+    codes = pd.Index(classes).get_indexer(pd.Index(values))
+    if (codes < 0).any():
+        foreign = sorted(values[codes < 0].unique())
+        raise Degenerate(f"labels {foreign[:5]} are not among the classes {list(classes)[:10]}")
+    return np.asarray(codes, dtype=np.int64)

@@ -1,0 +1,211 @@
+"""From a suite and the user's filters to jobs: everything is checked here, before any work starts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tabstep import cards, published
+from tabstep.cards import DataError
+from tabstep.contracts import Unsupported
+from tabstep.data import Unreachable
+from tabstep.metrics import efficacy
+from tabstep.registry import DIFFUSIONS, GRIDS, METHODS, SAMPLERS, make_method
+from tabstep.store import Cell
+from tabstep.suites import SUITES, Entry, EvaluatorSource, Steps, Suite
+from tabstep.table import Dataset
+from tabstep.work import DRAW_VERSION, FIT_VERSION, Evaluator, Job, Source
+
+TUNED = Path(__file__).resolve().parents[1] / "results" / "tuned"
+
+
+class Refused(ValueError):
+    """A request that cannot be run as asked; the message names the value and the choices."""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the user narrows a suite to; empty means all of it."""
+
+    datasets: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    samplers: tuple[str, ...] = ()
+    grids: tuple[str, ...] = ()
+    steps: tuple[Steps, ...] = ()
+    seeds: tuple[int, ...] = ()
+
+
+def choose(what: str, name: str, known: Iterable[str]) -> str:
+    """The name itself. Raises `Refused` with the nearest known names."""
+    options = sorted(known)
+    if name not in options:
+        raise Refused(f"unknown {what} {name!r}; {cards.suggest(name, options)}")
+    return name
+
+
+def narrow(suite: Suite, filters: Filters) -> Suite:
+    """Apply the filters. A dataset, sampler or step budget outside the suite is added; a method at its defaults."""
+    known_datasets = {*cards.names(), *suite.datasets}
+    datasets = tuple(choose("dataset", d, known_datasets) for d in filters.datasets) or suite.datasets
+    entries = suite.entries
+    if filters.methods:
+        by_name = {entry.method: entry for entry in suite.entries}
+        entries = tuple(by_name.get(choose("method", m, METHODS), Entry(m)) for m in filters.methods)
+    samplers = suite.samplers
+    if filters.samplers:
+        for s in filters.samplers:
+            choose("sampler", s, SAMPLERS)
+        in_suite = dict(suite.samplers)
+        samplers = tuple((s, in_suite.get(s, SAMPLERS[s].grid)) for s in filters.samplers)
+    if filters.grids:
+        for g in filters.grids:
+            choose("grid", g, GRIDS)
+        samplers = tuple((s, g) for s in dict.fromkeys(s for s, _ in samplers) for g in filters.grids)
+    steps = filters.steps or suite.steps
+    bad = [s for s in steps if s != "T" and (not isinstance(s, int) or s < 1)]
+    if bad:
+        raise Refused(f"steps must be positive integers or T, got {bad[0]!r}")
+    if any(seed < 0 for seed in filters.seeds):
+        raise Refused(f"seeds must not be negative, got {min(filters.seeds)}")
+    return replace(suite, datasets=datasets, entries=entries, samplers=samplers, steps=steps)
+
+
+def suite_named(name: str) -> Suite:
+    """The suite of this name. Raises `Refused`."""
+    return SUITES[choose("suite", name, SUITES)]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Jobs that can run, and jobs that cannot, each with its reason."""
+
+    suite: Suite
+    jobs: tuple[Job, ...]
+    skipped: tuple[tuple[Job, str], ...]
+
+
+def plan(
+    suite: Suite,
+    sources: Sequence[Source],
+    *,
+    seeds: tuple[int, ...] = (),
+    device: str = "cpu",
+    threads: int = 1,
+    workers: int = 1,
+) -> Plan:
+    """Load every dataset once (its digest enters the keys) and lay out all cells.
+
+    A dataset that cannot be reached, or that the suite has no evaluator for, gives skipped cells.
+    Raises DataError when bytes differ from what a card says.
+    """
+    jobs: list[Job] = []
+    skipped: list[tuple[Job, str]] = []
+    train_seeds = seeds or tuple(range(suite.train_seeds))
+    for source in sources:
+        base = Job(
+            cell=Cell(suite.name, source.name, "real", "default", None, None, None, 0, 0),
+            source=source,
+            settings={},
+            rows=0,
+            evaluator=Evaluator(suite.evaluator, {}),
+            eval_seeds=tuple(range(suite.eval_seeds)),
+            task=None,
+            dataset_digest="",
+            fit_key="",
+            key="",
+            device=device,
+            threads=threads,
+            workers=workers,
+        )
+        reason = None
+        try:
+            dataset = source.load()
+            base = replace(
+                base, task=dataset.schema.task, rows=len(dataset.train), dataset_digest=dataset.digest
+            )
+            base = replace(base, evaluator=_evaluator(suite.evaluator, dataset))
+        except (Unreachable, Unsupported) as error:
+            reason = str(error)
+            base = replace(base, task=base.task or cards.find(source.name).task)
+        for entry in suite.entries:
+            try:
+                template = _configured(base, entry)
+            except Unsupported as error:
+                cell = replace(base.cell, method=entry.method, params=entry.params)
+                skipped.append((_with_keys(replace(base, cell=cell)), str(error)))
+                continue
+            cells = [_with_keys(job) for job in _cells(template, suite, train_seeds)]
+            if reason is None:
+                jobs += cells
+            else:
+                skipped += [(job, reason) for job in cells]
+    return Plan(suite, tuple(jobs), tuple(skipped))
+
+
+def _evaluator(source: EvaluatorSource, dataset: Dataset) -> Evaluator:
+    if source == "default":
+        return Evaluator(source, asdict(efficacy.CatBoostParams.default()))
+    if source == "published":
+        return Evaluator(source, asdict(published.catboost(dataset.name)))
+    path = TUNED / dataset.name / "catboost.json"
+    if not path.exists():
+        raise Unsupported(f"no tuned evaluator: results/tuned/{dataset.name}/catboost.json does not exist")
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    if stored["digest"] != dataset.digest:
+        raise DataError(
+            f"results/tuned/{dataset.name}/catboost.json was tuned on data {stored['digest'][:12]}, "
+            f"found {dataset.digest[:12]}; tune again"
+        )
+    return Evaluator(source, asdict(efficacy.load_tuned(path)))
+
+
+def _configured(base: Job, entry: Entry) -> Job:
+    cell = replace(base.cell, method=entry.method, params=entry.params)
+    if entry.params == "published":
+        if entry.method != "tabddpm":
+            raise Unsupported(f"no published settings of {entry.method} are kept, only of tabddpm")
+        known = published.tabddpm(cell.dataset)
+        return replace(base, cell=cell, settings=known.settings, rows=known.rows)
+    return replace(base, cell=cell, settings=dict(entry.settings))
+
+
+def _cells(job: Job, suite: Suite, train_seeds: tuple[int, ...]) -> Iterable[Job]:
+    for train_seed in train_seeds:
+        for sample_seed in range(suite.sample_seeds):
+            cell = replace(job.cell, train_seed=train_seed, sample_seed=sample_seed)
+            if cell.method not in DIFFUSIONS:
+                yield replace(job, cell=cell)
+                continue
+            T = make_method(cell.method, job.settings).T  # type: ignore[attr-defined]
+            for sampler, grid in suite.samplers:
+                for steps in dict.fromkeys(T if s == "T" else s for s in suite.steps):
+                    yield replace(job, cell=replace(cell, sampler=sampler, grid=grid, steps=steps))
+
+
+def _with_keys(job: Job) -> Job:
+    """Add the content hashes. Whatever changes a number is in them; where and how fast it ran is not."""
+    described = job.describe()
+    fit = {
+        "version": FIT_VERSION,
+        "dataset": job.dataset_digest,
+        "method": job.cell.method,
+        "settings": described["method"],
+        "seed": job.cell.train_seed,
+    }
+    fit_key = _hash(fit)
+    whole = {
+        "fit": fit_key,
+        "versions": [DRAW_VERSION, efficacy.VERSION],
+        "cell": asdict(job.cell),
+        "described": described,
+        "eval_seeds": job.eval_seeds,
+    }
+    return replace(job, fit_key=fit_key, key=_hash(whole))
+
+
+def _hash(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]

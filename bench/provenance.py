@@ -1,0 +1,103 @@
+"""Where a number was made: the code, the machine and the libraries, without a path, user or host name."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+LIBRARIES = (
+    "torch",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "catboost",
+    "xgboost",
+    "optuna",
+    "sdv",
+    "imbalanced-learn",
+)
+
+
+def environment() -> dict[str, Any]:
+    """What is needed to judge and repeat a number made by this process; plain JSON values only.
+
+    commit, dirty       the checkout that holds the package; both None outside of one, with `commit_reason`
+    python, platform    versions; the kernel release is left out, which may name the host
+    cpu, cores          model (None if unknown) and logical cores of the machine
+    memory_bytes        memory of the machine
+    gpu                 name of the first CUDA device, None without one
+    libraries           version of each of `LIBRARIES`, None where not installed
+    torch_threads       threads of one operator, at the moment of the call
+
+    All but the threads is found once per process: a file edited later does not change the code that runs.
+    """
+    fixed = _fixed()
+    return {**fixed, "libraries": dict(fixed["libraries"]), "torch_threads": torch.get_num_threads()}
+
+
+@functools.cache
+def _fixed() -> dict[str, Any]:
+    return {
+        **checkout(Path(__file__).resolve().parent),
+        "python": platform.python_version(),
+        "platform": " ".join(filter(None, (platform.system(), platform.machine(), *platform.libc_ver()))),
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+        "libraries": {name: _version(name) for name in LIBRARIES},
+    }
+
+
+def checkout(folder: Path) -> dict[str, Any]:
+    """Commit of the git checkout that tracks files in `folder`, and whether tracked files differ from it.
+
+    `dirty` disregards `results/` at the top, which running the benchmark itself changes, and untracked files.
+    An environment inside a checkout that ignores it (a `.venv`) is not part of that checkout.
+    """
+
+    def unknown(reason: str) -> dict[str, Any]:
+        return {"commit": None, "dirty": None, "commit_reason": reason}
+
+    try:
+        if not _git(folder, "ls-files", "--", "."):
+            return unknown("the package is not tracked by the git checkout around it")
+        commit = _git(folder, "rev-parse", "HEAD")
+        changes = _git(
+            folder, "status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)results"
+        )
+    except FileNotFoundError:
+        return unknown("git is not installed")
+    except subprocess.CalledProcessError as error:  # its message may hold a path, so only the code is kept
+        return unknown(f"not a readable git checkout (git {error.cmd[4]} returned {error.returncode})")
+    return {"commit": commit, "dirty": bool(changes), "commit_reason": None}
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    # Without optional locks: many workers may ask at the same time as a person commits.
+    command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _cpu() -> str | None:
+    listing = Path("/proc/cpuinfo")  # platform.processor() is empty on most Linux systems
+    if listing.exists():
+        for line in listing.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,317 @@
+"""Figures: what quality costs, in network evaluations and in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from tabstep import store
+from tabstep.report.table import CEILING, PRIMARY, csv
+
+# One hue a sampler, the same in every figure: Okabe and Ito's colours, told apart with colour-blind eyes, then
+# three darker ones of Tol's. A name that is not here takes one of `SPARE` by its hash: add it to choose.
+HUES = {
+    "ancestral": "#000000",
+    "ddim": "#0072B2",
+    "dpm_solver": "#D55E00",
+    "unipc": "#E69F00",
+    "dp": "#009E73",
+    "analytic": "#56B4E9",
+    "early_stop": "#CC79A7",
+    "ggdm": "#882255",
+    "deq": "#999933",
+}
+SPARE = ("#332288", "#AA4499", "#117733", "#661100", "#6699CC", "#AA4466")
+TINTS = {"tabddpm": 0.0, "iddpm": 0.4}  # part of white in the hue of a sampler; dashed where not 0
+MARKERS = {"linspace": "o", "trailing": "s", "quad": "^", "logsnr": "D", "": "P"}
+QUALITY = {"catboost_f1_macro": "macro F1 (CatBoost)", "catboost_r2": "R² (CatBoost)"}
+GREY = "#6B6B6B"
+COSTS = {"nfe": "network evaluations per row", "sample_s": "seconds of sampling"}
+STYLE = {
+    "font.size": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "pdf.fonttype": 42,  # text stays text
+}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The part of the quality axis worth showing; worse points are marked at its foot."""
+
+    low: float
+    high: float
+    cut: bool  # whether a point lies below
+
+    @property
+    def foot(self) -> float:
+        """Height at which marks of worse points are drawn."""
+        return self.low + 0.035 * (self.high - self.low)
+
+    def holds(self, value: float) -> bool:
+        return value >= self.low
+
+
+def quality_against_cost(results_frame: pd.DataFrame, folder: Path) -> list[Path]:
+    """Draw the primary metric against network evaluations (left) and seconds (right), one row per dataset.
+
+    `results_frame` is `tabstep.report.table.results`. Each sampler is a line over its step budgets with 95 %
+    intervals (standard deviations where there is no interval); a method without steps is a level on the left
+    and a point on the right; the real data are the ceiling. Writes quality_against_cost.png, .pdf and .csv
+    (the points drawn) and returns the three paths. Raises ValueError where there is no score to draw.
+    """
+    data = _data(results_frame)
+    if data.empty:
+        raise ValueError("no row of the results has a score in a primary metric: there is nothing to draw")
+    with matplotlib.rc_context(STYLE):
+        figure = draw(data)
+        contents = {"png": _render(figure, "png"), "pdf": _render(figure, "pdf"), "csv": csv(data).encode()}
+    for suffix, content in contents.items():
+        store.replace(folder / f"quality_against_cost.{suffix}", content)
+    return [folder / f"quality_against_cost.{suffix}" for suffix in contents]
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """The figure of `quality_against_cost`, from the rows that are drawn."""
+    parts = list(data.groupby(["suite", "dataset"], sort=True))
+    figure = Figure(figsize=(10.6, 0.75 + 2.55 * len(parts)), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(len(parts), 2, sharex="col", sharey="row", squeeze=False)
+    several_suites = data["suite"].nunique() > 1
+    for pair, ((suite, dataset), part) in zip(grid, parts, strict=True):
+        scale = _scale(part)
+        for axes, cost in zip(pair, COSTS, strict=True):
+            _panel(axes, part, cost, scale)
+        pair[0].set_ylabel(QUALITY[part["metric"].iloc[0]])
+        title = f"{dataset} ({suite})" if several_suites else str(dataset)
+        pair[0].set_title(title, loc="left", fontweight="bold", fontsize=9.5)
+    for axes, label in zip(grid[-1], COSTS.values(), strict=True):
+        axes.set_xlabel(label)
+    figure.legend(
+        handles=_legend(data), loc="outside right upper", frameon=False, handlelength=2.6, labelspacing=0.45
+    )
+    return figure
+
+
+def colour(method: str, sampler: str) -> str:
+    """Hex colour of a method with a sampler: depends on the two names alone."""
+    name = sampler.replace("-", "_")
+    hue = HUES.get(name) or SPARE[sha256(name.encode()).digest()[0] % len(SPARE)]
+    tint = _tint(method)
+    return to_hex([(1 - tint) * channel + tint for channel in to_rgb(hue)])
+
+
+def _tint(method: str) -> float:
+    return TINTS.get(method, 0.25)
+
+
+def _data(results_frame: pd.DataFrame) -> pd.DataFrame:
+    primary = results_frame["metric"] == results_frame["task"].map(PRIMARY)
+    return results_frame[primary & results_frame["mean"].notna()].reset_index(drop=True)
+
+
+def _series(part: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str, str], pd.DataFrame]]:
+    """(method, params, sampler, grid) and its points by rising budget; an absent grid is ''."""
+    sampled = part[part["sampler"].notna()].fillna({"grid": ""})
+    for key, points in sampled.groupby(["method", "params", "sampler", "grid"], sort=True):
+        method, params, sampler, grid = map(str, key)
+        yield (method, params, sampler, grid), points.sort_values("steps")
+
+
+def _scale(part: pd.DataFrame) -> Scale:
+    """From just above the best point down to the worst, or as far as keeps the better half apart.
+
+    A method that fails (R² of -5, F1 of a constant) must not squash the differences that matter: what is
+    farther from the top than 2.5 times the distance of the median is cut off.
+    """
+    means = part["mean"].to_numpy(float)
+    top = means.max()
+    reach = 2.5 * (top - np.median(means))
+    bottom = max(means.min(), top - reach) if reach > 0 else means.min()
+    room = 0.08 * (top - bottom) or 0.05 * (abs(top) or 1.0)
+    cut = bool(means.min() < bottom)
+    return Scale(low=bottom - (2 if cut else 1) * room, high=top + room, cut=cut)
+
+
+def _panel(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
+    axes.set_xscale("log")
+    axes.set_ylim(scale.low, scale.high)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if cost == "nfe" else (1.0,)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.tick_params(labelsize=8, width=0.7)
+    axes.grid(axis="y", color="#EBEBEB", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+    below = []
+    several = _several_params(part)
+    for (method, params, sampler, grid), points in _series(part):
+        points = points[points[cost] > 0]  # a log axis has no place for others
+        shade = colour(method, sampler)
+        down, up = _bars(points)
+        axes.errorbar(
+            points[cost],
+            points["mean"],
+            yerr=(down, up),
+            color=shade,
+            linestyle="-" if _tint(method) == 0 else (0, (4, 1.5)),
+            linewidth=1.3,
+            elinewidth=0.7,
+            capsize=1.8,
+            capthick=0.7,
+            marker=MARKERS.get(grid, "X"),
+            markersize=4.2,
+            markeredgewidth=0.9,
+            markerfacecolor="white" if params != several.get(method, params) else shade,
+        )
+        below += [
+            (x, y, shade) for x, y in zip(points[cost], points["mean"], strict=True) if not scale.holds(y)
+        ]
+    _mark_below(axes, below, scale)
+    _levels(axes, part, cost, scale)
+
+
+def _levels(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
+    """Methods without steps: thin lines named at the right on the left panel, named points on the right one."""
+    plain = part[part["sampler"].isna()]
+    for mean in plain.loc[plain["method"] == CEILING, "mean"]:
+        axes.axhline(mean, color="black", linewidth=1.0, linestyle=(0, (5, 3)), zorder=1.5)
+    rest = plain[plain["method"] != CEILING]
+    points = rest if cost == "nfe" else rest[rest[cost] > 0]
+    down, up = _bars(points)
+    if cost == "nfe":
+        named = plain
+        for mean in points["mean"]:
+            axes.axhline(mean, color=GREY, linewidth=0.7, zorder=1.4)
+    else:
+        named = points
+        inside = points["mean"] >= scale.low
+        axes.errorbar(
+            points.loc[inside, cost],
+            points.loc[inside, "mean"],
+            yerr=(down[inside], up[inside]),
+            color=GREY,
+            linestyle="none",
+            elinewidth=0.7,
+            marker="*",
+            markersize=7,
+        )
+        axes.plot(points.loc[~inside, cost], [scale.foot] * (~inside).sum(), "v", color=GREY, markersize=4.5)
+    several = _several_params(part)
+    heights = [mean if scale.holds(mean) else scale.foot for mean in named["mean"]]
+    gap = 0.062 * (scale.high - scale.low)
+    for row, height, place in zip(named.itertuples(), heights, _apart(heights, gap), strict=True):
+        text = f"{row.method} {row.params}" if row.method in several else str(row.method)
+        if not scale.holds(row.mean):
+            text = f"{text} {row.mean:.2f} ↓"
+        shade = "black" if row.method == CEILING else GREY
+        x = 1.0 if cost == "nfe" else getattr(row, cost)
+        axes.annotate(
+            text,
+            (x, height),
+            xycoords=axes.get_yaxis_transform() if cost == "nfe" else "data",
+            xytext=(1.035, place) if cost == "nfe" else (7, 0),
+            textcoords=axes.get_yaxis_transform() if cost == "nfe" else "offset points",
+            va="center",
+            fontsize=7.5,
+            color=shade,
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": shade, "linewidth": 0.5} if cost == "nfe" else None,
+        )
+
+
+def _mark_below(axes: Axes, below: list[tuple[float, float, str]], scale: Scale) -> None:
+    """A small arrow at the foot for each point below the axis, and the values of near ones together."""
+    clusters: dict[int, list[tuple[float, float]]] = {}
+    for x, y, shade in below:
+        axes.plot([x], [scale.foot], marker="v", color=shade, markersize=4, linestyle="none", zorder=3)
+        clusters.setdefault(round(np.log10(x) * 4), []).append((x, y))
+    for cluster in clusters.values():
+        worst, best = min(y for _, y in cluster), max(y for _, y in cluster)
+        text = f"{worst:.2f}" if f"{worst:.2f}" == f"{best:.2f}" else f"{worst:.2f} to {best:.2f}"
+        x = max(x for x, _ in cluster)
+        axes.annotate(
+            text, (x, scale.foot), xytext=(5, 0), textcoords="offset points", va="center", fontsize=6.5
+        )
+
+
+def _bars(points: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Lengths of the bars below and above: the 95 % interval, else one standard deviation, else nothing."""
+    down = (points["mean"] - points["low"]).fillna(points["std"]).fillna(0.0)
+    up = (points["high"] - points["mean"]).fillna(points["std"]).fillna(0.0)
+    return down, up
+
+
+def _apart(heights: list[float], gap: float) -> list[float]:
+    """Places near `heights`, in the same order, of which no two are closer than `gap`."""
+    order = np.argsort(heights, kind="stable")
+    places = np.asarray(heights, dtype=float)[order]
+    for _ in range(200):  # push close neighbours apart, each by half of what is missing
+        missing = gap - np.diff(places)
+        if not (missing > 1e-9 * abs(gap)).any():
+            break
+        push = np.clip(missing, 0.0, None) / 2
+        places[:-1] -= push
+        places[1:] += push
+    return [float(places[rank]) for rank in np.argsort(order, kind="stable")]
+
+
+def _several_params(data: pd.DataFrame) -> dict[str, str]:
+    """Methods with more than one set of hyper-parameters, and the first of them (drawn filled)."""
+    named = data.groupby("method")["params"]
+    return {str(method): sorted(params.unique())[0] for method, params in named if params.nunique() > 1}
+
+
+def _legend(data: pd.DataFrame) -> list[Line2D]:
+    """One line a method with sampler, then one marker a grid, then the marks of methods without steps."""
+    several = _several_params(data)
+    lines: dict[str, Line2D] = {}
+    markers: dict[str, Line2D] = {}
+    for (method, params, sampler, grid), _ in _series(data):
+        label = f"{method} {params}, {sampler}" if method in several else f"{method}, {sampler}"
+        hollow = params != several.get(method, params)
+        lines[label] = Line2D(
+            [],
+            [],
+            color=colour(method, sampler),
+            linestyle="-" if _tint(method) == 0 else (0, (4, 1.5)),
+            linewidth=1.6,
+            marker="o" if method in several else None,
+            markersize=4,
+            markerfacecolor="white" if hollow else colour(method, sampler),
+            label=label,
+        )
+        markers[grid] = Line2D(
+            [], [], color=GREY, marker=MARKERS.get(grid, "X"), markersize=4.5, linestyle="none"
+        )
+        markers[grid].set_label(f"grid: {grid}" if grid else "own grid")
+    handles = [*lines.values(), *(markers[grid] for grid in sorted(markers))]
+    plain = data[data["sampler"].isna()]
+    if (plain["method"] != CEILING).any():
+        handles.append(
+            Line2D([], [], color=GREY, marker="*", markersize=7, linewidth=0.7, label="method without steps")
+        )
+    if (plain["method"] == CEILING).any():
+        handles.append(Line2D([], [], color="black", linestyle=(0, (5, 3)), linewidth=1.0, label="real data"))
+    return handles
+
+
+def _render(figure: Figure, suffix: str) -> bytes:
+    buffer = BytesIO()
+    dated = {"CreationDate": None} if suffix == "pdf" else {}  # the same results give the same bytes
+    figure.savefig(buffer, format=suffix, dpi=200, bbox_inches="tight", metadata=dated)
+    return buffer.getvalue()

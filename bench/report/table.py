@@ -1,0 +1,398 @@
+"""Tables of results: pure functions of the records, the same bytes for the same records."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from scipy import stats
+
+from tabstep import store
+from tabstep.store import Cell, Record
+from tabstep.table import Task
+
+PRIMARY: dict[Task, str] = {
+    "binclass": "catboost_f1_macro",
+    "multiclass": "catboost_f1_macro",
+    "regression": "catboost_r2",
+}
+CEILING = "real"  # the method that hands out the real training rows
+
+GROUP = ("suite", "dataset", "method", "params", "sampler", "grid", "steps")
+RESULTS = (
+    *("suite", "dataset", "task", "method", "params", "sampler", "grid", "steps", "nfe"),
+    *("metric", "mean", "std", "low", "high", "n_train_seeds", "n_sample_seeds", "n_eval_seeds"),
+    *("rows", "fit_s", "prepare_s", "sample_s", "status", "reason", "commit"),
+)
+COUNTS = ("n_train_seeds", "n_sample_seeds", "n_eval_seeds")
+SPREAD = (*GROUP, "metric", *COUNTS, "std_train", "std_sample", "std_eval")
+
+Scores = list[list[list[float]]]  # train seed, sampling seed, evaluator seed
+
+
+def results(records: Iterable[Record]) -> pd.DataFrame:
+    """One row per (suite, dataset, method, params, sampler, grid, steps, metric), with the columns `RESULTS`.
+
+    A *cell* is one training and one sampling seed; its *unit mean* is the mean over evaluator seeds.
+
+    mean            mean over training seeds of the mean over sampling seeds of the unit means
+    std             sample standard deviation of all single scores, pooled; empty for one score
+    low, high       95 % t-interval of `mean`, from the means along the topmost seed axis with more than one
+                    level (training, else sampling, else evaluator); empty for one score
+    n_train_seeds   training seeds with a score; n_sample_seeds and n_eval_seeds: the most sampling seeds of
+                    one training seed, the most scores of one cell
+    nfe, rows, fit_s, prepare_s, sample_s    median over the cells that are ok
+    status          ok; partial: some cells of the group, or this metric in some of them, are missing, and
+                    `reason` says how many of how many; failed or skipped: no cell is ok, then there is one
+                    row with an empty metric
+    commit          of the code, 12 digits, `-dirty` where changed, `unknown` outside of a checkout
+
+    Methods without steps have empty sampler, grid, steps and nfe. Raises ValueError for two records of one
+    cell, and for records of one dataset that were made from different data.
+    """
+    rows = [row for group in _groups(records) for row in _rows(group)]
+    table = pd.DataFrame(rows, columns=list(RESULTS))
+    numbers = ("nfe", "mean", "std", "low", "high", "rows", "fit_s", "prepare_s", "sample_s")
+    whole = dict.fromkeys(COUNTS, "int64")
+    return table.astype({"steps": "Int64", **whole, **dict.fromkeys(numbers, "float64")})
+
+
+def spread(records: Iterable[Record]) -> pd.DataFrame:
+    """Where the scatter comes from: one row per group and metric, with the columns `SPREAD`.
+
+    Scores are modelled as nested random effects, score = mean + training + sampling + evaluation, and the
+    three standard deviations are estimated from means, level by level:
+
+    std_eval^2    pooled variance of scores within a cell
+    std_sample^2  pooled variance of cell means within a training seed, less the part that evaluation explains
+    std_train^2   variance of the training seeds' means, less the part that the two lower levels explain
+
+    A negative estimate is 0. An axis with one level everywhere has an empty value, and its variance, which
+    cannot be told apart, is contained in that of the next axis above.
+    """
+    rows = [
+        {**_key(group[0].cell), "metric": metric, **_counts(scores), **_components(scores)}
+        for group in _groups(records)
+        for metric, scores in _nested(group)
+    ]
+    numbers = dict.fromkeys(("std_train", "std_sample", "std_eval"), "float64")
+    whole = dict.fromkeys(COUNTS, "int64")
+    return pd.DataFrame(rows, columns=list(SPREAD)).astype({"steps": "Int64", **whole, **numbers})
+
+
+def write(records: Sequence[Record], folder: Path) -> list[Path]:
+    """Write results.csv, spread.csv and results.md into `folder`, each whole or not at all; return the paths."""
+    if not records:
+        raise ValueError(f"there are no records to report in {folder}: run the suite first")
+    table = results(records)
+    texts = {
+        "results.csv": csv(table),
+        "spread.csv": csv(spread(records)),
+        "results.md": markdown(records, table),
+    }
+    for name, text in texts.items():
+        store.replace(folder / name, text.encode())
+    return [folder / name for name in texts]
+
+
+def csv(table: pd.DataFrame) -> str:
+    """The table as text: empty where missing, 12 significant digits, whole numbers without a point."""
+    buffer = StringIO()
+    table.to_csv(buffer, index=False, float_format="%.12g", lineterminator="\n")
+    return buffer.getvalue()
+
+
+def markdown(records: Sequence[Record], table: pd.DataFrame) -> str:
+    """`table`, the results of `records`, for reading: how it was made, then one table per dataset."""
+    lines = ["# Results", "", *_header(records)]
+    for title, part in _per_dataset(table):
+        lines += ["", f"## {title}", ""]
+        lines += _pipes([_line(row) for row in part])
+    return "\n".join(lines) + "\n"
+
+
+def show(table: pd.DataFrame, console: Console) -> None:
+    """Print the results `table` on a terminal of 100 columns or more: one table per dataset."""
+    for title, part in _per_dataset(table):
+        view = Table(
+            title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+        )
+        for name in ("method", "sampler"):
+            view.add_column(name, overflow="fold")
+        for name in ("steps", "score", "% real", "nfe", "fit s", "prep s", "draw s"):
+            view.add_column(name, justify="right", no_wrap=True)
+        view.add_column("status", no_wrap=True)
+        several = Counter(method for method, _ in {(row["method"], row["params"]) for row in part})
+        for row in part:
+            line = _line(row)
+            name = f"{line['method']} {line['params']}" if several[row["method"]] > 1 else line["method"]
+            cells = [name, f"{line['sampler']} {line['grid']}".strip(), line["steps"], line["score"]]
+            cells += [line[column] for column in ("% of real", "nfe", "fit s", "prepare s", "sample s")]
+            view.add_row(*(Text(cell) for cell in (*cells, row["status"])))
+        console.print(view)
+        for row in part:
+            if row["reason"]:
+                name = " ".join(str(row[column]) for column in GROUP[2:] if row[column] is not None)
+                console.print(Text(f"{name}: {row['reason']}"), style="dim")
+
+
+# --- records to rows ---
+
+
+def _groups(records: Iterable[Record]) -> list[list[Record]]:
+    """Records that differ in seeds only, both levels in a fixed order."""
+    groups: dict[tuple[Any, ...], list[Record]] = {}
+    seen: set[Cell] = set()
+    first: dict[str, Record] = {}
+    for record in sorted(records, key=lambda record: _order(record.cell)):
+        cell = record.cell
+        if cell in seen:
+            raise ValueError(f"two records of one cell, {cell}: report one run at a time")
+        seen.add(cell)
+        if record.dataset_digest is not None:
+            other = first.setdefault(cell.dataset, record)
+            if (other.dataset_digest, other.task) != (record.dataset_digest, record.task):
+                raise ValueError(
+                    f"the records of {cell.dataset} are from different data, {other.dataset_digest} "
+                    f"({other.task}) and {record.dataset_digest} ({record.task}): run the older cells again"
+                )
+        groups.setdefault(tuple(_key(cell).values()), []).append(record)
+    return list(groups.values())
+
+
+def _key(cell: Cell) -> dict[str, Any]:
+    return {name: getattr(cell, name) for name in GROUP}
+
+
+def _order(cell: Cell) -> tuple[Any, ...]:
+    names = (cell.suite, cell.dataset, cell.method, cell.params, cell.sampler or "", cell.grid or "")
+    return (*names, cell.steps or 0, cell.train_seed, cell.sample_seed)
+
+
+def _rows(group: list[Record]) -> Iterator[dict[str, Any]]:
+    done = [record for record in group if record.status == "ok"]
+    common = {
+        **_key(group[0].cell),
+        "task": group[0].task,
+        **{name: _median(done, name) for name in ("nfe", "rows", "fit_s", "prepare_s", "sample_s")},
+        "commit": "+".join(sorted({_commit(record.env, digits=12) for record in group})),
+    }
+    status, reason = _status(group, done)
+    nested = list(_nested(group))
+    if not nested:
+        yield {**common, **dict.fromkeys(COUNTS, 0), "status": status, "reason": reason}
+    for metric, scores in nested:
+        cells = sum(len(samples) for samples in scores)
+        gap = None if cells == len(done) else f"{metric} in {cells} of {len(done)} cells that are ok"
+        yield {
+            **common,
+            "metric": metric,
+            **_summary(scores),
+            **_counts(scores),
+            "status": "partial" if gap else status,
+            "reason": "; ".join(filter(None, (reason, gap))) or None,
+        }
+
+
+def _status(group: list[Record], done: list[Record]) -> tuple[str, str | None]:
+    """Status of a group, and how many of its cells are missing for which reasons."""
+    missing = [record for record in group if record.status != "ok"]
+    if not missing:
+        return "ok", None
+    reasons = "; ".join(sorted({record.reason or "" for record in missing}))
+    kinds = Counter(record.status for record in missing)
+    if not done and len(kinds) == 1:
+        return missing[0].status, reasons
+    counted = ", ".join(f"{kinds[kind]} of {len(group)} {kind}" for kind in sorted(kinds))
+    return ("partial" if done else "failed"), f"{counted}: {reasons}"
+
+
+def _nested(group: list[Record]) -> Iterator[tuple[str, Scores]]:
+    """Each metric with its scores, in the order of names and seeds; failed and skipped cells have no say."""
+    done = [record for record in group if record.status == "ok"]
+    for metric in sorted({metric for record in done for metric, values in record.scores.items() if values}):
+        by_training: dict[int, list[list[float]]] = {}
+        for record in done:
+            if record.scores.get(metric):
+                by_training.setdefault(record.cell.train_seed, []).append(record.scores[metric])
+        yield metric, list(by_training.values())
+
+
+def _counts(scores: Scores) -> dict[str, int]:
+    samples = max(len(training) for training in scores)
+    evaluations = max(len(unit) for training in scores for unit in training)
+    return dict(zip(COUNTS, (len(scores), samples, evaluations), strict=True))
+
+
+def _summary(scores: Scores) -> dict[str, float]:
+    units = [[statistics.fmean(unit) for unit in training] for training in scores]
+    trainings = [statistics.fmean(training) for training in units]
+    pooled = [score for training in scores for unit in training for score in unit]
+    mean = statistics.fmean(trainings)
+    summary = {"mean": mean}
+    if len(pooled) > 1:
+        summary["std"] = statistics.stdev(pooled)
+        axis = next(level for level in (trainings, units[0], scores[0][0]) if len(level) > 1)
+        half = stats.t.ppf(0.975, len(axis) - 1) * statistics.stdev(axis) / np.sqrt(len(axis))
+        summary |= {"low": mean - half, "high": mean + half}
+    return summary
+
+
+def _components(scores: Scores) -> dict[str, float | None]:
+    units = [[statistics.fmean(unit) for unit in training] for training in scores]
+    trainings = [statistics.fmean(training) for training in units]
+    within_unit = _pooled_variance([unit for training in scores for unit in training])
+    within_training = _pooled_variance(units)
+    between = statistics.variance(trainings) if len(trainings) > 1 else None
+
+    evaluation = within_unit or 0.0
+    of_unit_mean = [
+        [evaluation / len(unit) for unit in training] for training in scores
+    ]  # (training, sampling)
+    sampling = None
+    if within_training is not None:
+        # Only training seeds with several samples speak here, each in proportion to its degrees of freedom.
+        weights = [len(training) - 1 for training in scores]
+        explained = np.average([statistics.fmean(part) for part in of_unit_mean], weights=weights)
+        sampling = max(0.0, within_training - float(explained))
+    training_variance = None
+    if between is not None:
+        of_training_mean = [
+            statistics.fmean(part) / len(part) + (sampling or 0.0) / len(part) for part in of_unit_mean
+        ]
+        training_variance = max(0.0, between - statistics.fmean(of_training_mean))
+    variances = {"std_train": training_variance, "std_sample": sampling, "std_eval": within_unit}
+    return {name: None if value is None else value**0.5 for name, value in variances.items()}
+
+
+def _pooled_variance(groups: list[list[float]]) -> float | None:
+    """Squared deviations from each group's own mean over the degrees of freedom; None without any."""
+    freedom = sum(len(group) - 1 for group in groups)
+    if freedom == 0:
+        return None
+    return sum(statistics.variance(group) * (len(group) - 1) for group in groups if len(group) > 1) / freedom
+
+
+def _median(records: list[Record], name: str) -> float | None:
+    values = [value for record in records if (value := getattr(record, name)) is not None]
+    return float(statistics.median(values)) if values else None
+
+
+def _commit(env: dict[str, Any], *, digits: int = 40) -> str:
+    commit = env.get("commit")
+    return f"{commit[:digits]}{'-dirty' if env.get('dirty') else ''}" if commit else "unknown"
+
+
+# --- rows to text ---
+
+
+def _per_dataset(table: pd.DataFrame) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Title and rows of each dataset: of each group the row of the primary metric, with `of_real` in percent.
+
+    A group without that metric has its row too, without a score. `of_real` is None unless the dataset has
+    exactly one ceiling, above 0.
+    """
+    several = table["suite"].nunique() > 1
+    for (suite, dataset), part in table.groupby(["suite", "dataset"], sort=True):
+        primary = PRIMARY[part["task"].iloc[0]]
+        rows = []
+        for _, group in part.groupby(list(GROUP[2:]), sort=False, dropna=False):
+            chosen = group[group["metric"] == primary]
+            scored = not chosen.empty
+            values = (chosen if scored else group).iloc[0].to_dict()
+            row = {str(name): None if pd.isna(value) else value for name, value in values.items()}
+            if not scored:
+                row |= {"mean": None, "std": None, "low": None, "high": None}
+            rows.append(row)
+        ceilings = [row["mean"] for row in rows if row["method"] == CEILING and row["mean"] is not None]
+        ceiling = ceilings[0] if len(ceilings) == 1 and ceilings[0] > 0 else None
+        for row in rows:
+            row["of_real"] = None if ceiling is None or row["mean"] is None else 100 * row["mean"] / ceiling
+        yield f"{dataset}{f', suite {suite}' if several else ''} ({primary})", rows
+
+
+def _line(row: dict[str, Any]) -> dict[str, str]:
+    """The cells of a row as text."""
+    score = "" if row["mean"] is None else f"{row['mean']:.4f}"
+    return {
+        **{name: "" if row[name] is None else str(row[name]) for name in GROUP[2:]},
+        "score": score if row["std"] is None else f"{score} ± {row['std']:.4f}",
+        "% of real": "" if row["of_real"] is None else f"{row['of_real']:.1f}",
+        "nfe": "" if row["nfe"] is None else f"{row['nfe']:g}",
+        **{f"{stage} s": _seconds(row[f"{stage}_s"]) for stage in ("fit", "prepare", "sample")},
+        "status": f"{row['status']}: {row['reason']}" if row["reason"] else row["status"],
+    }
+
+
+def _seconds(value: float | None) -> str:
+    """Three significant digits, without an exponent down to a millisecond."""
+    if value is None:
+        return ""
+    if value >= 100:
+        return f"{value:.0f}"
+    return f"{value:.3g}" if value >= 0.1 else f"{value:.4f}"
+
+
+def _pipes(lines: list[dict[str, str]]) -> list[str]:
+    right = ("steps", "score", "% of real", "nfe", "fit s", "prepare s", "sample s")
+    columns = list(lines[0])
+    body = [
+        [" ".join(line[column].replace("|", "\\|").split()) for column in columns] for line in lines
+    ]  # a reason may hold line breaks, which would end the table
+    rule = ["---:" if column in right else "---" for column in columns]
+    return [f"| {' | '.join(cells)} |" for cells in (columns, rule, *body)]
+
+
+def _header(records: Sequence[Record]) -> list[str]:
+    commits = sorted({_commit(record.env) for record in records})
+    days = sorted(datetime.fromisoformat(record.created).date().isoformat() for record in records)
+    machines = sorted({_machine(record.env) for record in records})
+    seeds = {
+        "training": {record.cell.train_seed for record in records},
+        "sampling": {record.cell.sample_seed for record in records},
+        "evaluator": {seed for record in records for seed in record.eval_seeds},
+    }
+    lines = [
+        f"- Suite: {', '.join(sorted({record.cell.suite for record in records}))}; {len(records)} cells, "
+        + ", ".join(f"{n} {status}" for status, n in sorted(Counter(r.status for r in records).items())),
+        f"- Commit: {', '.join(commits)}",
+        f"- Made: {days[0] if days[0] == days[-1] else f'{days[0]} to {days[-1]}'} (UTC)",
+        f"- Hardware: {'; '.join(machines)}",
+        "- Seeds: "
+        + "; ".join(f"{name} {', '.join(map(str, sorted(values)))}" for name, values in seeds.items()),
+        "- Score: mean ± standard deviation of all single scores; % of real: against training on the real "
+        "rows; seconds: median over cells.",
+    ]
+    dirty = sum(record.env.get("dirty") is True for record in records)
+    unknown = sum(_commit(record.env) == "unknown" for record in records)
+    notes = []
+    if dirty:
+        notes.append(f"{dirty} of {len(records)} records were made with uncommitted changes in the code.")
+    if unknown:
+        notes.append(f"{unknown} of {len(records)} records do not know the commit of their code.")
+    if len(commits) > 1:
+        notes.append(f"The records were made by {len(commits)} states of the code.")
+    return lines + [line for note in notes for line in ("", f"> **Note.** {note}")]
+
+
+def _machine(env: dict[str, Any]) -> str:
+    memory = env.get("memory_bytes")
+    parts = [
+        env.get("cpu") or "unknown processor",
+        f"{env['cores']} logical cores" if env.get("cores") else None,
+        f"{memory / 2**30:.0f} GiB" if memory else None,
+        env.get("gpu") or "no GPU",
+        f"{env['torch_threads']} torch threads" if env.get("torch_threads") else None,
+    ]
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,158 @@
+"""Suites: named sets of points (dataset, method, sampler, grid, steps, seeds) and how to score them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Steps = int | Literal["T"]
+EvaluatorSource = Literal["default", "tuned", "published"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method as a suite runs it: `params` is the label of its settings in every table.
+
+    "default" are the class' own fields, "published" the TabDDPM authors' tuned ones; any other label is the
+    suite's name for the `settings` given here.
+    """
+
+    method: str
+    params: str = "default"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What `tabstep run` does.
+
+    samplers     (sampler, grid) pairs, crossed with `steps` for every diffusion method
+    train_seeds, sample_seeds, eval_seeds   counts; seeds are 0, 1, ...
+    evaluator    where the parameters of the CatBoost evaluator come from
+    """
+
+    name: str
+    about: str
+    datasets: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    samplers: tuple[tuple[str, str], ...] = (("ancestral", "trailing"), ("ddim", "trailing"))
+    steps: tuple[Steps, ...] = ("T",)
+    train_seeds: int = 1
+    sample_seeds: int = 1
+    eval_seeds: int = 3
+    evaluator: EvaluatorSource = "default"
+
+
+PAPER_DATASETS = (
+    "abalone",
+    "adult",
+    "buddy",
+    "california",
+    "cardio",
+    "churn2",
+    "default",
+    "diabetes",
+    "fb-comments",
+    "gesture",
+    "higgs-small",
+    "house",
+    "insurance",
+    "king",
+    "miniboone",
+    "wilt",
+)
+
+BUDGETS: tuple[Steps, ...] = (2, 5, 10, 20, 50, "T")
+
+_FLOOR_AND_CEILING = (Entry("real"), Entry("marginals"))
+
+SUITES: dict[str, Suite] = {
+    suite.name: suite
+    for suite in (
+        Suite(
+            name="smoke",
+            about="every method once on one small mixed table, trained for seconds: does it all run?",
+            datasets=("mlc-churn",),
+            entries=(
+                *_FLOOR_AND_CEILING,
+                Entry("smote"),
+                Entry("copula"),
+                Entry("tvae", "smoke", {"epochs": 1}),
+                Entry("ctgan", "smoke", {"epochs": 1}),
+                Entry("copulagan", "smoke", {"epochs": 1}),
+                Entry("tabddpm", "smoke", {"T": 100, "steps": 150, "layers": (128, 128), "batch_size": 1024}),
+            ),
+            steps=(2, 10),
+            eval_seeds=1,
+        ),
+        Suite(
+            name="quick",
+            about="three real embedded tables, every method with short training, six step budgets",
+            datasets=("mlc-churn", "diamonds-cut", "diamonds-price"),
+            entries=(
+                *_FLOOR_AND_CEILING,
+                Entry("smote"),
+                Entry("copula"),
+                Entry("tvae", "quick", {"epochs": 20}),
+                Entry("ctgan", "quick", {"epochs": 10}),
+                Entry("copulagan", "quick", {"epochs": 10}),
+                Entry("tabddpm", "quick", {"steps": 1000, "layers": (256, 256), "batch_size": 1024}),
+            ),
+            steps=BUDGETS,
+            train_seeds=2,
+            eval_seeds=2,
+        ),
+        Suite(
+            name="reproduce",
+            about="the published TabDDPM configuration, trained in full, on four small tables of the paper",
+            datasets=("abalone", "diabetes", "insurance", "wilt"),
+            entries=(*_FLOOR_AND_CEILING, Entry("tabddpm", "published")),
+            samplers=(("ancestral-unclipped", "linspace"),),
+            sample_seeds=5,
+            eval_seeds=10,
+            evaluator="tuned",
+        ),
+        Suite(
+            name="ceiling",
+            about="real training rows on every table of the paper: pins splits and evaluator",
+            datasets=PAPER_DATASETS,
+            entries=(Entry("real"),),
+            eval_seeds=10,
+            evaluator="tuned",
+        ),
+        Suite(
+            name="paper",
+            about="the sixteen tables of the TabDDPM paper, published configurations, every step budget",
+            datasets=PAPER_DATASETS,
+            entries=(
+                *_FLOOR_AND_CEILING,
+                Entry("smote"),
+                Entry("copula"),
+                Entry("tvae"),
+                Entry("ctgan"),
+                Entry("copulagan"),
+                Entry("tabddpm", "published"),
+            ),
+            steps=BUDGETS,
+            sample_seeds=5,
+            eval_seeds=10,
+            evaluator="tuned",
+        ),
+        Suite(
+            name="own",
+            about="every method at its defaults on a table of your own (tabstep run --csv)",
+            datasets=(),
+            entries=(
+                *_FLOOR_AND_CEILING,
+                Entry("smote"),
+                Entry("copula"),
+                Entry("tvae"),
+                Entry("ctgan"),
+                Entry("copulagan"),
+                Entry("tabddpm"),
+            ),
+            steps=BUDGETS,
+        ),
+    )
+}
