@@ -319,6 +319,7 @@ def start_worker(threads: int) -> None:
     """Limit the threads of a fresh worker process, so that workers together use the cores once."""
     from threadpoolctl import threadpool_limits
 
+    environment()  # the commit is the one whose code was loaded, not whatever is checked out when work ends
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
     threadpool_limits(threads)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -21,8 +22,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from tabstep import store
 from tabstep.report.table import CEILING, PRIMARY, csv
 
-# One hue a sampler, the same in every figure: Okabe and Ito's colours, told apart with colour-blind eyes, then
-# three darker ones of Tol's. A name that is not here takes one of `SPARE` by its hash: add it to choose.
+# One hue a sampler, the same in every figure: Okabe and Ito's colours, which colour-blind eyes tell apart, and
+# two darker ones of Tol's. A name that is not here takes one of `SPARE` by its hash: add it to choose.
 HUES = {
     "ancestral": "#000000",
     "ddim": "#0072B2",
@@ -40,7 +41,7 @@ MARKERS = {"linspace": "o", "trailing": "s", "quad": "^", "logsnr": "D", "": "P"
 QUALITY = {"catboost_f1_macro": "macro F1 (CatBoost)", "catboost_r2": "R² (CatBoost)"}
 GREY = "#6B6B6B"
 COSTS = {"nfe": "network evaluations per row", "sample_s": "seconds of sampling"}
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 8.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -112,7 +113,8 @@ def colour(method: str, sampler: str) -> str:
     name = sampler.replace("-", "_")
     hue = HUES.get(name) or SPARE[sha256(name.encode()).digest()[0] % len(SPARE)]
     tint = _tint(method)
-    return to_hex([(1 - tint) * channel + tint for channel in to_rgb(hue)])
+    red, green, blue = ((1 - tint) * channel + tint for channel in to_rgb(hue))
+    return to_hex((red, green, blue))
 
 
 def _tint(method: str) -> float:
@@ -186,7 +188,7 @@ def _panel(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
 
 
 def _levels(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
-    """Methods without steps: thin lines named at the right on the left panel, named points on the right one."""
+    """Methods without steps: thin lines, named beside the left panel, and named points in the right one."""
     plain = part[part["sampler"].isna()]
     for mean in plain.loc[plain["method"] == CEILING, "mean"]:
         axes.axhline(mean, color="black", linewidth=1.0, linestyle=(0, (5, 3)), zorder=1.5)

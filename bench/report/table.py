@@ -92,7 +92,7 @@ def spread(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def write(records: Sequence[Record], folder: Path) -> list[Path]:
-    """Write results.csv, spread.csv and results.md into `folder`, each whole or not at all; return the paths."""
+    """Write results.csv, spread.csv and results.md into `folder`, each whole or not at all; return paths."""
     if not records:
         raise ValueError(f"there are no records to report in {folder}: run the suite first")
     table = results(records)
@@ -144,7 +144,7 @@ def show(table: pd.DataFrame, console: Console) -> None:
         for row in part:
             if row["reason"]:
                 name = " ".join(str(row[column]) for column in GROUP[2:] if row[column] is not None)
-                console.print(Text(f"{name}: {row['reason']}"), style="dim")
+                console.print(Text(f"{name}: {' '.join(row['reason'].split())}"), style="dim")
 
 
 # --- records to rows ---
@@ -336,12 +336,12 @@ def _line(row: dict[str, Any]) -> dict[str, str]:
 
 
 def _seconds(value: float | None) -> str:
-    """Three significant digits, without an exponent down to a millisecond."""
+    """Three significant digits, and nothing finer than a tenth of a millisecond."""
     if value is None:
         return ""
-    if value >= 100:
-        return f"{value:.0f}"
-    return f"{value:.3g}" if value >= 0.1 else f"{value:.4f}"
+    if 0 < value < 0.00005:
+        return "<0.0001"
+    return f"{value:.0f}" if value >= 100 else f"{round(value, 4):.3g}"
 
 
 def _pipes(lines: list[dict[str, str]]) -> list[str]:
