@@ -8,7 +8,7 @@ from tabstep.table import Schema
 
 
 def conform(rows: pd.DataFrame, like: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    """Return `rows` (n rows) with `schema.columns` in order, `schema.integer` rounded, and the dtypes of `like`.
+    """Return `rows` with `schema.columns` in order, `schema.integer` rounded, and the dtypes of `like`.
 
     Raises ValueError for a missing value: a generator that makes one has failed and is not repaired here.
     """

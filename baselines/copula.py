@@ -26,9 +26,9 @@ EDGE = 2.0**-53  # keeps uniforms inside (0, 1), where the normal quantile funct
 class NumberMargin:
     """Empirical distribution of a numeric column; `ordered` (N,) are its training values, ascending.
 
-    The cumulative probability of a value is its mid-rank, (rank - 1/2) / N with ties averaged. Hazen's
-    quantile is the inverse of exactly that. (Plain empirical quantile tables send a value tied at an end of
-    the range, such as the zeros of a zero-inflated column, to the far tail, which ruins the correlation.)
+    The cumulative probability of a value is its mid-rank, (rank - 1/2) / N with ties averaged, and Hazen's
+    quantile is the inverse of exactly that. Ties lie at the middle of their ranks also at the ends of the
+    range (the zeros of a zero-inflated column); they weaken the correlation, as categories do.
     """
 
     ordered: Array
@@ -60,7 +60,7 @@ class LabelMargin:
     @classmethod
     def of(cls, values: pd.Series[Any]) -> Self:
         share = values.value_counts(normalize=True).sort_index().sort_values(ascending=False, kind="stable")
-        upper = np.cumsum(share.to_numpy(dtype="float64"))
+        upper = np.cumsum(share.to_numpy(dtype="float64"), dtype=np.float64)
         upper[-1] = 1.0
         return cls(share.index.to_numpy(dtype=object), upper)
 
@@ -68,7 +68,9 @@ class LabelMargin:
         """A uniform draw (N,) inside the interval of each row's category."""
         code = pd.Index(self.categories).get_indexer(pd.Index(values))
         lower = np.concatenate([[0.0], self.upper[:-1]])
-        return lower[code] + (self.upper - lower)[code] * generator.random(len(values))
+        width = self.upper - lower
+        drawn: Array = lower[code] + width[code] * generator.random(len(values))
+        return drawn
 
     def value(self, u: Array) -> NDArray[np.object_]:
         """Categories (n,) whose intervals hold `u` (n,)."""
@@ -78,7 +80,7 @@ class LabelMargin:
 
 @dataclass(frozen=True)
 class FittedCopula:
-    """Margins by column, in the order of the schema, and `factor` (d, d) with factor @ factor.T = correlation."""
+    """Margins, in the order of the schema, and `factor` (d, d) with factor @ factor.T = correlation."""
 
     margins: dict[str, NumberMargin | LabelMargin]
     factor: Array
@@ -96,10 +98,11 @@ class FittedCopula:
 def square_root(correlation: Array) -> Array:
     """A factor (d, d) with factor @ factor.T = `correlation` (d, d), also where that is singular.
 
-    A sample correlation is positive semidefinite; round-off may leave tiny negative eigenvalues, set to 0 here.
+    A sample correlation is positive semidefinite; tiny negative eigenvalues are round-off, set to 0 here.
     """
     eigenvalues, vectors = np.linalg.eigh(correlation)
-    return vectors * np.sqrt(np.clip(eigenvalues, 0.0, None))
+    factor: Array = vectors * np.sqrt(np.clip(eigenvalues, 0.0, None))
+    return factor
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ class GaussianCopula:
     """Gaussian copula with empirical margins; categories as intervals of a latent normal (Patki et al. 2016).
 
     The synthetic data vault fits parametric margins; here they are empirical, so the copula's only assumption
-    is the dependence. The uniform draw inside a category's interval weakens its correlations, as in the paper.
+    is the dependence. The uniform draw inside a category's interval weakens correlations, as in the paper.
     """
 
     shrinkage: float = 0.0  # weight of the identity in the correlation: 0 as estimated, 1 independent columns
@@ -122,7 +125,7 @@ class GaussianCopula:
         return cls(shrinkage=trial.suggest_float("shrinkage", 0.0, 0.5))
 
     def fit(self, train: pd.DataFrame, schema: Schema, *, seed: int, device: str = "cpu") -> FittedCopula:
-        """Margins, then the correlation of the normal scores; `seed` draws inside the categories' intervals."""
+        """Margins, then the correlation of normal scores; `seed` draws inside the categories' intervals."""
         generator = np.random.default_rng(seed)
         margins: dict[str, NumberMargin | LabelMargin] = {
             column: (NumberMargin if column in schema.numbers else LabelMargin).of(train[column])

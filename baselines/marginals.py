@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class IndependentColumns:
+class Columns:
     """The training columns, each drawn from on its own."""
 
     rows: pd.DataFrame
@@ -40,8 +40,6 @@ class Marginals:
         """Nothing to tune."""
         return cls()
 
-    def fit(
-        self, train: pd.DataFrame, schema: Schema, *, seed: int, device: str = "cpu"
-    ) -> IndependentColumns:
+    def fit(self, train: pd.DataFrame, schema: Schema, *, seed: int, device: str = "cpu") -> Columns:
         """Keep a copy of `train`; `seed` and `device` have no effect."""
-        return IndependentColumns(train[list(schema.columns)].copy())
+        return Columns(train[list(schema.columns)].copy())

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import io
 import random
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -52,24 +51,11 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
             np.random.set_state(numpy)  # noqa: NPY002
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Hush what sdv says to an interactive user: advice to save the metadata, and a printed size alert."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.filterwarnings("ignore", message="We strongly recommend saving the metadata")
-        yield
-
-
-def neutral(columns: tuple[str, ...]) -> dict[str, str]:
-    """Names for sdv, `c0`, `c1`, ...: it derives further names from them, which real names might collide with."""
-    return {column: f"c{j}" for j, column in enumerate(columns)}
-
-
 def describe(schema: Schema) -> dict[str, Any]:
     """Metadata of the table in sdv's own JSON form: every column numerical or categorical, none detected."""
     sdtypes = {
-        name: {"sdtype": "numerical" if column in schema.numbers else "categorical"}
-        for column, name in neutral(schema.columns).items()
+        column: {"sdtype": "numerical" if column in schema.numbers else "categorical"}
+        for column in schema.columns
     }
     return {"tables": {TABLE: {"columns": sdtypes}}, "relationships": [], "METADATA_SPEC_VERSION": "V1"}
 
@@ -85,13 +71,12 @@ class Fitted:
 
     def sample(self, n: int, *, seed: int) -> pd.DataFrame:
         """Draw `n` rows, whatever was drawn before; `seed` is in 0..2**32 - 1."""
-        with seeded(seed, self.device), quiet():
+        with seeded(seed, self.device):
             self.synthesizer.reset_sampling()
             # sdv has no public seed: without this call it makes the same one with a constant, once.
             self.synthesizer._set_random_state(seed)
             rows = self.synthesizer.sample(n)[TABLE]
-        real_names = {name: column for column, name in neutral(self.schema.columns).items()}
-        return conform(rows.rename(columns=real_names), self.form, self.schema)
+        return conform(rows, self.form, self.schema)
 
 
 def fit(
@@ -116,9 +101,13 @@ def fit(
     where = torch.device(device)
     if where.type not in ("cpu", "cuda") or (where.type == "cuda" and not torch.cuda.is_available()):
         raise Unsupported(f"sdv trains on the CPU or an available CUDA device, got {device!r}")
-    renamed = train[list(schema.columns)].rename(columns=neutral(schema.columns))
-    # One process: ctgan would otherwise start a pool over all cores for its transforms of 500 rows and more.
-    with seeded(seed, where), quiet(), joblib.parallel_config(backend="sequential"):
+    with (
+        seeded(seed, where),
+        # ctgan would otherwise start a pool of processes over all cores, from 500 rows on.
+        joblib.parallel_config(backend="sequential"),
+        # The GANs print an alert for tables of more than 1000 encoded columns.
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         fitted = getattr(single_table, synthesizer)(
             Metadata.load_from_dict(describe(schema)),
             enforce_rounding=True,
@@ -127,5 +116,5 @@ def fit(
             verbose=False,
             **options,
         )
-        fitted.fit({TABLE: renamed})
+        fitted.fit({TABLE: train[list(schema.columns)]})  # its own copy
     return Fitted(fitted, train.head(0), schema, where)

@@ -25,14 +25,14 @@ Classes = NDArray[np.int64]
 def allot(n: int, counts: Classes) -> Classes:
     """Share `n` rows among classes in proportion to `counts` (K,), by largest remainders; the sum is `n`."""
     exact = n * counts / counts.sum()
-    rows = np.floor(exact).astype(np.int64)
+    rows: Classes = np.floor(exact).astype(np.int64)
     largest = np.argsort(rows - exact, kind="stable")[: n - rows.sum()]
     rows[largest] += 1
     return rows
 
 
 def halves(target: NDArray[np.float64]) -> Classes:
-    """Classes of a regression's target (N,): 1 above the median, 0 elsewhere; both occur unless it is constant."""
+    """Classes of a regression's target (N,): 1 above the median, else 0; both occur unless it is constant."""
     median = np.median(target)
     above = target > median
     # More than half of the rows may sit at the maximum: then they are the upper class.
@@ -43,7 +43,7 @@ def halves(target: NDArray[np.float64]) -> Classes:
 class Interpolator:
     """The scaled training table, from which imbalanced-learn draws anew in each call.
 
-    x        (N, d)  scaled numbers, then categories as codes; for a regression the target is among the numbers
+    x        (N, d)  scaled numbers, then categories as codes; the numbers include a regression's target
     classes  (N,)    codes 0..K-1 of the class label, or the half of the target for a regression
     """
 
@@ -138,9 +138,7 @@ class SMOTE:
         single = np.flatnonzero(np.bincount(classes) == 1)
         if len(single):
             names = [repr(c if labels is None else labels[c]) for c in single]
-            raise Unsupported(
-                f"SMOTE needs 2 rows of every class; {schema.target} has 1 of {', '.join(names)}"
-            )
+            raise Unsupported(f"SMOTE needs 2 rows of a class; {schema.target} has 1 of {', '.join(names)}")
         scaler = StandardScaler().set_output(transform="default")
         numbers = scaler.fit_transform(train[list(schema.numbers)].to_numpy(dtype="float64"))
         encoder, codes = None, np.empty((len(train), 0))

@@ -1,1 +1,25 @@
-"""tabstep: tabular diffusion and its accelerated samplers, scored per step budget."""
+"""tabstep: tabular diffusion and its accelerated samplers, scored per step budget.
+
+`tabstep.fit(frame)` and `tabstep.load(folder)` give a `Synthesizer`; `tabstep.TabDDPM` holds its settings.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tabstep.api import Synthesizer, fit, load
+    from tabstep.diffusion.tabddpm import TabDDPM
+
+__all__ = ["Synthesizer", "TabDDPM", "fit", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that the command line answers before torch is loaded."""
+    if name == "TabDDPM":
+        from tabstep.diffusion.tabddpm import TabDDPM
+
+        return TabDDPM
+    if name in __all__:
+        from tabstep import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'tabstep' has no attribute {name!r}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
+
 from tabstep.table import TASKS, Task
 
 CARDS_VARIABLE = "TABSTEP_CARDS"

@@ -42,9 +42,13 @@ class Completion:
         """Learn from the training rows. Raises ValueError when the target is missing or constant."""
         target = train[schema.target]
         if target.isna().any():
-            raise ValueError(f"target {schema.target!r} is missing in {int(target.isna().sum())} rows; drop them")
+            raise ValueError(
+                f"target {schema.target!r} is missing in {int(target.isna().sum())} rows; drop them"
+            )
         if target.nunique() < 2:
-            raise ValueError(f"target {schema.target!r} has one value, {target.iloc[0]!r}: nothing to predict")
+            raise ValueError(
+                f"target {schema.target!r} has one value, {target.iloc[0]!r}: nothing to predict"
+            )
         clash = [c for c in schema.columns if c.endswith(MISSING)]
         if clash:
             raise ValueError(f"column names may not end in {MISSING!r}: {', '.join(clash)}")

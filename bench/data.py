@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import pooch
 import pyarrow as pa
+
 from tabstep import cards, frames
 from tabstep.cards import Card, DataError, Rows
 from tabstep.frames import PARTS

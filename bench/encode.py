@@ -198,5 +198,7 @@ def _codes(column: pd.Series[Any], categories: tuple[str, ...]) -> np.ndarray:
     codes = pd.Categorical(column, categories=list(categories)).codes.astype(np.int64)
     if (codes < 0).any():
         unseen = sorted({str(v) for v in column[codes < 0]})[:5]
-        raise ValueError(f"column {column.name!r} has categories that the training rows lack: {', '.join(unseen)}")
+        raise ValueError(
+            f"column {column.name!r} has categories that the training rows lack: {', '.join(unseen)}"
+        )
     return codes

@@ -38,6 +38,7 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sklearn.model_selection import KFold, StratifiedKFold
+
 from tabstep.data import Unreachable, load
 from tabstep.metrics import efficacy
 from tabstep.metrics.efficacy import CatBoostParams, Degenerate, codes, fit_evaluator, inputs, labels
@@ -103,10 +104,11 @@ def tune(
 ) -> dict[str, Any]:
     """Search for the parameters with the best cross-validated score on `train`; returns plain JSON values.
 
-    `storage` is an Optuna journal file: a study of the same rows and settings goes on where it ended, and
-    only its missing trials run. After `max_seconds` of this call no further trial starts, but one that runs
-    is finished and a new study runs at least one, so a call may last longer. A trial on which CatBoost fails
-    is kept as failed with its reason. Raises RuntimeError when no trial completed.
+    `storage` is an Optuna journal file, for one process at a time: a study of the same rows and settings goes
+    on where it ended, and only its missing trials run. After `max_seconds` (wall clock) of this call no
+    further trial starts, but one that runs is finished and a new study runs at least one, so a call may last
+    longer. A trial on which CatBoost fails is kept as failed with its reason. Raises RuntimeError when no
+    trial completed.
 
     Keys of the result: `params`; `cv_score` with its `cv_metric`; `cv_score_nominal`, that of the first trial
     (None if it failed); `trials_asked` and the counts `trials_complete`, `trials_pruned`, `trials_failed`;

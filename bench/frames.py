@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
+
 from tabstep.cards import DataError
 from tabstep.table import Dataset, Schema
 

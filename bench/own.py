@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from tabstep import cards, frames
 from tabstep.cards import Card, DataError, Rows, suggest
 from tabstep.frames import PARTS
@@ -52,7 +53,7 @@ def read(
         if name not in table.columns:
             raise DataError(f"{path.name} has no column {name!r}: {suggest(name, list(table.columns))}")
     _check_columns(table, path.name)
-    chosen = task or _task(table[target], path.name)
+    chosen = task or _task(table[target])
     features = [name for name in table.columns if name != target]
     kinds: dict[str, Role] = {name: _role(table[name]) for name in features}
     kinds.update(dict.fromkeys(numeric, "numeric"))
@@ -170,7 +171,7 @@ def _csv(path: Path, separator: str) -> pd.DataFrame:
         other = next((mark for mark in ",;\t|" if mark != separator and mark in header[0]), None)
         if other:
             raise DataError(
-                f"{path.name}: one column, {header[0]!r}: expected {separator!r} between them, found {other!r}"
+                f"{path.name}: one column, {header[0]!r}: expected {separator!r} between, found {other!r}"
             )
     _check_names(header, path.name)
     with warnings.catch_warnings():
@@ -240,13 +241,11 @@ def _role(column: pd.Series[Any]) -> Role:
     return "categorical" if _is_whole(column) and column.nunique() == 2 else "numeric"
 
 
-def _task(target: pd.Series[Any], file: str) -> Task:
+def _task(target: pd.Series[Any]) -> Task:
     distinct = target.nunique()
-    if distinct == 1:
-        raise DataError(f"{file}: the target {target.name!r} has one value, {target.dropna().iloc[0]!r}")
     if _is_number(target) and not (_is_whole(target) and distinct <= FEW_CLASSES):
         return "regression"
-    return "binclass" if distinct == 2 else "multiclass"
+    return "binclass" if distinct <= 2 else "multiclass"
 
 
 def _check_text(column: pd.Series[Any]) -> None:
@@ -281,7 +280,7 @@ def _check_target(frame: pd.DataFrame, schema: Schema, file: str) -> None:
         raise DataError(f"{file}: the target {schema.target!r} is missing in {gaps} rows; remove those rows")
     counts = target.value_counts()
     if len(counts) < 2:
-        raise DataError(f"{file}: the target {schema.target!r} has one value, {target.iloc[0]!r}")
+        raise DataError(f"{file}: the target {schema.target!r} has one value, {str(target.iloc[0])!r}")
     if schema.is_regression:
         return
     if (len(counts) == 2) != (schema.task == "binclass"):

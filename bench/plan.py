@@ -149,6 +149,8 @@ def plan(
 def _evaluator(source: EvaluatorSource, dataset: Dataset) -> Evaluator:
     if source == "default":
         return Evaluator(source, asdict(efficacy.CatBoostParams.default()))
+    if source == "fast":
+        return Evaluator(source, asdict(efficacy.CatBoostParams.fast()))
     if source == "published":
         return Evaluator(source, asdict(published.catboost(dataset.name)))
     path = TUNED / dataset.name / "catboost.json"

@@ -87,7 +87,9 @@ def tasks(jobs: Sequence[Job], folder: Folder) -> list[Task]:
         if folder.model(first).joinpath("fit.json").exists():
             out += cells
         else:
-            out.append(Task(f"{name} fit", work.fit_diffusion, (first, folder), tuple(members), cells, cost=20.0))
+            out.append(
+                Task(f"{name} fit", work.fit_diffusion, (first, folder), tuple(members), cells, cost=20.0)
+            )
     return sorted(out, key=lambda task: -task.cost)
 
 
@@ -133,7 +135,12 @@ def execute(plan: Plan, folder: Folder, *, timeout_s: float | None = None, watch
 
 
 def _drain(
-    pool: ProcessPool, queue: list[Task], folder: Folder, status: Status, timeout_s: float | None, watch: Watch
+    pool: ProcessPool,
+    queue: list[Task],
+    folder: Folder,
+    status: Status,
+    timeout_s: float | None,
+    watch: Watch,
 ) -> None:
     active: dict[Future[Any], Task] = {}
 

@@ -81,7 +81,7 @@ class Record:
     traceback        path of a log file, relative to the folder of the run
     key              hash of everything that determines the cell: a record with another key is out of date
     settings         hyper-parameters of method and sampler
-    rows, nfe        synthetic rows; network evaluations, counted at the network
+    rows, nfe        synthetic rows; network evaluations per row, counted at the network
     fit_s, prepare_s, sample_s, peak_bytes    seconds of each stage, peak memory; None where not measured
     scores           metric -> one value per evaluator seed, in the order of `eval_seeds`, or a single value
                      for a metric without randomness; finite
@@ -123,10 +123,10 @@ class Record:
                 )
             if not all(map(math.isfinite, values)):
                 raise ValueError(f"scores must be finite, {metric} has {values}")
-        for span in ("fit_s", "prepare_s", "sample_s"):
-            seconds = getattr(self, span)
-            if seconds is not None and not (math.isfinite(seconds) and seconds >= 0):
-                raise ValueError(f"{span} must be a finite number of seconds, got {seconds}")
+        for name in ("rows", "nfe", "fit_s", "prepare_s", "sample_s", "peak_bytes"):
+            cost = getattr(self, name)
+            if cost is not None and not (math.isfinite(cost) and cost >= 0):
+                raise ValueError(f"{name} must be finite and not negative, got {cost}")
         if len(set(self.eval_seeds)) != len(self.eval_seeds):
             raise ValueError(f"evaluator seeds must differ, got {self.eval_seeds}")
         log = None if self.traceback is None else PurePosixPath(self.traceback)

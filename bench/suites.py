@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Steps = int | Literal["T"]
-EvaluatorSource = Literal["default", "tuned", "published"]
+EvaluatorSource = Literal["default", "fast", "tuned", "published"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Suite:
 
     samplers     (sampler, grid) pairs, crossed with `steps` for every diffusion method
     train_seeds, sample_seeds, eval_seeds   counts; seeds are 0, 1, ...
-    evaluator    where the parameters of the CatBoost evaluator come from
+    evaluator    where the parameters of the CatBoost evaluator come from: its own defaults, "fast" (few, large
+                 steps), our tuning in results/tuned, or the TabDDPM authors' tuning
     """
 
     name: str
@@ -85,6 +86,7 @@ SUITES: dict[str, Suite] = {
             ),
             steps=(2, 10),
             eval_seeds=1,
+            evaluator="fast",
         ),
         Suite(
             name="quick",
@@ -102,6 +104,7 @@ SUITES: dict[str, Suite] = {
             steps=BUDGETS,
             train_seeds=2,
             eval_seeds=2,
+            evaluator="fast",
         ),
         Suite(
             name="reproduce",

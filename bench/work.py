@@ -140,7 +140,9 @@ class Outcome:
     reason: str | None = None
 
 
-def record(job: Job, status: store.Status, reason: str | None = None, cost: Cost | None = None, **more: Any) -> Record:
+def record(
+    job: Job, status: store.Status, reason: str | None = None, cost: Cost | None = None, **more: Any
+) -> Record:
     """A record of a cell with the environment of this process."""
     paid = cost or Cost()
     return Record(
@@ -228,7 +230,11 @@ def _load_diffusion(path: Path, source: Source, device: str) -> _Fitted:
     dataset = source.load()
     completion = Completion.fit(dataset.train, dataset.schema)
     facts = json.loads((path / "fit.json").read_text(encoding="utf-8"))
-    fitted_at = {"commit": facts["env"]["commit"], "dirty": facts["env"]["dirty"], "created": facts["created"]}
+    fitted_at = {
+        "commit": facts["env"]["commit"],
+        "dirty": facts["env"]["dirty"],
+        "created": facts["created"],
+    }
     model = Diffusion.load(path, device)
     return _Fitted(model, completion, completion.forward(dataset.train), facts["fit_s"], fitted_at)
 
@@ -241,7 +247,9 @@ def run_cell(job: Job, folder: Folder) -> Outcome:
         cost = Cost(fit_s=fitted.fit_s)
         model: Diffusion = fitted.model
         cell = job.cell
-        assert cell.sampler is not None and cell.grid is not None and cell.steps is not None
+        assert cell.sampler is not None
+        assert cell.grid is not None
+        assert cell.steps is not None
         if cell.steps > model.schedule.T:
             raise Unsupported(f"{cell.steps} steps asked of a model with T = {model.schedule.T}")
         sampler = SAMPLERS[cell.sampler]
@@ -271,7 +279,9 @@ def run_baseline(jobs: Sequence[Job], folder: Folder) -> list[Outcome]:
         train = completion.forward(dataset.train)
         method = make_method(first.cell.method, first.settings)
         with timed(first.device) as fitting:
-            model = method.fit(train.copy(), completion.inner, seed=first.cell.train_seed, device=first.device)
+            model = method.fit(
+                train.copy(), completion.inner, seed=first.cell.train_seed, device=first.device
+            )
     except Exception as error:  # noqa: BLE001  see run_cell
         return [fail(folder, job, error) for job in jobs]
     fitted = _Fitted(model, completion, train, fitting.seconds)

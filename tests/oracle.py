@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
+from torch import Tensor
+
 from tabstep.diffusion import gaussian, multinomial
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.mixed import Process
 from tabstep.diffusion.schedule import Schedule, make
-from torch import Tensor
 
 F64 = torch.float64
 
@@ -168,7 +170,7 @@ def output_of_two_columns(world: TwoColumns, path: tuple[int, ...], step: str) -
     K = world.K
     state = torch.full((K * K,), 1 / K**2, dtype=F64)
     c1, c2 = pairs(K)
-    for t, s in zip(path[:-1], path[1:], strict=True):
+    for t, s in pairwise(path):
         a_t, a_s = world.schedule.at(t), world.schedule.at(s)
         kernel = []
         for log_pi, c in zip(world.log_loo(a_t), (c1, c2), strict=True):

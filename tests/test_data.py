@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from tabstep import cards, data, frames
 from tabstep.cards import Card, DataError, Mirror, Rows
 from tabstep.data import Unreachable
@@ -420,6 +421,12 @@ def test_an_array_of_the_wrong_shape_is_refused(
         from_archive(tmp_path, {**members(), f"data/toy/{kind}_train.npy": npy(array)})
 
 
+def test_an_array_without_a_known_digest_is_not_read(tmp_path: Path) -> None:
+    card = toy(archive={name: content for name, content in members().items() if "X_cat" not in name})
+    with pytest.raises(Unreachable, match=r"no sha256 of data/toy/X_cat_train.npy is known"):
+        data.load_card(card, archive=write_tar(tmp_path / "data.tar", members()))
+
+
 class Trap:
     """Leaves a file behind when it is unpickled."""
 
@@ -489,7 +496,7 @@ def test_an_address_is_fetched_once(served: str, tmp_path: Path) -> None:
     first = data.load_card(card, archive=f"{served}/data.tar")
     (tmp_path / "served" / "data.tar").unlink()
     assert data.load_card(card, archive=f"{served}/data.tar").digest == first.digest
-    with pytest.raises(Unreachable, match="other.tar cannot be fetched"):
+    with pytest.raises(Unreachable, match=r"other\.tar cannot be fetched"):
         data.load_card(card, archive=f"{served}/other.tar")
 
 
@@ -530,7 +537,7 @@ def test_the_real_mirror_is_what_the_cards_say(name: str) -> None:
 @needs_mirror
 @pytest.mark.parametrize("name", ABSENT)
 def test_the_real_mirror_lacks_what_only_the_archive_has(name: str) -> None:
-    with pytest.raises(Unreachable, match="only (in )?the authors' archive"):
+    with pytest.raises(Unreachable, match=r"only (in )?the authors' archive"):
         data.load(name, mirror=Path(str(REAL)))
 
 

@@ -9,12 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+
 from tabstep.diffusion import multinomial
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.noise import Noise
 from tabstep.diffusion.schedule import make
 from tabstep.samplers import grid
-
 from tests.oracle import F64, TwoColumns, matrices, mixed_table, output_of_two_columns, pairs, total_variation
 
 
@@ -24,7 +24,9 @@ def test_skip_posterior_equals_bayes_on_products_of_one_step_matrices(K: int) ->
     one_step = matrices(schedule, K)
     for s in range(20):
         for t in range(s + 1, 21):
-            to_s = torch.linalg.multi_dot([torch.eye(K, dtype=F64), *one_step[1 : s + 1], torch.eye(K, dtype=F64)])
+            to_s = torch.linalg.multi_dot(
+                [torch.eye(K, dtype=F64), *one_step[1 : s + 1], torch.eye(K, dtype=F64)]
+            )
             s_to_t = torch.linalg.multi_dot([torch.eye(K, dtype=F64), *one_step[s + 1 : t + 1]])
             bayes = to_s.unsqueeze(1) * s_to_t.T  # (c_0, c_t, c_s)
             bayes = bayes / bayes.sum(-1, keepdim=True)
@@ -47,7 +49,8 @@ def test_plug_in_of_loo_and_mixture_of_full_are_exact_and_plug_in_of_full_is_not
                 full = multinomial.log_full(log_loo, c, a_t)
                 eye = torch.eye(4, dtype=F64).clamp(min=1e-300).log()
                 mixture = sum(
-                    full[..., k].exp() * multinomial.log_posterior(eye[k].expand(16, 1, 4), c, a_t, a_s).exp()[:, 0]
+                    full[..., k].exp()
+                    * multinomial.log_posterior(eye[k].expand(16, 1, 4), c, a_t, a_s).exp()[:, 0]
                     for k in range(4)
                 )
                 assert (mixture - exact).abs().max() < 1e-12
@@ -76,7 +79,9 @@ def test_multinomial_ddim_keeps_the_marginal(share: float) -> None:
     for t, s in [(20, 7), (9, 8), (3, 0), (1, 0)]:
         a_t, a_s = schedule.at(t), schedule.at(s)
         sigma = share * multinomial.stay_probability(a_t, a_s)
-        p = multinomial.ddim_probabilities(torch.nn.functional.one_hot(c_0, K).to(F64), c_t, a_t, a_s, sigma)[:, 0]
+        p = multinomial.ddim_probabilities(torch.nn.functional.one_hot(c_0, K).to(F64), c_t, a_t, a_s, sigma)[
+            :, 0
+        ]
         assert p.min() > -1e-15
         assert (p.sum(1) - 1).abs().max() < 1e-12
         q_t = a_t * torch.eye(K, dtype=F64) + (1 - a_t) / K
@@ -139,7 +144,9 @@ def test_training_kl_equals_the_definition(K: int, T: int, seed: int) -> None:
     for i in range(n):
         one_hot = torch.nn.functional.one_hot(c_0[i : i + 1], K).to(F64).clamp(min=1e-300).log()
         log_q = multinomial.log_posterior(one_hot, c_t[i : i + 1], float(a[t[i]]), float(a[t[i] - 1]))
-        log_p = multinomial.log_posterior(log_pi[i : i + 1], c_t[i : i + 1], float(a[t[i]]), float(a[t[i] - 1]))
+        log_p = multinomial.log_posterior(
+            log_pi[i : i + 1], c_t[i : i + 1], float(a[t[i]]), float(a[t[i] - 1])
+        )
         kl = (log_q.exp() * (log_q - log_p)).sum(-1)[0]
         assert torch.allclose(ours[i], kl, atol=1e-9, rtol=1e-7)
     first = multinomial.log_posterior(log_pi[:4], c_t[:4], schedule.at(1), 1.0)

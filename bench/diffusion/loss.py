@@ -11,7 +11,9 @@ from tabstep.diffusion.mixed import Denoiser, State
 from tabstep.diffusion.schedule import Schedule
 
 
-def diffuse(clean: State, t: Tensor, schedule: Schedule, blocks: Blocks, eps: Tensor, generator: torch.Generator) -> State:
+def diffuse(
+    clean: State, t: Tensor, schedule: Schedule, blocks: Blocks, eps: Tensor, generator: torch.Generator
+) -> State:
     """Noise every row to its own time t (n,), with Gaussian noise `eps` and class draws from the generator."""
     a_t = schedule.alpha_bar.to(t.device)[t].unsqueeze(1)
     x = gaussian.diffuse(clean.x, a_t.to(clean.x.dtype), eps)
@@ -19,7 +21,9 @@ def diffuse(clean: State, t: Tensor, schedule: Schedule, blocks: Blocks, eps: Te
     return State(x, torch.cat(parts, 1) if parts else clean.c, clean.y)
 
 
-def categorical_kl(log_pi: Tensor, c_0: Tensor, c_t: Tensor, t: Tensor, schedule: Schedule, blocks: Blocks) -> Tensor:
+def categorical_kl(
+    log_pi: Tensor, c_0: Tensor, c_t: Tensor, t: Tensor, schedule: Schedule, blocks: Blocks
+) -> Tensor:
     """Sum over columns of KL(q(c_{t-1} | c_t, c_0) || p(c_{t-1} | c_t)), (n,) nats; at t = 1 -log p(c_0 | c_1)."""
     alpha_bar = schedule.alpha_bar.to(t.device)
     a_t, a_s = alpha_bar[t].unsqueeze(1), alpha_bar[t - 1].unsqueeze(1)

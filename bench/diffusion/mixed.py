@@ -86,7 +86,9 @@ class Process:
         log_p = self.blocks.map(log_pi, c, lambda p, k: multinomial.log_posterior(p, k, a_t, a_s))
         return self.blocks.argmax(log_p, noise.gumbel())
 
-    def stay_or_jump(self, log_pi: Tensor, c: Tensor, t: int, s: int, noise: Noise, *, eta: float = 0.0) -> Tensor:
+    def stay_or_jump(
+        self, log_pi: Tensor, c: Tensor, t: int, s: int, noise: Noise, *, eta: float = 0.0
+    ) -> Tensor:
         """Draw c_s by the multinomial DDIM step; eta = 0 keeps most.
 
         Keep c_t with probability sigma = (1 - eta) (1 - abar_s)/(1 - abar_t), else draw from the rest of the
@@ -103,7 +105,9 @@ class Process:
         return torch.where(jump, self.blocks.argmax(target, noise.gumbel()), c)
 
     def _uniform(self, like: Tensor, from_x0: float) -> Tensor:
-        parts = [torch.full_like(like[:, g.flat], math.log1p(-from_x0) - math.log(g.K)) for g in self.blocks.groups]
+        parts = [
+            torch.full_like(like[:, g.flat], math.log1p(-from_x0) - math.log(g.K)) for g in self.blocks.groups
+        ]
         return torch.cat(parts, 1) if parts else like
 
 

@@ -142,7 +142,9 @@ class Diffusion:
         """Read what `save` wrote. Nothing in the files is executed. Raises ValueError on another format."""
         text = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         if text.get("format") != FORMAT:
-            raise ValueError(f"{folder / 'model.json'}: format {text.get('format')!r}, this version reads {FORMAT}")
+            raise ValueError(
+                f"{folder / 'model.json'}: format {text.get('format')!r}, this version reads {FORMAT}"
+            )
         tensors = load_file(folder / "model.safetensors", device="cpu")
         a = text["architecture"]
         architecture = Architecture(tuple(a["layers"]), a["dropout"], a["cat_input"])

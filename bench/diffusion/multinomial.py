@@ -71,7 +71,9 @@ def stay_probability(alpha_bar_t: float, alpha_bar_s: float) -> float:
     return (1 - alpha_bar_s) / (1 - alpha_bar_t)
 
 
-def ddim_probabilities(pi_full: Tensor, c_t: Tensor, alpha_bar_t: float, alpha_bar_s: float, sigma: float) -> Tensor:
+def ddim_probabilities(
+    pi_full: Tensor, c_t: Tensor, alpha_bar_t: float, alpha_bar_s: float, sigma: float
+) -> Tensor:
     """The multinomial DDIM mixture (Song et al. 2021, appendix A) with c_0 replaced by its expectation.
 
     sigma in [0, stay_probability] is the weight of c_t; the largest is the low-noise end, where the uniform

@@ -53,7 +53,9 @@ class Noise:
 
     def x_T(self) -> Tensor:
         """Standard normal start of the numeric columns, (n, d_num)."""
-        return self._next("x_T", lambda g: torch.randn(ROWS_PER_KEY, self.d_num, generator=g, dtype=self.dtype))
+        return self._next(
+            "x_T", lambda g: torch.randn(ROWS_PER_KEY, self.d_num, generator=g, dtype=self.dtype)
+        )
 
     def c_T(self) -> Tensor:
         """Uniform start of the categorical columns, (n, d_c) int64."""
@@ -66,7 +68,9 @@ class Noise:
 
     def normal(self) -> Tensor:
         """The next step's standard normal noise, (n, d_num)."""
-        return self._next("normal", lambda g: torch.randn(ROWS_PER_KEY, self.d_num, generator=g, dtype=self.dtype))
+        return self._next(
+            "normal", lambda g: torch.randn(ROWS_PER_KEY, self.d_num, generator=g, dtype=self.dtype)
+        )
 
     def uniform(self) -> Tensor:
         """The next step's uniform noise, one number a categorical column, (n, d_c)."""

@@ -110,7 +110,11 @@ class TabDDPM:
             )
         if self.weights == "ema":
             network.load_state_dict(average)
-        counts = torch.bincount(y, minlength=len(encoder.classes)) if y is not None else torch.empty(0, dtype=torch.int64)
+        counts = (
+            torch.bincount(y, minlength=len(encoder.classes))
+            if y is not None
+            else torch.empty(0, dtype=torch.int64)
+        )
         return Diffusion(
             encoder,
             schedule,

@@ -17,13 +17,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import ScaledTranslation
 
 from tabstep import store
 from tabstep.report.table import CEILING, PRIMARY, csv
 
-# One hue a sampler, the same in every figure: Okabe and Ito's colours, which colour-blind eyes tell apart, and
-# two darker ones of Tol's. A name that is not here takes one of `SPARE` by its hash: add it to choose.
+# One hue a sampler, the same in every figure: Okabe and Ito's colours, which colour-blind eyes tell apart,
+# and darker ones beside them. A name that is not here takes one of `SPARE` by its hash: add it to choose.
 HUES = {
     "ancestral": "#000000",
     "ddim": "#0072B2",
@@ -34,12 +36,15 @@ HUES = {
     "early_stop": "#CC79A7",
     "ggdm": "#882255",
     "deq": "#999933",
+    "ancestral_small": "#8C6D46",
+    "ancestral_unclipped": "#332288",
 }
-SPARE = ("#332288", "#AA4499", "#117733", "#661100", "#6699CC", "#AA4466")
+SPARE = ("#AA4499", "#117733", "#661100", "#6699CC", "#AA4466")
 TINTS = {"tabddpm": 0.0, "iddpm": 0.4}  # part of white in the hue of a sampler; dashed where not 0
 MARKERS = {"linspace": "o", "trailing": "s", "quad": "^", "logsnr": "D", "": "P"}
 QUALITY = {"catboost_f1_macro": "macro F1 (CatBoost)", "catboost_r2": "R² (CatBoost)"}
 GREY = "#6B6B6B"
+HALO = withStroke(linewidth=2.2, foreground="white")  # keeps text legible on lines
 COSTS = {"nfe": "network evaluations per row", "sample_s": "seconds of sampling"}
 STYLE: dict[Any, Any] = {
     "font.size": 8.5,
@@ -166,8 +171,8 @@ def _panel(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
         shade = colour(method, sampler)
         down, up = _bars(points)
         axes.errorbar(
-            points[cost],
-            points["mean"],
+            points[cost].to_numpy(float),
+            points["mean"].to_numpy(float),
             yerr=(down, up),
             color=shade,
             linestyle="-" if _tint(method) == 0 else (0, (4, 1.5)),
@@ -180,9 +185,8 @@ def _panel(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
             markeredgewidth=0.9,
             markerfacecolor="white" if params != several.get(method, params) else shade,
         )
-        below += [
-            (x, y, shade) for x, y in zip(points[cost], points["mean"], strict=True) if not scale.holds(y)
-        ]
+        low = points[points["mean"] < scale.low]
+        below += [(float(x), float(y), shade) for x, y in zip(low[cost], low["mean"], strict=True)]
     _mark_below(axes, below, scale)
     _levels(axes, part, cost, scale)
 
@@ -201,61 +205,72 @@ def _levels(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
             axes.axhline(mean, color=GREY, linewidth=0.7, zorder=1.4)
     else:
         named = points
-        inside = points["mean"] >= scale.low
+        inside = points["mean"].to_numpy(float) >= scale.low
         axes.errorbar(
-            points.loc[inside, cost],
-            points.loc[inside, "mean"],
+            points.loc[inside, cost].to_numpy(float),
+            points.loc[inside, "mean"].to_numpy(float),
             yerr=(down[inside], up[inside]),
-            color=GREY,
+            color="#333333",
             linestyle="none",
             elinewidth=0.7,
             marker="*",
-            markersize=7,
+            markersize=10,
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+            zorder=4,
         )
         axes.plot(points.loc[~inside, cost], [scale.foot] * (~inside).sum(), "v", color=GREY, markersize=4.5)
     several = _several_params(part)
     heights = [mean if scale.holds(mean) else scale.foot for mean in named["mean"]]
-    gap = 0.062 * (scale.high - scale.low)
-    for row, height, place in zip(named.itertuples(), heights, _apart(heights, gap), strict=True):
-        text = f"{row.method} {row.params}" if row.method in several else str(row.method)
-        if not scale.holds(row.mean):
-            text = f"{text} {row.mean:.2f} ↓"
-        shade = "black" if row.method == CEILING else GREY
-        x = 1.0 if cost == "nfe" else getattr(row, cost)
-        axes.annotate(
-            text,
-            (x, height),
-            xycoords=axes.get_yaxis_transform() if cost == "nfe" else "data",
-            xytext=(1.035, place) if cost == "nfe" else (7, 0),
-            textcoords=axes.get_yaxis_transform() if cost == "nfe" else "offset points",
-            va="center",
-            fontsize=7.5,
-            color=shade,
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": shade, "linewidth": 0.5} if cost == "nfe" else None,
-        )
+    places = _apart(heights, 0.055 * (scale.high - scale.low))
+    for row, height, place in zip(named.to_dict("records"), heights, places, strict=True):
+        text = f"{row['method']} {row['params']}" if row["method"] in several else str(row["method"])
+        if not scale.holds(row["mean"]):
+            text = f"{text} {row['mean']:.2f} ↓"
+        shade = "black" if row["method"] == CEILING else GREY
+        if cost == "nfe":
+            margin = axes.get_yaxis_transform()  # x in parts of the panel's width, y in the metric
+            axes.annotate(
+                text,
+                (1.0, height),
+                xycoords=margin,
+                xytext=(1.035, place),
+                textcoords=margin,
+                va="center",
+                fontsize=7.5,
+                color=shade,
+                annotation_clip=False,
+                arrowprops={"arrowstyle": "-", "color": shade, "linewidth": 0.5},
+            )
+        else:
+            shift = ScaledTranslation(6 / 72, 0, axes.figure.dpi_scale_trans)  # beside the star
+            axes.text(
+                row[cost],
+                place,
+                text,
+                transform=axes.transData + shift,
+                va="center",
+                fontsize=7.5,
+                color="#333333",
+                path_effects=[HALO],
+                zorder=5,
+            )
 
 
 def _mark_below(axes: Axes, below: list[tuple[float, float, str]], scale: Scale) -> None:
-    """A small arrow at the foot for each point below the axis, and the values of near ones together."""
-    clusters: dict[int, list[tuple[float, float]]] = {}
-    for x, y, shade in below:
+    """A small arrow at the foot for each point below the axis, and how far down they go."""
+    for x, _, shade in below:
         axes.plot([x], [scale.foot], marker="v", color=shade, markersize=4, linestyle="none", zorder=3)
-        clusters.setdefault(round(np.log10(x) * 4), []).append((x, y))
-    for cluster in clusters.values():
-        worst, best = min(y for _, y in cluster), max(y for _, y in cluster)
-        text = f"{worst:.2f}" if f"{worst:.2f}" == f"{best:.2f}" else f"{worst:.2f} to {best:.2f}"
-        x = max(x for x, _ in cluster)
-        axes.annotate(
-            text, (x, scale.foot), xytext=(5, 0), textcoords="offset points", va="center", fontsize=6.5
-        )
+    if below:
+        text = f"▼ off the scale, down to {min(y for _, y, _ in below):.2f}"
+        axes.text(0.995, 0.075, text, transform=axes.transAxes, ha="right", fontsize=7, path_effects=[HALO])
 
 
-def _bars(points: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+def _bars(points: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Lengths of the bars below and above: the 95 % interval, else one standard deviation, else nothing."""
     down = (points["mean"] - points["low"]).fillna(points["std"]).fillna(0.0)
     up = (points["high"] - points["mean"]).fillna(points["std"]).fillna(0.0)
-    return down, up
+    return down.to_numpy(float), up.to_numpy(float)
 
 
 def _apart(heights: list[float], gap: float) -> list[float]:
@@ -305,7 +320,9 @@ def _legend(data: pd.DataFrame) -> list[Line2D]:
     plain = data[data["sampler"].isna()]
     if (plain["method"] != CEILING).any():
         handles.append(
-            Line2D([], [], color=GREY, marker="*", markersize=7, linewidth=0.7, label="method without steps")
+            Line2D(
+                [], [], color="#333333", marker="*", markersize=8, linewidth=0.7, label="method without steps"
+            )
         )
     if (plain["method"] == CEILING).any():
         handles.append(Line2D([], [], color="black", linestyle=(0, (5, 3)), linewidth=1.0, label="real data"))

@@ -191,7 +191,7 @@ def _rows(group: list[Record]) -> Iterator[dict[str, Any]]:
     status, reason = _status(group, done)
     nested = list(_nested(group))
     if not nested:
-        yield {**common, **dict.fromkeys(COUNTS, 0), "status": status, "reason": reason}
+        yield {**common, "metric": None, **dict.fromkeys(COUNTS, 0), "status": status, "reason": reason}
     for metric, scores in nested:
         cells = sum(len(samples) for samples in scores)
         gap = None if cells == len(done) else f"{metric} in {cells} of {len(done)} cells that are ok"
@@ -327,6 +327,7 @@ def _line(row: dict[str, Any]) -> dict[str, str]:
     score = "" if row["mean"] is None else f"{row['mean']:.4f}"
     return {
         **{name: "" if row[name] is None else str(row[name]) for name in GROUP[2:]},
+        "steps": "" if row["steps"] is None else f"{row['steps']:g}",  # a float in a table read from CSV
         "score": score if row["std"] is None else f"{score} ± {row['std']:.4f}",
         "% of real": "" if row["of_real"] is None else f"{row['of_real']:.1f}",
         "nfe": "" if row["nfe"] is None else f"{row['nfe']:g}",

@@ -1,0 +1,45 @@
+# Thin aliases: `make bench` and `make test` set everything up by themselves.
+
+PYTHON ?= python3.11
+SUITE ?= quick
+WORKERS ?= 0
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: bench test test-all lint report list clean
+
+bench: $(READY)
+	$(BIN)/tabstep run $(SUITE) --workers $(WORKERS) $(ARGS)
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-all: $(READY)
+	$(BIN)/python -m pytest $(ARGS)
+
+report: $(READY)
+	$(BIN)/tabstep report $(SUITE)
+
+list: $(READY)
+	$(BIN)/tabstep list
+
+# The type check reads an installed copy, so that it sees the package under its own name.
+lint: $(READY)
+	$(BIN)/ruff check bench baselines tests
+	$(BIN)/ruff format --check bench baselines tests
+	rm -rf build
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --target build/typecheck .
+	cd build/typecheck && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p tabstep
+
+# Installed again only when the pins or the project's metadata change.
+$(READY): constraints.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt setuptools wheel torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --constraint constraints.txt --editable ".[sdv,dev]"
+	touch $(READY)
+
+clean:
+	rm -rf build .pytest_cache .ruff_cache .mypy_cache results/quick results/smoke results/own

@@ -1,0 +1,5 @@
+"""`python -m tabstep` is `tabstep`."""
+
+from tabstep.cli import main
+
+main()

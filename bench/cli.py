@@ -1,0 +1,362 @@
+"""The command line: run suites, rebuild reports, list what there is, check data, tune the evaluator."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from tabstep.plan import Plan
+    from tabstep.run import Status
+    from tabstep.work import Source
+
+# Heavy imports (torch, CatBoost) are inside the commands, so that --help and list answer at once.
+
+app = typer.Typer(
+    help="Benchmark of tabular diffusion and its accelerated samplers, scored per step budget.\n\n"
+    "Start with `tabstep run smoke` (a minute) or `tabstep run quick` (ten minutes).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+data_app = typer.Typer(
+    help="Datasets: where they come from and whether they are what they should be.", no_args_is_help=True
+)
+app.add_typer(data_app, name="data")
+
+console = Console()
+errors = Console(stderr=True)
+
+Many = list[str] | None
+Mirror = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-mirror", envvar="TABSTEP_DATA", help="Folder with <dataset>.parquet files.", show_envvar=True
+    ),
+]
+Archive = Annotated[
+    str | None,
+    typer.Option(
+        "--data-archive",
+        envvar="TABSTEP_ARCHIVE",
+        help="The TabDDPM authors' data.tar: a file or a URL.",
+        show_envvar=True,
+    ),
+]
+Results = Annotated[Path, typer.Option("--results", help="Folder that holds a folder for each suite.")]
+
+
+def _stop(message: str) -> NoReturn:
+    errors.print(f"[bold red]error:[/] {message}", highlight=False, soft_wrap=True)
+    raise typer.Exit(2)
+
+
+def _split(values: Many) -> tuple[str, ...]:
+    """Options may be repeated or hold commas."""
+    return tuple(part for value in values or () for part in value.split(",") if part)
+
+
+def _steps(values: Many) -> tuple[Any, ...]:
+    parsed: list[Any] = []
+    for part in _split(values):
+        if part != "T" and not part.isdecimal():
+            _stop(f"--steps takes positive integers or T, got {part!r}")
+        parsed.append(part if part == "T" else int(part))
+    return tuple(parsed)
+
+
+def _seeds(values: Many) -> tuple[int, ...]:
+    for part in _split(values):
+        if not part.isdecimal():
+            _stop(f"--seed takes integers from 0, got {part!r}")
+    return tuple(int(part) for part in _split(values))
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind = name.split(":")[0]
+    if kind not in ("cpu", "cuda"):
+        _stop(f"--device must be cpu, cuda or auto, got {name!r}")
+    if kind == "cuda" and not torch.cuda.is_available():
+        _stop("--device cuda: no CUDA device is available here; use cpu or auto")
+    return name
+
+
+@app.command()
+def run(
+    suite: Annotated[
+        str, typer.Argument(help="smoke, quick, paper, ...: see `tabstep list suites`.")
+    ] = "quick",
+    dataset: Annotated[Many, typer.Option(help="Only these datasets (repeat or separate by commas).")] = None,
+    method: Annotated[Many, typer.Option(help="Only these methods.")] = None,
+    sampler: Annotated[Many, typer.Option(help="Only these samplers.")] = None,
+    grid: Annotated[Many, typer.Option(help="Timestep grids, instead of the suite's.")] = None,
+    steps: Annotated[Many, typer.Option(help="Step budgets; T is all steps of the model.")] = None,
+    seed: Annotated[Many, typer.Option(help="Training seeds.")] = None,
+    workers: Annotated[int, typer.Option(help="Worker processes; 0 takes one a core.", min=0)] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds that one fit or cell may take before it fails.", min=1)
+    ] = None,
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="A table of your own, CSV or Parquet; needs --target.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Column to predict, with --csv.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="binclass, multiclass or regression, if the guess is wrong.")
+    ] = None,
+    drop: Annotated[Many, typer.Option(help="Columns of --csv to leave out, such as ids.")] = None,
+    card: Annotated[Path | None, typer.Option(help="Write the inferred card of --csv to this file.")] = None,
+    results: Results = Path("results"),
+) -> None:
+    """Fit, sample and score a suite; what is done already is not repeated.
+
+    Examples:
+
+      tabstep run quick --dataset diamonds-price --method tabddpm --sampler ddim --steps 5,10
+
+      tabstep run --csv my.csv --target price
+    """
+    from tabstep import plan as planning
+    from tabstep import run as running
+    from tabstep.cards import DataError
+    from tabstep.progress import View
+    from tabstep.work import Folder, Source
+
+    count = workers or os.cpu_count() or 1
+    threads = max(1, (os.cpu_count() or 1) // count)
+    where = _device(device)
+    try:
+        if csv is not None:
+            if target is None:
+                _stop("--csv needs --target, the name of the column to predict")
+            own_source = Source(csv.stem, file=csv.resolve(), target=target, task=task, drop=_split(drop))
+            _show_own(own_source, card)
+            chosen = planning.suite_named("own")
+            sources = [own_source]
+            narrowed = planning.narrow(
+                chosen,
+                planning.Filters(
+                    (), _split(method), _split(sampler), _split(grid), _steps(steps), _seeds(seed)
+                ),
+            )
+        else:
+            unused = [
+                f"--{n}" for n, v in (("target", target), ("task", task), ("drop", drop), ("card", card)) if v
+            ]
+            if unused:
+                _stop(f"{', '.join(unused)} only with --csv")
+            filters = planning.Filters(
+                _split(dataset), _split(method), _split(sampler), _split(grid), _steps(steps), _seeds(seed)
+            )
+            narrowed = planning.narrow(planning.suite_named(suite), filters)
+            if not narrowed.datasets:
+                _stop(f"suite {suite!r} names no datasets; give --dataset or --csv")
+            sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in narrowed.datasets]
+        todo = planning.plan(
+            narrowed, sources, seeds=_seeds(seed), device=where, threads=threads, workers=count
+        )
+    except (planning.Refused, DataError, ValueError) as error:
+        _stop(str(error))
+    folder = Folder(results / narrowed.name)
+    console.print(
+        f"[bold]{narrowed.name}[/]: {len(todo.jobs)} cells on {len({j.cell.dataset for j in todo.jobs})} datasets, "
+        f"{count} workers of {threads} thread{'s' * (threads > 1)}, {where}; records in {folder.runs}"
+    )
+    try:
+        with View(console) as view:
+            status = running.execute(todo, folder, timeout_s=timeout, watch=view)
+    except KeyboardInterrupt:
+        errors.print("stopped; finished cells are kept, the same command goes on from here")
+        raise typer.Exit(130) from None
+    _report(folder, console)
+    _summary(todo, status, folder)
+
+
+def _show_own(source: Source, card: Path | None) -> None:
+    from tabstep import own, store
+
+    loaded = source.load()
+    table = Table(
+        title=f"{loaded.name}: {loaded.schema.task}, target {loaded.schema.target}", title_justify="left"
+    )
+    for heading in ("column", "role", "type", "distinct", "missing"):
+        table.add_column(heading, justify="right" if heading in ("distinct", "missing") else "left")
+    for column in own.columns(loaded):
+        table.add_row(column.column, column.role, column.dtype, str(column.distinct), str(column.missing))
+    console.print(table)
+    console.print(
+        f"rows: {len(loaded.train)} train, {len(loaded.val)} validation, {len(loaded.test)} test (seed 0)"
+    )
+    if card is not None:
+        store.replace(card, own.card(loaded).encode())
+        console.print(f"card written to {card}")
+
+
+def _summary(todo: Plan, status: Status, folder: Any) -> None:
+    counts = {kind: sum(o.status == kind for o in status.outcomes) for kind in ("ok", "failed", "skipped")}
+    console.print(f"{counts['ok']} cells done, {counts['failed']} failed, {counts['skipped']} skipped")
+    shown: set[tuple[str, str]] = set()
+    for outcome in status.outcomes:
+        key = (outcome.cell.dataset, outcome.reason or "")
+        if outcome.status != "ok" and key not in shown:
+            shown.add(key)
+            console.print(
+                f"  {outcome.status}: {outcome.cell.dataset} {outcome.cell.method}: {outcome.reason}"
+            )
+    if counts["failed"]:
+        console.print(f"tracebacks are in {folder.root / 'logs'}")
+        raise typer.Exit(1)
+
+
+def _report(folder: Any, out: Console) -> None:
+    from tabstep import store
+    from tabstep.report import plots, table
+
+    records, problems = store.read_all(folder.runs)
+    for problem in problems:
+        errors.print(f"[yellow]ignored[/] {problem.path}: {problem.reason}", soft_wrap=True)
+    if not records:
+        _stop(f"no records in {folder.runs}; `tabstep run {folder.root.name}` makes them")
+    report = folder.root / "report"
+    written = table.write(records, report)
+    frame = table.results(records)
+    if (frame["status"] != "skipped").any() and frame["mean"].notna().any():
+        written += plots.quality_against_cost(frame, report)
+    table.show(frame, out)
+    out.print("written: " + ", ".join(str(path) for path in written), soft_wrap=True)
+
+
+@app.command()
+def report(
+    suite: Annotated[str, typer.Argument(help="The suite whose records to read.")] = "quick",
+    results: Results = Path("results"),
+) -> None:
+    """Rebuild tables and plots of a suite from its records alone."""
+    from tabstep.work import Folder
+
+    _report(Folder(results / suite), console)
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(help="datasets, methods, samplers, grids, suites, or all.")] = "all",
+) -> None:
+    """What there is, a line each."""
+    from tabstep import cards
+    from tabstep.registry import GRIDS, METHODS, SAMPLERS, about
+    from tabstep.suites import SUITES
+
+    def datasets() -> Iterable[tuple[str, str]]:
+        for name in cards.names():
+            c = cards.find(name)
+            yield (
+                name,
+                f"{c.task}, {c.rows} rows, {len(c.numeric)} numeric, {len(c.categorical)} categorical; {c.source}",
+            )
+
+    kinds: dict[str, Iterable[tuple[str, str]]] = {
+        "datasets": datasets(),
+        "methods": ((name, about(kind)) for name, kind in METHODS.items()),
+        "samplers": (
+            (name, f"{about(s)} [{', '.join(f'{k}={v}' for k, v in vars(s).items())}]")
+            for name, s in SAMPLERS.items()
+        ),
+        "grids": ((name, about(function)) for name, function in GRIDS.items()),
+        "suites": ((name, s.about) for name, s in SUITES.items()),
+    }
+    if what != "all" and what not in kinds:
+        _stop(f"unknown kind {what!r}; known: {', '.join(kinds)}, all")
+    for kind, lines in kinds.items():
+        if what in (kind, "all"):
+            table = Table(title=kind, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+            table.add_column(no_wrap=True, style="bold")
+            table.add_column()
+            for name, line in lines:
+                table.add_row(name, line.replace("[", r"\["))
+            console.print(table)
+
+
+@data_app.command()
+def check(
+    dataset: Annotated[list[str] | None, typer.Argument(help="Names; all when left out.")] = None,
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+) -> None:
+    """Verify every reachable dataset by digest and print what was found."""
+    from tabstep import data
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("dataset", "task", "train/val/test", "num", "cat", "licence", "source", "status"):
+        table.add_column(heading, justify="right" if heading in ("num", "cat") else "left")
+    bad = 0
+    for line in data.check(_split(dataset) or None, mirror=data_mirror, archive=data_archive):
+        colour = (
+            "green" if line.status == "ok" else "yellow" if line.status.startswith("unreachable") else "red"
+        )
+        bad += colour == "red"
+        table.add_row(
+            line.dataset,
+            line.task,
+            line.rows,
+            str(line.numeric),
+            str(line.categorical),
+            line.licence,
+            line.source,
+            f"[{colour}]{line.status}[/]",
+        )
+    console.print(table)
+    raise typer.Exit(1 if bad else 0)
+
+
+@app.command("tune-evaluator")
+def tune_evaluator(
+    dataset: Annotated[list[str], typer.Argument(help="Datasets, in this order.")],
+    trials: Annotated[
+        int, typer.Option(help="Optuna trials in all, those of earlier runs counted.", min=1)
+    ] = 100,
+    max_seconds: Annotated[
+        float | None, typer.Option(help="No trial starts after this, per dataset.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1)] = 1,
+    data_mirror: Mirror = None,
+    results: Results = Path("results"),
+) -> None:
+    """Tune the CatBoost evaluator on real training rows (5-fold CV); stored in results/tuned, resumable."""
+    from tabstep import evaluator_tuning
+
+    arguments = [
+        *dataset,
+        "--trials",
+        str(trials),
+        "--threads",
+        str(threads),
+        "--out",
+        str(results / "tuned"),
+    ]
+    if data_mirror is not None:
+        arguments += ["--mirror", str(data_mirror)]
+    if max_seconds is not None:
+        arguments += ["--max-seconds", str(max_seconds)]
+    evaluator_tuning.main(arguments)
+
+
+def main() -> None:
+    """Entry point of `python -m tabstep`."""
+    cast("Any", app)()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,248 @@
+"""Bring your own table: what is inferred, and that every fault is named with its remedy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tabstep import cards, own
+from tabstep.cards import DataError
+from tabstep.frames import PARTS
+from tabstep.table import Dataset
+
+ROWS = 60
+
+
+def table() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "age": rng.integers(18, 90, ROWS),
+            "height": rng.normal(1.7, 0.1, ROWS).round(3),
+            "city": rng.choice(["Bern", "Rome", "Oslo"], ROWS),
+            "smoker": rng.choice([True, False], ROWS),
+            "flag": rng.choice([0, 1], ROWS),
+            "label": ["yes", "no", "no"] * (ROWS // 3),
+        }
+    )
+
+
+def save(folder: Path, frame: pd.DataFrame, name: str = "mine.csv") -> Path:
+    path = folder / name
+    if path.suffix == ".parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+    return path
+
+
+def whole(dataset: Dataset) -> pd.DataFrame:
+    return pd.concat([dataset.train, dataset.val, dataset.test])
+
+
+def test_roles_and_task_are_inferred(tmp_path: Path) -> None:
+    dataset = own.read(save(tmp_path, table()), "label")
+    schema = dataset.schema
+    assert (dataset.name, dataset.source, schema.task) == ("mine", "file mine.csv", "binclass")
+    assert schema.numeric == ("age", "height")
+    assert schema.categorical == ("city", "smoker", "flag")
+    assert schema.integer == {"age"}
+    assert set(whole(dataset)["smoker"]) == {"True", "False"}
+    assert set(whole(dataset)["flag"]) == {"0", "1"}
+    assert [len(getattr(dataset, part)) for part in PARTS] == [38, 10, 12]
+    assert (dataset.test["label"] == "yes").sum() == 4  # a third, as in the table
+
+
+@pytest.mark.parametrize("name", ["mine.tsv", "mine.parquet"])
+def test_the_format_of_the_file_does_not_matter(name: str, tmp_path: Path) -> None:
+    expected = own.read(save(tmp_path, table()), "label")
+    found = own.read(save(tmp_path, table(), name), "label")
+    assert found.digest == expected.digest
+    pd.testing.assert_frame_equal(found.train, expected.train)
+
+
+@pytest.mark.parametrize(
+    ("values", "task"),
+    [
+        (["a", "b", "c"] * 20, "multiclass"),
+        ([1, 2, 3] * 20, "multiclass"),
+        ([1.0, 2.0] * 30, "binclass"),
+        ([True, False] * 30, "binclass"),
+        (range(ROWS), "regression"),
+        ([0.5, 1.0, 2.0] * 20, "regression"),
+    ],
+)
+def test_the_target_decides_the_task(values: object, task: str, tmp_path: Path) -> None:
+    dataset = own.read(save(tmp_path, table().assign(label=values)), "label")
+    assert dataset.schema.task == task
+    expected = {"regression": "numbers"}.get(task, "labels")
+    assert "label" in getattr(dataset.schema, expected)
+
+
+def test_what_is_inferred_can_be_overruled(tmp_path: Path) -> None:
+    path = save(tmp_path, table().assign(label=[1, 2, 3] * 20))
+    dataset = own.read(path, "label", "regression", numeric=["flag"], categorical=["age"], drop=["city"])
+    assert dataset.schema.task == "regression"
+    assert dataset.schema.numeric == ("height", "flag")
+    assert dataset.schema.categorical == ("age", "smoker")
+    assert dataset.train["label"].dtype == np.int64
+    assert all(isinstance(value, str) for value in dataset.train["age"])
+
+
+def test_missing_values_and_constant_columns_are_kept(tmp_path: Path) -> None:
+    frame = table().assign(same=7)
+    frame.loc[:4, "height"] = np.nan
+    frame.loc[:2, "city"] = None
+    frame.loc[:1, "flag"] = np.nan
+    dataset = own.read(save(tmp_path, frame), "label")
+    lines = {line.column: line for line in own.columns(dataset)}
+    assert list(lines) == list(dataset.schema.columns)
+    assert (lines["height"].missing, lines["city"].missing, lines["flag"].missing) == (5, 3, 2)
+    assert (lines["city"].role, lines["city"].distinct, lines["city"].dtype) == ("categorical", 3, "text")
+    assert (lines["age"].role, lines["age"].dtype) == ("numeric", "int64")
+    assert lines["label"].role == "target"
+    assert [line.column for line in lines.values() if line.is_constant] == ["same"]
+    assert {type(value) for value in whole(dataset)["city"]} == {str, type(None)}
+    assert set(whole(dataset)["flag"]) == {"0", "1", None}
+
+
+def test_reading_twice_gives_the_same_rows_and_other_rows_another_digest(tmp_path: Path) -> None:
+    first, again = (own.read(save(tmp_path, table()), "label") for _ in range(2))
+    pd.testing.assert_frame_equal(first.train, again.train)
+    assert first.digest == again.digest
+    changed = own.read(save(tmp_path, table().assign(age=table()["age"] + 1)), "label")
+    assert changed.digest != first.digest
+
+
+# --- cards
+
+
+def test_a_card_can_be_written_and_read_again(tmp_path: Path) -> None:
+    path = save(tmp_path, table().assign(extra=1))
+    dataset = own.read(path, "label", drop=["extra"])
+    (tmp_path / "mine.toml").write_text(own.card(dataset), "utf-8")
+    card = cards.read(tmp_path / "mine.toml")
+    again = own.reread(path, card)
+    assert (again.digest, again.schema) == (dataset.digest, dataset.schema)
+    edited = replace(card, numeric=(*card.numeric, "flag"), categorical=("city", "smoker"), digest="")
+    assert own.reread(path, edited).schema.numeric == ("age", "height", "flag")
+    save(tmp_path, table().iloc[::-1])
+    with pytest.raises(DataError, match=f"mine.csv: digest: expected {dataset.digest}, found"):
+        own.reread(path, card)
+
+
+# --- faults
+
+AGES = table()["age"].astype(str)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"height": np.nan}, "every value of 'height' is missing; drop the column"),
+        ({"height": np.inf}, "column 'height': 60 infinite values"),
+        ({"label": "yes"}, "the target 'label' has one value, 'yes'"),
+        ({"label": 1.5}, "the target 'label' has one value, '1.5'"),
+        ({"label": ["yes", None] * 30}, "the target 'label' is missing in 30 rows; remove those rows"),
+        ({"label": ["a"] * 29 + ["b"] * 29 + ["c"] * 2}, r"1 of 3 classes .* fewer than 3 rows.*'c' \(2\)"),
+        (
+            {"city": [f"id-{row}" for row in range(ROWS)]},
+            "'city' has as many categories as rows.*--drop 'city'",
+        ),
+        ({"age": [*AGES[:-1], "?"]}, r"column 'age' holds numbers, but also \?"),
+    ],
+)
+def test_a_column_that_cannot_be_used_is_named(
+    changes: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=message):
+        own.read(save(tmp_path, table().assign(**changes)), "label")
+
+
+def test_prose_is_refused_unless_listed(tmp_path: Path) -> None:
+    frame = pd.concat([table()] * 5, ignore_index=True)
+    frame["note"] = [f"text {row % 200}" for row in range(len(frame))]
+    path = save(tmp_path, frame)
+    with pytest.raises(
+        DataError, match=r"'note' has 200 values in 300 rows, like prose; drop it \(--drop 'note'\)"
+    ):
+        own.read(path, "label")
+    assert "note" in own.read(path, "label", categorical=["note"]).schema.categorical
+    assert "note" not in own.read(path, "label", drop=["note"]).schema.columns
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"target": "lable"}, "has no column 'lable': did you mean 'label'"),
+        ({"target": "label", "drop": ["agee"]}, "cannot drop 'agee'.*did you mean 'age'"),
+        ({"target": "label", "drop": ["label"]}, "has no column 'label'"),
+        ({"target": "label", "task": "ranking"}, "task must be one of .*, found 'ranking'"),
+        ({"target": "label", "task": "multiclass"}, "has 2 classes, which is not multiclass"),
+        ({"target": "label", "task": "regression"}, "column 'label': expected numbers, found object"),
+        ({"target": "city", "task": "binclass"}, "has 3 classes, which is not binclass"),
+        ({"target": "label", "numeric": ["city"]}, "column 'city': expected numbers, found object"),
+        ({"target": "label", "drop": list(table())[:-1]}, "expected features beside the target"),
+    ],
+)
+def test_a_wrong_argument_is_named(arguments: dict[str, object], message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message):
+        own.read(save(tmp_path, table()), **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty: expected a header line"),
+        ("a,b\n", "expected rows, found none"),
+        ("a,a,y\n1,2,x\n", "more than one column is called 'a'"),
+        (",a,y\n0,2,x\n", "column 1 has no name"),
+        ("a;b;y\n1;2;x\n", "expected ',' between, found ';'"),
+        ("a,y\n1,x\n2,y,3\n", "cannot be read"),
+        ("a,y\n1,x,3\n2,y,3\n", "cannot be read"),
+        ("a,y\n1,x\n2,y\n3,x\n4,y\n5,x\n6,y\n", "6 rows cannot be split"),
+    ],
+)
+def test_a_broken_csv_is_named(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(text, "utf-8")
+    with pytest.raises(DataError, match=message):
+        own.read(path, "y")
+
+
+def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no file at .*none\.csv"):
+        own.read(tmp_path / "none.csv", "y")
+    with pytest.raises(DataError, match=r"mine\.xlsx: expected a file ending in \.csv, \.tsv or \.parquet"):
+        own.read(tmp_path / "mine.xlsx", "y")
+    for name, content in (("mine.parquet", b"PAR0"), ("mine.csv", b"a,y\n\xff\xfe,1\n")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match=f"{name} cannot be read"):
+            own.read(tmp_path / name, "y")
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [(pd.date_range("2020-01-01", periods=ROWS), "datetime64"), ([[1, 2]] * ROWS, "ndarray")],
+)
+def test_values_that_are_neither_numbers_nor_text_are_named(
+    values: object, found: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=f"'age' holds {found}.*; turn it into numbers or text"):
+        own.read(save(tmp_path, table().assign(age=values), "mine.parquet"), "label")
+
+
+def test_pandas_types_with_gaps_are_read(tmp_path: Path) -> None:
+    frame = table()
+    frame["age"] = frame["age"].astype("Int64").mask(frame.index < 3)
+    frame["city"] = frame["city"].astype("category")
+    frame["smoker"] = frame["smoker"].astype("boolean").mask(frame.index < 2)
+    dataset = own.read(save(tmp_path, frame, "mine.parquet"), "label")
+    assert dataset.train["age"].dtype == np.float64
+    assert whole(dataset)["age"].isna().sum() == 3
+    assert set(whole(dataset)["smoker"]) == {"True", "False", None}
+    assert dataset.schema.categorical == ("city", "smoker", "flag")
