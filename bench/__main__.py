@@ -1,5 +1,6 @@
 """`python -m tabstep` is `tabstep`."""
 
-from tabstep.cli import main
+from tabstep.cli import app
 
-main()
+if __name__ == "__main__":
+    app()

@@ -78,8 +78,8 @@ class Column:
             return nanoseconds.mask(column.isna().to_numpy()).to_numpy()
         return frames.numbers(column)
 
-    def write(self, column: pd.Series[Any]) -> pd.Series[Any]:
-        """The user's values in the user's dtype."""
+    def write(self, column: Any) -> Any:
+        """The user's values (a Series) in the user's dtype."""
         if self.kind == "category":
             original = column.map(self.values).where(column.notna(), None)
             if self.dtype == "category":

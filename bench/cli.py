@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
     from tabstep.plan import Plan
     from tabstep.run import Status
+    from tabstep.table import Task
     from tabstep.work import Source
 
-# Heavy imports (torch, CatBoost) are inside the commands, so that --help and list answer at once.
+# Heavy imports (torch, CatBoost) are inside the commands, so that --help answers at once.
+# Text from outside (names, paths, reasons) is escaped: rich reads "[...]" as markup and stops at "[/...]".
 
 app = typer.Typer(
     help="Benchmark of tabular diffusion and its accelerated samplers, scored per step budget.\n\n"
@@ -54,7 +56,7 @@ Results = Annotated[Path, typer.Option("--results", help="Folder that holds a fo
 
 
 def _stop(message: str) -> NoReturn:
-    errors.print(f"[bold red]error:[/] {message}", highlight=False, soft_wrap=True)
+    errors.print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
     raise typer.Exit(2)
 
 
@@ -95,8 +97,8 @@ def _device(name: str) -> str:
 @app.command()
 def run(
     suite: Annotated[
-        str, typer.Argument(help="smoke, quick, paper, ...: see `tabstep list suites`.")
-    ] = "quick",
+        str | None, typer.Argument(help="smoke, quick (the default), paper, ...: see `tabstep list suites`.")
+    ] = None,
     dataset: Annotated[Many, typer.Option(help="Only these datasets (repeat or separate by commas).")] = None,
     method: Annotated[Many, typer.Option(help="Only these methods.")] = None,
     sampler: Annotated[Many, typer.Option(help="Only these samplers.")] = None,
@@ -142,7 +144,12 @@ def run(
         if csv is not None:
             if target is None:
                 _stop("--csv needs --target, the name of the column to predict")
-            own_source = Source(csv.stem, file=csv.resolve(), target=target, task=task, drop=_split(drop))
+            if suite not in (None, "own") or dataset:
+                _stop("--csv runs the suite own on that file alone; leave out the suite and --dataset")
+            chosen_task = cast("Task | None", task)  # any other text is refused where the file is read
+            own_source = Source(
+                csv.stem, file=csv.resolve(), target=target, task=chosen_task, drop=_split(drop)
+            )
             _show_own(own_source, card)
             chosen = planning.suite_named("own")
             sources = [own_source]
@@ -161,7 +168,7 @@ def run(
             filters = planning.Filters(
                 _split(dataset), _split(method), _split(sampler), _split(grid), _steps(steps), _seeds(seed)
             )
-            narrowed = planning.narrow(planning.suite_named(suite), filters)
+            narrowed = planning.narrow(planning.suite_named(suite or "quick"), filters)
             if not narrowed.datasets:
                 _stop(f"suite {suite!r} names no datasets; give --dataset or --csv")
             sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in narrowed.datasets]
@@ -173,7 +180,7 @@ def run(
     folder = Folder(results / narrowed.name)
     console.print(
         f"[bold]{narrowed.name}[/]: {len(todo.jobs)} cells on {len({j.cell.dataset for j in todo.jobs})} datasets, "
-        f"{count} workers of {threads} thread{'s' * (threads > 1)}, {where}; records in {folder.runs}"
+        f"{count} workers of {threads} thread{'s' * (threads > 1)}, {where}; records in {escape(str(folder.runs))}"
     )
     try:
         with View(console) as view:
@@ -190,19 +197,22 @@ def _show_own(source: Source, card: Path | None) -> None:
 
     loaded = source.load()
     table = Table(
-        title=f"{loaded.name}: {loaded.schema.task}, target {loaded.schema.target}", title_justify="left"
+        title=escape(f"{loaded.name}: {loaded.schema.task}, target {loaded.schema.target}"),
+        title_justify="left",
     )
     for heading in ("column", "role", "type", "distinct", "missing"):
         table.add_column(heading, justify="right" if heading in ("distinct", "missing") else "left")
     for column in own.columns(loaded):
-        table.add_row(column.column, column.role, column.dtype, str(column.distinct), str(column.missing))
+        table.add_row(
+            escape(column.column), column.role, column.dtype, str(column.distinct), str(column.missing)
+        )
     console.print(table)
     console.print(
         f"rows: {len(loaded.train)} train, {len(loaded.val)} validation, {len(loaded.test)} test (seed 0)"
     )
     if card is not None:
         store.replace(card, own.card(loaded).encode())
-        console.print(f"card written to {card}")
+        console.print(f"card written to {escape(str(card))}")
 
 
 def _summary(todo: Plan, status: Status, folder: Any) -> None:
@@ -214,10 +224,10 @@ def _summary(todo: Plan, status: Status, folder: Any) -> None:
         if outcome.status != "ok" and key not in shown:
             shown.add(key)
             console.print(
-                f"  {outcome.status}: {outcome.cell.dataset} {outcome.cell.method}: {outcome.reason}"
+                escape(f"  {outcome.status}: {outcome.cell.dataset} {outcome.cell.method}: {outcome.reason}")
             )
     if counts["failed"]:
-        console.print(f"tracebacks are in {folder.root / 'logs'}")
+        console.print(f"tracebacks are in {escape(str(folder.root / 'logs'))}")
         raise typer.Exit(1)
 
 
@@ -227,7 +237,7 @@ def _report(folder: Any, out: Console) -> None:
 
     records, problems = store.read_all(folder.runs)
     for problem in problems:
-        errors.print(f"[yellow]ignored[/] {problem.path}: {problem.reason}", soft_wrap=True)
+        errors.print(f"[yellow]ignored[/] {escape(f'{problem.path}: {problem.reason}')}", soft_wrap=True)
     if not records:
         _stop(f"no records in {folder.runs}; `tabstep run {folder.root.name}` makes them")
     report = folder.root / "report"
@@ -236,7 +246,7 @@ def _report(folder: Any, out: Console) -> None:
     if (frame["status"] != "skipped").any() and frame["mean"].notna().any():
         written += plots.quality_against_cost(frame, report)
     table.show(frame, out)
-    out.print("written: " + ", ".join(str(path) for path in written), soft_wrap=True)
+    out.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
 
 
 @app.command()
@@ -285,7 +295,7 @@ def list_(
             table.add_column(no_wrap=True, style="bold")
             table.add_column()
             for name, line in lines:
-                table.add_row(name, line.replace("[", r"\["))
+                table.add_row(name, escape(line))
             console.print(table)
 
 
@@ -315,7 +325,7 @@ def check(
             str(line.categorical),
             line.licence,
             line.source,
-            f"[{colour}]{line.status}[/]",
+            f"[{colour}]{escape(line.status)}[/]",
         )
     console.print(table)
     raise typer.Exit(1 if bad else 0)
@@ -351,12 +361,3 @@ def tune_evaluator(
     if max_seconds is not None:
         arguments += ["--max-seconds", str(max_seconds)]
     evaluator_tuning.main(arguments)
-
-
-def main() -> None:
-    """Entry point of `python -m tabstep`."""
-    cast("Any", app)()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -57,6 +57,8 @@ class Completion:
         for name in schema.features:
             distinct = train[name].dropna().unique()
             has_gaps = bool(train[name].isna().any())
+            if MISSING in distinct and name in schema.categorical:
+                raise ValueError(f"column {name!r} may not hold the text {MISSING!r}, which stands for gaps")
             if len(distinct) == 0:
                 constant[name] = None
             elif len(distinct) == 1 and (not has_gaps or name in schema.numeric):
@@ -121,8 +123,8 @@ class Completion:
         return pd.DataFrame(out)[list(self.schema.columns)]
 
 
-def _cast(column: pd.Series[Any], dtype: str) -> pd.Series[Any]:
-    """Give a column its original dtype, unless that would change its values (fractions in an integer column)."""
+def _cast(column: Any, dtype: str) -> Any:
+    """Give a Series its original dtype, unless that would change its values (fractions in an integer column)."""
     whole_needed = dtype.startswith(("int", "uint"))
     if whole_needed and not np.array_equal(column, np.round(column.astype("float64"))):
         return column

@@ -84,7 +84,7 @@ class Encoder:
 
     @property
     def d_num(self) -> int:
-        return self.quantiles.shape[1]
+        return int(self.quantiles.shape[1])
 
     def encode(self, frame: pd.DataFrame) -> tuple[Tensor, Tensor, Tensor | None]:
         """Rows to (x (n, d_num) float32, c (n, d_c) int64, y (n,) int64 or None).
@@ -130,7 +130,7 @@ class Encoder:
                 return values
             grid = np.asarray(self.grids[name])
             middle = (grid[1:] + grid[:-1]) / 2
-            return grid[np.searchsorted(middle, values)]
+            return np.where(np.isnan(values), np.nan, grid[np.searchsorted(middle, values)])
         if name in self.schema.integer:
             whole = np.round(values)
             return whole if np.isnan(whole).any() else whole.astype(np.int64)
@@ -146,11 +146,11 @@ class Encoder:
 
     def _scale(self, x: np.ndarray) -> np.ndarray:
         low, high = self.quantiles
-        return (x - low) / np.where(high > low, high - low, 1.0)
+        return np.asarray((x - low) / np.where(high > low, high - low, 1.0))
 
     def _unscale(self, x: np.ndarray) -> np.ndarray:
         low, high = self.quantiles
-        return np.clip(x, 0, 1) * (high - low) + low
+        return np.asarray(np.clip(x, 0, 1) * (high - low) + low)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the quantiles, as plain JSON values."""

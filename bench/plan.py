@@ -50,21 +50,22 @@ def choose(what: str, name: str, known: Iterable[str]) -> str:
 def narrow(suite: Suite, filters: Filters) -> Suite:
     """Apply the filters. A dataset, sampler or step budget outside the suite is added; a method at its defaults."""
     known_datasets = {*cards.names(), *suite.datasets}
-    datasets = tuple(choose("dataset", d, known_datasets) for d in filters.datasets) or suite.datasets
+    datasets = _distinct(choose("dataset", d, known_datasets) for d in filters.datasets) or suite.datasets
     entries = suite.entries
     if filters.methods:
-        by_name = {entry.method: entry for entry in suite.entries}
-        entries = tuple(by_name.get(choose("method", m, METHODS), Entry(m)) for m in filters.methods)
+        methods = _distinct(choose("method", m, METHODS) for m in filters.methods)
+        entries = tuple(e for m in methods for e in [e for e in suite.entries if e.method == m] or [Entry(m)])
     samplers = suite.samplers
     if filters.samplers:
-        for s in filters.samplers:
-            choose("sampler", s, SAMPLERS)
-        in_suite = dict(suite.samplers)
-        samplers = tuple((s, in_suite.get(s, SAMPLERS[s].grid)) for s in filters.samplers)
+        wanted = _distinct(choose("sampler", s, SAMPLERS) for s in filters.samplers)
+        samplers = tuple(
+            pair
+            for s in wanted
+            for pair in [p for p in suite.samplers if p[0] == s] or [(s, SAMPLERS[s].grid)]
+        )
     if filters.grids:
-        for g in filters.grids:
-            choose("grid", g, GRIDS)
-        samplers = tuple((s, g) for s in dict.fromkeys(s for s, _ in samplers) for g in filters.grids)
+        grids = _distinct(choose("grid", g, GRIDS) for g in filters.grids)
+        samplers = tuple((s, g) for s in _distinct(s for s, _ in samplers) for g in grids)
     steps = filters.steps or suite.steps
     bad = [s for s in steps if s != "T" and (not isinstance(s, int) or s < 1)]
     if bad:
@@ -72,6 +73,11 @@ def narrow(suite: Suite, filters: Filters) -> Suite:
     if any(seed < 0 for seed in filters.seeds):
         raise Refused(f"seeds must not be negative, got {min(filters.seeds)}")
     return replace(suite, datasets=datasets, entries=entries, samplers=samplers, steps=steps)
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    """In order, each once: a cell that is asked for twice is still one cell."""
+    return tuple(dict.fromkeys(names))
 
 
 def suite_named(name: str) -> Suite:
@@ -104,7 +110,7 @@ def plan(
     """
     jobs: list[Job] = []
     skipped: list[tuple[Job, str]] = []
-    train_seeds = seeds or tuple(range(suite.train_seeds))
+    train_seeds = tuple(dict.fromkeys(seeds)) or tuple(range(suite.train_seeds))
     for source in sources:
         base = Job(
             cell=Cell(suite.name, source.name, "real", "default", None, None, None, 0, 0),
@@ -113,7 +119,7 @@ def plan(
             rows=0,
             evaluator=Evaluator(suite.evaluator, {}),
             eval_seeds=tuple(range(suite.eval_seeds)),
-            task=None,
+            task="regression",  # replaced below, by the data or by the card
             dataset_digest="",
             fit_key="",
             key="",
@@ -130,7 +136,8 @@ def plan(
             base = replace(base, evaluator=_evaluator(suite.evaluator, dataset))
         except (Unreachable, Unsupported) as error:
             reason = str(error)
-            base = replace(base, task=base.task or cards.find(source.name).task)
+            if not base.dataset_digest:
+                base = replace(base, task=cards.find(source.name).task)
         for entry in suite.entries:
             try:
                 template = _configured(base, entry)

@@ -100,16 +100,15 @@ def execute(plan: Plan, folder: Folder, *, timeout_s: float | None = None, watch
     that dies or outlasts `timeout_s` fails its own cells only. On KeyboardInterrupt workers are stopped and what
     is finished stays.
     """
-    store.clean(folder.runs)
-    _clean_models(folder)
+    _clean(folder)
     status = Status(total=len(plan.jobs) + len(plan.skipped))
     for job, reason in plan.skipped:
-        if not store.done(folder.runs, job.cell, job.key) and not _finished_elsewhere(folder, job):
+        if not store.done(folder.runs, job.cell, job.key) and _finished_key(folder, job) is None:
             store.write(folder.runs, work.record(job, "skipped", reason))
         _finish(status, watch, Outcome(job.cell, "skipped", reason))
     pending = []
     for job in plan.jobs:
-        if store.done(folder.runs, job.cell, job.key):
+        if _finished_key(folder, job) == job.key:
             _finish(status, watch, Outcome(job.cell, "ok", "already done"))
         else:
             pending.append(job)
@@ -125,9 +124,9 @@ def execute(plan: Plan, folder: Folder, *, timeout_s: float | None = None, watch
         pool = ProcessPool(workers, initializer=work.start_worker, initargs=(threads,), context=context)
         try:
             _drain(pool, queue, folder, status, timeout_s, watch)
-            pool.close()
+            pool.close()  # type: ignore[no-untyped-call]
         except BaseException:
-            pool.stop()
+            pool.stop()  # type: ignore[no-untyped-call]
             raise
         finally:
             pool.join()
@@ -159,10 +158,10 @@ def _drain(
             if error is not None:
                 status.cost_left -= sum(t.cost for t in task.then)
                 for job in task.jobs:
-                    if not store.done(folder.runs, job.cell, job.key):
-                        _finish(status, watch, work.fail(folder, job, _explain(error, timeout_s)))
-                    else:
+                    if _finished_key(folder, job) == job.key:
                         _finish(status, watch, Outcome(job.cell, "ok"))
+                    else:
+                        _finish(status, watch, work.fail(folder, job, _explain(error, timeout_s)))
                 continue
             for following in task.then:
                 submit(following)
@@ -187,15 +186,19 @@ def _explain(error: BaseException, timeout_s: float | None) -> BaseException:
     return error
 
 
-def _finished_elsewhere(folder: Folder, job: Job) -> bool:
-    """A finished record made where the data could be reached is not overwritten by a skipped one."""
+def _finished_key(folder: Folder, job: Job) -> str | None:
+    """The key under which the cell was finished, perhaps where other data could be reached; None if it was not."""
     try:
-        return store.read(folder.runs / job.cell.path).status == "ok"
+        found = store.read(folder.runs / job.cell.path)
     except (FileNotFoundError, store.Malformed):
-        return False
+        return None
+    return found.key if found.status == "ok" and found.cell == job.cell else None
 
 
-def _clean_models(folder: Folder) -> None:
+def _clean(folder: Folder) -> None:
+    """Remove what an interrupted run left half-written."""
+    store.clean(folder.runs)
+    store.clean(folder.root / "samples")
     for leftover in (folder.root / "models").glob("*.tmp"):
         shutil.rmtree(leftover)
 

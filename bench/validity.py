@@ -28,7 +28,7 @@ def check(rows: pd.DataFrame, train: pd.DataFrame, schema: Schema, n: int) -> No
     for name in schema.numbers:
         if not pd.api.types.is_numeric_dtype(rows[name]):
             raise Invalid(f"column {name!r} must hold numbers, got {rows[name].dtype}")
-        bad = int((~np.isfinite(rows[name].to_numpy(np.float64))).sum())
+        bad = int((~np.isfinite(rows[name].to_numpy(np.float64, na_value=np.nan))).sum())
         if bad:
             raise Invalid(f"column {name!r} has {bad} values that are NaN or infinite, of {n}")
     for name in schema.labels:

@@ -27,7 +27,7 @@ from tabstep.metrics import efficacy
 from tabstep.provenance import environment
 from tabstep.registry import DIFFUSIONS, GRIDS, SAMPLERS, make_method
 from tabstep.store import Cell, Record
-from tabstep.table import Dataset
+from tabstep.table import Dataset, Task
 
 FIT_VERSION = 1  # raise when the same settings, data and seed give another model
 DRAW_VERSION = 1  # raise when the same model gives other rows
@@ -44,7 +44,7 @@ class Source:
     archive: str | None = None
     file: Path | None = None
     target: str | None = None
-    task: str | None = None
+    task: Task | None = None
     drop: tuple[str, ...] = ()
 
     def load(self) -> Dataset:
@@ -81,7 +81,7 @@ class Job:
     rows: int
     evaluator: Evaluator
     eval_seeds: tuple[int, ...]
-    task: Any
+    task: Task
     dataset_digest: str
     fit_key: str
     key: str
@@ -327,7 +327,7 @@ def is_diffusion(job: Job) -> bool:
 
 def start_worker(threads: int) -> None:
     """Limit the threads of a fresh worker process, so that workers together use the cores once."""
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     environment()  # the commit is the one whose code was loaded, not whatever is checked out when work ends
     torch.set_num_threads(threads)

@@ -290,10 +290,9 @@ def test_smote_rows_lie_between_neighbours_of_one_class(task: str) -> None:
 
     scaler = StandardScaler().fit(train[inputs])
     old, new = scaler.transform(train[inputs]), scaler.transform(rows[inputs])
-    if task == "regression":  # rows between two of the upper half lie above the median too
-        new_class = (rows["y"] > np.median(signal)).to_numpy()
-    else:
-        new_class = (rows["y"] == "up").to_numpy()
+    # for regression: rows between two of the upper half lie above the median too
+    upper = rows["y"] > np.median(signal) if task == "regression" else rows["y"] == "up"
+    new_class = upper.to_numpy()
     assert new_class.sum() == 30
     steps = []
     for c in (False, True):

@@ -12,11 +12,11 @@ from torch import Tensor
 
 
 class Group(NamedTuple):
-    """`count` neighbouring columns of K classes: `columns` of (n, d_c), `flat` of (n, sum K)."""
+    """`members` neighbouring columns of K classes: `columns` of (n, d_c), `flat` of (n, sum K)."""
 
     columns: slice
     flat: slice
-    count: int
+    members: int
     K: int
 
 
@@ -24,7 +24,7 @@ class Group(NamedTuple):
 class Blocks:
     """Class counts of the categorical columns, in table order.
 
-    Normalisation is per column by reshaping a group to (n, count, K): no padding, and no difference of
+    Normalisation is per column by reshaping a group to (n, members, K): no padding, and no difference of
     cumulative sums, which loses small probabilities in float32.
     """
 
@@ -48,9 +48,9 @@ class Blocks:
         return tuple(out)
 
     def each(self, flat: Tensor) -> Iterator[tuple[Group, Tensor]]:
-        """Pairs of a group and its (n, count, K) view of a flat (n, sum K) tensor."""
+        """Pairs of a group and its (n, members, K) view of a flat (n, sum K) tensor."""
         for group in self.groups:
-            yield group, flat[:, group.flat].unflatten(1, (group.count, group.K))
+            yield group, flat[:, group.flat].view(len(flat), group.members, group.K)
 
     def log_softmax(self, logits: Tensor) -> Tensor:
         """Normalise each column of (n, sum K) logits."""

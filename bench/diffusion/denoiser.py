@@ -43,7 +43,9 @@ class MLP(nn.Module):
         self.out = nn.Linear(widths[-1], d_in)
 
     def forward(self, row: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
-        times, which = t.unique(return_inverse=True)  # a batch holds far fewer distinct times than rows
+        times, which = torch.unique(
+            t, return_inverse=True
+        )  # a batch holds far fewer distinct times than rows
         embedding = F.embedding(which, self.time(time_embedding(times).to(row.dtype)))
         if self.label is not None:
             embedding = embedding + F.silu(self.label(y))

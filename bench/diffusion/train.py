@@ -53,7 +53,8 @@ def fit(
     Raises `Diverged` within a hundred steps of a loss that is not finite.
     """
     average = copy.deepcopy(network).requires_grad_(False)
-    raw, ema = list(network.parameters()), list(average.parameters())
+    raw: list[Tensor] = list(network.parameters())
+    ema: list[Tensor] = list(average.parameters())
     optimizer = torch.optim.AdamW(raw, lr=lr, weight_decay=weight_decay, fused=True)
     report_every = max(1, steps // 100)
     network.train()
