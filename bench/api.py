@@ -86,9 +86,8 @@ class Column:
                 return original.astype(pd.CategoricalDtype(list(self.categories), self.ordered))
             return original.astype(self.dtype)
         if self.kind == "datetime":
-            return pd.Series(pd.to_datetime(column.round(), unit="ns", utc="," in self.dtype)).astype(
-                self.dtype
-            )
+            moments: Any = pd.to_datetime(column.round(), unit="ns", utc="," in self.dtype)
+            return moments.astype(self.dtype)
         return column.astype(self.dtype)
 
 

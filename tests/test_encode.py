@@ -70,6 +70,7 @@ def test_quantiles_agree_with_scikit_learn(rows: int) -> None:
     )
 
 
+@pytest.mark.filterwarnings("ignore:n_quantiles")  # scikit-learn's own, of the reference
 def test_few_rows_have_no_more_quantiles_than_rows() -> None:
     train = table(0, 6)
     assert len(Encoder.fit(train, CLASSIFY).quantiles) == 6 == len(reference(train, ["smooth"]).quantiles_)
@@ -183,8 +184,8 @@ def test_reference_mode_snaps_small_grids_and_never_the_target() -> None:
     schema = Schema("regression", "y", ("small", "large", "half"), (), frozenset({"small", "large", "y"}))
     encoder = Encoder.fit(train, schema, rounding="reference")
     assert set(encoder.grids) == {"small"}
-    plain = Encoder.fit(train, schema.__class__("regression", "y", schema.numeric, ()))
-    rows, exact = _noise_decoded(encoder, 400), _noise_decoded(plain, 400)  # without and with the same noise
+    plain = Encoder.fit(train, Schema("regression", "y", schema.numeric, ()))
+    rows, exact = _noise_decoded(encoder, 400), _noise_decoded(plain, 400)  # of the same noise
     distance = np.abs(exact["small"].to_numpy()[:, None] - np.unique(small)[None, :])
     np.testing.assert_array_equal(rows["small"], np.unique(small)[distance.argmin(1)])
     for name in ("large", "half", "y"):

@@ -1,0 +1,180 @@
+"""Imports point one way, and everything registered keeps the contracts."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tabstep.contracts import Method
+from tabstep.registry import DIFFUSIONS, GRIDS, METHODS, SAMPLERS, about
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# From the ground up. `package.*` is every module of a subpackage; the facade `tabstep` itself is on top.
+LAYERS = (
+    "table clock contracts",
+    "cards frames data own complete encode store provenance",
+    "diffusion.* metrics.* evaluator_tuning",
+    "samplers.*",
+    "baselines.*",
+    "registry suites published",
+    "validity work plan run api",
+    "progress report.*",
+    "cli __main__ tabstep",
+)
+HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer.split()}
+
+
+def modules() -> dict[str, Path]:
+    """Dotted name below `tabstep` -> file; the package itself is called `tabstep`."""
+    found = {}
+    for folder, prefix in ((ROOT / "bench", ()), (ROOT / "baselines", ("baselines",))):
+        for path in folder.rglob("*.py"):
+            parts = (*prefix, *path.relative_to(folder).with_suffix("").parts)
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            found[name or "tabstep"] = path
+    return found
+
+
+MODULES = modules()
+
+
+def height(module: str) -> int | None:
+    """The layer of a module or subpackage; None when the list above does not place it."""
+    return HEIGHT.get(module, HEIGHT.get(f"{module.split('.')[0]}.*"))
+
+
+def imported(source: str) -> list[tuple[int, str]]:
+    """(line, module) of every import wherever it stands, `from package import module` resolved to the module."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: a relative import"
+            base = (node.module or "").removeprefix("tabstep").lstrip(".")
+            for alias in node.names:
+                inner = f"{base}.{alias.name}".lstrip(".")
+                is_ours = (node.module or "").split(".")[0] == "tabstep"
+                found.append(
+                    (node.lineno, f"tabstep.{inner}" if is_ours and inner in MODULES else node.module or "")
+                )
+    return found
+
+
+def faults(name: str, source: str) -> list[str]:
+    """Imports of `source`, as module `name`, that point up, or that use a folder's name for the package."""
+    own = height(name)
+    assert own is not None
+    found = []
+    for line, module in imported(source):
+        top, _, inner = module.partition(".")
+        if top in ("bench", "baselines", "datasets"):
+            found.append(f"{name}:{line} imports the folder {top!r}; the package is named tabstep")
+        elif top == "tabstep":
+            other = height(inner or "tabstep")
+            if other is None:
+                found.append(f"{name}:{line} imports {module}, which is in no layer")
+            elif other > own:
+                found.append(f"{name}:{line} imports {module}, which lies above it")
+    return found
+
+
+def test_every_module_has_a_layer_and_every_layer_its_modules() -> None:
+    assert len(MODULES) > 30
+    assert [name for name in MODULES if height(name) is None] == []
+    gone = [n for n in HEIGHT if not any(n == m or n == f"{m.split('.')[0]}.*" for m in MODULES)]
+    assert gone == []
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_imports_point_down(name: str) -> None:
+    assert faults(name, MODULES[name].read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "count"),
+    [
+        ("store", "from tabstep import table, provenance", 0),
+        ("store", "from tabstep import run", 1),
+        ("table", "def f():\n    from tabstep.cli import app", 1),
+        ("encode", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import tabstep.plan", 1),
+        ("diffusion.model", "from tabstep.samplers.ddim import DDIM", 1),
+        ("samplers.ddim", "from tabstep.diffusion import gaussian", 0),
+        ("baselines.real", "from tabstep.registry import METHODS", 1),
+        ("registry", "from tabstep.baselines.real import Real", 0),
+        ("cli", "from bench.store import Cell", 1),
+        ("cli", "import baselines", 1),
+        ("cli", "from datasets import load_dataset", 1),
+        ("work", "from tabstep import TabDDPM", 1),  # the facade is for users
+        ("work", "import tabstep.nowhere", 1),
+    ],
+)
+def test_the_check_finds_what_it_should(name: str, source: str, count: int) -> None:
+    assert len(faults(name, source)) == count
+
+
+def test_a_new_interpreter_answers_without_torch() -> None:
+    """The facade and the command line name torch only inside functions."""
+    for name in ("tabstep", "cli", "__main__"):
+        tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+        at_import = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        ours = [
+            n.module
+            for n in at_import
+            if isinstance(n, ast.ImportFrom) and str(n.module).startswith("tabstep")
+        ]
+        assert set(ours) <= {"tabstep.cli"}, name
+
+
+# Contracts over everything registered
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_keep_the_contract(name: str) -> None:
+    kind = METHODS[name]
+    assert is_dataclass(kind)
+    assert kind.__dataclass_params__.frozen, "settings are the key of a model"
+    assert about(kind), "the first line of the docstring is shown by `tabstep list`"
+    assert not about(kind).startswith(f"{kind.__name__}("), "the docstring is the one that dataclass makes up"
+    assert kind() == kind(), "the defaults are complete"
+    wanted = inspect.signature(Method.fit).parameters
+    found = inspect.signature(kind.fit).parameters
+    for parameter in wanted.values():
+        assert parameter.name in found
+        assert found[parameter.name].kind == parameter.kind
+    extra = [p for p in found.values() if p.name not in wanted]
+    assert all(p.default is not p.empty for p in extra), "the harness gives no more than the contract says"
+    assert callable(kind.suggest)
+
+
+def test_diffusions_are_methods_with_steps() -> None:
+    assert set(METHODS) >= DIFFUSIONS
+    for name in DIFFUSIONS:
+        assert METHODS[name]().T >= 1
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_samplers_keep_the_contract(name: str) -> None:
+    sampler: Any = SAMPLERS[name]
+    assert is_dataclass(sampler)
+    assert type(sampler).__dataclass_params__.frozen
+    assert about(sampler)
+    assert list(inspect.signature(sampler.prepare).parameters) == ["process", "path", "train", "seed"]
+    assert sampler.grid in GRIDS
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_grids_keep_the_contract(name: str) -> None:
+    assert about(GRIDS[name])
+    for T, steps in ((1, 1), (10, 3), (1000, 1000)):
+        path = list(GRIDS[name](T, steps))
+        assert len(path) == steps + 1
+        assert path[-1] == 0
+        assert path[0] <= T
+        assert path == sorted(set(path), reverse=True)

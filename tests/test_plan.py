@@ -1,0 +1,293 @@
+"""Plans: filters narrow a suite or say why not, and a key changes with whatever changes a number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tabstep import plan, published, work
+from tabstep.cards import DataError
+from tabstep.data import ARCHIVE_VARIABLE, MIRROR_VARIABLE
+from tabstep.metrics import efficacy
+from tabstep.plan import Filters, Plan, Refused, narrow
+from tabstep.samplers.ddim import DDIM
+from tabstep.suites import SUITES, Entry, Suite
+from tabstep.work import Job, Source
+
+TINY = Suite(
+    name="tiny",
+    about="for tests",
+    datasets=("breast-cancer",),
+    entries=(Entry("real"), Entry("tabddpm", "tiny", {"T": 20, "steps": 5, "layers": (8,)})),
+    samplers=(("ddim", "trailing"),),
+    steps=(2, 20, "T"),
+    eval_seeds=2,
+)
+
+
+@pytest.fixture(autouse=True)
+def no_outside_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (MIRROR_VARIABLE, ARCHIVE_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+
+
+def lay_out(suite: Suite = TINY, **options: Any) -> Plan:
+    return plan.plan(suite, [Source(name) for name in suite.datasets], **options)
+
+
+def points(jobs: Sequence[Job]) -> list[tuple[Any, ...]]:
+    return [(j.cell.method, j.cell.sampler, j.cell.grid, j.cell.steps, j.cell.train_seed) for j in jobs]
+
+
+# Filters
+
+
+def test_no_filters_leave_the_suite_as_it_is() -> None:
+    for suite in SUITES.values():
+        assert narrow(suite, Filters()) == suite
+
+
+def test_filters_narrow() -> None:
+    suite = SUITES["quick"]
+    narrowed = narrow(suite, Filters(("diamonds-cut",), ("tabddpm", "real"), ("ddim",), (), (5, "T")))
+    assert narrowed.datasets == ("diamonds-cut",)
+    assert [(e.method, e.params) for e in narrowed.entries] == [("tabddpm", "quick"), ("real", "default")]
+    assert narrowed.samplers == (("ddim", "trailing"),)
+    assert narrowed.steps == (5, "T")
+    assert (narrowed.name, narrowed.train_seeds) == (suite.name, suite.train_seeds)
+
+
+def test_what_the_suite_lacks_is_added_at_its_defaults() -> None:
+    narrowed = narrow(TINY, Filters(("wine",), ("smote",), ("ancestral-small",)))
+    assert narrowed.datasets == ("wine",)
+    assert narrowed.entries == (Entry("smote"),)
+    assert narrowed.samplers == (("ancestral-small", "trailing"),)
+
+
+def test_every_entry_of_a_method_and_every_grid_of_a_sampler_is_kept() -> None:
+    suite = replace(
+        TINY,
+        entries=(Entry("tabddpm", "a"), Entry("real"), Entry("tabddpm", "b")),
+        samplers=(("ddim", "trailing"), ("ddim", "linspace"), ("ancestral", "trailing")),
+    )
+    narrowed = narrow(suite, Filters(methods=("tabddpm",), samplers=("ddim",)))
+    assert [e.params for e in narrowed.entries] == ["a", "b"]
+    assert narrowed.samplers == (("ddim", "trailing"), ("ddim", "linspace"))
+
+
+def test_grids_replace_those_of_the_suite() -> None:
+    suite = replace(TINY, samplers=(("ddim", "trailing"), ("ancestral", "trailing")))
+    crossed = narrow(suite, Filters(grids=("linspace", "trailing"))).samplers
+    assert crossed == tuple((s, g) for s in ("ddim", "ancestral") for g in ("linspace", "trailing"))
+
+
+def test_a_name_given_twice_counts_once() -> None:
+    once = Filters(("wine",), ("real", "tabddpm"), ("ddim",), ("linspace",), (2, 5))
+    twice = Filters(("wine",) * 2, ("real", "tabddpm", "real"), ("ddim",) * 2, ("linspace",) * 2, (2, 5))
+    assert narrow(TINY, twice) == narrow(TINY, once)
+    jobs = lay_out(seeds=(1, 1, 0), suite=TINY).jobs
+    assert len({job.cell for job in jobs}) == len(jobs)
+    assert list(dict.fromkeys(job.cell.train_seed for job in jobs)) == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        (Filters(datasets=("diamond-cut",)), "unknown dataset 'diamond-cut'; did you mean 'diamonds-cut'"),
+        (Filters(methods=("tabdpm",)), "unknown method 'tabdpm'; did you mean 'tabddpm'"),
+        (Filters(samplers=("dim",)), "unknown sampler 'dim'; did you mean 'ddim'"),
+        (Filters(grids=("trail",)), "unknown grid 'trail'; did you mean 'trailing'"),
+        (Filters(grids=("zzz",)), "unknown grid 'zzz'; known: linspace, trailing"),
+        (Filters(steps=(5, 0)), "steps must be positive integers or T, got 0"),
+        (Filters(steps=(-3,)), "steps must be positive integers or T, got -3"),
+        (Filters(seeds=(0, -1)), "seeds must not be negative, got -1"),
+    ],
+)
+def test_filters_that_cannot_be_met(filters: Filters, message: str) -> None:
+    with pytest.raises(Refused, match=re.escape(message)):
+        narrow(SUITES["quick"], filters)
+
+
+def test_unknown_suite() -> None:
+    assert plan.suite_named("smoke") is SUITES["smoke"]
+    with pytest.raises(Refused, match="unknown suite 'smok'; did you mean 'smoke'"):
+        plan.suite_named("smok")
+
+
+# Cells
+
+
+def test_cells_of_a_plan() -> None:
+    found = lay_out()
+    assert not found.skipped
+    assert points(found.jobs) == [
+        ("real", None, None, None, 0),
+        ("tabddpm", "ddim", "trailing", 2, 0),
+        ("tabddpm", "ddim", "trailing", 20, 0),  # T is 20: asked for once by number, once by name
+    ]
+    for job in found.jobs:
+        assert job.task == "binclass"
+        assert job.rows == len(job.source.load().train)
+        assert job.dataset_digest == job.source.load().digest
+        assert job.eval_seeds == (0, 1)
+
+
+def test_seeds_are_crossed() -> None:
+    jobs = lay_out(replace(TINY, train_seeds=2, sample_seeds=3)).jobs
+    seeds = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+    assert [(j.cell.train_seed, j.cell.sample_seed) for j in jobs if j.cell.method == "real"] == seeds
+    assert len(jobs) == 6 * (1 + 2)
+    given = lay_out(TINY, seeds=(7,)).jobs
+    assert {j.cell.train_seed for j in given} == {7}
+
+
+def test_one_fit_serves_all_budgets_and_sampling_seeds() -> None:
+    jobs = [j for j in lay_out(replace(TINY, sample_seeds=2)).jobs if j.cell.method == "tabddpm"]
+    assert len(jobs) == 4
+    assert len({j.fit_key for j in jobs}) == 1
+    assert len({j.key for j in jobs}) == 4
+
+
+# Keys
+
+
+def keys(suite: Suite = TINY, **options: Any) -> list[tuple[str, str]]:
+    return [(job.fit_key, job.key) for job in lay_out(suite, **options).jobs]
+
+
+def test_same_plan_same_keys_wherever_it_runs() -> None:
+    assert keys() == keys()
+    assert keys() == keys(device="cuda", threads=8, workers=5)
+    assert keys() == keys(replace(TINY, about="another text"))
+
+
+TABDDPM = TINY.entries[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "refit"),
+    [
+        (
+            {"entries": (TINY.entries[0], replace(TABDDPM, settings={**TABDDPM.settings, "lr": 0.5}))},
+            True,
+        ),
+        ({"entries": (TINY.entries[0], replace(TABDDPM, params="renamed"))}, False),
+        ({"eval_seeds": 3}, False),
+        ({"evaluator": "fast"}, False),
+        ({"name": "other"}, False),
+    ],
+)
+def test_key_follows_what_changes_numbers(change: dict[str, Any], refit: bool) -> None:
+    before, after = keys()[1], keys(replace(TINY, **change))[1]
+    assert before[1] != after[1]
+    assert (before[0] != after[0]) == refit, "a model is fitted anew when and only when its fit changes"
+
+
+def test_key_follows_seeds() -> None:
+    first = replace(TINY, train_seeds=2, sample_seeds=2, steps=(2,))
+    found = {
+        (j.cell.train_seed, j.cell.sample_seed): (j.fit_key, j.key)
+        for j in lay_out(first).jobs
+        if j.cell.method == "tabddpm"
+    }
+    assert len({key for _, key in found.values()}) == 4
+    assert found[0, 0][0] == found[0, 1][0] != found[1, 0][0]
+
+
+def test_key_follows_the_data(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": range(40), "y": ["a", "b"] * 20})
+    found = []
+    for name, change in (("one", 0), ("two", 1)):
+        folder = tmp_path / name
+        folder.mkdir()
+        frame.assign(x=frame["x"] + change).to_csv(folder / "table.csv", index=False)
+        found.append(plan.plan(TINY, [Source("table", file=folder / "table.csv", target="y")]).jobs)
+    for before, after in zip(*found, strict=True):
+        assert before.cell == after.cell
+        assert before.fit_key != after.fit_key
+        assert before.key != after.key
+
+
+def test_key_follows_the_settings_of_the_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = keys()
+    monkeypatch.setitem(plan.SAMPLERS, "ddim", DDIM(eta=0.5))
+    after = keys()
+    assert before[0] == after[0], "the baseline has no sampler"
+    assert all(b[0] == a[0] and b[1] != a[1] for b, a in zip(before[1:], after[1:], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "refit"),
+    [(plan, "FIT_VERSION", True), (plan, "DRAW_VERSION", False), (efficacy, "VERSION", False)],
+)
+def test_key_follows_versions(place: Any, name: str, refit: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = keys()
+    monkeypatch.setattr(place, name, 999)
+    for b, a in zip(before, keys(), strict=True):
+        assert b[1] != a[1]
+        assert (b[0] != a[0]) == refit
+
+
+def test_unknown_setting() -> None:
+    with pytest.raises(ValueError, match="tabddpm has no setting width; it has: T, schedule"):
+        lay_out(replace(TINY, entries=(Entry("tabddpm", "typo", {"width": 8}),)))
+
+
+# What cannot run
+
+
+def test_unreachable_dataset_is_skipped_with_its_reason(tmp_path: Path) -> None:
+    found = plan.plan(TINY, [Source("adult", mirror=tmp_path), Source("breast-cancer")])
+    assert {j.cell.dataset for j in found.jobs} == {"breast-cancer"}
+    assert points([j for j, _ in found.skipped]) == points(found.jobs), "skipped cell by cell"
+    for job, reason in found.skipped:
+        assert "adult.parquet" in reason
+        assert (job.cell.dataset, job.task, job.rows, job.dataset_digest) == ("adult", "binclass", 0, "")
+
+
+def test_other_bytes_than_the_card_says_stop_the_plan(tmp_path: Path) -> None:
+    (tmp_path / "adult.parquet").write_bytes(b"something else")
+    with pytest.raises(DataError, match="adult.parquet: sha256: expected"):
+        plan.plan(TINY, [Source("adult", mirror=tmp_path)])
+
+
+def test_published_entries_take_the_authors_settings_and_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Source("breast-cancer").load()
+    monkeypatch.setattr(work, "_dataset", lambda source: replace(real, name="churn2"))
+    suite = replace(TINY, entries=(Entry("tabddpm", "published"), Entry("real")), evaluator="published")
+    found = plan.plan(suite, [Source("churn2")])
+    known = published.tabddpm("churn2")
+    ours, ceiling = (next(j for j in found.jobs if j.cell.method == m) for m in ("tabddpm", "real"))
+    assert ours.settings == known.settings
+    assert ours.rows == known.rows == 26000  # published: 4.06 times the 6400 training rows
+    assert ceiling.rows == len(real.train)
+    assert max(j.cell.steps or 0 for j in found.jobs) == known.settings["T"]
+    assert dict(ours.evaluator.params)["depth"] == published.catboost("churn2").depth
+
+
+def test_published_entries_without_a_publication_are_skipped() -> None:
+    entries = (Entry("tabddpm", "published"), Entry("smote", "published"), Entry("real"))
+    found = lay_out(replace(TINY, entries=entries))
+    assert [j.cell.method for j in found.jobs] == ["real"]
+    reasons = {j.cell.method: reason for j, reason in found.skipped}
+    assert reasons["tabddpm"].startswith("no published configuration for breast-cancer; there is one for")
+    assert reasons["smote"] == "no published settings of smote are kept, only of tabddpm"
+
+
+def test_missing_tuned_evaluator_is_skipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(plan, "TUNED", tmp_path)
+    found = lay_out(replace(TINY, evaluator="tuned"))
+    assert not found.jobs
+    assert {reason for _, reason in found.skipped} == {
+        "no tuned evaluator: results/tuned/breast-cancer/catboost.json does not exist"
+    }
+    (tmp_path / "breast-cancer").mkdir()
+    (tmp_path / "breast-cancer" / "catboost.json").write_text('{"digest": "0123456789abcdef"}')
+    with pytest.raises(DataError, match="was tuned on data 0123456789ab, found .*; tune again"):
+        lay_out(replace(TINY, evaluator="tuned"))
