@@ -119,8 +119,8 @@ def test_the_check_finds_what_it_should(name: str, source: str, count: int) -> N
     assert len(faults(name, source)) == count
 
 
-def test_a_new_interpreter_answers_without_torch() -> None:
-    """The facade and the command line name torch only inside functions."""
+def test_the_facade_and_the_command_line_import_nothing_heavy() -> None:
+    """So that `--help` answers at once, torch is imported inside functions."""
     for name in ("tabstep", "cli", "__main__"):
         tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
         at_import = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]

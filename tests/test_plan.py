@@ -253,7 +253,7 @@ def test_unreachable_dataset_is_skipped_with_its_reason(tmp_path: Path) -> None:
 
 def test_other_bytes_than_the_card_says_stop_the_plan(tmp_path: Path) -> None:
     (tmp_path / "adult.parquet").write_bytes(b"something else")
-    with pytest.raises(DataError, match="adult.parquet: sha256: expected"):
+    with pytest.raises(DataError, match=r"adult\.parquet: sha256: expected"):
         plan.plan(TINY, [Source("adult", mirror=tmp_path)])
 
 
@@ -289,5 +289,5 @@ def test_missing_tuned_evaluator_is_skipped(monkeypatch: pytest.MonkeyPatch, tmp
     }
     (tmp_path / "breast-cancer").mkdir()
     (tmp_path / "breast-cancer" / "catboost.json").write_text('{"digest": "0123456789abcdef"}')
-    with pytest.raises(DataError, match="was tuned on data 0123456789ab, found .*; tune again"):
+    with pytest.raises(DataError, match=r"was tuned on data 0123456789ab, found .*; tune again"):
         lay_out(replace(TINY, evaluator="tuned"))
