@@ -45,7 +45,7 @@ def make(
         "traceback": None,
         "task": "binclass",
         "key": "k",
-        "settings": {},
+        "settings": {"evaluator": {"source": "tuned"}},
         "rows": 100,
         "nfe": steps,
         "fit_s": 2.0,
@@ -240,6 +240,7 @@ def test_markdown_reads_well() -> None:
     assert "- Made: 2026-01-02 (UTC)" in text
     assert "- Hardware: Made-up 9000, 4 logical cores, no GPU" in text
     assert "- Seeds: training 0, 1; sampling 0; evaluator 0, 1" in text
+    assert "- Evaluator: CatBoost, parameters tuned" in text
     assert "Note" not in text
     # 0.75 of a ceiling of 0.85 is 88.2 %.
     assert "| smote | default |  |  |  | 0.7500 | 88.2 |  | 2 |  | 0.5 | ok |" in text
@@ -259,13 +260,18 @@ def test_markdown_warns_of_dirty_trees_and_several_commits() -> None:
     assert "made by 3 states of the code" in text
 
 
-def test_terminal_table_fits_100_columns() -> None:
-    console = Console(file=io.StringIO(), width=100)
+def test_terminal_table_fits_80_columns() -> None:
+    console = Console(file=io.StringIO(), width=80)
     table.show(table.results(small_run()), console)
     shown = console.file.getvalue()  # type: ignore[attr-defined]
-    assert max(map(len, shown.splitlines())) <= 100
+    assert max(map(len, shown.splitlines())) <= 80
     assert "…" not in shown
-    for text in ("adult (catboost_f1_macro)", "ancestral quad", "88.2", "ctgan default: line one line | two"):
+    for text in (
+        "adult (catboost_f1_macro)",
+        "ancestral quad",
+        "88.2",
+        "ctgan default: failed, line one line | two",
+    ):
         assert text in shown
 
 

@@ -123,28 +123,38 @@ def markdown(records: Sequence[Record], table: pd.DataFrame) -> str:
 
 
 def show(table: pd.DataFrame, console: Console) -> None:
-    """Print the results `table` on a terminal of 100 columns or more: one table per dataset."""
+    """Print the results `table` on a terminal of 80 columns or more: one table per dataset.
+
+    A method whose settings are not its defaults carries their label. A row without a score has its status there.
+    Preparation has a column where a sampler needs a tenth of a second or more for it.
+    """
     for title, part in _per_dataset(table):
         view = Table(
             title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
         )
-        for name in ("method", "sampler"):
-            view.add_column(name, overflow="fold")
-        for name in ("steps", "score", "% real", "nfe", "fit s", "prep s", "draw s"):
+        costs = {"fit s": "fit_s", "prep s": "prepare_s", "draw s": "sample_s"}
+        if max((row["prepare_s"] or 0.0 for row in part), default=0.0) < 0.1:
+            del costs["prep s"]
+        view.add_column("method", no_wrap=True)
+        view.add_column("sampler")  # the one that folds where the terminal is narrow
+        for name in ("steps", "score", "% real", "nfe", *costs):
             view.add_column(name, justify="right", no_wrap=True)
-        view.add_column("status", no_wrap=True)
-        several = Counter(method for method, _ in {(row["method"], row["params"]) for row in part})
         for row in part:
             line = _line(row)
-            name = f"{line['method']} {line['params']}" if several[row["method"]] > 1 else line["method"]
-            cells = [name, f"{line['sampler']} {line['grid']}".strip(), line["steps"], line["score"]]
-            cells += [line[column] for column in ("% of real", "nfe", "fit s", "prepare s", "sample s")]
-            view.add_row(*(Text(cell) for cell in (*cells, row["status"])))
+            name = line["method"] if row["params"] == "default" else f"{line['method']} {line['params']}"
+            score = row["status"]
+            if row["mean"] is not None:
+                score = f"{row['mean']:.3f}" + ("" if row["std"] is None else f"±{row['std']:.3f}")
+            cells = [name, f"{line['sampler']} {line['grid']}".strip(), line["steps"], score]
+            cells += [line["% of real"], line["nfe"]]
+            cells += ["" if row[stage] is None else f"{row[stage]:.2f}" for stage in costs.values()]
+            view.add_row(*(Text(cell) for cell in cells))
         console.print(view)
         for row in part:
             if row["reason"]:
                 name = " ".join(str(row[column]) for column in GROUP[2:] if row[column] is not None)
-                console.print(Text(f"{name}: {' '.join(row['reason'].split())}"), style="dim")
+                reason = " ".join(row["reason"].split())
+                console.print(Text(f"{name}: {row['status']}, {reason}"), style="dim")
 
 
 # --- records to rows ---
@@ -372,6 +382,8 @@ def _header(records: Sequence[Record]) -> list[str]:
         f"- Hardware: {'; '.join(machines)}",
         "- Seeds: "
         + "; ".join(f"{name} {', '.join(map(str, sorted(values)))}" for name, values in seeds.items()),
+        "- Evaluator: CatBoost, parameters "
+        + ", ".join(sorted({_evaluator(record) for record in records})),
         "- Score: mean ± standard deviation of all single scores; % of real: against training on the real "
         "rows; seconds: median over cells.",
     ]
@@ -385,6 +397,10 @@ def _header(records: Sequence[Record]) -> list[str]:
     if len(commits) > 1:
         notes.append(f"The records were made by {len(commits)} states of the code.")
     return lines + [line for note in notes for line in ("", f"> **Note.** {note}")]
+
+
+def _evaluator(record: Record) -> str:
+    return str(record.settings.get("evaluator", {}).get("source", "unknown"))
 
 
 def _machine(env: dict[str, Any]) -> str:

@@ -1,0 +1,504 @@
+"""Every cell ends as one record: workers may fail, die, hang or be killed, and a second run picks up the rest."""
+
+from __future__ import annotations
+
+import operator
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+from tabstep import registry, run, store, work
+from tabstep.contracts import Unsupported
+from tabstep.plan import Plan, plan
+from tabstep.report import table
+from tabstep.run import Status, Task
+from tabstep.store import Record
+from tabstep.suites import Entry, Suite
+from tabstep.table import Schema
+from tabstep.work import Folder, Job, Outcome, Source
+
+TINY = Suite(
+    name="own",
+    about="for tests",
+    datasets=(),
+    entries=(
+        Entry("real"),
+        Entry("marginals"),
+        Entry("tabddpm", "tiny", {"T": 10, "steps": 5, "layers": (8,)}),
+    ),
+    samplers=(("ddim", "trailing"),),
+    steps=(2, 5),
+    sample_seeds=2,
+    eval_seeds=1,
+    evaluator="fast",
+)
+CELLS = 2 + 2 + 4
+
+
+def small_table(path: Path) -> Path:
+    """120 rows: numbers with gaps, a category with gaps, a constant, and a label that depends on them."""
+    rng = np.random.default_rng(0)
+    x, c = rng.normal(size=120), rng.choice(["a", "b", "c"], 120)
+    frame = pd.DataFrame(
+        {
+            "x": np.where(rng.random(120) < 0.1, np.nan, x.round(3)),
+            "n": rng.integers(0, 50, 120),
+            "c": np.where(rng.random(120) < 0.1, None, c),
+            "k": 1.5,
+            "label": np.where(x + (c == "a") > 0.3, "yes", "no"),
+        }
+    )
+    frame.to_csv(path, index=False)
+    return path
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished run of `TINY` by one worker process."""
+
+    source: Source
+    plan: Plan
+    folder: Folder
+    status: Status
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    base = tmp_path_factory.mktemp("run")
+    source = Source("small", file=small_table(base / "small.csv"), target="label")
+    todo, folder = plan(TINY, [source]), Folder(base / "results")
+    return Done(source, todo, folder, run.execute(todo, folder))
+
+
+@pytest.fixture
+def copy(done: Done, tmp_path: Path) -> Done:
+    """The finished run, to be changed by a test."""
+    shutil.copytree(done.folder.root, tmp_path / "results")
+    return replace(done, folder=Folder(tmp_path / "results"))
+
+
+def record_of(folder: Folder, job: Job) -> Record:
+    return store.read(folder.runs / job.cell.path)
+
+
+def stamps(folder: Folder) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.runs.rglob("*.json")}
+
+
+def pick(found: Plan, method: str, steps: int | None = None, sample_seed: int = 0) -> Job:
+    wanted = (method, steps, sample_seed)
+    return next(j for j in found.jobs if (j.cell.method, j.cell.steps, j.cell.sample_seed) == wanted)
+
+
+# A run from start to end
+
+
+def test_every_cell_has_an_ok_record(done: Done) -> None:
+    assert [o.status for o in done.status.outcomes] == ["ok"] * CELLS
+    assert done.status.total == CELLS
+    assert done.status.cost_left == pytest.approx(0)
+    records, problems = store.read_all(done.folder.runs)
+    assert problems == []
+    assert {r.cell for r in records} == {j.cell for j in done.plan.jobs}
+    for job in done.plan.jobs:
+        record = record_of(done.folder, job)
+        assert (record.status, record.key, record.rows) == ("ok", job.key, job.rows)
+        assert set(record.scores) == {"catboost_f1_macro", "catboost_accuracy", "catboost_roc_auc"}
+        assert record.dataset_digest == job.dataset_digest
+        assert record.env["torch_threads"] == 1
+        assert None not in (record.fit_s, record.prepare_s, record.sample_s, record.peak_bytes)
+        assert record.nfe == job.cell.steps, "DDIM costs one evaluation a step; baselines cost none"
+
+
+def test_drawn_rows_are_kept_in_the_form_of_the_table(done: Done) -> None:
+    train = done.source.load().train
+    for job in done.plan.jobs:
+        rows = pd.read_parquet(done.folder.rows(job.cell))
+        assert (list(rows.columns), len(rows)) == (list(train.columns), job.rows)
+        assert list(rows.dtypes) == list(train.dtypes)
+        assert (rows["k"] == 1.5).all()
+        assert set(rows["c"].dropna()) <= set("abc")
+
+
+def test_one_model_serves_all_cells_of_a_diffusion(done: Done) -> None:
+    models = list((done.folder.root / "models").iterdir())
+    assert [m.name for m in models] == [pick(done.plan, "tabddpm", 2).fit_key]
+    fits = {record_of(done.folder, j).fit_s for j in done.plan.jobs if j.cell.method == "tabddpm"}
+    assert len(fits) == 1
+
+
+def test_a_second_run_does_nothing(copy: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = stamps(copy.folder)
+    monkeypatch.setattr(run, "ProcessPool", None)  # to start a worker would be an error
+    seen: list[Outcome] = []
+    status = run.execute(copy.plan, copy.folder, watch=lambda _, o: seen.append(o) if o else None)
+    assert stamps(copy.folder) == before
+    assert status.outcomes == seen
+    assert [(o.status, o.reason) for o in seen] == [("ok", "already done")] * CELLS
+
+
+def test_leftovers_of_a_killed_run_are_removed(copy: Done) -> None:
+    cell = copy.plan.jobs[0].cell
+    record = copy.folder.runs / cell.path
+    leftovers = [
+        record.with_name(f".{record.name}.0123.tmp"),
+        copy.folder.rows(cell).with_suffix(".tmp"),
+        copy.folder.root / "models" / "abc.77.tmp" / "model.json",
+    ]
+    for path in leftovers:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text('{"half": ')
+    before = stamps(copy.folder)
+    run.execute(copy.plan, copy.folder)
+    assert stamps(copy.folder) == before
+    assert list(copy.folder.root.rglob("*.tmp")) == []
+
+
+def test_only_what_is_missing_stale_broken_or_failed_is_pending(
+    copy: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, broken, stale, failed = (pick(copy.plan, "tabddpm", s, d) for s in (2, 5) for d in (0, 1))
+    (copy.folder.runs / gone.cell.path).unlink()
+    (copy.folder.runs / broken.cell.path).write_text("{}")
+    store.write(copy.folder.runs, replace(record_of(copy.folder, stale), key="of older settings"))
+    store.write(copy.folder.runs, work.record(failed, "failed", "of yesterday"))
+    skipped = pick(copy.plan, "marginals")
+    store.write(copy.folder.runs, work.record(skipped, "skipped", "a library was not installed"))
+    pending: list[Job] = []
+    monkeypatch.setattr(run, "tasks", lambda jobs, folder: pending.extend(jobs) or [])
+    monkeypatch.setattr(run, "_drain", lambda *arguments: None)
+    run.execute(copy.plan, copy.folder)
+    assert {j.cell for j in pending} == {j.cell for j in (gone, broken, stale, failed, skipped)}
+
+
+def test_work_is_grouped_by_fit(done: Done, tmp_path: Path) -> None:
+    fresh = run.tasks(done.plan.jobs, Folder(tmp_path))
+    assert {t.function for t in fresh} == {work.fit_diffusion, work.run_baseline}
+    fit = next(t for t in fresh if t.function is work.fit_diffusion)
+    assert [len(t.jobs) for t in fresh] == [4, 2, 2], "the dear fit first"
+    assert [t.jobs for t in fit.then] == [(job,) for job in fit.jobs]
+    fitted = run.tasks(done.plan.jobs, done.folder)
+    assert sum(t.function is work.run_cell for t in fitted) == 4, "a model that is there is not fitted again"
+    assert work.fit_diffusion not in {t.function for t in fitted}
+
+
+# Workers that fail
+
+
+def in_worker(function: Callable[..., Any], *arguments: Any) -> Callable[[Task], Task]:
+    """A task whose worker does something else; functions of the standard library, which a worker can import."""
+    return lambda task: replace(task, function=function, arguments=arguments, then=())
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, changes: dict[store.Cell, Callable[[Task], Task]]) -> None:
+    genuine = run.tasks
+
+    def spoiled(jobs: Any, folder: Folder) -> list[Task]:
+        found = genuine(jobs, folder)
+        return [changes.get(task.jobs[0].cell, lambda same: same)(task) for task in found]
+
+    monkeypatch.setattr(run, "tasks", spoiled)
+
+
+def forget(done: Done, *jobs: Job) -> None:
+    for job in jobs:
+        (done.folder.runs / job.cell.path).unlink()
+
+
+def test_a_worker_that_dies_or_raises_fails_its_own_cells_only(
+    copy: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dies, raises = pick(copy.plan, "tabddpm", 5), pick(copy.plan, "tabddpm", 2)
+    redone = pick(copy.plan, "tabddpm", 2, 1)
+    before = record_of(copy.folder, redone)
+    forget(copy, dies, raises, redone)
+    untouched = stamps(copy.folder)
+    spoil(
+        monkeypatch,
+        {dies.cell: in_worker(os._exit, 3), raises.cell: in_worker(operator.truediv, 1, 0)},
+    )
+    status = run.execute(copy.plan, copy.folder)
+    ended = {o.cell: o for o in status.outcomes}
+    assert len(ended) == len(status.outcomes) == CELLS
+    assert {c for c, o in ended.items() if o.status == "failed"} == {dies.cell, raises.cell}
+
+    died = record_of(copy.folder, dies)
+    assert (died.status, died.key, died.scores) == ("failed", dies.key, {})
+    assert died.reason == "RuntimeError: worker process died (exit code 3); out of memory or a crash"
+    raised = record_of(copy.folder, raises)
+    assert raised.reason == "ZeroDivisionError: division by zero"
+    for record in (died, raised):
+        assert record.traceback is not None
+        assert (copy.folder.root / record.traceback).read_text().strip().endswith(str(record.reason))
+
+    after = record_of(copy.folder, redone)
+    assert (after.status, after.scores, after.nfe) == ("ok", before.scores, before.nfe), (
+        "same seeds, same scores"
+    )
+    assert {p: s for p, s in stamps(copy.folder).items() if p in untouched} == untouched
+
+
+def test_a_task_that_takes_too_long_is_stopped(copy: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = pick(copy.plan, "tabddpm", 5)
+    forget(copy, slow)
+    untouched = stamps(copy.folder)
+    spoil(monkeypatch, {slow.cell: in_worker(time.sleep, 3600)})
+    status = run.execute(copy.plan, copy.folder, timeout_s=0.5)
+    assert [o.cell for o in status.outcomes if o.status == "failed"] == [slow.cell]
+    assert record_of(copy.folder, slow).reason == "TimeoutError: took longer than the limit of 0.5 s"
+    assert {p: s for p, s in stamps(copy.folder).items() if p in untouched} == untouched
+
+
+def test_interrupt_stops_the_workers(copy: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = pick(copy.plan, "tabddpm", 5)
+    forget(copy, slow)
+    spoil(monkeypatch, {slow.cell: in_worker(time.sleep, 3600)})
+
+    def interrupt(status: Status, outcome: Outcome | None) -> None:
+        if status.running:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.execute(copy.plan, copy.folder, watch=interrupt)
+    assert not (copy.folder.runs / slow.cell.path).exists(), "an interrupted cell is not a failed one"
+
+
+def test_thread_limits_are_set_for_workers_and_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    with run._environment(3):
+        assert (os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"]) == ("3", "3")
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "MKL_NUM_THREADS" not in os.environ
+
+
+# Cells that are skipped by the plan
+
+
+def test_skipped_cells_are_recorded_but_never_over_a_finished_record(copy: Done) -> None:
+    known, unknown = pick(copy.plan, "real"), replace(pick(copy.plan, "real", None, 1), key="other")
+    forget(copy, unknown)
+    before = stamps(copy.folder)
+    todo = Plan(TINY, (), ((replace(known, key="other"), "no source"), (unknown, "no source")))
+    for _ in range(2):
+        status = run.execute(todo, copy.folder)
+        assert [(o.status, o.reason) for o in status.outcomes] == [("skipped", "no source")] * 2
+    assert record_of(copy.folder, known).status == "ok"
+    found = record_of(copy.folder, unknown)
+    assert (found.status, found.reason) == ("skipped", "no source")
+    assert {p: s for p, s in stamps(copy.folder).items() if p in before} == before
+
+
+# One piece of work, in this process
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A method that goes wrong as told."""
+
+    how: str = ""
+
+    def fit(self, train: pd.DataFrame, schema: Schema, *, seed: int, device: str = "cpu") -> Any:
+        if self.how == "fit-raises":
+            raise RuntimeError("no convergence")
+        if self.how == "unsupported":
+            raise Unsupported("needs two tables")
+        if self.how == "changes-train":
+            train.loc[:, "n"] = -1
+        return BrokenModel(self.how, train)
+
+
+@dataclass(frozen=True)
+class BrokenModel:
+    how: str
+    train: pd.DataFrame
+
+    def sample(self, n: int, *, seed: int) -> Any:
+        rows = self.train.sample(n, replace=True, random_state=seed, ignore_index=True)
+        if self.how == "wrong-columns":
+            return rows.rename(columns={"n": "m"})
+        if self.how == "nan":
+            return rows.assign(n=rows["n"].astype("float64").where(rows.index > 0))
+        if self.how == "unseen":
+            return rows.assign(c="z")
+        if self.how == "few-rows":
+            return rows.iloc[1:]
+        if self.how == "no-frame":
+            return rows.to_numpy()
+        if self.how == "one-class":
+            return rows.assign(label="yes")
+        if self.how == "second-raises" and seed == 1:
+            raise MemoryError
+        return rows
+
+
+REASONS = {
+    "fit-raises": "RuntimeError: no convergence",
+    "wrong-columns": "Invalid: wrong columns: missing ['n'], unexpected ['m'], or out of order",
+    "nan": "Invalid: column 'n' has 1 values that are NaN or infinite, of ",
+    "unseen": "Invalid: column 'c' has categories that the training rows lack: 'z'",
+    "few-rows": "Invalid: asked for ",
+    "no-frame": "Invalid: sample must return a DataFrame, got ndarray",
+    "one-class": "Degenerate: ",
+}
+
+
+@pytest.fixture
+def broken(done: Done, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[Job]]:
+    monkeypatch.setitem(registry.METHODS, "broken", Broken)
+
+    def jobs(how: str, sample_seeds: int = 1) -> list[Job]:
+        suite = replace(TINY, entries=(Entry("broken", how, {"how": how}),), sample_seeds=sample_seeds)
+        return list(plan(suite, [done.source]).jobs)
+
+    return jobs
+
+
+@pytest.mark.parametrize("how", REASONS)
+def test_a_method_that_goes_wrong_is_one_failed_record(
+    how: str, broken: Callable[..., list[Job]], tmp_path: Path
+) -> None:
+    (job,) = broken(how)
+    folder = Folder(tmp_path)
+    (outcome,) = work.run_baseline([job], folder)
+    assert outcome.status == "failed"
+    assert str(outcome.reason).startswith(REASONS[how])
+    record = record_of(folder, job)
+    assert (record.status, record.reason, record.key) == ("failed", outcome.reason, job.key)
+    assert (record.scores, record.eval_seeds) == ({}, [])
+    assert record.traceback is not None
+    log = (folder.root / record.traceback).read_text()
+    assert log.startswith("Traceback")
+    assert str(outcome.reason) in log
+    assert len(list(folder.runs.rglob("*.json"))) == 1
+
+
+def test_unsupported_is_skipped_without_a_traceback(broken: Callable[..., list[Job]], tmp_path: Path) -> None:
+    (job,) = broken("unsupported")
+    assert work.run_baseline([job], Folder(tmp_path)) == [Outcome(job.cell, "skipped", "needs two tables")]
+    record = record_of(Folder(tmp_path), job)
+    assert (record.status, record.reason, record.traceback) == ("skipped", "needs two tables", None)
+    assert not (tmp_path / "logs").exists()
+
+
+def test_one_bad_draw_leaves_the_others(broken: Callable[..., list[Job]], tmp_path: Path) -> None:
+    jobs = broken("second-raises", sample_seeds=3)
+    outcomes = work.run_baseline(jobs, Folder(tmp_path))
+    assert [o.status for o in outcomes] == ["ok", "failed", "ok"]
+    assert outcomes[1].reason == "MemoryError"
+    failed = record_of(Folder(tmp_path), jobs[1])
+    assert failed.fit_s is not None, "what was paid is kept"
+    assert failed.sample_s is None
+
+
+def test_a_method_cannot_change_the_training_rows(broken: Callable[..., list[Job]], tmp_path: Path) -> None:
+    (job,) = broken("changes-train")
+    before = job.source.load().train.copy()
+    work.run_baseline([job], Folder(tmp_path))
+    assert_frame_equal(job.source.load().train, before)
+
+
+def test_more_steps_than_the_model_has_are_skipped(done: Done, tmp_path: Path) -> None:
+    job = pick(done.plan, "tabddpm", 5)
+    job = replace(job, cell=replace(job.cell, steps=11))
+    shutil.copytree(done.folder.model(job), Folder(tmp_path).model(job))
+    outcome = work.run_cell(job, Folder(tmp_path))
+    assert (outcome.status, outcome.reason) == ("skipped", "11 steps asked of a model with T = 10")
+    assert record_of(Folder(tmp_path), job).status == "skipped"
+
+
+def test_a_sampler_that_raises_fails_its_cell(
+    done: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dataclass(frozen=True)
+    class Stuck:
+        def prepare(self, *arguments: Any, **options: Any) -> Any:
+            raise ValueError("no path")
+
+    job = pick(done.plan, "tabddpm", 5)
+    shutil.copytree(done.folder.model(job), Folder(tmp_path).model(job))
+    monkeypatch.setitem(registry.SAMPLERS, "ddim", Stuck())
+    outcome = work.run_cell(job, Folder(tmp_path))
+    assert (outcome.status, outcome.reason) == ("failed", "ValueError: no path")
+    assert record_of(Folder(tmp_path), job).nfe is None
+
+
+def test_a_missing_model_fails_its_cell(done: Done, tmp_path: Path) -> None:
+    outcome = work.run_cell(pick(done.plan, "tabddpm", 5), Folder(tmp_path))
+    assert outcome.status == "failed"
+    assert str(outcome.reason).startswith("FileNotFoundError")
+
+
+def test_fitting_again_gives_the_same_model_and_never_twice(done: Done, tmp_path: Path) -> None:
+    job, folder = pick(done.plan, "tabddpm", 5), Folder(tmp_path)
+    work.fit_diffusion(job, folder)
+    weights = folder.model(job) / "model.safetensors"
+    assert weights.read_bytes() == (done.folder.model(job) / "model.safetensors").read_bytes()
+    before = weights.stat().st_mtime_ns
+    work.fit_diffusion(job, folder)
+    assert weights.stat().st_mtime_ns == before
+    assert [p.name for p in folder.model(job).parent.iterdir()] == [job.fit_key]
+
+
+# Killed and started again
+
+DRIVER = """
+import sys
+from tabstep import cli, suites
+from tests.test_run import TINY
+
+suites.SUITES["own"] = TINY
+sys.argv[0] = "tabstep"
+cli.app()
+"""
+
+
+def test_a_killed_run_goes_on_to_the_same_results(done: Done, tmp_path: Path) -> None:
+    """SIGKILL to the command and its workers after a random number of records, then the same command again."""
+    assert done.source.file is not None
+    command = [sys.executable, "-c", DRIVER, "run", "--csv", str(done.source.file), "--target", "label"]
+    command += ["--workers", "1", "--results", str(tmp_path)]
+    root = Path(__file__).resolve().parents[1]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    folder = Folder(tmp_path / "own")
+    wanted = random.randrange(1, CELLS - 1)
+    with (tmp_path / "first.log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+        try:
+            while len(stamps(folder)) < wanted:
+                assert process.poll() is None, (tmp_path / "first.log").read_text()
+                time.sleep(0.005)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    before = stamps(folder)
+    assert wanted <= len(before) < CELLS, "killed too late to test anything"
+
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert f"{CELLS} cells done, 0 failed" in again.stdout
+    assert {p: s for p, s in stamps(folder).items() if p in before} == before, (
+        f"killed after {wanted} records"
+    )
+
+    undisturbed = table.results(store.read_all(done.folder.runs)[0])
+    resumed = pd.read_csv(folder.root / "report" / "results.csv", dtype={"steps": "Int64"})
+    timing = ["fit_s", "prepare_s", "sample_s", "commit"]
+    table.write(store.read_all(done.folder.runs)[0], tmp_path / "undisturbed")
+    expected = pd.read_csv(tmp_path / "undisturbed" / "results.csv", dtype={"steps": "Int64"})
+    assert len(expected) == len(undisturbed) > 0
+    assert_frame_equal(resumed.drop(columns=timing), expected.drop(columns=timing))
