@@ -61,4 +61,4 @@ def catboost(dataset: str) -> CatBoostParams:
     """The authors' tuned CatBoost evaluator."""
     c = _entry(dataset, "eval_model_catboost_cv")
     names = CatBoostParams.__dataclass_fields__
-    return CatBoostParams.of({name: c[name] for name in names})
+    return CatBoostParams.of({name: c[name] for name in names if name in c})

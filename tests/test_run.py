@@ -338,8 +338,8 @@ class BrokenModel:
             return rows.iloc[1:]
         if self.how == "no-frame":
             return rows.to_numpy()
-        if self.how == "one-class":
-            return rows.assign(label="yes")
+        if self.how == "nan-target":
+            return rows.assign(label=rows["label"].where(rows.index > 0))
         if self.how == "second-raises" and seed == 1:
             raise MemoryError
         return rows
@@ -352,7 +352,7 @@ REASONS = {
     "unseen": "Invalid: column 'c' has categories that the training rows lack: 'z'",
     "few-rows": "Invalid: asked for ",
     "no-frame": "Invalid: sample must return a DataFrame, got ndarray",
-    "one-class": "Degenerate: ",
+    "nan-target": "Invalid: column 'label' ",
 }
 
 

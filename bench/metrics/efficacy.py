@@ -28,7 +28,7 @@ from sklearn.metrics import accuracy_score, f1_score, r2_score, roc_auc_score, r
 
 from tabstep.table import Dataset, Schema
 
-VERSION = 1  # raise when a score changes for the same rows
+VERSION = 2  # raise when a score changes for the same rows
 
 ITERATIONS = 2000
 STOPPING = {"od_type": "IncToDec", "od_wait": 50, "od_pval": 0.001}
@@ -37,7 +37,7 @@ MISSING = "<missing>"  # the category of a missing value; CatBoost takes NaN in 
 
 
 class Degenerate(ValueError):
-    """Rows that nothing can be learned from, such as a target with a single value."""
+    """Rows that cannot be learned from or scored on, such as targets that are missing or infinite."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class CatBoostParams:
     l2_leaf_reg: float | None = None
     bagging_temperature: float | None = None  # acts for multiclass only, see the head of this file
     leaf_estimation_iterations: int | None = None
+    iterations: int | None = None  # the most; None is the protocol's `ITERATIONS`
 
     @classmethod
     def default(cls) -> Self:
@@ -62,8 +63,8 @@ class CatBoostParams:
 
     @classmethod
     def fast(cls) -> Self:
-        """Shallow trees and a large learning rate: a quarter of the default's time, for first looks."""
-        return cls(learning_rate=0.2, depth=4)
+        """Few shallow trees and a large learning rate: a tenth of the default's time or less, for first looks."""
+        return cls(learning_rate=0.2, depth=4, iterations=200)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -87,17 +88,24 @@ class Evaluator:
     """A trained CatBoost and what is needed to score it in the units of the data.
 
     `classes` are the labels in the order of the predicted probabilities (empty for regression);
-    `mean` and `std` undo the standardisation of a regression target.
+    `mean` and `std` undo the standardisation of a regression target. `model` is None where the training rows
+    have one target value only or constant features: what they teach is `prior`, the class frequencies (K,), or
+    the mean of the target.
     """
 
     model: Any
     schema: Schema
     classes: tuple[str, ...]
+    prior: np.ndarray
     mean: float
     std: float
 
     def predict(self, rows: pd.DataFrame) -> np.ndarray:
         """Targets (n,) in their own units for regression, else class probabilities (n, K)."""
+        if self.model is None:
+            shape = () if self.schema.is_regression else (len(self.classes),)
+            known = self.mean if self.schema.is_regression else self.prior
+            return np.broadcast_to(known, (len(rows), *shape))
         pool = Pool(inputs(rows, self.schema), cat_features=list(self.schema.categorical))
         if self.schema.is_regression:
             return np.asarray(self.model.predict(pool)) * self.std + self.mean
@@ -145,47 +153,45 @@ def fit_evaluator(
 
     `classes` are all labels that may occur, sorted (empty for regression). A regression target is
     standardised with the mean and population deviation of `rows`. Same seed and threads, same model.
-    Raises `Degenerate` when `rows` have no usable target or feature.
+    Rows that teach no dependence, with one target value or constant features, give their prior as prediction.
+    Raises `Degenerate` when targets are missing, infinite or not among the classes.
     """
     target = rows[schema.target]
     if target.isna().any():
         raise Degenerate(f"{int(target.isna().sum())} of {len(rows)} training rows have no {schema.target!r}")
-    if target.nunique() < 2:
-        raise Degenerate(
-            f"{schema.target!r} has {target.nunique()} value(s) in {len(rows)} training rows, needs 2"
-        )
-    features = inputs(rows, schema)
-    if all(features[name].nunique(dropna=False) < 2 for name in schema.features):
-        raise Degenerate(f"every feature is constant in {len(rows)} training rows")
-
-    settings: dict[str, Any] = {name: value for name, value in asdict(params).items() if value is not None}
-    settings |= STOPPING | {
-        "iterations": ITERATIONS,
+    chosen = {name: value for name, value in asdict(params).items() if value is not None}
+    settings: dict[str, Any] = {"iterations": ITERATIONS} | chosen | STOPPING | {
         "random_seed": seed,
         "thread_count": threads,
         "verbose": False,
         "allow_writing_files": False,
     }
+    mean, std, prior = 0.0, 1.0, np.empty(0)
     if schema.is_regression:
         y, y_watched = target.to_numpy(np.float64), watched[schema.target].to_numpy(np.float64)
         if not np.isfinite(y).all():
             raise Degenerate(f"{schema.target!r} is infinite in {int((~np.isfinite(y)).sum())} training rows")
         mean, std = float(y.mean()), float(y.std())
-        y, y_watched = (y - mean) / std, (y_watched - mean) / std
         model = CatBoostRegressor(loss_function="RMSE", eval_metric="RMSE", **settings)
     else:
         y, y_watched = codes(target, classes), codes(watched[schema.target], classes)
-        mean, std = 0.0, 1.0
+        prior = np.bincount(y, minlength=len(classes)) / len(y)
         loss = "Logloss" if schema.task == "binclass" else "MultiClass"
         # Naming the classes lets the watched rows hold one that the training rows lack.
         names = list(range(len(classes)))
         model = CatBoostClassifier(loss_function=loss, eval_metric="TotalF1", class_names=names, **settings)
+    features = inputs(rows, schema)
+    varying = [name for name in schema.features if features[name].nunique(dropna=False) > 1]
+    if target.nunique() < 2 or not varying:
+        return Evaluator(None, schema, classes, prior, mean, std)
+    if schema.is_regression:
+        y, y_watched = (y - mean) / std, (y_watched - mean) / std
     categorical = list(schema.categorical)
     model.fit(
         Pool(features, label=y, cat_features=categorical),
         eval_set=Pool(inputs(watched, schema), label=y_watched, cat_features=categorical),
     )
-    return Evaluator(model, schema, classes, mean, std)
+    return Evaluator(model, schema, classes, prior, mean, std)
 
 
 def catboost_efficacy(
@@ -204,7 +210,8 @@ def catboost_efficacy(
 
     Early stopping always watches the real validation part. With `split="val"`, which tuning reads, the same
     part stops and scores, so those scores are optimistic; the reference does the same.
-    Raises `Degenerate` when the synthetic rows have no usable target or feature.
+    Rows of one class, or with constant features, are scored as their prior: a collapse counts as one.
+    Raises `Degenerate` when synthetic targets are missing, infinite or of a foreign class.
     """
     if split not in ("val", "test"):
         raise ValueError(f"split must be 'val' or 'test', got {split!r}")
