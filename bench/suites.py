@@ -99,7 +99,7 @@ SUITES: dict[str, Suite] = {
                 Entry("tvae", "quick", {"epochs": 20}),
                 Entry("ctgan", "quick", {"epochs": 10}),
                 Entry("copulagan", "quick", {"epochs": 10}),
-                Entry("tabddpm", "quick", {"T": 100, "steps": 3000, "layers": (256, 256), "batch_size": 512}),
+                Entry("tabddpm", "quick", {"T": 100, "steps": 2000, "layers": (256, 256), "batch_size": 512}),
             ),
             steps=BUDGETS,
             train_seeds=2,

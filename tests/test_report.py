@@ -301,6 +301,9 @@ def test_figure_shows_the_table(tmp_path: Path) -> None:
         line = next(line for line in drawn if line.get_color() == plots.colour("tabddpm", "ddim"))
         np.testing.assert_allclose(line.get_xdata(), ddim[cost].to_numpy(float))
         np.testing.assert_allclose(line.get_ydata(), ddim["mean"].to_numpy(float))
+        container = next(part for part in axes.containers if line in part.get_children())
+        ends = np.array([segment[:, 1] for segment in container.lines[2][0].get_segments()])
+        np.testing.assert_allclose(np.diff(ends)[:, 0], 2 * ddim["std"].to_numpy(float), atol=1e-12)
     assert left.get_ylim() == right.get_ylim()
 
 
@@ -314,21 +317,6 @@ def test_a_very_low_baseline_does_not_squash_the_figure() -> None:
         assert any("marginals -4.00" in text.get_text() for text in axes.texts)
     dashed = [line for line in figure.axes[0].lines if set(line.get_ydata()) == {0.85}]
     assert dashed  # the real data, in view
-
-
-def test_bars_are_the_interval_or_else_the_deviation() -> None:
-    points = pd.DataFrame(
-        {
-            "mean": [1.0, 1.0, 1.0],
-            "low": [0.8, None, None],
-            "high": [1.1, None, None],
-            "std": [9.0, 0.3, None],
-        },
-        dtype=float,
-    )
-    down, up = plots._bars(points)
-    np.testing.assert_allclose(down, [0.2, 0.3, 0.0])
-    np.testing.assert_allclose(up, [0.1, 0.3, 0.0])
 
 
 def test_labels_are_kept_apart_in_order() -> None:

@@ -160,12 +160,17 @@ def fit_evaluator(
     if target.isna().any():
         raise Degenerate(f"{int(target.isna().sum())} of {len(rows)} training rows have no {schema.target!r}")
     chosen = {name: value for name, value in asdict(params).items() if value is not None}
-    settings: dict[str, Any] = {"iterations": ITERATIONS} | chosen | STOPPING | {
-        "random_seed": seed,
-        "thread_count": threads,
-        "verbose": False,
-        "allow_writing_files": False,
-    }
+    settings: dict[str, Any] = (
+        {"iterations": ITERATIONS}
+        | chosen
+        | STOPPING
+        | {
+            "random_seed": seed,
+            "thread_count": threads,
+            "verbose": False,
+            "allow_writing_files": False,
+        }
+    )
     mean, std, prior = 0.0, 1.0, np.empty(0)
     if schema.is_regression:
         y, y_watched = target.to_numpy(np.float64), watched[schema.target].to_numpy(np.float64)

@@ -75,10 +75,11 @@ class Scale:
 def quality_against_cost(results_frame: pd.DataFrame, folder: Path) -> list[Path]:
     """Draw the primary metric against network evaluations (left) and seconds (right), one row per dataset.
 
-    `results_frame` is `tabstep.report.table.results`. Each sampler is a line over its step budgets with 95 %
-    intervals (standard deviations where there is no interval); a method without steps is a level on the left
-    and a point on the right; the real data are the ceiling. Writes quality_against_cost.png, .pdf and .csv
-    (the points drawn) and returns the three paths. Raises ValueError where there is no score to draw.
+    `results_frame` is `tabstep.report.table.results`. Each sampler is a line over its step budgets, with bars of
+    one standard deviation of all single scores (an interval over two training seeds would be wider than the
+    panel); a method without steps is a level on the left and a point on the right; the real data are the
+    ceiling. Writes quality_against_cost.png, .pdf and .csv (the points drawn) and returns the three paths.
+    Raises ValueError where there is no score to draw.
     """
     data = _data(results_frame)
     if data.empty:
@@ -169,11 +170,10 @@ def _panel(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
     for (method, params, sampler, grid), points in _series(part):
         points = points[points[cost] > 0]  # a log axis has no place for others
         shade = colour(method, sampler)
-        down, up = _bars(points)
         axes.errorbar(
             points[cost].to_numpy(float),
             points["mean"].to_numpy(float),
-            yerr=(down, up),
+            yerr=points["std"].fillna(0.0).to_numpy(float),
             color=shade,
             linestyle="-" if _tint(method) == 0 else (0, (4, 1.5)),
             linewidth=1.3,
@@ -187,7 +187,11 @@ def _panel(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
         )
         low = points[points["mean"] < scale.low]
         below += [(float(x), float(y), shade) for x, y in zip(low[cost], low["mean"], strict=True)]
-    _mark_below(axes, below, scale)
+    for x, _, shade in below:
+        axes.plot([x], [scale.foot], marker="v", color=shade, markersize=4, linestyle="none", zorder=3)
+    if below and cost == "nfe":
+        text = f"▼ off the scale, down to {min(y for _, y, _ in below):.2f}"
+        axes.text(0.995, 0.075, text, transform=axes.transAxes, ha="right", fontsize=7, path_effects=[HALO])
     _levels(axes, part, cost, scale)
 
 
@@ -198,18 +202,16 @@ def _levels(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
         axes.axhline(mean, color="black", linewidth=1.0, linestyle=(0, (5, 3)), zorder=1.5)
     rest = plain[plain["method"] != CEILING]
     points = rest if cost == "nfe" else rest[rest[cost] > 0]
-    down, up = _bars(points)
     if cost == "nfe":
         named = plain
         for mean in points["mean"]:
             axes.axhline(mean, color=GREY, linewidth=0.7, zorder=1.4)
     else:
-        named = points
         inside = points["mean"].to_numpy(float) >= scale.low
         axes.errorbar(
             points.loc[inside, cost].to_numpy(float),
             points.loc[inside, "mean"].to_numpy(float),
-            yerr=(down[inside], up[inside]),
+            yerr=points.loc[inside, "std"].fillna(0.0).to_numpy(float),
             color="#333333",
             linestyle="none",
             elinewidth=0.7,
@@ -220,6 +222,20 @@ def _levels(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
             zorder=4,
         )
         axes.plot(points.loc[~inside, cost], [scale.foot] * (~inside).sum(), "v", color=GREY, markersize=4.5)
+        for row in points[~inside].to_dict("records"):
+            text = f"{row['method']} {row['mean']:.2f}"
+            place = (row[cost], scale.foot + 0.03 * (scale.high - scale.low))
+            axes.text(
+                *place,
+                text,
+                rotation=90,
+                ha="center",
+                va="bottom",
+                fontsize=6.5,
+                color=GREY,
+                path_effects=[HALO],
+            )
+        named = points[inside]
     several = _several_params(part)
     heights = [mean if scale.holds(mean) else scale.foot for mean in named["mean"]]
     places = _apart(heights, 0.055 * (scale.high - scale.low))
@@ -255,22 +271,6 @@ def _levels(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
                 path_effects=[HALO],
                 zorder=5,
             )
-
-
-def _mark_below(axes: Axes, below: list[tuple[float, float, str]], scale: Scale) -> None:
-    """A small arrow at the foot for each point below the axis, and how far down they go."""
-    for x, _, shade in below:
-        axes.plot([x], [scale.foot], marker="v", color=shade, markersize=4, linestyle="none", zorder=3)
-    if below:
-        text = f"▼ off the scale, down to {min(y for _, y, _ in below):.2f}"
-        axes.text(0.995, 0.075, text, transform=axes.transAxes, ha="right", fontsize=7, path_effects=[HALO])
-
-
-def _bars(points: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Lengths of the bars below and above: the 95 % interval, else one standard deviation, else nothing."""
-    down = (points["mean"] - points["low"]).fillna(points["std"]).fillna(0.0)
-    up = (points["high"] - points["mean"]).fillna(points["std"]).fillna(0.0)
-    return down.to_numpy(float), up.to_numpy(float)
 
 
 def _apart(heights: list[float], gap: float) -> list[float]:
@@ -326,6 +326,8 @@ def _legend(data: pd.DataFrame) -> list[Line2D]:
         )
     if (plain["method"] == CEILING).any():
         handles.append(Line2D([], [], color="black", linestyle=(0, (5, 3)), linewidth=1.0, label="real data"))
+    if data["std"].notna().any():
+        handles.append(Line2D([], [], linestyle="none", label="bars: ± 1 standard deviation"))
     return handles
 
 

@@ -382,8 +382,7 @@ def _header(records: Sequence[Record]) -> list[str]:
         f"- Hardware: {'; '.join(machines)}",
         "- Seeds: "
         + "; ".join(f"{name} {', '.join(map(str, sorted(values)))}" for name, values in seeds.items()),
-        "- Evaluator: CatBoost, parameters "
-        + ", ".join(sorted({_evaluator(record) for record in records})),
+        "- Evaluator: CatBoost, parameters " + ", ".join(sorted({_evaluator(record) for record in records})),
         "- Score: mean ± standard deviation of all single scores; % of real: against training on the real "
         "rows; seconds: median over cells.",
     ]
