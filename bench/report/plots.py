@@ -224,17 +224,15 @@ def _levels(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
         axes.plot(points.loc[~inside, cost], [scale.foot] * (~inside).sum(), "v", color=GREY, markersize=4.5)
         for row in points[~inside].to_dict("records"):
             text = f"{row['method']} {row['mean']:.2f}"
-            place = (row[cost], scale.foot + 0.03 * (scale.high - scale.low))
-            axes.text(
-                *place,
-                text,
-                rotation=90,
-                ha="center",
-                va="bottom",
-                fontsize=6.5,
-                color=GREY,
-                path_effects=[HALO],
-            )
+            lifted = scale.foot + 0.03 * (scale.high - scale.low)
+            style: dict[str, Any] = {
+                "rotation": 90,
+                "ha": "center",
+                "va": "bottom",
+                "fontsize": 6.5,
+                "color": GREY,
+            }
+            axes.text(row[cost], lifted, text, path_effects=[HALO], **style)
         named = points[inside]
     several = _several_params(part)
     heights = [mean if scale.holds(mean) else scale.foot for mean in named["mean"]]
