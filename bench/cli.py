@@ -234,7 +234,7 @@ def _summary(todo: Plan, status: Status, folder: Any) -> None:
 
 def _report(folder: Any, out: Console) -> None:
     from tabstep import store
-    from tabstep.report import plots, table
+    from tabstep.report import against, plots, table
 
     records, problems = store.read_all(folder.runs)
     for problem in problems:
@@ -247,6 +247,10 @@ def _report(folder: Any, out: Console) -> None:
     if (frame["status"] != "skipped").any() and frame["mean"].notna().any():
         written += plots.quality_against_cost(frame, report)
     table.show(frame, out)
+    compared = against.against(frame)
+    if not compared.empty:
+        written += against.write(compared, report)
+        against.show(compared, out)
     out.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
 
 

@@ -14,7 +14,7 @@ from matplotlib.container import ErrorbarContainer
 from rich.console import Console
 from scipy import stats
 
-from tabstep.report import plots, table
+from tabstep.report import against, plots, table
 from tabstep.store import Cell, Record
 
 F1 = "catboost_f1_macro"
@@ -273,6 +273,31 @@ def test_terminal_table_fits_80_columns() -> None:
         "ctgan default: failed, line one line | two",
     ):
         assert text in shown
+
+
+def test_scores_stand_beside_the_published_ones() -> None:
+    r2 = "catboost_r2"
+    plain: dict[str, Any] = {"sampler": None, "steps": None}
+    records = [
+        make({r2: [0.88, 0.90]}, dataset="king", method="real", task="regression", **plain),
+        make({r2: [0.5, 0.5]}, dataset="king", method="copula", task="regression", **plain),
+        make({F1: [0.9, 0.8]}, dataset="of-my-own", method="real", **plain),
+        make({F1: [0.9]}, dataset="wilt", method="real", **plain),
+    ]
+    compared = against.against(table.results(records))
+    assert compared["dataset"].tolist() == ["king", "wilt"], "no row without a published one"
+    king, wilt = (row for _, row in compared.iterrows())
+    assert (king["published"], king["published_std"]) == (0.907, 0.002)  # Table 5 of the paper
+    assert king["difference"] == pytest.approx(0.89 - 0.907)
+    assert king["z"] == pytest.approx((0.89 - 0.907) / np.hypot(np.std([0.88, 0.90], ddof=1), 0.002))
+    assert king["within"]
+    assert pd.isna(wilt["z"]), "one score has no deviation"
+    assert pd.isna(wilt["within"])
+    console = Console(file=io.StringIO(), width=100)
+    against.show(compared, console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "0.890±0.014" in shown
+    assert "0.907±0.002" in shown
 
 
 def test_figure_shows_the_table(tmp_path: Path) -> None:
