@@ -13,14 +13,16 @@ import pandas as pd
 
 from tabstep import frames
 from tabstep.complete import Completion
-from tabstep.diffusion.mixed import Draw
+from tabstep.diffusion.mixed import Draw, State
 from tabstep.diffusion.model import Diffusion
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.encode import schema_from_json
 from tabstep.registry import GRIDS, SAMPLERS
+from tabstep.samplers.setting import Setting
 from tabstep.table import Schema, Task
 
 FORMAT = 1
+MEASURED_ROWS = 512
 Kind = Literal["number", "category", "datetime"]
 
 
@@ -98,6 +100,7 @@ class Synthesizer:
     columns: tuple[Column, ...]
     completion: Completion
     model: Diffusion
+    rows: State | None = None  # encoded training rows, for samplers that measure; they are not saved
 
     def sample(
         self, n: int, *, sampler: str = "ancestral", steps: int = 20, grid: str | None = None, seed: int = 0
@@ -105,7 +108,9 @@ class Synthesizer:
         """Draw `n` rows with the columns and dtypes of the training frame.
 
         `steps` network evaluations a row, 1 .. T of the model; `sampler` and `grid` as in `tabstep list`. The
-        same arguments give the same rows. Raises ValueError that names what is out of range.
+        same arguments give the same rows. Raises ValueError that names what is out of range, and Unsupported
+        where the sampler needs what this model lacks: `analytic` and the grid `dp` measure the network on training
+        rows, which a saved model does not carry.
         """
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
@@ -114,7 +119,7 @@ class Synthesizer:
         chosen = grid or SAMPLERS[sampler].grid
         if chosen not in GRIDS:
             raise ValueError(f"grid must be one of {', '.join(GRIDS)}, got {grid!r}")
-        rows = self.model.generate(_prepare(self.model, sampler, chosen, steps), n, seed=seed).rows
+        rows = self.model.generate(_prepare(self, sampler, chosen, steps), n, seed=seed).rows
         restored = self.completion.inverse(rows)
         return pd.DataFrame({c.name: c.write(restored[c.name]) for c in self.columns})
 
@@ -133,10 +138,15 @@ class Synthesizer:
 
 
 @lru_cache(maxsize=8)
-def _prepare(model: Diffusion, sampler: str, grid: str, steps: int) -> Draw:
-    path = GRIDS[grid](model.schedule.T, steps)
-    draw: Draw = SAMPLERS[sampler].prepare(model.process, path, None, seed=0)
-    return draw
+def _prepare(fitted: Synthesizer, sampler: str, grid: str, steps: int) -> Draw:
+    chosen = SAMPLERS[sampler]
+    setting = Setting(
+        fitted.model.process,
+        held=fitted.rows,
+        variance=getattr(chosen, "variance", "analytic"),
+        clip_x0=getattr(chosen, "clip_x0", True),
+    )
+    return chosen.prepare(setting, GRIDS[grid](setting, steps))
 
 
 def fit(
@@ -188,7 +198,8 @@ def fit(
                     task, completed=step, description=f"fitting, loss {loss:.3f}"
                 ),
             )
-    return Synthesizer(columns, completion, model)
+    measured = train.sample(min(len(train), MEASURED_ROWS), random_state=seed)
+    return Synthesizer(columns, completion, model, model.encode(measured))
 
 
 def load(folder: str | Path, device: str = "cpu") -> Synthesizer:

@@ -101,6 +101,12 @@ class Encoder:
         y = None if not self.classes else torch.from_numpy(_codes(frame[self.schema.target], self.classes))
         return torch.from_numpy(x.astype(np.float32)), torch.from_numpy(c), y
 
+    def known(self, frame: pd.DataFrame) -> np.ndarray:
+        """Which rows (n,) hold only categories and labels that the training rows have, and so can be encoded."""
+        columns = {**self.categories, **({self.schema.target: self.classes} if self.classes else {})}
+        known = [frame[name].isin(list(values)).to_numpy() for name, values in columns.items()]
+        return np.logical_and.reduce(known) if known else np.ones(len(frame), dtype=bool)
+
     def decode(self, x: Tensor, c: Tensor, y: Tensor | None) -> pd.DataFrame:
         """Encoded rows to a frame of `schema.columns`; NaN in x stays NaN, to be seen by the harness."""
         names = _number_order(self.schema)

@@ -14,10 +14,15 @@ from tabstep.baselines.real import Real
 from tabstep.baselines.smote import SMOTE
 from tabstep.baselines.tvae import TVAE
 from tabstep.contracts import Method
+from tabstep.diffusion.improved import ImprovedDDPM
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.samplers.ancestral import Ancestral
 from tabstep.samplers.ddim import DDIM
-from tabstep.samplers.grid import Grid, linspace, trailing
+from tabstep.samplers.dp import DP
+from tabstep.samplers.dpmpp import DPMSolverPP
+from tabstep.samplers.grid import linspace, logsnr, quad, trailing
+from tabstep.samplers.setting import Grid, Sampler
+from tabstep.samplers.unipc import UniPC
 
 METHODS: dict[str, type[Any]] = {
     "real": Real,
@@ -28,19 +33,31 @@ METHODS: dict[str, type[Any]] = {
     "ctgan": CTGAN,
     "copulagan": CopulaGAN,
     "tabddpm": TabDDPM,
+    "iddpm": ImprovedDDPM,
 }
 
-DIFFUSIONS = frozenset({"tabddpm"})
+DIFFUSIONS = frozenset({"tabddpm", "iddpm"})
 """Methods whose fit is a denoiser, to be crossed with samplers and step budgets."""
 
-SAMPLERS: dict[str, Any] = {
+SAMPLERS: dict[str, Sampler] = {
     "ancestral": Ancestral(),
     "ancestral-small": Ancestral(variance="small"),
     "ancestral-unclipped": Ancestral(clip_x0=False),
+    "analytic": Ancestral(variance="analytic"),
+    "learned": Ancestral(variance="learned"),
     "ddim": DDIM(),
+    "dpmpp-2m": DPMSolverPP(),
+    "dpmpp-2m-sde": DPMSolverPP(sde=True),
+    "unipc-2": UniPC(),
 }
 
-GRIDS: dict[str, Grid] = {"linspace": linspace, "trailing": trailing}
+GRIDS: dict[str, Grid] = {
+    "linspace": linspace,
+    "trailing": trailing,
+    "quad": quad,
+    "logsnr": logsnr,
+    "dp": DP(),
+}
 
 
 def make_method(name: str, settings: Mapping[str, Any]) -> Method:

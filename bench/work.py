@@ -7,7 +7,7 @@ import os
 import shutil
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -21,11 +21,12 @@ from tabstep.clock import timed
 from tabstep.complete import Completion
 from tabstep.contracts import Unsupported
 from tabstep.data import load
-from tabstep.diffusion.mixed import Draw
+from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import Diffusion
 from tabstep.metrics import efficacy
 from tabstep.provenance import environment
 from tabstep.registry import DIFFUSIONS, GRIDS, SAMPLERS, make_method
+from tabstep.samplers.setting import Artifacts, Setting
 from tabstep.store import Cell, Record
 from tabstep.table import Dataset, Task
 
@@ -90,13 +91,15 @@ class Job:
     workers: int = 1
 
     def describe(self) -> dict[str, Any]:
-        """Settings for the record: method fields, sampler fields, evaluator parameters."""
+        """Settings for the record: method, sampler and grid fields, evaluator parameters."""
         sampler = SAMPLERS[self.cell.sampler] if self.cell.sampler else None
+        grid = GRIDS[self.cell.grid] if self.cell.grid else None
         return {
             "method": asdict(make_method(self.cell.method, self.settings)),  # type: ignore[call-overload]
             "sampler": None if sampler is None else asdict(sampler),
             "evaluator": {"source": self.evaluator.source, **self.evaluator.params},
             "rows": self.rows,
+            **({"grid": asdict(grid)} if is_dataclass(grid) and not isinstance(grid, type) else {}),
         }
 
 
@@ -216,12 +219,13 @@ def fit_diffusion(job: Job, folder: Folder) -> None:
 
 @dataclass
 class _Fitted:
-    """A model in this process and what it cost."""
+    """A model in this process and what it cost; `held` are encoded validation rows, for a diffusion."""
 
     model: Any
     completion: Completion
     train: pd.DataFrame
     fit_s: float
+    held: State | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
@@ -236,7 +240,10 @@ def _load_diffusion(path: Path, source: Source, device: str) -> _Fitted:
         "created": facts["created"],
     }
     model = Diffusion.load(path, device)
-    return _Fitted(model, completion, completion.forward(dataset.train), facts["fit_s"], fitted_at)
+    rows = completion.forward(dataset.val)
+    held = model.encode(rows[model.encoder.known(rows)])
+    train = completion.forward(dataset.train)
+    return _Fitted(model, completion, train, facts["fit_s"], held, fitted_at)
 
 
 def run_cell(job: Job, folder: Folder) -> Outcome:
@@ -253,15 +260,24 @@ def run_cell(job: Job, folder: Folder) -> Outcome:
         if cell.steps > model.schedule.T:
             raise Unsupported(f"{cell.steps} steps asked of a model with T = {model.schedule.T}")
         sampler = SAMPLERS[cell.sampler]
-        path = GRIDS[cell.grid](model.schedule.T, cell.steps)
-        state = model.encode(fitted.train)
+        artifacts = Artifacts(folder.model(job) / "artifacts")
+        setting = Setting(
+            model.process,
+            train=model.encode(fitted.train),
+            held=fitted.held,
+            seed=cell.train_seed,
+            variance=getattr(sampler, "variance", "analytic"),
+            clip_x0=getattr(sampler, "clip_x0", True),
+            artifacts=artifacts,
+        )
         with timed(job.device) as preparing:
-            draw: Draw = sampler.prepare(model.process, path, state, seed=cell.train_seed)
-        cost = replace(cost, prepare_s=preparing.seconds)
+            path = GRIDS[cell.grid](setting, cell.steps)
+            draw = sampler.prepare(setting, path)
+        # A table that another cell built and this one read was paid for as well.
+        cost = replace(cost, prepare_s=preparing.seconds + artifacts.borrowed_s)
         # The first calls of a process allocate and choose kernels; two steps are enough to have that behind us.
-        two_steps = GRIDS["trailing"](model.schedule.T, min(2, model.schedule.T))
-        warm = sampler.prepare(model.process, two_steps, state, seed=cell.train_seed)
-        model.generate(warm, min(job.rows, WARM_ROWS), seed=cell.sample_seed)
+        two_steps = GRIDS["trailing"](setting, min(2, model.schedule.T))
+        model.generate(sampler.prepare(setting, two_steps), min(job.rows, WARM_ROWS), seed=cell.sample_seed)
         with timed(job.device) as sampling:
             rows, nfe = model.generate(draw, job.rows, seed=cell.sample_seed)
         cost = replace(cost, sample_s=sampling.seconds, nfe=nfe, peak_bytes=sampling.peak_bytes)

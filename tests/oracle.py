@@ -12,8 +12,9 @@ from torch import Tensor
 
 from tabstep.diffusion import gaussian, multinomial
 from tabstep.diffusion.blocks import Blocks
-from tabstep.diffusion.mixed import Process
+from tabstep.diffusion.mixed import Process, State
 from tabstep.diffusion.schedule import Schedule, make
+from tabstep.samplers.setting import Setting
 
 F64 = torch.float64
 
@@ -57,6 +58,11 @@ class LatentClass:
     def process(self, bound: float = 6.0) -> Process:
         limit = torch.full((self.mu.shape[1],), bound, dtype=F64)
         return Process(self.schedule, self.blocks, self, -limit, limit)
+
+    def setting(self, n: int = 4000, bound: float = 6.0) -> Setting:
+        """With n exact draws as held-out rows."""
+        x, c = self.rows(n, seed=99)
+        return Setting(self.process(bound), held=State(torch.from_numpy(x), torch.from_numpy(c), None))
 
     def rows(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Exact draws (x, c)."""
@@ -188,3 +194,8 @@ def output_of_two_columns(world: TwoColumns, path: tuple[int, ...], step: str) -
 
 def total_variation(p: Tensor, q: Tensor) -> float:
     return float(0.5 * (p - q).abs().sum())
+
+
+def bare(T: int) -> Setting:
+    """A schedule and nothing else: enough for grids that need no network."""
+    return normal_columns((1.0,), T).setting(1)

@@ -251,3 +251,12 @@ def _noise_decoded(encoder: Encoder, n: int) -> pd.DataFrame:
     c = torch.stack(columns, 1) if columns else torch.empty(n, 0, dtype=torch.int64)
     y = torch.randint(0, len(encoder.classes), (n,), generator=generator) if encoder.classes else None
     return encoder.decode(x, c, y)
+
+
+def test_rows_with_what_training_lacks_are_known_to_be_unknown() -> None:
+    schema = Schema("binclass", "y", ("a",), ("c",))
+    train = pd.DataFrame({"a": [0.0, 1.0, 2.0], "c": ["u", "v", "u"], "y": ["no", "yes", "no"]})
+    encoder = Encoder.fit(train, schema, normalization="quantile", rounding="integers")
+    other = pd.DataFrame({"a": [0.0, 9.0, 1.0], "c": ["u", "w", "v"], "y": ["no", "yes", "maybe"]})
+    assert encoder.known(other).tolist() == [True, False, False]
+    assert encoder.known(train).all()

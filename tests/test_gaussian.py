@@ -16,7 +16,7 @@ from tabstep.diffusion.schedule import Schedule, make
 from tabstep.samplers import grid
 from tabstep.samplers.ancestral import Ancestral
 from tabstep.samplers.ddim import DDIM
-from tests.oracle import F64, normal_columns
+from tests.oracle import F64, bare, normal_columns
 
 
 def test_cosine_schedule_is_the_product_of_capped_betas() -> None:
@@ -91,8 +91,8 @@ def test_samplers_reach_the_closed_form_variance(K: int, step: str) -> None:
     # wide bounds: the closed form knows no clipping
     process = world.process(bound=1e9)
     sampler = DDIM() if step == "ddim" else Ancestral(variance=step)  # type: ignore[arg-type]
-    path = grid.trailing(1000, K)
-    out = sampler.prepare(process, path, None, seed=0)(process.noise(1, 0, n), None)  # type: ignore[arg-type]
+    path = grid.trailing(bare(1000), K)
+    out = sampler.prepare(world.setting(bound=1e9), path)(process.noise(1, 0, n), None)
     for j, w in enumerate(widths):
         expected = closed_form_variance(w, path, 1000, step)
         assert float(out.x[:, j].var()) == pytest.approx(expected, rel=0.015)
@@ -100,7 +100,7 @@ def test_samplers_reach_the_closed_form_variance(K: int, step: str) -> None:
 
 @pytest.mark.parametrize(("K", "std"), [(5, 0.778), (10, 0.883), (20, 0.940), (50, 0.976)])
 def test_ddim_shrinks_standard_normal_columns_by_a_product_of_cosines(K: int, std: float) -> None:
-    path = grid.trailing(1000, K)
+    path = grid.trailing(bare(1000), K)
     theta = [math.acos(math.sqrt(make("cosine", 1000).at(t))) for t in path]
     product = math.prod(math.cos(a - b) for a, b in pairwise(theta))
     assert math.sqrt(closed_form_variance(1.0, path, 1000, "ddim")) == pytest.approx(product, abs=1e-10)
@@ -110,28 +110,42 @@ def test_ddim_shrinks_standard_normal_columns_by_a_product_of_cosines(K: int, st
     noise = process.noise(0, 0, 64)
     x_T = noise.x_T()
     fresh = process.noise(0, 0, 64)
-    out = DDIM().prepare(process, path, None, seed=0)(fresh, None)  # type: ignore[arg-type]
+    out = DDIM().prepare(world.setting(bound=1e9), path)(fresh, None)
     assert (out.x - product * x_T).abs().max() < 1e-10
 
 
 @given(T=st.integers(1, 300), data=st.data())
 def test_grids_are_strictly_falling_paths(T: int, data: st.DataObject) -> None:
     K = data.draw(st.integers(1, T))
-    for make_path in (grid.linspace, grid.trailing):
-        path = make_path(T, K)
+    setting = bare(T)
+    for make_path in (grid.linspace, grid.trailing, grid.quad, grid.logsnr):
+        path = make_path(setting, K)
         assert len(path) == K + 1
         assert path[0] == T
         assert path[-1] == 0
         assert all(t > s for t, s in pairwise(path))
     with pytest.raises(ValueError, match=f"steps must be in 1..{T}, got {T + 1}"):
-        grid.trailing(T, T + 1)
+        grid.trailing(setting, T + 1)
 
 
 def test_grids_are_the_stated_ones() -> None:
-    assert grid.linspace(1000, 2) == (1000, 1, 0)
-    assert grid.trailing(1000, 4) == (1000, 750, 500, 250, 0)
-    assert grid.linspace(5, 5) == grid.trailing(5, 5) == (5, 4, 3, 2, 1, 0)
-    assert grid.linspace(10, 1) == (10, 0)
+    long, ten, five = bare(1000), bare(10), bare(5)
+    assert grid.linspace(long, 2) == (1000, 1, 0)
+    assert grid.trailing(long, 4) == (1000, 750, 500, 250, 0)
+    assert grid.linspace(five, 5) == grid.trailing(five, 5) == (5, 4, 3, 2, 1, 0)
+    assert grid.linspace(ten, 1) == (10, 0)
+    assert grid.quad(long, 4) == (1000, 563, 250, 63, 0)
+    assert grid.logsnr(long, 1) == (1000, 0)
+
+
+def test_logsnr_steps_are_even_on_its_clock() -> None:
+    setting = bare(1000)
+    path = grid.logsnr(setting, 8)
+    assert path[-2] == 1
+    steps = np.diff(setting.process.schedule.half_log_snr.numpy()[list(path[:-1])])
+    # From T to T - 1 alone the clock moves by more than a step, because beta is capped at 0.999.
+    assert path[:2] == (1000, 999)
+    assert steps[2:] == pytest.approx(steps[2:].mean(), rel=0.05)  # up to rounding to whole times
 
 
 def test_colliding_times_are_pushed_apart() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tabstep.contracts import Method
 from tabstep.registry import DIFFUSIONS, GRIDS, METHODS, SAMPLERS, about
+from tests.oracle import bare
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -165,7 +166,7 @@ def test_samplers_keep_the_contract(name: str) -> None:
     assert is_dataclass(sampler)
     assert type(sampler).__dataclass_params__.frozen
     assert about(sampler)
-    assert list(inspect.signature(sampler.prepare).parameters) == ["process", "path", "train", "seed"]
+    assert list(inspect.signature(sampler.prepare).parameters) == ["setting", "path"]
     assert sampler.grid in GRIDS
 
 
@@ -173,7 +174,7 @@ def test_samplers_keep_the_contract(name: str) -> None:
 def test_grids_keep_the_contract(name: str) -> None:
     assert about(GRIDS[name])
     for T, steps in ((1, 1), (10, 3), (1000, 1000)):
-        path = list(GRIDS[name](T, steps))
+        path = list(GRIDS[name](bare(T), steps))
         assert len(path) == steps + 1
         assert path[-1] == 0
         assert path[0] <= T

@@ -15,7 +15,16 @@ from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.noise import Noise
 from tabstep.diffusion.schedule import make
 from tabstep.samplers import grid
-from tests.oracle import F64, TwoColumns, matrices, mixed_table, output_of_two_columns, pairs, total_variation
+from tests.oracle import (
+    F64,
+    TwoColumns,
+    bare,
+    matrices,
+    mixed_table,
+    output_of_two_columns,
+    pairs,
+    total_variation,
+)
 
 
 @pytest.mark.parametrize("K", [2, 5])
@@ -119,7 +128,7 @@ def test_stay_or_jump_draws_follow_the_mixture(eta: float) -> None:
 def test_exact_chain_of_two_columns(step: str, expected: dict[int, float]) -> None:
     world = TwoColumns.dependent()
     for K, value in expected.items():
-        out = output_of_two_columns(world, grid.linspace(1000, K), step)
+        out = output_of_two_columns(world, grid.linspace(bare(1000), K), step)
         assert total_variation(out, world.P) == pytest.approx(value, abs=2e-3)
 
 

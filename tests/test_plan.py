@@ -103,7 +103,7 @@ def test_a_name_given_twice_counts_once() -> None:
         (Filters(methods=("tabdpm",)), "unknown method 'tabdpm'; did you mean 'tabddpm'"),
         (Filters(samplers=("dim",)), "unknown sampler 'dim'; did you mean 'ddim'"),
         (Filters(grids=("trail",)), "unknown grid 'trail'; did you mean 'trailing'"),
-        (Filters(grids=("zzz",)), "unknown grid 'zzz'; known: linspace, trailing"),
+        (Filters(grids=("zzz",)), "unknown grid 'zzz'; known: dp, linspace, logsnr, quad, trailing"),
         (Filters(steps=(5, 0)), "steps must be positive integers or T, got 0"),
         (Filters(steps=(-3,)), "steps must be positive integers or T, got -3"),
         (Filters(seeds=(0, -1)), "seeds must not be negative, got -1"),

@@ -25,6 +25,7 @@ from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.diffusion.train import Diverged, batches, fit
 from tabstep.samplers import grid
 from tabstep.samplers.ancestral import Ancestral
+from tabstep.samplers.setting import Setting
 from tabstep.table import Schema
 from tests.oracle import F64, TwoColumns
 
@@ -84,7 +85,7 @@ def test_loss_of_one_row_by_hand() -> None:
 def test_network_trained_by_the_loss_predicts_leave_one_out() -> None:
     world, blocks = TwoColumns.dependent(20), Blocks((4, 4))
     torch.manual_seed(0)
-    network = MLP(8, (128, 128), 0.0, 0)
+    network = MLP(8, 8, (128, 128), 0.0, 0)
     denoiser = NetworkDenoiser(network, blocks)
     generator = stream(0, 1)
     pairs = torch.multinomial(world.P.reshape(-1), 4096, replacement=True, generator=generator)
@@ -126,7 +127,7 @@ def test_network_trained_by_the_loss_predicts_leave_one_out() -> None:
 def test_sixty_columns_of_a_hundred_classes_train_without_nan() -> None:
     blocks, schedule = Blocks((100,) * 60), make("cosine", 1000)
     torch.manual_seed(0)
-    network = MLP(blocks.width, (64,), 0.0, 0)
+    network = MLP(blocks.width, blocks.width, (64,), 0.0, 0)
     denoiser = NetworkDenoiser(network, blocks)
     g = stream(0, 0)
     data = State(torch.empty(128, 0), torch.randint(100, (128, 60), generator=g), None)
@@ -204,7 +205,7 @@ def test_time_enters_zero_based_and_cosines_come_first() -> None:
             return row
 
     blocks = Blocks((2,))
-    NetworkDenoiser(Probe(3, (4,), 0.0, 0), blocks)(
+    NetworkDenoiser(Probe(3, 3, (4,), 0.0, 0), blocks)(
         torch.zeros(2, 1), torch.zeros(2, 1, dtype=torch.int64), 1, None
     )
     assert calls[0].tolist() == [0]
@@ -213,7 +214,7 @@ def test_time_enters_zero_based_and_cosines_come_first() -> None:
 def test_log_one_hot_input_is_an_affine_map_of_the_one_hot() -> None:
     torch.manual_seed(0)
     blocks = Blocks((3,))
-    network = MLP(4, (8,), 0.0, 0)
+    network = MLP(4, 4, (8,), 0.0, 0)
     x, c = torch.randn(5, 1), torch.tensor([[0], [1], [2], [1], [0]])
     _, log_hot = NetworkDenoiser(network, blocks, "logonehot")(x, c, 5, None)
     w = network.project.weight
@@ -243,10 +244,10 @@ def test_saved_model_draws_the_same_rows(tmp_path: Path) -> None:
     model = FAST.fit(frame, schema, seed=0)
     model.save(tmp_path)
     loaded = Diffusion.load(tmp_path)
-    path = grid.trailing(40, 6)
+    settings = [Setting(m.process) for m in (model, loaded)]
     rows = [
-        m.generate(Ancestral().prepare(m.process, path, m.encode(frame), seed=0), 100, seed=9)
-        for m in (model, loaded)
+        m.generate(Ancestral().prepare(setting, grid.trailing(setting, 6)), 100, seed=9)
+        for m, setting in zip((model, loaded), settings, strict=True)
     ]
     pd.testing.assert_frame_equal(rows[0].rows, rows[1].rows)
     assert rows[0].nfe == 6

@@ -27,12 +27,12 @@ def time_embedding(t: Tensor, width: int = WIDTH) -> Tensor:
 
 
 class MLP(nn.Module):
-    """Input (n, d_num + sum K) to the same width: predicted noise, then class logits.
+    """Input (n, d_num + sum K): the noisy row. Output (n, d_out): noise, class logits, and variances where asked.
 
     Times are the reference's 0-based steps 0 .. T-1; `NetworkDenoiser` is the one place that shifts them.
     """
 
-    def __init__(self, d_in: int, layers: tuple[int, ...], dropout: float, classes: int) -> None:
+    def __init__(self, d_in: int, d_out: int, layers: tuple[int, ...], dropout: float, classes: int) -> None:
         super().__init__()
         self.project = nn.Linear(d_in, WIDTH)
         self.time = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.SiLU(), nn.Linear(WIDTH, WIDTH))
@@ -40,7 +40,7 @@ class MLP(nn.Module):
         widths = (WIDTH, *layers)
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.dropout = nn.Dropout(dropout)
-        self.out = nn.Linear(widths[-1], d_in)
+        self.out = nn.Linear(widths[-1], d_out)
 
     def forward(self, row: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
         times, which = torch.unique(
@@ -70,5 +70,6 @@ class NetworkDenoiser:
             one_hot = (1 - one_hot) * LOG_ZERO
         steps = torch.full((1,), t - 1, device=x.device) if isinstance(t, int) else t - 1
         out = self.network(torch.cat([x, one_hot], 1), steps, y)
-        d = x.shape[1]
-        return out[:, :d], self.blocks.log_softmax(out[:, d:])
+        d, end = x.shape[1], x.shape[1] + self.blocks.width
+        numeric = out[:, :d] if out.shape[1] == end else torch.cat([out[:, :d], (out[:, end:] + 1) / 2], 1)
+        return numeric, self.blocks.log_softmax(out[:, d:end])

@@ -7,7 +7,7 @@ Python floats, or tensors that broadcast against the states (n, d). With s = 0, 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from torch import Tensor
 
@@ -27,22 +27,25 @@ def eps_from_x0(x_t: Tensor, x0_hat: Tensor, alpha_bar_t: float) -> Tensor:
     return (x_t - math.sqrt(alpha_bar_t) * x0_hat) / math.sqrt(1 - alpha_bar_t)
 
 
-class Posterior(NamedTuple):
+Number = TypeVar("Number", float, Tensor)
+
+
+class Posterior(NamedTuple, Generic[Number]):
     """q(x_s | x_t, x_0) = N(on_x0 * x_0 + on_xt * x_t, small * I); `large` is the variance of q(x_t | x_s)."""
 
-    on_x0: float
-    on_xt: float
-    small: float
-    large: float
+    on_x0: Number
+    on_xt: Number
+    small: Number
+    large: Number
 
 
-def posterior(alpha_bar_t: float, alpha_bar_s: float) -> Posterior:
+def posterior(alpha_bar_t: float, alpha_bar_s: Number) -> Posterior[Number]:
     """Coefficients of the exact skip posterior for s < t (Ho et al. 2020, eq. 6-7, with a stride)."""
     alpha = alpha_bar_t / alpha_bar_s
     beta = 1 - alpha
     return Posterior(
-        on_x0=math.sqrt(alpha_bar_s) * beta / (1 - alpha_bar_t),
-        on_xt=math.sqrt(alpha) * (1 - alpha_bar_s) / (1 - alpha_bar_t),
+        on_x0=alpha_bar_s**0.5 * beta / (1 - alpha_bar_t),
+        on_xt=alpha**0.5 * (1 - alpha_bar_s) / (1 - alpha_bar_t),
         small=beta * (1 - alpha_bar_s) / (1 - alpha_bar_t),
         large=beta,
     )
@@ -60,3 +63,13 @@ def ddim_step(
     direction = math.sqrt(max(1 - alpha_bar_s - var, 0.0))  # rounding may leave -1e-17
     x_s = math.sqrt(alpha_bar_s) * x0_hat + direction * eps_hat
     return x_s if z is None else x_s + math.sqrt(var) * z
+
+
+def interpolated_variance(fraction: Tensor, small: Number, large: Number) -> Tensor:
+    """large^f small^(1-f), the learned variance of a reverse step (Nichol & Dhariwal 2021, eq. 15)."""
+    return large**fraction * small ** (1 - fraction)
+
+
+def kl(mean_gap: Tensor, var_q: Tensor, var_p: Tensor) -> Tensor:
+    """KL(N(., var_q) || N(., var_p)) of means that far apart, elementwise, in nats."""
+    return 0.5 * ((var_q + mean_gap**2) / var_p - 1 - (var_q / var_p).log())

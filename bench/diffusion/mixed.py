@@ -27,24 +27,31 @@ class State(NamedTuple):
 class Denoiser(Protocol):
     """Predict noise (n, d_num) and per-column log-probabilities of the clean classes (n, sum K).
 
-    t is the time 1..T, one for all rows or (n,). The log-probabilities are leave-one-out (see `multinomial`).
+    t is the time 1..T, one for all rows or (n,). The log-probabilities are leave-one-out (see `multinomial`). A
+    network with learned variances appends their fractions to the noise, which is then (n, 2 d_num).
     """
 
     def __call__(self, x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]: ...
 
 
 class Prediction(NamedTuple):
-    """One network call, read out: clean numeric rows (clipped when asked) and log pi_loo."""
+    """One network call, read out: clean numeric rows (clipped when asked), log pi_loo, variance fractions.
+
+    fraction  (n, d_num), 0 the smallest and 1 the largest log variance of a reverse step (Nichol & Dhariwal 2021,
+              eq. 15); (n, 0) for a network without them
+    """
 
     x0_hat: Tensor
     log_pi: Tensor
+    fraction: Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class Process:
     """A schedule, the columns, and a denoiser.
 
-    x_min, x_max  (d_num,) smallest and largest training value of each column, the bounds of `clip_x0`
+    x_min, x_max      (d_num,) smallest and largest training value of each column, the bounds of `clip_x0`
+    learned_variance  whether the denoiser predicts variance fractions as well
     """
 
     schedule: Schedule
@@ -52,6 +59,7 @@ class Process:
     denoiser: Denoiser
     x_min: Tensor
     x_max: Tensor
+    learned_variance: bool = False
 
     @property
     def d_num(self) -> int:
@@ -71,9 +79,10 @@ class Process:
     def predict(self, state: State, t: int, *, clip_x0: bool) -> Prediction:
         """One network evaluation. Clipping keeps a small noise error at t near T from exploding: under the
         cosine schedule x0_hat multiplies it by 2e4 at T = 1000."""
-        eps_hat, log_pi = self.denoiser(state.x, state.c, t, state.y)
+        numeric, log_pi = self.denoiser(state.x, state.c, t, state.y)
+        eps_hat, fraction = numeric[:, : self.d_num], numeric[:, self.d_num :]
         x0_hat = gaussian.x0_from_eps(state.x, eps_hat, self.schedule.at(t))
-        return Prediction(x0_hat.clamp(self.x_min, self.x_max) if clip_x0 else x0_hat, log_pi)
+        return Prediction(x0_hat.clamp(self.x_min, self.x_max) if clip_x0 else x0_hat, log_pi, fraction)
 
     def log_full(self, log_pi: Tensor, c: Tensor, t: int) -> Tensor:
         """log pi_full of every column, (n, sum K)."""

@@ -44,6 +44,7 @@ class Architecture:
     layers: tuple[int, ...]
     dropout: float
     cat_input: CatInput
+    learned_variance: bool = False
 
 
 class Generated(NamedTuple):
@@ -74,7 +75,8 @@ class Diffusion:
     def process(self) -> Process:
         blocks = Blocks(self.encoder.sizes)
         denoiser = Counted(NetworkDenoiser(self.network, blocks, self.architecture.cat_input))
-        return Process(self.schedule, blocks, denoiser, self.x_min, self.x_max)
+        learned = self.architecture.learned_variance
+        return Process(self.schedule, blocks, denoiser, self.x_min, self.x_max, learned)
 
     @property
     def device(self) -> torch.device:
@@ -147,7 +149,8 @@ class Diffusion:
             )
         tensors = load_file(folder / "model.safetensors", device="cpu")
         a = text["architecture"]
-        architecture = Architecture(tuple(a["layers"]), a["dropout"], a["cat_input"])
+        learned = a.get("learned_variance", False)  # absent in models of before it existed
+        architecture = Architecture(tuple(a["layers"]), a["dropout"], a["cat_input"], learned)
         encoder = Encoder.from_json(text["encoder"], tensors.pop("quantiles").numpy())
         network = build(encoder, architecture)
         network.load_state_dict(
@@ -169,4 +172,5 @@ class Diffusion:
 def build(encoder: Encoder, architecture: Architecture) -> MLP:
     """A fresh network for encoded rows."""
     width = encoder.d_num + sum(encoder.sizes)
-    return MLP(width, architecture.layers, architecture.dropout, len(encoder.classes))
+    out = width + encoder.d_num * architecture.learned_variance
+    return MLP(width, out, architecture.layers, architecture.dropout, len(encoder.classes))

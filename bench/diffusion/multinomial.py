@@ -27,7 +27,8 @@ def diffuse(c_0: Tensor, K: int, alpha_bar_t: Tensor, generator: torch.Generator
 
 
 def _at(values: Tensor, c: Tensor) -> Tensor:
-    return values.gather(-1, c.unsqueeze(-1)).squeeze(-1)
+    index = c.expand(values.shape[:-1]).unsqueeze(-1)
+    return values.gather(-1, index).squeeze(-1)
 
 
 def _boost(log_p: Tensor, c_t: Tensor, alpha: float, K: int) -> Tensor:
@@ -87,8 +88,9 @@ def ddim_probabilities(
 def kl_step(log_pi: Tensor, c_0: Tensor, c_t: Tensor, alpha_bar_t: Tensor, alpha_bar_s: Tensor) -> Tensor:
     """KL(q(c_s | c_t, c_0) || plug-in p(c_s | c_t)) in nats, (n, g); at s = 0 it is -log p(c_0 | c_t).
 
-    `alpha_bar_*` are (n, 1) float64 tensors. q takes three values (at c_0, at c_t, elsewhere) and both sides share
-    the factor m, so one logarithm over K classes and two gathered entries are enough.
+    `alpha_bar_*` are (n, 1) float64 tensors; with `alpha_bar_s` (S, 1, 1) the result is (S, n, g). q takes three
+    values (at c_0, at c_t, elsewhere) and both sides share the factor m, so one logarithm over K classes and two
+    gathered entries are enough.
     """
     K = log_pi.shape[-1]
     dtype = log_pi.dtype

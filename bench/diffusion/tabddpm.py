@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import pandas as pd
 import torch
@@ -13,10 +13,10 @@ from tabstep.diffusion import schedule as schedules
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.denoiser import CatInput, NetworkDenoiser
 from tabstep.diffusion.loss import tabddpm_loss
-from tabstep.diffusion.mixed import State
+from tabstep.diffusion.mixed import Denoiser, State
 from tabstep.diffusion.model import Architecture, Diffusion, build
 from tabstep.diffusion.noise import stream
-from tabstep.diffusion.train import Progress, fit
+from tabstep.diffusion.train import Loss, Progress, fit
 from tabstep.encode import Encoder, Normalization, Rounding
 from tabstep.table import Schema
 
@@ -44,6 +44,7 @@ class TabDDPM:
     normalization: Normalization = "quantile"  # reference: quantile; minmax on `default`
     rounding: Rounding = "integers"  # reference: "reference", which leaves most integer columns fractional
     cat_input: CatInput = "onehot"  # reference: logonehot, an affine map of the one-hot
+    learned_variance: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name in ("T", "batch_size", "steps"):
@@ -70,6 +71,17 @@ class TabDDPM:
             steps=trial.suggest_categorical("steps", [5000, 20000, 30000]),
         )
 
+    def loss(self, denoiser: Denoiser, schedule: schedules.Schedule, blocks: Blocks) -> Loss:
+        """The training loss of a batch, at uniformly drawn times."""
+
+        def loss(batch: State, generator: torch.Generator) -> tuple[Tensor, ...]:
+            device = batch.x.device
+            eps = torch.randn(batch.x.shape, generator=generator, device=generator.device).to(device)
+            t = torch.randint(1, self.T + 1, (len(batch.x),), generator=generator).to(device)
+            return tabddpm_loss(denoiser, batch, t, schedule, blocks, eps=eps, generator=generator)
+
+        return loss
+
     def fit(
         self,
         train: pd.DataFrame,
@@ -84,21 +96,16 @@ class TabDDPM:
         x, c, y = encoder.encode(train)
         data = State(x.to(device), c.to(device), None if y is None else y.to(device))
         schedule = schedules.make(self.schedule, self.T)
-        architecture = Architecture(self.layers, self.dropout, self.cat_input)
+        architecture = Architecture(self.layers, self.dropout, self.cat_input, self.learned_variance)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # initial weights come from the global generator
             network = build(encoder, architecture).to(device)
             blocks = Blocks(encoder.sizes)
             denoiser = NetworkDenoiser(network, blocks, self.cat_input)
 
-            def loss(batch: State, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-                eps = torch.randn(batch.x.shape, generator=generator, device=generator.device).to(device)
-                t = torch.randint(1, self.T + 1, (len(batch.x),), generator=generator).to(device)
-                return tabddpm_loss(denoiser, batch, t, schedule, blocks, eps=eps, generator=generator)
-
             average = fit(
                 network,
-                loss,
+                self.loss(denoiser, schedule, blocks),
                 data,
                 steps=self.steps,
                 batch_size=self.batch_size,

@@ -9,9 +9,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from tabstep.diffusion import gaussian
-from tabstep.diffusion.mixed import Draw, Process, State
+from tabstep.diffusion.mixed import Draw, State
 from tabstep.diffusion.noise import Noise
-from tabstep.samplers.grid import Path
+from tabstep.samplers.setting import Setting, Steps
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,15 @@ class DDIM:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
 
-    def prepare(self, process: Process, path: Path, train: State, *, seed: int) -> Draw:
+    def prepare(self, setting: Setting, path: Steps) -> Draw:
         """Nothing to prepare: one evaluation for every step of the path."""
+        process = setting.process
         alpha_bar = process.schedule.at
 
         def draw(noise: Noise, y: Tensor | None) -> State:
             state = process.prior(noise, y)
             for t, s in pairwise(path):
-                x0_hat, log_pi = process.predict(state, t, clip_x0=self.clip_x0)
+                x0_hat, log_pi, _ = process.predict(state, t, clip_x0=self.clip_x0)
                 z = noise.normal() if self.eta > 0 and s > 0 else None
                 x = gaussian.ddim_step(state.x, x0_hat, alpha_bar(t), alpha_bar(s), z, eta=self.eta)
                 c = process.stay_or_jump(log_pi, state.c, t, s, noise, eta=self.eta_cat)

@@ -1,0 +1,175 @@
+"""The negative evidence lower bound of a path, in nats per row: one network pass a time serves all steps from it.
+
+NELBO(path) = prior + the sum of L(s, t) over its steps t -> s (Watson et al. 2021). Numeric and categorical parts are
+kept apart. A table of L costs one pass per candidate time, because the pass at t does not depend on s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from tabstep.diffusion import gaussian, multinomial
+from tabstep.diffusion.loss import diffuse
+from tabstep.diffusion.mixed import Process, State
+from tabstep.diffusion.noise import stream
+
+Variance = Literal["large", "small", "analytic", "learned"]
+
+CHUNK = 2**23  # numbers in the largest temporary of a table: 32 MiB in float32
+
+
+class Parts(NamedTuple):
+    """Nats per row of the numeric and of the categorical columns."""
+
+    numeric: Tensor
+    categorical: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """What one network call on noised held rows says of all steps that start at its time `t`.
+
+    error     (B, d_num) squared error of the predicted clean numbers, float64
+    fraction  (B, d_num) learned variance fractions, or (B, 0)
+    log_pi    (B, sum K);  c_0, c_t  (B, d_c)
+    """
+
+    t: int
+    error: Tensor
+    fraction: Tensor
+    log_pi: Tensor
+    c_0: Tensor
+    c_t: Tensor
+
+    @property
+    def moment(self) -> Tensor:
+        """Mean squared error of each numeric column, (d_num,)."""
+        return self.error.mean(0)
+
+
+def passes(
+    process: Process, held: State, times: Sequence[int], *, clip_x0: bool, seed: int = 0
+) -> Iterator[Pass]:
+    """One pass for each time, with noise that depends on seed and time alone."""
+    n, device = len(held.x), held.x.device
+    for t in times:
+        generator = stream(seed, 2000, t)
+        eps = torch.randn(held.x.shape, generator=generator, dtype=held.x.dtype)
+        clean = State(held.x.cpu(), held.c.cpu(), None)
+        noisy = diffuse(clean, torch.full((n,), t), process.schedule, process.blocks, eps, generator)
+        state = State(noisy.x.to(device), noisy.c.to(device), held.y)
+        with torch.inference_mode():
+            out = process.predict(state, t, clip_x0=clip_x0)
+        error = (held.x.double() - out.x0_hat.double()) ** 2
+        yield Pass(t, error, out.fraction.double(), out.log_pi, held.c, state.c)
+
+
+def floor(process: Process) -> float:
+    """The smallest posterior variance, that of the step 2 -> 1: stands in for 0 at s = 0."""
+    at = process.schedule.at
+    return gaussian.posterior(at(2), at(1)).small if process.T > 1 else 1 - at(1)
+
+
+def step_variance(
+    p: gaussian.Posterior[gaussian.Number], variance: Variance, moment: Tensor, fraction: Tensor
+) -> gaussian.Number | Tensor:
+    """Variance of the numeric reverse step with the coefficients `p`.
+
+    analytic: that of the exact posterior over x_0, for a `moment` (d_num,) of the error of the predicted clean
+    numbers (Bao et al. 2022, with a column's own moment); learned: by the `fraction` (n, d_num).
+    """
+    if variance == "learned":
+        return gaussian.interpolated_variance(fraction, p.small, p.large)
+    if variance == "analytic":
+        return p.small + p.on_x0**2 * moment
+    return p.small if variance == "small" else p.large
+
+
+def numeric_steps(process: Process, out: Pass, sources: Sequence[int], variance: Variance) -> Tensor:
+    """L_num(s, t) for every s in `sources`, (S,) float64.
+
+    KL of the exact to the modelled reverse step; at s = 0 -log of the decoder N(x0_hat, w), w measured at t.
+    """
+    alpha_bar = process.schedule.alpha_bar[torch.as_tensor(sources)]
+    total = torch.empty(len(sources), dtype=torch.float64)
+    some = max(1, CHUNK // max(1, out.error.numel()))
+    for i in range(0, len(sources), some):
+        p = gaussian.posterior(process.schedule.at(out.t), alpha_bar[i : i + some].reshape(-1, 1, 1))
+        v: Tensor = step_variance(p, variance, out.moment.cpu(), out.fraction.cpu())
+        error = out.error.cpu() if variance == "learned" else out.moment.cpu()
+        total[i : i + some] = gaussian.kl(p.on_x0 * error.sqrt(), p.small, v).mean(1).sum(1)
+    w = out.moment.clamp(min=floor(process))
+    decoder = 0.5 * ((2 * math.pi * w).log() + out.moment / w).sum()
+    total[torch.as_tensor(sources) == 0] = decoder.cpu()
+    return total
+
+
+def categorical_steps(process: Process, out: Pass, sources: Sequence[int]) -> Tensor:
+    """L_cat(s, t) for every s in `sources`, (S,) float64: one logarithm a class, row and s."""
+    alpha_bar = process.schedule.alpha_bar.to(out.log_pi.device)
+    total = torch.zeros(len(sources), dtype=torch.float64)
+    a_t = alpha_bar[out.t].reshape(1, 1)
+    a_s = alpha_bar[torch.as_tensor(sources)].reshape(-1, 1, 1)
+    for group, view in process.blocks.each(out.log_pi):
+        c_0, c_t = out.c_0[:, group.columns], out.c_t[:, group.columns]
+        some = max(1, CHUNK // view.numel())
+        for i in range(0, len(sources), some):
+            kl = multinomial.kl_step(view, c_0, c_t, a_t, a_s[i : i + some])
+            total[i : i + some] += kl.double().mean(1).sum(1).cpu()
+    return total
+
+
+def table(
+    process: Process,
+    held: State,
+    times: Sequence[int],
+    variance: Variance,
+    *,
+    clip_x0: bool = True,
+    seed: int = 0,
+) -> Parts:
+    """L over the candidate `times`, which rise from 0: two (n, n) float64 with entry [i, j] = L(times[i], times[j]).
+
+    Entries with i >= j are no steps and hold 0. Costs exactly one network call for each time above 0.
+    """
+    n = len(times)
+    numeric, categorical = (torch.zeros(n, n, dtype=torch.float64) for _ in range(2))
+    for j, out in enumerate(passes(process, held, times[1:], clip_x0=clip_x0, seed=seed), start=1):
+        numeric[:j, j] = numeric_steps(process, out, times[:j], variance)
+        categorical[:j, j] = categorical_steps(process, out, times[:j])
+    return Parts(numeric, categorical)
+
+
+def prior(process: Process, held: State) -> Parts:
+    """KL(q(x_T | x_0) || N(0, I)) and KL(q(c_T | c_0) || uniform), which no path changes."""
+    a_T = process.schedule.at(process.T)
+    spread = torch.tensor(1 - a_T, dtype=torch.float64)
+    numeric = gaussian.kl(math.sqrt(a_T) * held.x.double(), spread, torch.ones((), dtype=torch.float64))
+    categorical = sum(multinomial.prior_kl(a_T, K) for K in process.blocks.sizes)
+    return Parts(numeric.sum(1).mean(), torch.tensor(float(categorical), dtype=torch.float64))
+
+
+def nelbo(
+    process: Process,
+    held: State,
+    path: Sequence[int],
+    variance: Variance,
+    *,
+    clip_x0: bool = True,
+    seed: int = 0,
+) -> Parts:
+    """Nats per row of the rows `held` along a falling path from T to 0; one network call a step."""
+    numeric, categorical = prior(process, held)
+    sources = dict(pairwise(path))
+    for out in passes(process, held, path[:-1], clip_x0=clip_x0, seed=seed):
+        s = sources[out.t]
+        numeric = numeric + numeric_steps(process, out, [s], variance)[0]
+        categorical = categorical + categorical_steps(process, out, [s])[0]
+    return Parts(numeric, categorical)

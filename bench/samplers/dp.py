@@ -1,0 +1,70 @@
+"""The timestep grid with the best evidence lower bound, by dynamic programming on a fitted network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from tabstep.contracts import Unsupported
+from tabstep.diffusion import nelbo, schedule_search
+from tabstep.samplers.setting import Setting, Steps
+
+VERSION = 1  # raise when the same model and rows give another table
+
+
+@dataclass(frozen=True)
+class DP:
+    """Times of least NELBO on held-out rows (Watson et al. 2021), for the sampler's own variance; one search, all K.
+
+    candidates   times to choose from, evenly spaced, always with 1 and T; 0 takes all of them
+    weight_num, weight_cat   of the numeric and of the categorical nats
+    rows         held-out rows to measure on
+    """
+
+    candidates: int = 200
+    weight_num: float = 1.0
+    weight_cat: float = 1.0
+    rows: int = 512
+
+    def __call__(self, setting: Setting, K: int) -> Steps:
+        """Build the table, or read it, and walk back from (K, T). Raises `Unsupported` without held-out rows."""
+        T = setting.T
+        if not 1 <= K <= T:
+            raise ValueError(f"steps must be in 1..{T}, got {K}")
+        if K in (1, T):
+            return (T, 0) if K == 1 else tuple(range(T, -1, -1))  # nothing to choose
+        if setting.variance == "learned" and not setting.process.learned_variance:
+            raise Unsupported("learned variances need a network that predicts them, such as iddpm")
+        times = self.times(T, K)
+        numeric, categorical = self.table(setting, times)
+        cost = self.weight_num * numeric + self.weight_cat * categorical
+        nodes = schedule_search.shortest(cost, K).path(K)
+        return tuple(times[i] for i in nodes)
+
+    def times(self, T: int, K: int) -> list[int]:
+        """0, then candidates up to T; a budget of more than half of them is given a finer choice."""
+        wanted = T if self.candidates == 0 else max(self.candidates, 2 * K)
+        if wanted >= T:
+            return list(range(T + 1))
+        stride = T // wanted
+        return sorted({0, 1, *range(stride, T, stride), T})
+
+    def table(self, setting: Setting, times: list[int]) -> nelbo.Parts:
+        """L(s, t) over the candidates, once per fitted model."""
+
+        def make() -> dict[str, torch.Tensor]:
+            parts = nelbo.table(
+                setting.process,
+                setting.rows(self.rows),
+                times,
+                setting.variance,
+                clip_x0=setting.clip_x0,
+                seed=setting.seed,
+            )
+            return parts._asdict()
+
+        clip = "clipped" if setting.clip_x0 else "unclipped"
+        name = f"nelbo-v{VERSION}-{setting.variance}-{clip}-{len(times) - 1}-{self.rows}-{setting.seed}"
+        found = setting.artifacts.tensors(name, make)
+        return nelbo.Parts(found["numeric"], found["categorical"])
