@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
@@ -34,6 +36,7 @@ FIT_VERSION = 1  # raise when the same settings, data and seed give another mode
 DRAW_VERSION = 1  # raise when the same model gives other rows
 
 WARM_ROWS = 512
+PARENT_POLL_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -341,10 +344,18 @@ def is_diffusion(job: Job) -> bool:
     return job.cell.method in DIFFUSIONS
 
 
+def _end_with_parent(parent: int) -> None:
+    """Leave when the run was killed: a worker in the middle of an hour of training would go on for nobody."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_POLL_S)
+    os._exit(1)
+
+
 def start_worker(threads: int) -> None:
     """Limit the threads of a fresh worker process, so that workers together use the cores once."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     environment()  # the commit is the one whose code was loaded, not whatever is checked out when work ends
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from pandas.testing import assert_frame_equal
 
@@ -454,6 +455,43 @@ def test_fitting_again_gives_the_same_model_and_never_twice(done: Done, tmp_path
 
 
 # Killed and started again
+
+SLEEPER = """
+import sys, time
+from pebble import ProcessPool
+import multiprocessing
+from tabstep import work
+
+if __name__ == "__main__":
+    pool = ProcessPool(1, initializer=work.start_worker, initargs=(1,), context=multiprocessing.get_context("spawn"))
+    pool.submit(time.sleep, None, 3600)
+    time.sleep(3600)
+"""
+
+
+def test_a_worker_does_not_outlive_a_killed_run(tmp_path: Path) -> None:
+    script = tmp_path / "sleeper.py"
+    script.write_text(SLEEPER)
+    process = subprocess.Popen([sys.executable, str(script)])
+
+    def workers() -> list[psutil.Process]:
+        return [
+            child
+            for child in psutil.Process(process.pid).children()
+            if child.status() != psutil.STATUS_ZOMBIE and child.num_threads() > 2
+        ]
+
+    try:
+        while not workers():
+            assert process.poll() is None
+            time.sleep(0.1)
+        found = workers()
+    finally:
+        process.kill()  # the parent alone, as the system does when memory is short
+        process.wait()
+    _, alive = psutil.wait_procs(found, timeout=30)
+    assert alive == []
+
 
 DRIVER = """
 import sys
