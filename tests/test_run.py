@@ -456,40 +456,35 @@ def test_fitting_again_gives_the_same_model_and_never_twice(done: Done, tmp_path
 
 # Killed and started again
 
-SLEEPER = """
-import sys, time
+BUSY = r"""
+import multiprocessing, sys, time
 from pebble import ProcessPool
-import multiprocessing
 from tabstep import work
 
+TASK = "import os; open(%r, 'w').write(str(os.getpid()))\nwhile True: pass"
 if __name__ == "__main__":
-    pool = ProcessPool(1, initializer=work.start_worker, initargs=(1,), context=multiprocessing.get_context("spawn"))
-    pool.submit(time.sleep, None, 3600)
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPool(1, initializer=work.start_worker, initargs=(1,), context=context)
+    pool.submit(exec, None, TASK % sys.argv[1])
     time.sleep(3600)
 """
 
 
 def test_a_worker_does_not_outlive_a_killed_run(tmp_path: Path) -> None:
-    script = tmp_path / "sleeper.py"
-    script.write_text(SLEEPER)
-    process = subprocess.Popen([sys.executable, str(script)])
-
-    def workers() -> list[psutil.Process]:
-        return [
-            child
-            for child in psutil.Process(process.pid).children()
-            if child.status() != psutil.STATUS_ZOMBIE and child.num_threads() > 2
-        ]
-
+    script, started = tmp_path / "busy.py", tmp_path / "started"
+    script.write_text(BUSY)
+    process = subprocess.Popen([sys.executable, str(script), str(started)])
     try:
-        while not workers():
+        while not started.exists() or not started.read_text():
             assert process.poll() is None
             time.sleep(0.1)
-        found = workers()
+        worker = psutil.Process(int(started.read_text()))
     finally:
         process.kill()  # the parent alone, as the system does when memory is short
         process.wait()
-    _, alive = psutil.wait_procs(found, timeout=30)
+    _, alive = psutil.wait_procs([worker], timeout=10)
+    for left in alive:
+        left.kill()
     assert alive == []
 
 
