@@ -57,7 +57,7 @@ def show(compared: pd.DataFrame, console: Console) -> None:
         title_justify="left",
         box=box.SIMPLE_HEAD,
     )
-    for name in ("dataset", "method", "steps", "ours", "published", "difference", "z", "within 2 sd"):
+    for name in ("dataset", "method", "steps", "ours", "published", "diff", "z", "within 2 sd"):
         view.add_column(name, justify="left" if name in ("dataset", "method") else "right", no_wrap=True)
     for row in compared.to_dict("records"):
         deviation = "" if pd.isna(row["std"]) else f"±{row['std']:.3f}"

@@ -98,6 +98,11 @@ def draw(data: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(10.6, 0.75 + 2.55 * len(parts)), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(len(parts), 2, sharex="col", sharey="row", squeeze=False)
+    for axes, cost in zip(grid[0], COSTS, strict=True):
+        costs = data.loc[data[cost] > 0, cost]
+        axes.set_xscale("log")
+        if len(costs):  # by ourselves, because a single budget has no range to fit
+            axes.set_xlim(costs.min() / 1.25, costs.max() * 1.25)
     several_suites = data["suite"].nunique() > 1
     for pair, ((suite, dataset), part) in zip(grid, parts, strict=True):
         scale = _scale(part)
@@ -141,18 +146,20 @@ def _series(part: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str, str], pd.
 
 
 def _scale(part: pd.DataFrame) -> Scale:
-    """From just above the best point down to the worst, or as far as keeps the better half apart.
+    """From just above the best point down to the worst, with their bars, or as far as keeps the better half apart.
 
     A method that fails (R² of -5, F1 of a constant) must not squash the differences that matter: what is
     farther from the top than 2.5 times the distance of the median is cut off.
     """
-    means = part["mean"].to_numpy(float)
+    means, spread = part["mean"].to_numpy(float), part["std"].fillna(0.0).to_numpy(float)
     top = means.max()
-    reach = 2.5 * (top - np.median(means))
+    reach = max(2.5 * (top - np.median(means)), 3 * np.median(spread))
     bottom = max(means.min(), top - reach) if reach > 0 else means.min()
-    room = 0.08 * (top - bottom) or 0.05 * (abs(top) or 1.0)
+    shown = means >= bottom
+    high, low = (means + spread)[shown].max(), min(bottom, (means - spread)[shown].min())
+    room = 0.08 * (high - low) or 0.05 * (abs(top) or 1.0)
     cut = bool(means.min() < bottom)
-    return Scale(low=bottom - (2 if cut else 1) * room, high=top + room, cut=cut)
+    return Scale(low=low - (2 if cut else 1) * room, high=high + room, cut=cut)
 
 
 def _panel(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
