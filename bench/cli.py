@@ -234,7 +234,7 @@ def _summary(todo: Plan, status: Status, folder: Any) -> None:
 
 def _report(folder: Any, out: Console) -> None:
     from tabstep import store
-    from tabstep.report import against, plots, table
+    from tabstep.report import against, plots, readable, table
 
     records, problems = store.read_all(folder.runs)
     for problem in problems:
@@ -242,11 +242,11 @@ def _report(folder: Any, out: Console) -> None:
     if not records:
         _stop(f"no records in {folder.runs}; `tabstep run {folder.root.name}` makes them")
     report = folder.root / "report"
-    written = table.write(records, report)
+    written = readable.write(records, report)
     frame = table.results(records)
     if (frame["status"] != "skipped").any() and frame["mean"].notna().any():
         written += plots.quality_against_cost(frame, report)
-    table.show(frame, out)
+    readable.show(frame, out)
     compared = against.against(frame)
     if not compared.empty:
         written += against.write(compared, report)

@@ -14,7 +14,7 @@ from matplotlib.container import ErrorbarContainer
 from rich.console import Console
 from scipy import stats
 
-from tabstep.report import against, plots, table
+from tabstep.report import against, plots, readable, table
 from tabstep.store import Cell, Record
 
 F1 = "catboost_f1_macro"
@@ -197,7 +197,7 @@ def test_contradicting_records_are_refused() -> None:
     with pytest.raises(ValueError, match="different data"):
         table.results([make({F1: [0.5]}), make({F1: [0.6]}, train=1, dataset_digest="other")])
     with pytest.raises(ValueError, match="no records"):
-        table.write([], Path("never-made"))
+        readable.write([], Path("never-made"))
 
 
 def small_run() -> list[Record]:
@@ -221,7 +221,7 @@ def test_report_is_the_same_bytes_for_the_same_records_in_any_order(tmp_path: Pa
     shuffled = random.Random(0).sample(records, len(records))
     first, second = tmp_path / "first", tmp_path / "second"
     for folder, part in ((first, records), (second, shuffled)):
-        written = table.write(part, folder) + plots.quality_against_cost(table.results(part), folder)
+        written = readable.write(part, folder) + plots.quality_against_cost(table.results(part), folder)
         assert all(path.stat().st_size > 0 for path in written)
     names = sorted(path.name for path in first.iterdir())
     assert names == [
@@ -234,7 +234,7 @@ def test_report_is_the_same_bytes_for_the_same_records_in_any_order(tmp_path: Pa
 
 def test_markdown_reads_well() -> None:
     records = small_run()
-    text = table.markdown(records, table.results(records))
+    text = readable.markdown(records, table.results(records))
     assert "## adult (catboost_f1_macro)" in text
     assert "## king (catboost_r2)" in text
     assert "- Made: 2026-01-02 (UTC)" in text
@@ -254,7 +254,7 @@ def test_markdown_warns_of_dirty_trees_and_several_commits() -> None:
     records = [make({F1: [0.5]}), make({F1: [0.5]}, train=1, env=dirty), make({F1: [0.5]}, train=2, env={})]
     frame = table.results(records)
     assert only(frame)["commit"] == f"{'a' * 12}+{'b' * 12}-dirty+unknown"
-    text = table.markdown(records, frame)
+    text = readable.markdown(records, frame)
     assert "1 of 3 records were made with uncommitted changes" in text
     assert "1 of 3 records do not know the commit" in text
     assert "made by 3 states of the code" in text
@@ -262,7 +262,7 @@ def test_markdown_warns_of_dirty_trees_and_several_commits() -> None:
 
 def test_terminal_table_fits_80_columns() -> None:
     console = Console(file=io.StringIO(), width=80)
-    table.show(table.results(small_run()), console)
+    readable.show(table.results(small_run()), console)
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert max(map(len, shown.splitlines())) <= 80
     assert "…" not in shown

@@ -24,7 +24,7 @@ from pandas.testing import assert_frame_equal
 from tabstep import registry, run, store, work
 from tabstep.contracts import Unsupported
 from tabstep.plan import Plan, plan
-from tabstep.report import table
+from tabstep.report import readable, table
 from tabstep.run import Status, Task
 from tabstep.store import Record
 from tabstep.suites import Entry, Suite
@@ -531,7 +531,7 @@ def test_a_killed_run_goes_on_to_the_same_results(done: Done, tmp_path: Path) ->
     undisturbed = table.results(store.read_all(done.folder.runs)[0])
     resumed = pd.read_csv(folder.root / "report" / "results.csv", dtype={"steps": "Int64"})
     timing = ["fit_s", "prepare_s", "sample_s", "commit"]
-    table.write(store.read_all(done.folder.runs)[0], tmp_path / "undisturbed")
+    readable.write(store.read_all(done.folder.runs)[0], tmp_path / "undisturbed")
     expected = pd.read_csv(tmp_path / "undisturbed" / "results.csv", dtype={"steps": "Int64"})
     assert len(expected) == len(undisturbed) > 0
     assert_frame_equal(resumed.drop(columns=timing), expected.drop(columns=timing))

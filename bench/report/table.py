@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from scipy import stats
 
-from tabstep import store
 from tabstep.store import Cell, Record
 from tabstep.table import Task
 
@@ -91,73 +84,11 @@ def spread(records: Iterable[Record]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(SPREAD)).astype({"steps": "Int64", **whole, **numbers})
 
 
-def write(records: Sequence[Record], folder: Path) -> list[Path]:
-    """Write results.csv, spread.csv and results.md into `folder`, each whole or not at all; return paths."""
-    if not records:
-        raise ValueError(f"there are no records to report in {folder}: run the suite first")
-    table = results(records)
-    texts = {
-        "results.csv": csv(table),
-        "spread.csv": csv(spread(records)),
-        "results.md": markdown(records, table),
-    }
-    for name, text in texts.items():
-        store.replace(folder / name, text.encode())
-    return [folder / name for name in texts]
-
-
 def csv(table: pd.DataFrame) -> str:
     """The table as text: empty where missing, 12 significant digits, whole numbers without a point."""
     buffer = StringIO()
     table.to_csv(buffer, index=False, float_format="%.12g", lineterminator="\n")
     return buffer.getvalue()
-
-
-def markdown(records: Sequence[Record], table: pd.DataFrame) -> str:
-    """`table`, the results of `records`, for reading: how it was made, then one table per dataset."""
-    lines = ["# Results", "", *_header(records)]
-    for title, part in _per_dataset(table):
-        lines += ["", f"## {title}", ""]
-        lines += _pipes([_line(row) for row in part])
-    return "\n".join(lines) + "\n"
-
-
-def show(table: pd.DataFrame, console: Console) -> None:
-    """Print the results `table` on a terminal of 80 columns or more: one table per dataset.
-
-    A method whose settings are not its defaults carries their label. A row without a score has its status there.
-    Preparation has a column where a sampler needs a tenth of a second or more for it.
-    """
-    for title, part in _per_dataset(table):
-        view = Table(
-            title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-        )
-        costs = {"fit s": "fit_s", "prep s": "prepare_s", "draw s": "sample_s"}
-        if max((row["prepare_s"] or 0.0 for row in part), default=0.0) < 0.1:
-            del costs["prep s"]
-        view.add_column("method", no_wrap=True)
-        view.add_column("sampler")  # the one that folds where the terminal is narrow
-        for name in ("steps", "score", "% real", "nfe", *costs):
-            view.add_column(name, justify="right", no_wrap=True)
-        for row in part:
-            line = _line(row)
-            name = line["method"] if row["params"] == "default" else f"{line['method']} {line['params']}"
-            score = row["status"]
-            if row["mean"] is not None:
-                score = f"{row['mean']:.3f}" + ("" if row["std"] is None else f"±{row['std']:.3f}")
-            cells = [name, f"{line['sampler']} {line['grid']}".strip(), line["steps"], score]
-            cells += [line["% of real"], line["nfe"]]
-            cells += ["" if row[stage] is None else f"{row[stage]:.2f}" for stage in costs.values()]
-            view.add_row(*(Text(cell) for cell in cells))
-        console.print(view)
-        for row in part:
-            if row["reason"]:
-                name = " ".join(str(row[column]) for column in GROUP[2:] if row[column] is not None)
-                reason = " ".join(row["reason"].split())
-                console.print(Text(f"{name}: {row['status']}, {reason}"), style="dim")
-
-
-# --- records to rows ---
 
 
 def _groups(records: Iterable[Record]) -> list[list[Record]]:
@@ -196,7 +127,7 @@ def _rows(group: list[Record]) -> Iterator[dict[str, Any]]:
         **_key(group[0].cell),
         "task": group[0].task,
         **{name: _median(done, name) for name in ("nfe", "rows", "fit_s", "prepare_s", "sample_s")},
-        "commit": "+".join(sorted({_commit(record.env, digits=12) for record in group})),
+        "commit": "+".join(sorted({commit_of(record.env, digits=12) for record in group})),
     }
     status, reason = _status(group, done)
     nested = list(_nested(group))
@@ -299,116 +230,6 @@ def _median(records: list[Record], name: str) -> float | None:
     return float(statistics.median(values)) if values else None
 
 
-def _commit(env: dict[str, Any], *, digits: int = 40) -> str:
+def commit_of(env: dict[str, Any], *, digits: int = 40) -> str:
     commit = env.get("commit")
     return f"{commit[:digits]}{'-dirty' if env.get('dirty') else ''}" if commit else "unknown"
-
-
-# --- rows to text ---
-
-
-def _per_dataset(table: pd.DataFrame) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Title and rows of each dataset: of each group the row of the primary metric, with `of_real` in percent.
-
-    A group without that metric has its row too, without a score. `of_real` is None unless the dataset has
-    exactly one ceiling, above 0.
-    """
-    several = table["suite"].nunique() > 1
-    for (suite, dataset), part in table.groupby(["suite", "dataset"], sort=True):
-        primary = PRIMARY[part["task"].iloc[0]]
-        rows = []
-        for _, group in part.groupby(list(GROUP[2:]), sort=False, dropna=False):
-            chosen = group[group["metric"] == primary]
-            scored = not chosen.empty
-            values = (chosen if scored else group).iloc[0].to_dict()
-            row = {str(name): None if pd.isna(value) else value for name, value in values.items()}
-            if not scored:
-                row |= {"mean": None, "std": None, "low": None, "high": None}
-            rows.append(row)
-        ceilings = [row["mean"] for row in rows if row["method"] == CEILING and row["mean"] is not None]
-        ceiling = ceilings[0] if len(ceilings) == 1 and ceilings[0] > 0 else None
-        for row in rows:
-            row["of_real"] = None if ceiling is None or row["mean"] is None else 100 * row["mean"] / ceiling
-        yield f"{dataset}{f', suite {suite}' if several else ''} ({primary})", rows
-
-
-def _line(row: dict[str, Any]) -> dict[str, str]:
-    """The cells of a row as text."""
-    score = "" if row["mean"] is None else f"{row['mean']:.4f}"
-    return {
-        **{name: "" if row[name] is None else str(row[name]) for name in GROUP[2:]},
-        "steps": "" if row["steps"] is None else f"{row['steps']:g}",  # a float in a table read from CSV
-        "score": score if row["std"] is None else f"{score} ± {row['std']:.4f}",
-        "% of real": "" if row["of_real"] is None else f"{row['of_real']:.1f}",
-        "nfe": "" if row["nfe"] is None else f"{row['nfe']:g}",
-        **{f"{stage} s": _seconds(row[f"{stage}_s"]) for stage in ("fit", "prepare", "sample")},
-        "status": f"{row['status']}: {row['reason']}" if row["reason"] else row["status"],
-    }
-
-
-def _seconds(value: float | None) -> str:
-    """Three significant digits, and nothing finer than a tenth of a millisecond."""
-    if value is None:
-        return ""
-    if 0 < value < 0.00005:
-        return "<0.0001"
-    return f"{value:.0f}" if value >= 100 else f"{round(value, 4):.3g}"
-
-
-def _pipes(lines: list[dict[str, str]]) -> list[str]:
-    right = ("steps", "score", "% of real", "nfe", "fit s", "prepare s", "sample s")
-    columns = list(lines[0])
-    body = [
-        [" ".join(line[column].replace("|", "\\|").split()) for column in columns] for line in lines
-    ]  # a reason may hold line breaks, which would end the table
-    rule = ["---:" if column in right else "---" for column in columns]
-    return [f"| {' | '.join(cells)} |" for cells in (columns, rule, *body)]
-
-
-def _header(records: Sequence[Record]) -> list[str]:
-    commits = sorted({_commit(record.env) for record in records})
-    days = sorted(datetime.fromisoformat(record.created).date().isoformat() for record in records)
-    machines = sorted({_machine(record.env) for record in records})
-    seeds = {
-        "training": {record.cell.train_seed for record in records},
-        "sampling": {record.cell.sample_seed for record in records},
-        "evaluator": {seed for record in records for seed in record.eval_seeds},
-    }
-    lines = [
-        f"- Suite: {', '.join(sorted({record.cell.suite for record in records}))}; {len(records)} cells, "
-        + ", ".join(f"{n} {status}" for status, n in sorted(Counter(r.status for r in records).items())),
-        f"- Commit: {', '.join(commits)}",
-        f"- Made: {days[0] if days[0] == days[-1] else f'{days[0]} to {days[-1]}'} (UTC)",
-        f"- Hardware: {'; '.join(machines)}",
-        "- Seeds: "
-        + "; ".join(f"{name} {', '.join(map(str, sorted(values)))}" for name, values in seeds.items()),
-        "- Evaluator: CatBoost, parameters " + ", ".join(sorted({_evaluator(record) for record in records})),
-        "- Score: mean ± standard deviation of all single scores; % of real: against training on the real "
-        "rows; seconds: median over cells.",
-    ]
-    dirty = sum(record.env.get("dirty") is True for record in records)
-    unknown = sum(_commit(record.env) == "unknown" for record in records)
-    notes = []
-    if dirty:
-        notes.append(f"{dirty} of {len(records)} records were made with uncommitted changes in the code.")
-    if unknown:
-        notes.append(f"{unknown} of {len(records)} records do not know the commit of their code.")
-    if len(commits) > 1:
-        notes.append(f"The records were made by {len(commits)} states of the code.")
-    return lines + [line for note in notes for line in ("", f"> **Note.** {note}")]
-
-
-def _evaluator(record: Record) -> str:
-    return str(record.settings.get("evaluator", {}).get("source", "unknown"))
-
-
-def _machine(env: dict[str, Any]) -> str:
-    memory = env.get("memory_bytes")
-    parts = [
-        env.get("cpu") or "unknown processor",
-        f"{env['cores']} logical cores" if env.get("cores") else None,
-        f"{memory / 2**30:.0f} GiB" if memory else None,
-        env.get("gpu") or "no GPU",
-        f"{env['torch_threads']} torch threads" if env.get("torch_threads") else None,
-    ]
-    return ", ".join(part for part in parts if part)
