@@ -13,10 +13,10 @@ from tabstep import cards, published
 from tabstep.cards import DataError
 from tabstep.contracts import Unsupported
 from tabstep.data import Unreachable
-from tabstep.metrics import efficacy
+from tabstep.metrics import efficacy, likelihood
 from tabstep.registry import DIFFUSIONS, GRIDS, METHODS, SAMPLERS, make_method
 from tabstep.store import Cell
-from tabstep.suites import SUITES, Entry, EvaluatorSource, Steps, Suite
+from tabstep.suites import SUITES, Entry, EvaluatorSource, Pairs, Steps, Suite
 from tabstep.table import Dataset
 from tabstep.work import DRAW_VERSION, FIT_VERSION, Evaluator, Job, Source
 
@@ -55,17 +55,12 @@ def narrow(suite: Suite, filters: Filters) -> Suite:
     if filters.methods:
         methods = _distinct(choose("method", m, METHODS) for m in filters.methods)
         entries = tuple(e for m in methods for e in [e for e in suite.entries if e.method == m] or [Entry(m)])
-    samplers = suite.samplers
-    if filters.samplers:
-        wanted = _distinct(choose("sampler", s, SAMPLERS) for s in filters.samplers)
-        samplers = tuple(
-            pair
-            for s in wanted
-            for pair in [p for p in suite.samplers if p[0] == s] or [(s, SAMPLERS[s].grid)]
-        )
-    if filters.grids:
-        grids = _distinct(choose("grid", g, GRIDS) for g in filters.grids)
-        samplers = tuple((s, g) for s in _distinct(s for s, _ in samplers) for g in grids)
+    wanted = _distinct(choose("sampler", s, SAMPLERS) for s in filters.samplers)
+    grids = _distinct(choose("grid", g, GRIDS) for g in filters.grids)
+    samplers = _pairs(suite.samplers, wanted, grids)
+    entries = tuple(
+        replace(e, samplers=_pairs(e.samplers, wanted, grids)) if e.samplers else e for e in entries
+    )
     steps = filters.steps or suite.steps
     bad = [s for s in steps if s != "T" and (not isinstance(s, int) or s < 1)]
     if bad:
@@ -73,6 +68,17 @@ def narrow(suite: Suite, filters: Filters) -> Suite:
     if any(seed < 0 for seed in filters.seeds):
         raise Refused(f"seeds must not be negative, got {min(filters.seeds)}")
     return replace(suite, datasets=datasets, entries=entries, samplers=samplers, steps=steps)
+
+
+def _pairs(pairs: Pairs, samplers: tuple[str, ...], grids: tuple[str, ...]) -> Pairs:
+    """Those of the wanted samplers, on their own grid where the suite has none; on the wanted grids instead."""
+    if samplers:
+        pairs = tuple(
+            pair for s in samplers for pair in [p for p in pairs if p[0] == s] or [(s, SAMPLERS[s].grid)]
+        )
+    if grids:
+        pairs = tuple((s, g) for s in _distinct(s for s, _ in pairs) for g in grids)
+    return pairs
 
 
 def _distinct(names: Iterable[str]) -> tuple[str, ...]:
@@ -126,6 +132,7 @@ def plan(
             device=device,
             threads=threads,
             workers=workers,
+            metrics=suite.metrics,
         )
         reason = None
         try:
@@ -145,7 +152,10 @@ def plan(
                 cell = replace(base.cell, method=entry.method, params=entry.params)
                 skipped.append((_with_keys(replace(base, cell=cell)), str(error)))
                 continue
-            cells = [_with_keys(job) for job in _cells(template, suite, train_seeds)]
+            if suite.rows is not None:
+                template = replace(template, rows=min(template.rows, suite.rows))
+            pairs = entry.samplers or suite.samplers
+            cells = [_with_keys(job) for job in _cells(template, suite, pairs, train_seeds)]
             if reason is None:
                 jobs += cells
             else:
@@ -182,7 +192,7 @@ def _configured(base: Job, entry: Entry) -> Job:
     return replace(base, cell=cell, settings=dict(entry.settings))
 
 
-def _cells(job: Job, suite: Suite, train_seeds: tuple[int, ...]) -> Iterable[Job]:
+def _cells(job: Job, suite: Suite, pairs: Pairs, train_seeds: tuple[int, ...]) -> Iterable[Job]:
     for train_seed in train_seeds:
         for sample_seed in range(suite.sample_seeds):
             cell = replace(job.cell, train_seed=train_seed, sample_seed=sample_seed)
@@ -190,9 +200,11 @@ def _cells(job: Job, suite: Suite, train_seeds: tuple[int, ...]) -> Iterable[Job
                 yield replace(job, cell=cell)
                 continue
             T = make_method(cell.method, job.settings).T  # type: ignore[attr-defined]
-            for sampler, grid in suite.samplers:
+            first = dict(reversed(pairs))  # the first grid of each sampler
+            for sampler, grid in pairs:
                 for steps in dict.fromkeys(T if s == "T" else s for s in suite.steps):
-                    yield replace(job, cell=replace(cell, sampler=sampler, grid=grid, steps=steps))
+                    if steps < T or first[sampler] == grid:
+                        yield replace(job, cell=replace(cell, sampler=sampler, grid=grid, steps=steps))
 
 
 def _with_keys(job: Job) -> Job:
@@ -213,6 +225,8 @@ def _with_keys(job: Job) -> Job:
         "described": described,
         "eval_seeds": job.eval_seeds,
     }
+    if job.metrics != ("efficacy",):
+        whole["metrics"] = [*job.metrics, likelihood.VERSION]
     return replace(job, fit_key=fit_key, key=_hash(whole))
 
 

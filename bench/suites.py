@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Steps = int | Literal["T"]
+Pairs = tuple[tuple[str, str], ...]  # sampler, grid
 EvaluatorSource = Literal["default", "fast", "tuned", "published"]
+Metric = Literal["efficacy", "validation", "nelbo"]
 
 
 @dataclass(frozen=True)
@@ -15,34 +17,41 @@ class Entry:
     """A method as a suite runs it: `params` is the label of its settings in every table.
 
     "default" are the class' own fields, "published" the TabDDPM authors' tuned ones; any other label is the
-    suite's name for the `settings` given here.
+    suite's name for the `settings` given here. `samplers`, where given, stand in for the suite's.
     """
 
     method: str
     params: str = "default"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    samplers: Pairs = ()
 
 
 @dataclass(frozen=True)
 class Suite:
     """What `tabstep run` does.
 
-    samplers     (sampler, grid) pairs, crossed with `steps` for every diffusion method
+    samplers     (sampler, grid) pairs, crossed with `steps` for every diffusion method; at T steps all grids are one
+                 path, and the first that the suite names for a sampler is run
     train_seeds, sample_seeds, eval_seeds   counts; seeds are 0, 1, ...
     evaluator    where the parameters of the CatBoost evaluator come from: its own defaults, "fast" (few, large
                  steps), our tuning in results/tuned, or the TabDDPM authors' tuning
+    metrics      what is scored: "efficacy" on the test part, "validation" the same on the validation part, "nelbo"
+                 the bound on the likelihood of test rows, for samplers that have one
+    rows         the most synthetic rows of a cell; None draws as many as the method is said to
     """
 
     name: str
     about: str
     datasets: tuple[str, ...]
     entries: tuple[Entry, ...]
-    samplers: tuple[tuple[str, str], ...] = (("ancestral", "trailing"), ("ddim", "trailing"))
+    samplers: Pairs = (("ancestral", "trailing"), ("ddim", "trailing"))
     steps: tuple[Steps, ...] = ("T",)
     train_seeds: int = 1
     sample_seeds: int = 1
     eval_seeds: int = 3
     evaluator: EvaluatorSource = "default"
+    metrics: tuple[Metric, ...] = ("efficacy",)
+    rows: int | None = None
 
 
 PAPER_DATASETS = (
@@ -66,7 +75,15 @@ PAPER_DATASETS = (
 
 BUDGETS: tuple[Steps, ...] = (2, 5, 10, 20, 50, "T")
 
+ALL_GRIDS = ("trailing", "linspace", "quad", "logsnr", "dp")
+
+
+def _on_all_grids(*samplers: str) -> Pairs:
+    return tuple((sampler, grid) for sampler in samplers for grid in ALL_GRIDS)
+
+
 _FLOOR_AND_CEILING = (Entry("real"), Entry("marginals"))
+_SHORT = {"T": 1000, "steps": 4000, "layers": (256, 256, 256), "batch_size": 1024}
 
 SUITES: dict[str, Suite] = {
     suite.name: suite
@@ -131,6 +148,35 @@ SUITES: dict[str, Suite] = {
             entries=(Entry("real"),),
             eval_seeds=10,
             evaluator="tuned",
+        ),
+        Suite(
+            name="samplers",
+            about="every sampler on every grid at seven budgets, one short fit of each of five tables",
+            datasets=("adult", "churn2", "california", "gesture", "buddy"),
+            entries=(
+                *_FLOOR_AND_CEILING,
+                Entry("tabddpm", "short", _SHORT),
+                Entry(
+                    "iddpm",
+                    "short",
+                    {**_SHORT, "objective": "skip"},
+                    samplers=(
+                        *_on_all_grids("learned"),
+                        *((s, "trailing") for s in ("ancestral", "ancestral-small", "analytic")),
+                    ),
+                ),
+            ),
+            samplers=(
+                *_on_all_grids("ancestral", "ancestral-small", "analytic"),
+                *_on_all_grids("ddim", "dpmpp-2m", "dpmpp-2m-sde", "unipc-2"),
+                ("ancestral-unclipped", "trailing"),
+            ),
+            steps=(2, 5, 10, 20, 50, 100, "T"),
+            sample_seeds=2,
+            eval_seeds=1,
+            evaluator="fast",
+            metrics=("efficacy", "validation", "nelbo"),
+            rows=2000,
         ),
         Suite(
             name="paper",

@@ -25,11 +25,12 @@ from tabstep.contracts import Unsupported
 from tabstep.data import load
 from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import Diffusion
-from tabstep.metrics import efficacy
+from tabstep.metrics import efficacy, likelihood
 from tabstep.provenance import environment
 from tabstep.registry import DIFFUSIONS, GRIDS, SAMPLERS, make_method
 from tabstep.samplers.setting import Artifacts, Setting
 from tabstep.store import Cell, Record
+from tabstep.suites import Metric
 from tabstep.table import Dataset, Task
 
 FIT_VERSION = 1  # raise when the same settings, data and seed give another model
@@ -92,6 +93,7 @@ class Job:
     device: str = "cpu"
     threads: int = 1
     workers: int = 1
+    metrics: tuple[Metric, ...] = ("efficacy",)
 
     def describe(self) -> dict[str, Any]:
         """Settings for the record: method, sampler and grid fields, evaluator parameters."""
@@ -222,13 +224,14 @@ def fit_diffusion(job: Job, folder: Folder) -> None:
 
 @dataclass
 class _Fitted:
-    """A model in this process and what it cost; `held` are encoded validation rows, for a diffusion."""
+    """A model in this process and what it cost; for a diffusion encoded validation rows, `held`, and test rows."""
 
     model: Any
     completion: Completion
     train: pd.DataFrame
     fit_s: float
     held: State | None = None
+    test: State | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
@@ -243,10 +246,14 @@ def _load_diffusion(path: Path, source: Source, device: str) -> _Fitted:
         "created": facts["created"],
     }
     model = Diffusion.load(path, device)
-    rows = completion.forward(dataset.val)
-    held = model.encode(rows[model.encoder.known(rows)])
+    held, test = (_known(model, completion.forward(part)) for part in (dataset.val, dataset.test))
     train = completion.forward(dataset.train)
-    return _Fitted(model, completion, train, facts["fit_s"], held, fitted_at)
+    return _Fitted(model, completion, train, facts["fit_s"], held, test, fitted_at)
+
+
+def _known(model: Diffusion, rows: pd.DataFrame) -> State:
+    """Encoded rows, without those that hold a category which the training rows lack."""
+    return model.encode(rows[model.encoder.known(rows)])
 
 
 def run_cell(job: Job, folder: Folder) -> Outcome:
@@ -284,7 +291,17 @@ def run_cell(job: Job, folder: Folder) -> Outcome:
         with timed(job.device) as sampling:
             rows, nfe = model.generate(draw, job.rows, seed=cell.sample_seed)
         cost = replace(cost, sample_s=sampling.seconds, nfe=nfe, peak_bytes=sampling.peak_bytes)
-        return _score(job, folder, rows, fitted, cost)
+        bound = {}
+        if "nelbo" in job.metrics and hasattr(sampler, "variance") and fitted.test is not None:
+            bound = likelihood.nelbo(
+                model.process,
+                fitted.test,
+                path,
+                setting.variance,
+                clip_x0=setting.clip_x0,
+                seed=cell.sample_seed,
+            )
+        return _score(job, folder, rows, fitted, cost, bound)
     except Exception as error:  # noqa: BLE001  whatever a competitor raises is one row, not the end of the run
         return fail(folder, job, error, cost)
 
@@ -318,18 +335,31 @@ def run_baseline(jobs: Sequence[Job], folder: Folder) -> list[Outcome]:
     return outcomes
 
 
-def _score(job: Job, folder: Folder, rows: pd.DataFrame, fitted: _Fitted, cost: Cost) -> Outcome:
+def _score(
+    job: Job,
+    folder: Folder,
+    rows: pd.DataFrame,
+    fitted: _Fitted,
+    cost: Cost,
+    single: Mapping[str, float] | None = None,
+) -> Outcome:
+    """Check and keep the rows, score them, write the record; `single` are scores without an evaluator."""
     validity.check(rows, fitted.train, fitted.completion.inner, job.rows)
     synthetic = fitted.completion.inverse(rows)
     target = folder.rows(job.cell)
     target.parent.mkdir(parents=True, exist_ok=True)
     synthetic.to_parquet(target.with_suffix(".tmp"), compression="zstd", index=False)
     target.with_suffix(".tmp").replace(target)
-    scores: dict[str, list[float]] = {}
+    scores = {name: [value] for name, value in (single or {}).items()}
     dataset = job.source.load()
     for seed in job.eval_seeds:
         found = efficacy.catboost_efficacy(
-            synthetic, dataset, seed=seed, params=job.evaluator.params, threads=job.threads
+            synthetic,
+            dataset,
+            seed=seed,
+            params=job.evaluator.params,
+            split="both" if "validation" in job.metrics else "test",
+            threads=job.threads,
         )
         for name, value in found.items():
             scores.setdefault(name, []).append(value)

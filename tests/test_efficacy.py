@@ -141,6 +141,9 @@ def test_val_and_test_are_told_apart() -> None:
     assert on_val["spoiled"] == on_val["made here"]  # the test part is not read
     assert on_val["made here"]["catboost_r2"] > 0.98
     assert score(spoiled.train, spoiled)["catboost_r2"] < 0.5
+    both = catboost_efficacy(spoiled.train, spoiled, seed=0, params=FAST, split="both")
+    assert both["catboost_r2_val"] == on_val["spoiled"]["catboost_r2"]
+    assert both["catboost_r2"] == score(spoiled.train, spoiled)["catboost_r2"]
     with pytest.raises(ValueError, match="train"):
         catboost_efficacy(data.train, data, seed=0, params=FAST, split="train")  # type: ignore[arg-type]
 

@@ -291,3 +291,36 @@ def test_missing_tuned_evaluator_is_skipped(monkeypatch: pytest.MonkeyPatch, tmp
     (tmp_path / "breast-cancer" / "catboost.json").write_text('{"digest": "0123456789abcdef"}')
     with pytest.raises(DataError, match=r"was tuned on data 0123456789ab, found .*; tune again"):
         lay_out(replace(TINY, evaluator="tuned"))
+
+
+def test_all_grids_are_one_path_at_T_steps() -> None:
+    samplers = (("ancestral", "quad"), ("ancestral", "dp"), ("ddim", "trailing"))
+    entry = Entry("tabddpm", "tiny", {"T": 10, "steps": 1, "layers": (8,)})
+    suite = replace(TINY, entries=(entry,), samplers=samplers, steps=(2, 10, "T"))
+    found = {(job.cell.sampler, job.cell.grid, job.cell.steps) for job in lay_out(suite).jobs}
+    assert found == {(s, g, 2) for s, g in samplers} | {("ancestral", "quad", 10), ("ddim", "trailing", 10)}
+
+
+def test_an_entry_may_have_samplers_of_its_own() -> None:
+    own = Entry("iddpm", "tiny", {"T": 10}, samplers=(("learned", "dp"),))
+    suite = replace(TINY, entries=(Entry("tabddpm"), own), samplers=(("ddim", "quad"),), steps=(2,))
+
+    def pairs(narrowed: Suite) -> set[tuple[str, str | None, str | None]]:
+        jobs = lay_out(narrowed).jobs
+        return {(job.cell.method, job.cell.sampler, job.cell.grid) for job in jobs}
+
+    assert pairs(suite) == {("tabddpm", "ddim", "quad"), ("iddpm", "learned", "dp")}
+    assert pairs(narrow(suite, Filters(grids=("trailing",)))) == {
+        ("tabddpm", "ddim", "trailing"),
+        ("iddpm", "learned", "trailing"),
+    }
+
+
+def test_metrics_and_the_number_of_rows_enter_the_key() -> None:
+    suite = replace(TINY, entries=(Entry("real"),))
+    plain, scored, fewer = (
+        lay_out(s).jobs[0]
+        for s in (suite, replace(suite, metrics=("efficacy", "validation")), replace(suite, rows=100))
+    )
+    assert len({plain.key, scored.key, fewer.key}) == 3
+    assert plain.rows > fewer.rows == 100

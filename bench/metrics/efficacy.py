@@ -205,29 +205,36 @@ def catboost_efficacy(
     *,
     seed: int,
     params: CatBoostParams | Mapping[str, Any],
-    split: Literal["val", "test"] = "test",
+    split: Literal["val", "test", "both"] = "test",
     threads: int = 1,
 ) -> dict[str, float]:
     """Train CatBoost on synthetic rows and score it on a real part.
 
     Returns `catboost_f1_macro, catboost_accuracy` and for two classes `catboost_roc_auc`, or for regression
-    `catboost_r2, catboost_rmse` (in units of the target). Only rmse is better when lower.
+    `catboost_r2, catboost_rmse` (in units of the target). Only rmse is better when lower. With `split="both"`
+    they are of the test part, and those of the validation part follow with `_val` at the end of their names.
 
     Early stopping always watches the real validation part. With `split="val"`, which tuning reads, the same
     part stops and scores, so those scores are optimistic; the reference does the same.
     Rows of one class, or with constant features, are scored as their prior: a collapse counts as one.
     Raises `Degenerate` when synthetic targets are missing, infinite or of a foreign class.
     """
-    if split not in ("val", "test"):
-        raise ValueError(f"split must be 'val' or 'test', got {split!r}")
+    if split not in ("val", "test", "both"):
+        raise ValueError(f"split must be 'val', 'test' or 'both', got {split!r}")
     chosen = params if isinstance(params, CatBoostParams) else CatBoostParams.of(params)
     parts = (dataset.train, dataset.val, dataset.test)
     classes = labels(pd.concat([part[dataset.schema.target] for part in parts]), dataset.schema)
     evaluator = fit_evaluator(
         synthetic, dataset.val, dataset.schema, classes=classes, params=chosen, seed=seed, threads=threads
     )
-    scored = dataset.val if split == "val" else dataset.test
-    return {f"catboost_{name}": value for name, value in evaluator.scores(scored).items()}
+    scored = {"": dataset.val if split == "val" else dataset.test}
+    if split == "both":
+        scored["_val"] = dataset.val
+    return {
+        f"catboost_{name}{suffix}": value
+        for suffix, part in scored.items()
+        for name, value in evaluator.scores(part).items()
+    }
 
 
 def labels(target: pd.Series, schema: Schema) -> tuple[str, ...]:
