@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tabstep.plan import Plan
     from tabstep.run import Status
     from tabstep.table import Task
-    from tabstep.work import Source
+    from tabstep.work import Folder, Source
 
 # Heavy imports (torch, CatBoost) are inside the commands, so that --help answers at once.
 # Text from outside (names, paths, reasons) is escaped: rich reads "[...]" as markup and stops at "[/...]".
@@ -33,6 +33,10 @@ data_app = typer.Typer(
     help="Datasets: where they come from and whether they are what they should be.", no_args_is_help=True
 )
 app.add_typer(data_app, name="data")
+study_app = typer.Typer(
+    help="Studies: a suite, what is measured beside it, and a page.", no_args_is_help=True
+)
+app.add_typer(study_app, name="study")
 
 console = Console(width=None if sys.stdout.isatty() else 100)  # a file has no width; rich would take 80
 errors = Console(stderr=True)
@@ -133,9 +137,7 @@ def run(
       tabstep run --csv my.csv --target price
     """
     from tabstep import plan as planning
-    from tabstep import run as running
     from tabstep.cards import DataError
-    from tabstep.progress import View
     from tabstep.work import Folder, Source
 
     count = workers or os.cpu_count() or 1
@@ -183,14 +185,21 @@ def run(
         f"[bold]{narrowed.name}[/]: {len(todo.jobs)} cells on {len({j.cell.dataset for j in todo.jobs})} datasets, "
         f"{count} workers of {threads} thread{'s' * (threads > 1)}, {where}; records in {escape(str(folder.runs))}"
     )
+    status = _execute(todo, folder, timeout)
+    _report(folder, console)
+    _summary(todo, status, folder)
+
+
+def _execute(todo: Plan, folder: Folder, timeout_s: float | None) -> Status:
+    from tabstep.progress import View
+    from tabstep.run import execute
+
     try:
         with View(console) as view:
-            status = running.execute(todo, folder, timeout_s=timeout, watch=view)
+            return execute(todo, folder, timeout_s=timeout_s, watch=view)
     except KeyboardInterrupt:
         errors.print("stopped; finished cells are kept, the same command goes on from here")
         raise typer.Exit(130) from None
-    _report(folder, console)
-    _summary(todo, status, folder)
 
 
 def _show_own(source: Source, card: Path | None) -> None:
@@ -334,6 +343,41 @@ def check(
         )
     console.print(table)
     raise typer.Exit(1 if bad else 0)
+
+
+@study_app.command("samplers")
+def study_samplers(
+    workers: Annotated[int, typer.Option(help="Worker processes; 0 takes one a core.", min=0)] = 0,
+    dataset: Annotated[Many, typer.Option(help="Only these datasets (repeat or separate by commas).")] = None,
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """Every sampler on every grid at every budget: tables, verdicts on the papers' claims, figures (hours; resumes)."""
+    from tabstep import store
+    from tabstep.plan import Filters, narrow, plan, suite_named
+    from tabstep.report import table
+    from tabstep.study import page, samplers
+    from tabstep.work import Folder, Source
+
+    count = workers or os.cpu_count() or 1
+    threads = max(1, (os.cpu_count() or 1) // count)
+    suite = suite_named("samplers")
+    try:
+        narrowed = narrow(suite, Filters(datasets=_split(dataset)))
+        sources = [Source(name, mirror=data_mirror, archive=data_archive) for name in narrowed.datasets]
+        todo = plan(narrowed, sources, threads=threads, workers=count)
+    except ValueError as error:
+        _stop(str(error))
+    folder = Folder(results / suite.name)
+    status = _execute(todo, folder, None)
+    if not todo.jobs:
+        _stop("none of its datasets can be reached; give --data-mirror")
+    _summary(todo, status, folder)
+    measured = samplers.measure(todo.jobs, folder, lambda text: console.print(escape(text)))
+    records, _ = store.read_all(folder.runs)
+    written = page.write(records, table.results(records), measured, folder.root / "report")
+    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
 
 
 @app.command("tune-evaluator")

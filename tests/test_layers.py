@@ -26,6 +26,7 @@ LAYERS = (
     "registry suites published",
     "validity work plan run api",
     "progress report.*",
+    "study.*",
     "cli __main__ tabstep",
 )
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer.split()}
