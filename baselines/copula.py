@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
-from scipy.stats import rankdata
 
 from tabstep.baselines.conform import conform
 from tabstep.table import Schema
@@ -39,6 +37,8 @@ class NumberMargin:
 
     def uniform(self, values: pd.Series[Any], generator: np.random.Generator) -> Array:
         """Cumulative probabilities (N,) of the training column."""
+        from scipy.stats import rankdata
+
         return (rankdata(values.to_numpy(dtype="float64")) - 0.5) / len(values)
 
     def value(self, u: Array) -> Array:
@@ -89,6 +89,8 @@ class FittedCopula:
 
     def sample(self, n: int, *, seed: int) -> pd.DataFrame:
         """Correlated normals (n, d), to uniforms, to values."""
+        from scipy.special import ndtr
+
         normal = np.random.default_rng(seed).standard_normal((n, len(self.margins)))
         u = ndtr(normal @ self.factor.T)
         drawn = {column: margin.value(u[:, j]) for j, (column, margin) in enumerate(self.margins.items())}
@@ -126,6 +128,8 @@ class GaussianCopula:
 
     def fit(self, train: pd.DataFrame, schema: Schema, *, seed: int, device: str = "cpu") -> FittedCopula:
         """Margins, then the correlation of normal scores; `seed` draws inside the categories' intervals."""
+        from scipy.special import ndtri
+
         generator = np.random.default_rng(seed)
         margins: dict[str, NumberMargin | LabelMargin] = {
             column: (NumberMargin if column in schema.numbers else LabelMargin).of(train[column])

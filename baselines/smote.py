@@ -6,11 +6,9 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-import imblearn.over_sampling
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 
 from tabstep.baselines.conform import conform
 from tabstep.contracts import Unsupported
@@ -18,6 +16,7 @@ from tabstep.table import Schema
 
 if TYPE_CHECKING:
     import optuna
+    from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 
 Classes = NDArray[np.int64]
 
@@ -79,13 +78,13 @@ class Interpolator:
         self, target: dict[int, int], k: int, state: np.random.RandomState
     ) -> tuple[NDArray[np.float64], Classes]:
         """Grow the classes in `target` to that many rows each; return the new rows only."""
+        from imblearn import over_sampling
+
         codes = range(len(self.schema.numbers), self.x.shape[1])
         oversampler = (
-            imblearn.over_sampling.SMOTENC(
-                list(codes), sampling_strategy=target, random_state=state, k_neighbors=k
-            )
+            over_sampling.SMOTENC(list(codes), sampling_strategy=target, random_state=state, k_neighbors=k)
             if codes
-            else imblearn.over_sampling.SMOTE(sampling_strategy=target, random_state=state, k_neighbors=k)
+            else over_sampling.SMOTE(sampling_strategy=target, random_state=state, k_neighbors=k)
         )
         with warnings.catch_warnings():
             # Growing the largest class as well is the point here.
@@ -128,6 +127,8 @@ class SMOTE:
 
         Raises Unsupported without a number to interpolate, or for a class of a single row.
         """
+        from sklearn.preprocessing import OrdinalEncoder, StandardScaler
+
         if not schema.numbers:
             raise Unsupported("SMOTE interpolates numbers, and this table has none")
         labels: NDArray[np.object_] | None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.preprocessing import QuantileTransformer
 from torch import Tensor
 
 from tabstep.table import Schema
+
+if TYPE_CHECKING:
+    from sklearn.preprocessing import QuantileTransformer
 
 Normalization = Literal["quantile", "minmax"]
 Rounding = Literal["integers", "reference"]
@@ -143,6 +145,8 @@ class Encoder:
         return values
 
     def _transformer(self) -> QuantileTransformer:
+        from sklearn.preprocessing import QuantileTransformer
+
         transformer = QuantileTransformer(output_distribution="normal")
         transformer.quantiles_ = self.quantiles
         transformer.references_ = np.linspace(0, 1, len(self.quantiles))

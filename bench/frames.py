@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import train_test_split
 
 from tabstep.cards import DataError
 from tabstep.table import Dataset, Schema
@@ -76,6 +75,8 @@ def split(rows: int, target: np.ndarray | None) -> dict[str, np.ndarray]:
     random_state 0 both times; stratified where class labels are given as `target` (rows,). Raises DataError
     when there are too few rows for that.
     """
+    from sklearn.model_selection import train_test_split
+
     position = np.arange(rows, dtype=np.int64)
     try:
         rest, test = train_test_split(position, test_size=SHARE, random_state=SEED, stratify=target)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
+import catboost
 import numpy as np
 import optuna
 import pandas as pd
@@ -99,14 +100,14 @@ def test_the_target_is_standardised_by_the_synthetic_rows_not_by_the_real_ones(
     data = dataset("regression")
     shifted = data.train.assign(y=4 * data.train["y"] + 100)
     seen: list[np.ndarray] = []
-    regressor = efficacy.CatBoostRegressor
+    regressor = catboost.CatBoostRegressor
 
     class Watched(regressor):  # type: ignore[misc, valid-type]
         def fit(self, pool, eval_set):  # type: ignore[no-untyped-def] # noqa: ANN001
             seen.extend([np.array(pool.get_label(), float), np.array(eval_set.get_label(), float)])
             return super().fit(pool, eval_set=eval_set)
 
-    monkeypatch.setattr(efficacy, "CatBoostRegressor", Watched)
+    monkeypatch.setattr(catboost, "CatBoostRegressor", Watched)
     score(shifted, data)
     fitted, watched = seen
     assert fitted.mean() == pytest.approx(0, abs=1e-6)

@@ -23,8 +23,6 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-from catboost import CatBoostClassifier, CatBoostRegressor, Pool
-from sklearn.metrics import accuracy_score, f1_score, r2_score, roc_auc_score, root_mean_squared_error
 
 from tabstep.table import Dataset, Schema
 
@@ -106,6 +104,8 @@ class Evaluator:
             shape = () if self.schema.is_regression else (len(self.classes),)
             known = self.mean if self.schema.is_regression else self.prior
             return np.broadcast_to(known, (len(rows), *shape))
+        from catboost import Pool
+
         pool = Pool(inputs(rows, self.schema), cat_features=list(self.schema.categorical))
         if self.schema.is_regression:
             return np.asarray(self.model.predict(pool)) * self.std + self.mean
@@ -117,6 +117,8 @@ class Evaluator:
         Macro-F1 averages over the classes that `rows` hold: one that the training rows lack counts as zero.
         With two classes the second in sorted order is predicted where its probability exceeds 0.5.
         """
+        from sklearn.metrics import accuracy_score, f1_score, r2_score, roc_auc_score, root_mean_squared_error
+
         prediction = self.predict(rows)
         if self.schema.is_regression:
             y = rows[self.schema.target].to_numpy(dtype=np.float64)
@@ -156,6 +158,8 @@ def fit_evaluator(
     Rows that teach no dependence, with one target value or constant features, give their prior as prediction.
     Raises `Degenerate` when targets are missing, infinite or not among the classes.
     """
+    from catboost import CatBoostClassifier, CatBoostRegressor, Pool
+
     target = rows[schema.target]
     if target.isna().any():
         raise Degenerate(f"{int(target.isna().sum())} of {len(rows)} training rows have no {schema.target!r}")
