@@ -22,9 +22,7 @@ from tabstep.diffusion.noise import stream
 
 Variance = Literal["large", "small", "analytic", "learned"]
 
-CHUNK = (
-    2**20
-)  # numbers in the largest temporary of a table: 4 MiB in float32 stay in the cache
+CHUNK = 2**20  # numbers in the largest temporary of a table: 4 MiB in float32 stay in the cache
 
 
 class Parts(NamedTuple):
