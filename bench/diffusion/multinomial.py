@@ -97,29 +97,32 @@ def kl_step(log_pi: Tensor, c_0: Tensor, c_t: Tensor, alpha_bar_t: Tensor, alpha
     uniform = (1 - alpha_bar_s) / K
     alpha = alpha_bar_t / alpha_bar_s
     beta_K = (1 - alpha) / K
-    same = (c_0 == c_t).to(dtype)
+    hit = c_0 == c_t
+    same = hit.to(dtype)
 
-    u, a_s = uniform.to(dtype), alpha_bar_s.to(dtype)
-    b_p = a_s.unsqueeze(-1) * log_pi.exp() + u.unsqueeze(-1)
-    log_b_p = b_p.clamp(min=1e-30).log()
-    p_0, p_t, p_all = _at(log_b_p, c_0), _at(log_b_p, c_t), log_b_p.sum(-1)
+    # p = m * b_p / Z_p with b_p = alpha_bar_s pi + u; the classes lie first, so that the sum over them is contiguous.
+    u, a_s = uniform.to(dtype).clamp(min=1e-30), alpha_bar_s.to(dtype)
+    pi = log_pi.exp()
+    b_p_t = a_s * _at(pi, c_t) + u
+    p_0, p_t = (a_s * _at(pi, c_0) + u).log(), b_p_t.log()
+    b_p = torch.addcmul(u.unsqueeze(-3), a_s.unsqueeze(-3), pi.movedim(-1, 0).contiguous())
+    p_all = b_p.log().sum(-3)
 
     # q = m * b_q / Z_q with b_q = u off c_0 and u + alpha_bar_s at c_0; m = beta/K off c_t and beta/K + alpha at c_t.
     b_0 = u + a_s
     m_off, m_on = beta_K.to(dtype), (beta_K + alpha).to(dtype)
     Z_q = (alpha * uniform + beta_K).to(dtype) + (alpha * alpha_bar_s).to(dtype) * same
-    Z_p = alpha.to(dtype) * _at(b_p, c_t) + m_off
-    q_0 = torch.where(c_0 == c_t, m_on, m_off) * b_0 / Z_q
+    Z_p = alpha.to(dtype) * b_p_t + m_off
+    q_0 = torch.where(hit, m_on, m_off) * b_0 / Z_q
     q_t = (1 - same) * m_on * u / Z_q
     q_rest = m_off * u / Z_q
     others = K - 2 + same
-    log_u = u.clamp(min=1e-30).log()
+    log_u = u.log()
     return (
         q_0 * (b_0.log() - p_0)
         + q_t * (log_u - p_t)
         + q_rest * (others * log_u - (p_all - p_0 - (1 - same) * p_t))
-        - Z_q.log()
-        + Z_p.clamp(min=1e-30).log()
+        + (Z_p / Z_q).log()
     )
 
 
