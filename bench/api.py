@@ -18,7 +18,7 @@ from tabstep.diffusion.model import Diffusion
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.encode import schema_from_json
 from tabstep.registry import GRIDS, SAMPLERS
-from tabstep.samplers.setting import Setting
+from tabstep.samplers.setting import Artifacts, Setting, Table, path_for
 from tabstep.table import Schema, Task
 
 FORMAT = 1
@@ -101,6 +101,8 @@ class Synthesizer:
     completion: Completion
     model: Diffusion
     rows: State | None = None  # encoded training rows, for samplers that measure; they are not saved
+    table: Table | None = None  # all training rows, for samplers that learn; they are not saved
+    artifacts: Artifacts = field(default_factory=Artifacts)
 
     def sample(
         self, n: int, *, sampler: str = "ancestral", steps: int = 20, grid: str | None = None, seed: int = 0
@@ -110,7 +112,7 @@ class Synthesizer:
         `steps` network evaluations a row, 1 .. T of the model; `sampler` and `grid` as in `tabstep list`. The
         same arguments give the same rows. Raises ValueError that names what is out of range, and Unsupported
         where the sampler needs what this model lacks: `analytic` and the grid `dp` measure the network on training
-        rows, which a saved model does not carry.
+        rows, `ddss` and early-stopped samplers learn from them, and a saved model does not carry them.
         """
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
@@ -119,6 +121,8 @@ class Synthesizer:
         chosen = grid or SAMPLERS[sampler].grid
         if chosen not in GRIDS:
             raise ValueError(f"grid must be one of {', '.join(GRIDS)}, got {grid!r}")
+        if not 1 <= steps <= self.model.schedule.T:
+            raise ValueError(f"steps must be in 1..{self.model.schedule.T}, got {steps}")
         rows = self.model.generate(_prepare(self, sampler, chosen, steps), n, seed=seed).rows
         restored = self.completion.inverse(rows)
         return pd.DataFrame({c.name: c.write(restored[c.name]) for c in self.columns})
@@ -140,13 +144,15 @@ class Synthesizer:
 @lru_cache(maxsize=8)
 def _prepare(fitted: Synthesizer, sampler: str, grid: str, steps: int) -> Draw:
     chosen = SAMPLERS[sampler]
+    table = fitted.table
     setting = Setting(
         fitted.model.process,
+        train=None if table is None else fitted.model.encode(table.train),
         held=fitted.rows,
-        variance=getattr(chosen, "variance", "analytic"),
-        clip_x0=getattr(chosen, "clip_x0", True),
-    )
-    return chosen.prepare(setting, GRIDS[grid](setting, steps))
+        artifacts=fitted.artifacts,
+        table=table,
+    ).seen_by(chosen)
+    return chosen.prepare(setting, path_for(chosen, GRIDS[grid], setting, steps))
 
 
 def fit(
@@ -199,7 +205,7 @@ def fit(
                 ),
             )
     measured = train.sample(min(len(train), MEASURED_ROWS), random_state=seed)
-    return Synthesizer(columns, completion, model, model.encode(measured))
+    return Synthesizer(columns, completion, model, model.encode(measured), Table(train, model.encoder))
 
 
 def load(folder: str | Path, device: str = "cpu") -> Synthesizer:

@@ -199,7 +199,7 @@ def _cells(job: Job, suite: Suite, pairs: Pairs, train_seeds: tuple[int, ...]) -
             if cell.method not in DIFFUSIONS:
                 yield replace(job, cell=cell)
                 continue
-            T = make_method(cell.method, job.settings).T  # type: ignore[attr-defined]
+            T = make_method(cell.method, job.settings).last  # type: ignore[attr-defined]
             first = dict(reversed(pairs))  # the first grid of each sampler
             for sampler, grid in pairs:
                 for steps in dict.fromkeys(T if s == "T" else s for s in suite.steps):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from itertools import product
 from typing import Any
 
 from tabstep.baselines.copula import GaussianCopula
@@ -13,15 +14,19 @@ from tabstep.baselines.marginals import Marginals
 from tabstep.baselines.real import Real
 from tabstep.baselines.smote import SMOTE
 from tabstep.baselines.tvae import TVAE
+from tabstep.baselines.vae import VAE
 from tabstep.contracts import Method
 from tabstep.diffusion.improved import ImprovedDDPM
+from tabstep.diffusion.short import ShortTabDDPM
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.samplers.ancestral import Ancestral
 from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.dp import DP
 from tabstep.samplers.dpmpp import DPMSolverPP
+from tabstep.samplers.early_stop import EarlyStop
 from tabstep.samplers.grid import linspace, logsnr, quad, trailing
 from tabstep.samplers.setting import Grid, Sampler
+from tabstep.samplers.start import Conditional, Foreign, Start
 from tabstep.samplers.unipc import UniPC
 
 METHODS: dict[str, type[Any]] = {
@@ -29,15 +34,38 @@ METHODS: dict[str, type[Any]] = {
     "marginals": Marginals,
     "smote": SMOTE,
     "copula": GaussianCopula,
+    "vae": VAE,
     "tvae": TVAE,
     "ctgan": CTGAN,
     "copulagan": CopulaGAN,
     "tabddpm": TabDDPM,
     "iddpm": ImprovedDDPM,
+    "tabddpm-short": ShortTabDDPM,
 }
 
-DIFFUSIONS = frozenset({"tabddpm", "iddpm"})
+DIFFUSIONS = frozenset({"tabddpm", "iddpm", "tabddpm-short"})
 """Methods whose fit is a denoiser, to be crossed with samplers and step budgets."""
+
+STARTS: dict[str, Start] = {
+    "vae": Conditional(),
+    "tvae": Foreign(TVAE()),
+    "ctgan": Foreign(CTGAN()),
+    "copula": Foreign(GaussianCopula()),
+    "smote": Foreign(SMOTE()),
+}
+
+
+def early_stopped(
+    updates: Mapping[str, Sampler], starts: Iterable[str], stops: Iterable[float | None]
+) -> dict[str, Sampler]:
+    """Every update from every start: `es-ddim-vae` chooses its T', `es-ddim-vae-30` begins at 0.3 T."""
+    return {
+        f"es-{name}-{start}" + ("" if stop is None else f"-{100 * stop:.0f}"): EarlyStop(
+            update, STARTS[start], stop
+        )
+        for (name, update), start, stop in product(updates.items(), starts, stops)
+    }
+
 
 SAMPLERS: dict[str, Sampler] = {
     "ancestral": Ancestral(),
@@ -49,6 +77,8 @@ SAMPLERS: dict[str, Sampler] = {
     "dpmpp-2m": DPMSolverPP(),
     "dpmpp-2m-sde": DPMSolverPP(sde=True),
     "unipc-2": UniPC(),
+    **early_stopped({"ancestral": Ancestral(), "ddim": DDIM()}, STARTS, [None]),
+    **early_stopped({"ancestral": Ancestral()}, ["vae", "ctgan"], [0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0]),
 }
 
 GRIDS: dict[str, Grid] = {

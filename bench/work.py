@@ -28,7 +28,7 @@ from tabstep.diffusion.model import Diffusion
 from tabstep.metrics import efficacy, likelihood
 from tabstep.provenance import environment
 from tabstep.registry import DIFFUSIONS, GRIDS, SAMPLERS, make_method
-from tabstep.samplers.setting import Artifacts, Setting
+from tabstep.samplers.setting import Artifacts, Setting, Table, path_for
 from tabstep.store import Cell, Record
 from tabstep.suites import Metric
 from tabstep.table import Dataset, Task
@@ -36,7 +36,7 @@ from tabstep.table import Dataset, Task
 FIT_VERSION = 1  # raise when the same settings, data and seed give another model
 DRAW_VERSION = 1  # raise when the same model gives other rows
 
-WARM_ROWS = 512
+WARM_ROWS = 64
 PARENT_POLL_S = 1.0
 
 
@@ -233,6 +233,7 @@ class _Fitted:
     held: State | None = None
     test: State | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    artifacts: Artifacts = field(default_factory=Artifacts)
 
 
 @lru_cache(maxsize=2)
@@ -248,7 +249,8 @@ def _load_diffusion(path: Path, source: Source, device: str) -> _Fitted:
     model = Diffusion.load(path, device)
     held, test = (_known(model, completion.forward(part)) for part in (dataset.val, dataset.test))
     train = completion.forward(dataset.train)
-    return _Fitted(model, completion, train, facts["fit_s"], held, test, fitted_at)
+    artifacts = Artifacts(path / "artifacts")
+    return _Fitted(model, completion, train, facts["fit_s"], held, test, fitted_at, artifacts)
 
 
 def _known(model: Diffusion, rows: pd.DataFrame) -> State:
@@ -267,27 +269,23 @@ def run_cell(job: Job, folder: Folder) -> Outcome:
         assert cell.sampler is not None
         assert cell.grid is not None
         assert cell.steps is not None
-        if cell.steps > model.schedule.T:
-            raise Unsupported(f"{cell.steps} steps asked of a model with T = {model.schedule.T}")
         sampler = SAMPLERS[cell.sampler]
-        artifacts = Artifacts(folder.model(job) / "artifacts")
+        artifacts = fitted.artifacts.reader()
         setting = Setting(
             model.process,
             train=model.encode(fitted.train),
             held=fitted.held,
             seed=cell.train_seed,
-            variance=getattr(sampler, "variance", "analytic"),
-            clip_x0=getattr(sampler, "clip_x0", True),
             artifacts=artifacts,
-        )
+            table=Table(fitted.train, model.encoder),
+        ).seen_by(sampler)
         with timed(job.device) as preparing:
-            path = GRIDS[cell.grid](setting, cell.steps)
+            path = path_for(sampler, GRIDS[cell.grid], setting, cell.steps)
             draw = sampler.prepare(setting, path)
         # A table that another cell built and this one read was paid for as well.
         cost = replace(cost, prepare_s=preparing.seconds + artifacts.borrowed_s)
-        # The first calls of a process allocate and choose kernels; two steps are enough to have that behind us.
-        two_steps = GRIDS["trailing"](setting, min(2, model.schedule.T))
-        model.generate(sampler.prepare(setting, two_steps), min(job.rows, WARM_ROWS), seed=cell.sample_seed)
+        # The first calls of a process allocate and choose kernels.
+        model.generate(draw, min(job.rows, WARM_ROWS), seed=cell.sample_seed)
         with timed(job.device) as sampling:
             rows, nfe = model.generate(draw, job.rows, seed=cell.sample_seed)
         cost = replace(cost, sample_s=sampling.seconds, nfe=nfe, peak_bytes=sampling.peak_bytes)

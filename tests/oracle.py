@@ -10,13 +10,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tabstep.diffusion import gaussian, multinomial
+from tabstep.diffusion import multinomial
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.mixed import Process, State
 from tabstep.diffusion.schedule import Schedule, make
 from tabstep.samplers.setting import Setting
 
 F64 = torch.float64
+
+
+def signal(schedule: Schedule, t: int | Tensor) -> float | Tensor:
+    """alpha_bar at a time that need not be whole: half log SNR is interpolated, and carries a gradient."""
+    if isinstance(t, int):
+        return schedule.at(t)
+    clock = schedule.half_log_snr
+    low = t.detach().floor().clamp(1, schedule.T - 1).long()
+    return torch.sigmoid(2 * (clock[low] + (t - low) * (clock[low + 1] - clock[low])))
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,33 +45,39 @@ class LatentClass:
     def blocks(self) -> Blocks:
         return Blocks(tuple(p.shape[1] for p in self.P))
 
-    def _evidence(self, x: Tensor, c: Tensor, a: float) -> tuple[Tensor, list[Tensor]]:
+    def _evidence(self, x: Tensor, c: Tensor, a: float | Tensor) -> tuple[Tensor, list[Tensor]]:
         var = a * self.s**2 + 1 - a
-        diff = x.unsqueeze(1) - math.sqrt(a) * self.mu
+        diff = x.unsqueeze(1) - a**0.5 * self.mu
         numbers = -0.5 * (diff**2 / var + torch.log(2 * math.pi * var)).sum(-1)
-        columns = [torch.log(a * p + (1 - a) / p.shape[1]).T[c[:, j]] for j, p in enumerate(self.P)]
+        one_hot = self.blocks.one_hot(c, x.dtype).split([p.shape[1] for p in self.P], 1)
+        columns = [
+            o @ torch.log(a * p + (1 - a) / p.shape[1]).T for o, p in zip(one_hot, self.P, strict=True)
+        ]
         return self.w.log() + numbers, columns
 
     def __call__(self, x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
-        assert isinstance(t, int)
-        a = self.schedule.at(t)
+        a = signal(self.schedule, t)
         numbers, columns = self._evidence(x, c, a)
         total = numbers + sum(columns, torch.zeros(()))
         r = total.softmax(1)
-        gain = math.sqrt(a) * self.s**2 / (a * self.s**2 + 1 - a)
-        x0 = (r.unsqueeze(-1) * (self.mu + gain * (x.unsqueeze(1) - math.sqrt(a) * self.mu))).sum(1)
+        gain = a**0.5 * self.s**2 / (a * self.s**2 + 1 - a)
+        x0 = (r.unsqueeze(-1) * (self.mu + gain * (x.unsqueeze(1) - a**0.5 * self.mu))).sum(1)
         log_pi = [((total - columns[j]).softmax(1) @ p).log() for j, p in enumerate(self.P)]
-        eps = gaussian.eps_from_x0(x, x0, a)
+        eps = (x - a**0.5 * x0) / (1 - a) ** 0.5
         return eps, torch.cat(log_pi, 1) if log_pi else x.new_empty(len(x), 0)
 
     def process(self, bound: float = 6.0) -> Process:
         limit = torch.full((self.mu.shape[1],), bound, dtype=F64)
         return Process(self.schedule, self.blocks, self, -limit, limit)
 
+    def state(self, n: int, seed: int) -> State:
+        """Exact draws as encoded rows."""
+        x, c = self.rows(n, seed)
+        return State(torch.from_numpy(x), torch.from_numpy(c), None)
+
     def setting(self, n: int = 4000, bound: float = 6.0) -> Setting:
-        """With n exact draws as held-out rows."""
-        x, c = self.rows(n, seed=99)
-        return Setting(self.process(bound), held=State(torch.from_numpy(x), torch.from_numpy(c), None))
+        """With n exact draws as held-out rows, and as many others as training rows."""
+        return Setting(self.process(bound), train=self.state(n, seed=98), held=self.state(n, seed=99))
 
     def rows(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Exact draws (x, c)."""
@@ -166,15 +181,25 @@ def matrices(schedule: Schedule, K: int) -> list[Tensor]:
     return out
 
 
-def output_of_two_columns(world: TwoColumns, path: tuple[int, ...], step: str) -> Tensor:
+def noised_pairs(world: TwoColumns, joint: Tensor, t: int) -> Tensor:
+    """The joint (K, K) of both columns after the forward process up to time t."""
+    channel = world.channel(world.schedule.at(t))
+    return channel.T @ joint @ channel
+
+
+def output_of_two_columns(
+    world: TwoColumns, path: tuple[int, ...], step: str, begin: Tensor | None = None
+) -> Tensor:
     """Exact output joint (K, K) of a sampler on two columns, by propagating the distribution over pairs.
+
+    It begins with the joint `begin` (K, K), or in uniform noise.
 
     step: "plug-in" ancestral, "stay" stay-or-jump, "no-stay" (sigma = 0); with "/loo" or "/full" for the head that
     is put in, so that wrong pairings can be shown to be wrong.
     """
     rule, head = step.split("/")
     K = world.K
-    state = torch.full((K * K,), 1 / K**2, dtype=F64)
+    state = torch.full((K * K,), 1 / K**2, dtype=F64) if begin is None else begin.reshape(-1)
     c1, c2 = pairs(K)
     for t, s in pairwise(path):
         a_t, a_s = world.schedule.at(t), world.schedule.at(s)

@@ -60,7 +60,9 @@ class Blocks:
         return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
 
     def one_hot(self, c: Tensor, dtype: torch.dtype) -> Tensor:
-        """(n, d_c) class indices to (n, sum K)."""
+        """(n, d_c) class indices to (n, sum K); rows that are one-hot already pass."""
+        if c.is_floating_point():
+            return c
         out = torch.zeros(len(c), self.width, dtype=dtype, device=c.device)
         return out.scatter_(1, c + self.offsets(c.device), 1.0) if self.sizes else out
 

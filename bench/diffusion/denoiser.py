@@ -43,10 +43,11 @@ class MLP(nn.Module):
         self.out = nn.Linear(widths[-1], d_out)
 
     def forward(self, row: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
-        times, which = torch.unique(
-            t, return_inverse=True
-        )  # a batch holds far fewer distinct times than rows
-        embedding = F.embedding(which, self.time(time_embedding(times).to(row.dtype)))
+        if len(t) == 1:
+            embedding = self.time(time_embedding(t).to(row.dtype))
+        else:  # a batch holds far fewer distinct times than rows
+            times, which = torch.unique(t, return_inverse=True)
+            embedding = F.embedding(which, self.time(time_embedding(times).to(row.dtype)))
         if self.label is not None:
             embedding = embedding + F.silu(self.label(y))
         h = self.project(row) + embedding

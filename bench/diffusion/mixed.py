@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import torch
@@ -27,8 +27,10 @@ class State(NamedTuple):
 class Denoiser(Protocol):
     """Predict noise (n, d_num) and per-column log-probabilities of the clean classes (n, sum K).
 
-    t is the time 1..T, one for all rows or (n,). The log-probabilities are leave-one-out (see `multinomial`). A
-    network with learned variances appends their fractions to the noise, which is then (n, 2 d_num).
+    t is the time 1..T, one for all rows (an int, or (1,) for one that need not be whole) or (n,). c may also be
+    (n, sum K) floats, one-hot rows that carry a gradient. The log-probabilities are leave-one-out (see
+    `multinomial`). A network with learned variances appends their fractions to the noise, which is then
+    (n, 2 d_num).
     """
 
     def __call__(self, x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]: ...
@@ -68,6 +70,17 @@ class Process:
     @property
     def T(self) -> int:
         return self.schedule.T
+
+    def until(self, T: int) -> Process:
+        """The same process stopped at an earlier time T, where rows are not yet noise."""
+        return replace(self, schedule=self.schedule.until(T))
+
+    def noised(self, clean: State, noise: Noise) -> State:
+        """Clean rows at time T; where T is the noise end this is `prior`, up to the signal that is left there."""
+        a_T = self.schedule.at(self.T)
+        x = math.sqrt(a_T) * clean.x + math.sqrt(1 - a_T) * noise.x_T()
+        c = torch.where(noise.keep() < a_T, clean.c, noise.c_T())
+        return State(x, c, clean.y)
 
     def noise(self, seed: int, start: int, n: int) -> Noise:
         return Noise(seed, start, n, self.d_num, self.blocks, self.x_min.dtype, self.x_min.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from tabstep.diffusion.blocks import Blocks
 
 ROWS_PER_KEY = 512  # rows that share one random stream; changing it changes every sample
 
-KINDS = {"labels": 0, "x_T": 1, "c_T": 2, "normal": 3, "uniform": 4, "gumbel": 5}
+KINDS = {"labels": 0, "x_T": 1, "c_T": 2, "normal": 3, "uniform": 4, "gumbel": 5, "keep": 6, "apart": 7}
 
 
 def stream(seed: int, *key: int) -> torch.Generator:
@@ -29,6 +29,8 @@ class Noise:
     Each kind has its own stream for each key of rows, and each call returns the next step's noise, so two
     samplers that walk the same path share it, and a categorical column more does not shift the numeric noise.
     Generated on the CPU and then moved, so every device sees the same numbers.
+
+    begin  numbers (n, d_num) and classes (n, d_c) where the path begins, for one that does not begin in pure noise
     """
 
     seed: int
@@ -38,6 +40,7 @@ class Noise:
     blocks: Blocks
     dtype: torch.dtype = torch.float32
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    begin: tuple[Tensor, Tensor] | None = None
 
     def __post_init__(self) -> None:
         first, last = self.start // ROWS_PER_KEY, -(-(self.start + self.n) // ROWS_PER_KEY)
@@ -51,14 +54,27 @@ class Noise:
         parts = [make(generator) for generator in self._streams[kind]]
         return torch.cat(parts)[self._cut : self._cut + self.n].to(self.device)
 
+    def beginning(self, x: Tensor, c: Tensor) -> Noise:
+        """The same noise for a path that begins at these rows."""
+        return replace(self, begin=(x, c))
+
+    def apart(self, d_num: int) -> Noise:
+        """Noise for another generator of the same rows, of that many numbers, independent of this one."""
+        state = np.random.SeedSequence(self.seed, spawn_key=(KINDS["apart"],)).generate_state(1)
+        return replace(self, seed=int(state[0]), d_num=d_num, begin=None)
+
     def x_T(self) -> Tensor:
         """Standard normal start of the numeric columns, (n, d_num)."""
+        if self.begin is not None:
+            return self.begin[0]
         return self._next(
             "x_T", lambda g: torch.randn(ROWS_PER_KEY, self.d_num, generator=g, dtype=self.dtype)
         )
 
     def c_T(self) -> Tensor:
         """Uniform start of the categorical columns, (n, d_c) int64."""
+        if self.begin is not None:
+            return self.begin[1]
 
         def make(g: torch.Generator) -> Tensor:
             u = torch.rand(ROWS_PER_KEY, len(self.blocks.sizes), generator=g, dtype=torch.float64)
@@ -74,8 +90,15 @@ class Noise:
 
     def uniform(self) -> Tensor:
         """The next step's uniform noise, one number a categorical column, (n, d_c)."""
+        return self._uniform("uniform")
+
+    def keep(self) -> Tensor:
+        """Uniform noise that says which classes of clean rows survive the forward process, (n, d_c)."""
+        return self._uniform("keep")
+
+    def _uniform(self, kind: str) -> Tensor:
         width = len(self.blocks.sizes)
-        return self._next("uniform", lambda g: torch.rand(ROWS_PER_KEY, width, generator=g, dtype=self.dtype))
+        return self._next(kind, lambda g: torch.rand(ROWS_PER_KEY, width, generator=g, dtype=self.dtype))
 
     def gumbel(self) -> Tensor:
         """The next step's Gumbel noise, one number a class, (n, sum K)."""

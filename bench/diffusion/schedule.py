@@ -29,6 +29,12 @@ class Schedule:
     def T(self) -> int:
         return len(self.alpha_bar) - 1
 
+    def until(self, T: int) -> Schedule:
+        """The times 0..T of this schedule. Raises ValueError unless 1 <= T <= self.T."""
+        if not 1 <= T <= self.T:
+            raise ValueError(f"T must be in 1..{self.T}, got {T}")
+        return Schedule(self.alpha_bar[: T + 1])
+
     @property
     def half_log_snr(self) -> Tensor:
         """lambda_t = 1/2 log(alpha_bar_t / (1 - alpha_bar_t)), (T + 1,); infinite at t = 0."""

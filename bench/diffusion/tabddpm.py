@@ -71,13 +71,18 @@ class TabDDPM:
             steps=trial.suggest_categorical("steps", [5000, 20000, 30000]),
         )
 
+    @property
+    def last(self) -> int:
+        """The last time that the network is trained on, the first of the longest path."""
+        return self.T
+
     def loss(self, denoiser: Denoiser, schedule: schedules.Schedule, blocks: Blocks) -> Loss:
         """The training loss of a batch, at uniformly drawn times."""
 
         def loss(batch: State, generator: torch.Generator) -> tuple[Tensor, ...]:
             device = batch.x.device
             eps = torch.randn(batch.x.shape, generator=generator, device=generator.device).to(device)
-            t = torch.randint(1, self.T + 1, (len(batch.x),), generator=generator).to(device)
+            t = torch.randint(1, schedule.T + 1, (len(batch.x),), generator=generator).to(device)
             return tabddpm_loss(denoiser, batch, t, schedule, blocks, eps=eps, generator=generator)
 
         return loss
@@ -95,7 +100,7 @@ class TabDDPM:
         encoder = Encoder.fit(train, schema, normalization=self.normalization, rounding=self.rounding)
         x, c, y = encoder.encode(train)
         data = State(x.to(device), c.to(device), None if y is None else y.to(device))
-        schedule = schedules.make(self.schedule, self.T)
+        schedule = schedules.make(self.schedule, self.T).until(self.last)
         architecture = Architecture(self.layers, self.dropout, self.cat_input, self.learned_variance)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # initial weights come from the global generator

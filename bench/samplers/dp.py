@@ -65,6 +65,6 @@ class DP:
             return parts._asdict()
 
         clip = "clipped" if setting.clip_x0 else "unclipped"
-        name = f"nelbo-v{VERSION}-{setting.variance}-{clip}-{len(times) - 1}-{self.rows}-{setting.seed}"
+        name = f"nelbo-v{VERSION}-{setting.variance}-{clip}-{len(times) - 1}-of-{setting.T}-{self.rows}-{setting.seed}"
         found = setting.artifacts.tensors(name, make)
         return nelbo.Parts(found["numeric"], found["categorical"])

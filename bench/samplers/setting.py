@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 from uuid import uuid4
 
+import pandas as pd
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -16,42 +19,74 @@ from torch import Tensor
 from tabstep.contracts import Unsupported
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.nelbo import Variance
+from tabstep.encode import Encoder
 
 Steps = tuple[int, ...]
-"""A path: K + 1 times, strictly falling from T to 0: K network evaluations, at all but the last."""
+"""A path: K + 1 times, strictly falling from T, or from an earlier start, to 0: K network evaluations, at all but the
+last."""
+
+
+NOISE = 0.05  # the most signal that may be left where a path begins in pure noise
 
 
 @dataclass
 class Artifacts:
-    """Tables computed once per fitted model; kept in `folder`, or in memory where there is none.
+    """What is computed once per fitted model: tables kept in `folder`, or in memory where there is none, and objects
+    kept in memory.
 
     borrowed_s  seconds that others paid for what was read here; the harness adds them to the price of preparing
     """
 
     folder: Path | None = None
     borrowed_s: float = 0.0
-    _memory: dict[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    _memory: dict[str, tuple[Any, float]] = field(default_factory=dict)  # with the seconds that each took
+    _charged: set[str] = field(default_factory=set)
+
+    def reader(self) -> Artifacts:
+        """The same artifacts for another reader, who owes nothing yet."""
+        return Artifacts(self.folder, _memory=self._memory)
 
     def tensors(self, name: str, make: Callable[[], Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
         """The tensors of this name, from memory, from disk, or made now. `name` must say all that determines them."""
-        if name in self._memory:
-            return self._memory[name]
         path = None if self.folder is None else self.folder / f"{name}.safetensors"
-        if path is not None and path.exists():
+        known = name in self._memory
+        if path is not None and not known and path.exists():
             with safe_open(path, "pt") as file:
-                self.borrowed_s += float(file.metadata()["seconds"])
-                found: Mapping[str, Tensor] = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        else:
-            start = time.perf_counter()
-            found = make()
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                fresh = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-                whole = {key: value.contiguous().cpu() for key, value in found.items()}
-                save_file(whole, fresh, {"seconds": str(time.perf_counter() - start)})
-                fresh.replace(path)
-        self._memory[name] = found
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                self._memory[name] = tensors, float(file.metadata()["seconds"])
+            known = True
+        found: Mapping[str, Tensor] = self.kept(name, make)
+        if path is not None and not known:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+            whole = {key: value.contiguous().cpu() for key, value in found.items()}
+            save_file(whole, fresh, {"seconds": str(self._memory[name][1])})
+            fresh.replace(path)
         return found
+
+    def kept(self, name: str, make: Callable[[], Any]) -> Any:
+        """The object of this name, from memory or made now: for what cannot be written as tensors."""
+        if name not in self._memory:
+            start = time.perf_counter()
+            self._memory[name] = make(), time.perf_counter() - start
+        elif name not in self._charged:
+            self.borrowed_s += self._memory[name][1]
+        self._charged.add(name)
+        return self._memory[name][0]
+
+
+def digest(settings: Any) -> str:
+    """A short hash of a dataclass of settings, for the names of artifacts."""
+    plain = asdict(settings) | {"kind": type(settings).__name__}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Complete training rows as methods without steps are given them, and the way to the rows of the process."""
+
+    train: pd.DataFrame
+    encoder: Encoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +97,7 @@ class Setting:
                  used without its data
     variance     of the numeric reverse step, for grids that are optimal for one
     clip_x0      as the sampler clips
+    table        the training rows before they were encoded, for samplers that fit another method
     """
 
     process: Process
@@ -71,10 +107,29 @@ class Setting:
     variance: Variance = "analytic"
     clip_x0: bool = True
     artifacts: Artifacts = field(default_factory=Artifacts)
+    table: Table | None = None
 
     @property
     def T(self) -> int:
         return self.process.T
+
+    def until(self, T: int) -> Setting:
+        """The same for a path that begins at an earlier time T."""
+        return self if T == self.T else replace(self, process=self.process.until(T))
+
+    def seen_by(self, sampler: Sampler) -> Setting:
+        """The same with the variance and the clipping of a sampler, where it has them."""
+        return replace(
+            self,
+            variance=getattr(sampler, "variance", self.variance),
+            clip_x0=getattr(sampler, "clip_x0", self.clip_x0),
+        )
+
+    def training_rows(self) -> State:
+        """All encoded training rows. Raises `Unsupported` where there are none."""
+        if self.train is None or len(self.train.x) < 2:
+            raise Unsupported("this learns from training rows, and there are none")
+        return self.train
 
     def rows(self, most: int = 512) -> State:
         """Up to `most` held rows, the first ones. Raises `Unsupported` where there are none."""
@@ -103,3 +158,34 @@ class Sampler(Protocol):
     def prepare(self, setting: Setting, path: Steps) -> Draw:
         """Do once what does not depend on the rows to draw; its time is `prepare_s`."""
         ...
+
+
+@runtime_checkable
+class BeginsEarly(Protocol):
+    """A sampler whose paths need not begin in noise; `update` walks them."""
+
+    @property
+    def update(self) -> Sampler: ...
+
+    def horizon(self, setting: Setting) -> int:
+        """The time 0..T where its paths begin; 0 leaves nothing to denoise."""
+        ...
+
+
+def path_for(sampler: Sampler, grid: Grid, setting: Setting, K: int) -> Steps:
+    """The path of K evaluations that `sampler` is prepared with, from where it begins.
+
+    Raises `Unsupported` for more evaluations than there are times, and where the process ends before rows are noise
+    but the sampler begins in noise.
+    """
+    if K > setting.T:
+        raise Unsupported(f"{K} steps asked of a model with T = {setting.T}")
+    if isinstance(sampler, BeginsEarly):
+        begin = sampler.horizon(setting)
+        if begin > 0 and begin < K:
+            raise Unsupported(f"{K} steps asked of a path that begins at time {begin}")
+        return grid(setting.until(begin).seen_by(sampler.update), K) if begin > 0 else (0,)
+    left = setting.process.schedule.at(setting.T)
+    if left > NOISE:
+        raise Unsupported(f"the network ends at time {setting.T}, where {left:.0%} of the signal is left")
+    return grid(setting.seen_by(sampler), K)
