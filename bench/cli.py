@@ -280,7 +280,7 @@ def list_(
 ) -> None:
     """What there is, a line each."""
     from tabstep import cards
-    from tabstep.registry import GRIDS, METHODS, SAMPLERS, about
+    from tabstep.registry import GRIDS, METHODS, SAMPLERS, about, options
     from tabstep.suites import SUITES
 
     def datasets() -> Iterable[tuple[str, str]]:
@@ -294,10 +294,7 @@ def list_(
     kinds: dict[str, Iterable[tuple[str, str]]] = {
         "datasets": datasets(),
         "methods": ((name, about(kind)) for name, kind in METHODS.items()),
-        "samplers": (
-            (name, f"{about(s)} [{', '.join(f'{k}={v}' for k, v in vars(s).items())}]")
-            for name, s in SAMPLERS.items()
-        ),
+        "samplers": ((name, f"{about(s)} [{options(s)}]") for name, s in SAMPLERS.items()),
         "grids": ((name, about(function)) for name, function in GRIDS.items()),
         "suites": ((name, s.about) for name, s in SUITES.items()),
     }

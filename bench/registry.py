@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from itertools import product
 from typing import Any
 
@@ -103,3 +103,11 @@ def make_method(name: str, settings: Mapping[str, Any]) -> Method:
 def about(item: Any) -> str:
     """The first line of a docstring: what `tabstep list` prints."""
     return ((item.__doc__ or "").strip().splitlines() or [""])[0]
+
+
+def options(settings: Any) -> str:
+    """The fields of a dataclass of settings, those that are settings themselves by their kind alone."""
+    return ", ".join(
+        f"{name}={type(value).__name__ if is_dataclass(value) else value}"
+        for name, value in vars(settings).items()
+    )
