@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -23,12 +23,12 @@ from tabstep.clock import timed
 from tabstep.complete import Completion
 from tabstep.contracts import Unsupported
 from tabstep.data import load
-from tabstep.diffusion.mixed import State
+from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.model import Diffusion
 from tabstep.metrics import efficacy, likelihood
 from tabstep.provenance import environment
 from tabstep.registry import DIFFUSIONS, GRIDS, SAMPLERS, make_method
-from tabstep.samplers.setting import Artifacts, Setting, Table, path_for
+from tabstep.samplers.setting import Artifacts, Sampler, Setting, Steps, Table, path_for
 from tabstep.store import Cell, Record
 from tabstep.suites import Metric
 from tabstep.table import Dataset, Task
@@ -223,21 +223,33 @@ def fit_diffusion(job: Job, folder: Folder) -> None:
 
 
 @dataclass
-class _Fitted:
-    """A model in this process and what it cost; for a diffusion encoded validation rows, `held`, and test rows."""
+class Fitted:
+    """A model in this process and what it cost; for a diffusion also encoded training, validation and test rows."""
 
     model: Any
     completion: Completion
     train: pd.DataFrame
     fit_s: float
+    encoded: State | None = None
     held: State | None = None
     test: State | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     artifacts: Artifacts = field(default_factory=Artifacts)
 
 
+class Prepared(NamedTuple):
+    """A sampler ready to draw along `path`, and the seconds paid for that, by this process or another one."""
+
+    sampler: Sampler
+    draw: Draw
+    path: Steps
+    setting: Setting
+    seconds: float
+
+
 @lru_cache(maxsize=2)
-def _load_diffusion(path: Path, source: Source, device: str) -> _Fitted:
+def fitted_diffusion(path: Path, source: Source, device: str) -> Fitted:
+    """The model that `fit_diffusion` stored in `path`. Raises FileNotFoundError where there is none."""
     dataset = source.load()
     completion = Completion.fit(dataset.train, dataset.schema)
     facts = json.loads((path / "fit.json").read_text(encoding="utf-8"))
@@ -247,10 +259,19 @@ def _load_diffusion(path: Path, source: Source, device: str) -> _Fitted:
         "created": facts["created"],
     }
     model = Diffusion.load(path, device)
-    held, test = (_known(model, completion.forward(part)) for part in (dataset.val, dataset.test))
     train = completion.forward(dataset.train)
-    artifacts = Artifacts(path / "artifacts")
-    return _Fitted(model, completion, train, facts["fit_s"], held, test, fitted_at, artifacts)
+    held, test = (_known(model, completion.forward(part)) for part in (dataset.val, dataset.test))
+    return Fitted(
+        model,
+        completion,
+        train,
+        facts["fit_s"],
+        model.encode(train),
+        held,
+        test,
+        fitted_at,
+        Artifacts(path / "artifacts"),
+    )
 
 
 def _known(model: Diffusion, rows: pd.DataFrame) -> State:
@@ -258,36 +279,42 @@ def _known(model: Diffusion, rows: pd.DataFrame) -> State:
     return model.encode(rows[model.encoder.known(rows)])
 
 
+def prepare(job: Job, fitted: Fitted, process: Process) -> Prepared:
+    """The sampler of a cell on a process of the fitted model. Raises `Unsupported`."""
+    cell = job.cell
+    assert cell.sampler is not None
+    assert cell.grid is not None
+    assert cell.steps is not None
+    sampler = SAMPLERS[cell.sampler]
+    artifacts = fitted.artifacts.reader()
+    setting = Setting(
+        process,
+        train=fitted.encoded,
+        held=fitted.held,
+        seed=cell.train_seed,
+        artifacts=artifacts,
+        table=Table(fitted.train, fitted.model.encoder),
+    ).seen_by(sampler)
+    with timed(job.device) as preparing:
+        path = path_for(sampler, GRIDS[cell.grid], setting, cell.steps)
+        draw = sampler.prepare(setting, path)
+    # A table that another cell built and this one read was paid for as well.
+    return Prepared(sampler, draw, path, setting, preparing.seconds + artifacts.borrowed_s)
+
+
 def run_cell(job: Job, folder: Folder) -> Outcome:
     """Draw and score one cell of a fitted diffusion, and write its record."""
     cost = Cost()
     try:
-        fitted = _load_diffusion(folder.model(job), job.source, job.device)
+        fitted = fitted_diffusion(folder.model(job), job.source, job.device)
         cost = Cost(fit_s=fitted.fit_s)
         model: Diffusion = fitted.model
-        cell = job.cell
-        assert cell.sampler is not None
-        assert cell.grid is not None
-        assert cell.steps is not None
-        sampler = SAMPLERS[cell.sampler]
-        artifacts = fitted.artifacts.reader()
-        setting = Setting(
-            model.process,
-            train=model.encode(fitted.train),
-            held=fitted.held,
-            seed=cell.train_seed,
-            artifacts=artifacts,
-            table=Table(fitted.train, model.encoder),
-        ).seen_by(sampler)
-        with timed(job.device) as preparing:
-            path = path_for(sampler, GRIDS[cell.grid], setting, cell.steps)
-            draw = sampler.prepare(setting, path)
-        # A table that another cell built and this one read was paid for as well.
-        cost = replace(cost, prepare_s=preparing.seconds + artifacts.borrowed_s)
+        sampler, draw, path, setting, seconds = prepare(job, fitted, model.process)
+        cost = replace(cost, prepare_s=seconds)
         # The first calls of a process allocate and choose kernels.
-        model.generate(draw, min(job.rows, WARM_ROWS), seed=cell.sample_seed)
+        model.generate(draw, min(job.rows, WARM_ROWS), seed=job.cell.sample_seed)
         with timed(job.device) as sampling:
-            rows, nfe = model.generate(draw, job.rows, seed=cell.sample_seed)
+            rows, nfe = model.generate(draw, job.rows, seed=job.cell.sample_seed)
         cost = replace(cost, sample_s=sampling.seconds, nfe=nfe, peak_bytes=sampling.peak_bytes)
         bound = {}
         if "nelbo" in job.metrics and hasattr(sampler, "variance") and fitted.test is not None:
@@ -297,31 +324,34 @@ def run_cell(job: Job, folder: Folder) -> Outcome:
                 path,
                 setting.variance,
                 clip_x0=setting.clip_x0,
-                seed=cell.sample_seed,
+                seed=job.cell.sample_seed,
             )
         return _score(job, folder, rows, fitted, cost, bound)
     except Exception as error:  # noqa: BLE001  whatever a competitor raises is one row, not the end of the run
         return fail(folder, job, error, cost)
 
 
+def fit_baseline(job: Job) -> Fitted:
+    """Fit a method without steps; its models are not kept."""
+    dataset = job.source.load()
+    completion = Completion.fit(dataset.train, dataset.schema)
+    train = completion.forward(dataset.train)
+    method = make_method(job.cell.method, job.settings)
+    with timed(job.device) as fitting:
+        model = method.fit(train.copy(), completion.inner, seed=job.cell.train_seed, device=job.device)
+    return Fitted(model, completion, train, fitting.seconds)
+
+
 def run_baseline(jobs: Sequence[Job], folder: Folder) -> list[Outcome]:
     """Fit a baseline once, then draw and score its cells, which differ in the sampling seed only."""
-    first = jobs[0]
     try:
-        dataset = first.source.load()
-        completion = Completion.fit(dataset.train, dataset.schema)
-        train = completion.forward(dataset.train)
-        method = make_method(first.cell.method, first.settings)
-        with timed(first.device) as fitting:
-            model = method.fit(
-                train.copy(), completion.inner, seed=first.cell.train_seed, device=first.device
-            )
+        fitted = fit_baseline(jobs[0])
     except Exception as error:  # noqa: BLE001  see run_cell
         return [fail(folder, job, error) for job in jobs]
-    fitted = _Fitted(model, completion, train, fitting.seconds)
+    model = fitted.model
     outcomes = []
     for job in jobs:
-        cost = Cost(fit_s=fitting.seconds, prepare_s=0.0)
+        cost = Cost(fit_s=fitted.fit_s, prepare_s=0.0)
         try:
             model.sample(min(job.rows, WARM_ROWS), seed=job.cell.sample_seed)
             with timed(job.device) as sampling:
@@ -337,7 +367,7 @@ def _score(
     job: Job,
     folder: Folder,
     rows: pd.DataFrame,
-    fitted: _Fitted,
+    fitted: Fitted,
     cost: Cost,
     single: Mapping[str, float] | None = None,
 ) -> Outcome:

@@ -102,12 +102,9 @@ class Diffusion:
         return torch.multinomial(weights, n, replacement=True, generator=generator).to(self.device)
 
     @torch.inference_mode()
-    def generate(self, draw: Draw, n: int, *, seed: int, batch_rows: int = BATCH_ROWS) -> Generated:
-        """Draw n rows: labels and noise by the seed alone, in batches, decoded."""
+    def denoise(self, draw: Draw, n: int, *, seed: int, batch_rows: int = BATCH_ROWS) -> State:
+        """Draw n encoded rows: labels and noise by the seed alone, in batches."""
         y = self.labels(n, seed)
-        counter = self.process.denoiser
-        assert isinstance(counter, Counted)
-        before = counter.rows
         parts = [
             draw(
                 self.process.noise(seed, i, min(batch_rows, n - i)),
@@ -115,9 +112,16 @@ class Diffusion:
             )
             for i in range(0, n, batch_rows)
         ]
-        x, c = torch.cat([p.x for p in parts]), torch.cat([p.c for p in parts])
-        y_out = None if y is None else torch.cat([p.y for p in parts if p.y is not None])
-        return Generated(self.encoder.decode(x, c, y_out), (counter.rows - before) / n)
+        labels = None if y is None else torch.cat([p.y for p in parts if p.y is not None])
+        return State(torch.cat([p.x for p in parts]), torch.cat([p.c for p in parts]), labels)
+
+    def generate(self, draw: Draw, n: int, *, seed: int, batch_rows: int = BATCH_ROWS) -> Generated:
+        """Draw n rows and decode them."""
+        counter = self.process.denoiser
+        assert isinstance(counter, Counted)
+        before = counter.rows
+        rows = self.encoder.decode(*self.denoise(draw, n, seed=seed, batch_rows=batch_rows))
+        return Generated(rows, (counter.rows - before) / n)
 
     def save(self, folder: Path) -> None:
         """Write `model.safetensors` and `model.json` into a folder."""
