@@ -342,6 +342,64 @@ def check(
     raise typer.Exit(1 if bad else 0)
 
 
+@app.command("time")
+def time_(
+    suite: Annotated[str, typer.Argument(help="The suite whose fitted models to time.")] = "quick",
+    dataset: Annotated[Many, typer.Option(help="Only these datasets (repeat or separate by commas).")] = None,
+    method: Annotated[Many, typer.Option(help="Only these methods.")] = None,
+    sampler: Annotated[Many, typer.Option(help="Only these samplers.")] = None,
+    grid: Annotated[Many, typer.Option(help="Timestep grids, instead of the suite's.")] = None,
+    steps: Annotated[Many, typer.Option(help="Step budgets; T is all steps of the model.")] = None,
+    batch: Annotated[Many, typer.Option(help="Rows drawn at once; 1, 1000 and 100000 when left out.")] = None,
+    repeats: Annotated[
+        int, typer.Option(help="Timed draws of each batch, after one that does not count.")
+    ] = 5,
+    limit: Annotated[float, typer.Option(help="Seconds that all draws of one batch may take.")] = 300,
+    threads: Annotated[int, typer.Option(help="Threads of an operator; 0 takes all cores.", min=0)] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """Time fitted models one after the other, in this process, on a machine that should have nothing else to do.
+
+    Examples:
+
+      tabstep time quick --sampler ddim --steps 5,20 --batch 1,1000
+
+      tabstep time samplers --dataset adult --device cuda
+    """
+    from tabstep import plan as planning
+    from tabstep import timing
+    from tabstep.cards import DataError
+    from tabstep.report import times
+    from tabstep.work import Folder, Source
+
+    for part in _split(batch):
+        if not part.isdecimal():
+            _stop(f"--batch takes positive integers, got {part!r}")
+    try:
+        clock = timing.Clock(tuple(map(int, _split(batch))) or timing.BATCHES, repeats, limit)
+        filters = planning.Filters(
+            _split(dataset), _split(method), _split(sampler), _split(grid), _steps(steps)
+        )
+        narrowed = planning.narrow(planning.suite_named(suite), filters)
+        sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in narrowed.datasets]
+        todo = planning.plan(
+            narrowed, sources, device=_device(device), threads=threads or os.cpu_count() or 1
+        )
+    except (planning.Refused, DataError, ValueError) as error:
+        _stop(str(error))
+    if not todo.jobs:
+        _stop("nothing to time: " + "; ".join(sorted({reason for _, reason in todo.skipped})))
+    folder = Folder(results / suite)
+    timing.run(todo.jobs, folder, clock, lambda text: console.print(escape(text), highlight=False))
+    found = timing.table(folder)
+    written = times.write(found, folder.root / "report")
+    times.show(found, console)
+    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
 @study_app.command("samplers")
 def study_samplers(
     workers: Annotated[int, typer.Option(help="Worker processes; 0 takes one a core.", min=0)] = 0,

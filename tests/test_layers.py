@@ -24,7 +24,7 @@ LAYERS = (
     "samplers.*",
     "baselines.*",
     "registry suites published",
-    "validity work plan run api",
+    "validity work plan run timing api",
     "progress report.*",
     "study.*",
     "cli __main__ tabstep",
