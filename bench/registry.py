@@ -21,6 +21,7 @@ from tabstep.diffusion.short import ShortTabDDPM
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.samplers.ancestral import Ancestral
 from tabstep.samplers.ddim import DDIM
+from tabstep.samplers.ddss import DDSS
 from tabstep.samplers.dp import DP
 from tabstep.samplers.dpmpp import DPMSolverPP
 from tabstep.samplers.early_stop import EarlyStop
@@ -77,6 +78,9 @@ SAMPLERS: dict[str, Sampler] = {
     "dpmpp-2m": DPMSolverPP(),
     "dpmpp-2m-sde": DPMSolverPP(sde=True),
     "unipc-2": UniPC(),
+    "ddss": DDSS(),
+    "ddss-rows": DDSS(features=("rows",)),
+    "ggdm": DDSS(learn=("update",)),
     **early_stopped({"ancestral": Ancestral(), "ddim": DDIM()}, STARTS, [None]),
     **early_stopped({"ancestral": Ancestral()}, ["vae", "ctgan"], [0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0]),
 }
