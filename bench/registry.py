@@ -24,7 +24,7 @@ from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.ddss import DDSS
 from tabstep.samplers.dp import DP
 from tabstep.samplers.dpmpp import DPMSolverPP
-from tabstep.samplers.early_stop import EarlyStop
+from tabstep.samplers.early_stop import SWEEP, EarlyStop
 from tabstep.samplers.grid import linspace, logsnr, quad, trailing
 from tabstep.samplers.setting import Grid, Sampler
 from tabstep.samplers.start import Conditional, Foreign, Start
@@ -82,7 +82,7 @@ SAMPLERS: dict[str, Sampler] = {
     "ddss-rows": DDSS(features=("rows",)),
     "ggdm": DDSS(learn=("update",)),
     **early_stopped({"ancestral": Ancestral(), "ddim": DDIM()}, STARTS, [None]),
-    **early_stopped({"ancestral": Ancestral()}, ["vae", "ctgan"], [0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0]),
+    **early_stopped({"ancestral": Ancestral()}, ["vae", "ctgan"], SWEEP),
 }
 
 GRIDS: dict[str, Grid] = {

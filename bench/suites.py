@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tabstep.samplers.early_stop import SWEEP
+
 Steps = int | Literal["T"]
 Pairs = tuple[tuple[str, str], ...]  # sampler, grid
 EvaluatorSource = Literal["default", "fast", "tuned", "published"]
@@ -80,6 +82,10 @@ ALL_GRIDS = ("trailing", "linspace", "quad", "logsnr", "dp")
 
 def _on_all_grids(*samplers: str) -> Pairs:
     return tuple((sampler, grid) for sampler in samplers for grid in ALL_GRIDS)
+
+
+def _trailing(*samplers: str) -> Pairs:
+    return tuple((sampler, "trailing") for sampler in samplers)
 
 
 _FLOOR_AND_CEILING = (Entry("real"), Entry("marginals"))
@@ -176,6 +182,28 @@ SUITES: dict[str, Suite] = {
             eval_seeds=1,
             evaluator="fast",
             metrics=("efficacy", "validation", "nelbo"),
+            rows=2000,
+        ),
+        Suite(
+            name="families",
+            about="early-stopped and learned samplers beside the best others, on three mixed tables: T' sweep, 5 seeds",
+            datasets=("churn2", "buddy", "adult"),
+            entries=(
+                *_FLOOR_AND_CEILING,
+                Entry("vae"),
+                Entry("ctgan"),
+                Entry("tabddpm", "short", _SHORT),
+            ),
+            samplers=_trailing(
+                *("ancestral", "ancestral-small", "ddim", "dpmpp-2m-sde", "ddss", "ggdm"),
+                *("es-ancestral-vae", "es-ddim-vae", "es-ancestral-ctgan", "es-ddim-ctgan"),
+                *(f"es-ancestral-{start}-{100 * stop:.0f}" for start in ("vae", "ctgan") for stop in SWEEP),
+            ),
+            steps=(2, 5, 10, 20, 50),
+            sample_seeds=5,
+            eval_seeds=1,
+            evaluator="fast",
+            metrics=("efficacy", "validation"),
             rows=2000,
         ),
         Suite(

@@ -328,8 +328,8 @@ def test_what_it_cannot_do_is_said() -> None:
     setting = mixed_table().setting(50)
     with pytest.raises(Unsupported, match="training rows"):
         ROWS.prepare(Setting(setting.process), trailing(setting, 2))
-    with pytest.raises(Unsupported, match="up to 100 evaluations, not for 101"):
-        ROWS.prepare(setting, trailing(setting, 101))
+    with pytest.raises(Unsupported, match="up to 20 evaluations, not for 21"):
+        ROWS.prepare(setting, trailing(setting, 21))
     with pytest.raises(Unsupported, match="begin in noise"):
         ROWS.prepare(setting.until(300), (300, 100, 0))
     with pytest.raises(ValueError, match="'coefficients'"):

@@ -64,7 +64,9 @@ def prepared(process: Process, name: str, K: int, classes: int = 0) -> tuple[Set
     if isinstance(sampler, EarlyStop):
         sampler = replace(sampler, start=QUICK)
     if isinstance(sampler, DDSS):  # next to nothing is learned on rows that are made up
-        sampler = replace(sampler, steps=2, lr=1e-6, check_every=2, network=RowFeatures(steps=2, width=8))
+        sampler = replace(
+            sampler, steps=2, lr=1e-6, most=1000, check_every=2, network=RowFeatures(steps=2, width=8)
+        )
     setting = measured(with_fractions(process) if name == "learned" else process, classes)
     return setting, sampler.prepare(setting, GRIDS[sampler.grid](setting, K))
 

@@ -38,20 +38,20 @@ class DDSS:
     steps       of Adam, each with `batch_rows` drawn and as many training rows; every `check_every` the distance on
                 held-out rows is measured, the best parameters are kept, and after `patience` checks without a better
                 one it ends
-    most        evaluations that this is done for; more take hours and have little to gain
+    most        evaluations that this is done for: the price grows with them, and what is to gain falls
     """
 
     learn: tuple[ggdm.Part, ...] = ("update", "prediction", "time", "categories")
     features: tuple[Literal["rows", "network"], ...] = ("rows", "network")
     network: RowFeatures = field(default_factory=RowFeatures)
-    steps: int = 1000
+    steps: int = 500
     batch_rows: int = 512
     lr: float = 1e-2
     check_every: int = 50
     patience: int = 6
     held_rows: int = 1024
     clip_x0: bool = True
-    most: int = 100
+    most: int = 20
     grid: ClassVar[str] = "trailing"
 
     def __post_init__(self) -> None:
