@@ -61,20 +61,20 @@ def _silent(status: Status, outcome: Outcome | None) -> None:
 
 
 def tasks(jobs: Sequence[Job], folder: Folder) -> list[Task]:
-    """Group pending jobs so that every model is fitted once; dear ones first."""
+    """Group pending jobs so that every model is fitted once and its cells follow each other; dear ones first."""
     groups: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
         groups[job.fit_key].append(job)
-    out: list[Task] = []
+    out: list[list[Task]] = []  # a list a model, which a worker then has in memory
     for members in groups.values():
         first = members[0]
         name = f"{first.cell.dataset} {first.cell.method} seed {first.cell.train_seed}"
         if not work.is_diffusion(first):
             cost = 4.0 + 2.0 * len(members)
-            out.append(Task(name, work.run_baseline, (tuple(members), folder), tuple(members), cost=cost))
+            out.append([Task(name, work.run_baseline, (tuple(members), folder), tuple(members), cost=cost)])
             continue
         members.sort(key=lambda job: -(job.cell.steps or 0))
-        cells = tuple(
+        cells = [
             Task(
                 f"{name} {job.cell.sampler} {job.cell.grid} {job.cell.steps}",
                 work.run_cell,
@@ -83,14 +83,15 @@ def tasks(jobs: Sequence[Job], folder: Folder) -> list[Task]:
                 cost=2.0 + 0.02 * (job.cell.steps or 0),
             )
             for job in members
-        )
+        ]
         if folder.model(first).joinpath("fit.json").exists():
-            out += cells
+            out.append(cells)
         else:
-            out.append(
-                Task(f"{name} fit", work.fit_diffusion, (first, folder), tuple(members), cells, cost=20.0)
+            fit = Task(
+                f"{name} fit", work.fit_diffusion, (first, folder), tuple(members), tuple(cells), cost=20.0
             )
-    return sorted(out, key=lambda task: -task.cost)
+            out.append([fit])
+    return [task for group in sorted(out, key=lambda group: -group[0].cost) for task in group]
 
 
 def execute(plan: Plan, folder: Folder, *, timeout_s: float | None = None, watch: Watch = _silent) -> Status:

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,17 @@ def test_work_is_grouped_by_fit(done: Done, tmp_path: Path) -> None:
     fitted = run.tasks(done.plan.jobs, done.folder)
     assert sum(t.function is work.run_cell for t in fitted) == 4, "a model that is there is not fitted again"
     assert work.fit_diffusion not in {t.function for t in fitted}
+
+
+def test_cells_of_a_model_follow_each_other(done: Done, tmp_path: Path) -> None:
+    found, folder = plan(TINY, [done.source], seeds=(0, 1, 2)), Folder(tmp_path)
+    for job in found.jobs:
+        if work.is_diffusion(job):
+            folder.model(job).mkdir(parents=True, exist_ok=True)
+            (folder.model(job) / "fit.json").touch()
+    keys = [t.jobs[0].fit_key for t in run.tasks(found.jobs, folder) if t.function is work.run_cell]
+    assert len(keys) == 3 * 4
+    assert sum(a != b for a, b in pairwise(keys)) == 2
 
 
 # Workers that fail
