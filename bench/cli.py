@@ -410,29 +410,60 @@ def study_samplers(
 ) -> None:
     """Every sampler on every grid at every budget: tables, verdicts on the papers' claims, figures (hours; resumes)."""
     from tabstep import store
-    from tabstep.plan import Filters, narrow, plan, suite_named
     from tabstep.report import table
     from tabstep.study import page, samplers
-    from tabstep.work import Folder, Source
 
-    count = workers or os.cpu_count() or 1
-    threads = max(1, (os.cpu_count() or 1) // count)
-    suite = suite_named("samplers")
-    try:
-        narrowed = narrow(suite, Filters(datasets=_split(dataset)))
-        sources = [Source(name, mirror=data_mirror, archive=data_archive) for name in narrowed.datasets]
-        todo = plan(narrowed, sources, threads=threads, workers=count)
-    except ValueError as error:
-        _stop(str(error))
-    folder = Folder(results / suite.name)
-    status = _execute(todo, folder, None)
-    if not todo.jobs:
-        _stop("none of its datasets can be reached; give --data-mirror")
-    _summary(todo, status, folder)
+    todo, folder = _run_suite("samplers", dataset, workers, data_mirror, data_archive, results)
     measured = samplers.measure(todo.jobs, folder, lambda text: console.print(escape(text)))
     records, _ = store.read_all(folder.runs)
     written = page.write(records, table.results(records), measured, folder.root / "report")
     console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
+@study_app.command("families")
+def study_families(
+    workers: Annotated[int, typer.Option(help="Worker processes; 0 takes one a core.", min=0)] = 0,
+    dataset: Annotated[Many, typer.Option(help="Only these datasets (repeat or separate by commas).")] = None,
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """Early-stopped and learned samplers beside the best others: T' sweep, gains, prices (hours; resumes).
+
+    Scores are shown in parts of those with all T steps, which the suite `samplers` holds: run that first.
+    """
+    from tabstep import store
+    from tabstep.study import families
+
+    full = families.references(store.read_all(results / "samplers" / "runs")[0])
+    if not full:
+        _stop(f"no records with all T steps in {results / 'samplers'}; `tabstep run samplers` makes them")
+    _, folder = _run_suite("families", dataset, workers, data_mirror, data_archive, results)
+    records, _ = store.read_all(folder.runs)
+    written = families.write(records, full, folder.root / "report")
+    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
+def _run_suite(
+    name: str, dataset: Many, workers: int, mirror: Path | None, archive: str | None, results: Path
+) -> tuple[Plan, Folder]:
+    """Run what is left of a suite, on some or all of its datasets."""
+    from tabstep.plan import Filters, narrow, plan, suite_named
+    from tabstep.work import Folder, Source
+
+    count = workers or os.cpu_count() or 1
+    threads = max(1, (os.cpu_count() or 1) // count)
+    try:
+        narrowed = narrow(suite_named(name), Filters(datasets=_split(dataset)))
+        sources = [Source(d, mirror=mirror, archive=archive) for d in narrowed.datasets]
+        todo = plan(narrowed, sources, threads=threads, workers=count)
+    except ValueError as error:
+        _stop(str(error))
+    if not todo.jobs:
+        _stop("none of its datasets can be reached; give --data-mirror")
+    folder = Folder(results / name)
+    _summary(todo, _execute(todo, folder, None), folder)
+    return todo, folder
 
 
 @app.command("tune-evaluator")

@@ -29,17 +29,22 @@ from tabstep.report.table import CEILING, PRIMARY, csv
 HUES = {
     "ancestral": "#000000",
     "ddim": "#0072B2",
-    "dpm_solver": "#D55E00",
-    "unipc": "#E69F00",
-    "dp": "#009E73",
+    "dpmpp_2m": "#D55E00",
+    "dpmpp_2m_sde": "#E69F00",
+    "unipc_2": "#009E73",
     "analytic": "#56B4E9",
-    "early_stop": "#CC79A7",
+    "learned": "#117733",
+    "ddss": "#AA4499",
     "ggdm": "#882255",
+    "es_ancestral_vae": "#CC79A7",
+    "es_ancestral_ctgan": "#6699CC",
+    "es_ddim_vae": "#661100",
+    "es_ddim_ctgan": "#44AA99",
     "deq": "#999933",
     "ancestral_small": "#8C6D46",
     "ancestral_unclipped": "#332288",
 }
-SPARE = ("#AA4499", "#117733", "#661100", "#6699CC", "#AA4466")
+SPARE = ("#DDCC77", "#AA4466", "#777777")
 TINTS = {"tabddpm": 0.0, "iddpm": 0.4}  # part of white in the hue of a sampler; dashed where not 0
 MARKERS = {"linspace": "o", "trailing": "s", "quad": "^", "logsnr": "D", "": "P"}
 QUALITY = {"catboost_f1_macro": "macro F1 (CatBoost)", "catboost_r2": "R² (CatBoost)"}

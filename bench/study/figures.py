@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 
@@ -32,13 +33,22 @@ def write(table: pd.DataFrame, folder: Path) -> list[Path]:
     chosen = best_grids(table)
     kept = table.groupby(["method", "sampler", "grid", "steps"])["kept"].mean().reset_index()
     bounded = _excess(table)
+    return save(
+        {
+            "budgets": (lambda: budgets(chosen), chosen),
+            "grids": (lambda: grids(kept), kept),
+            "bounds": (lambda: bounds(bounded), bounded),
+        },
+        folder,
+    )
+
+
+def save(figures: Mapping[str, tuple[Callable[[], Figure], pd.DataFrame]], folder: Path) -> list[Path]:
+    """Draw each figure as PNG and PDF in the common style, with the numbers that it shows as CSV."""
     written = []
     with matplotlib.rc_context(STYLE):
-        for name, figure, data in (
-            ("budgets", budgets(chosen), chosen),
-            ("grids", grids(kept), kept),
-            ("bounds", bounds(bounded), bounded),
-        ):
+        for name, (draw, data) in figures.items():
+            figure = draw()
             FigureCanvasAgg(figure)
             for suffix in ("png", "pdf"):
                 buffer = BytesIO()
@@ -76,7 +86,7 @@ def budgets(chosen: pd.DataFrame) -> Figure:
         high, middle = np.nanmax(values), np.nanmedian(values)
         axis.set_ylim(max(np.nanmin(values), high - 5 * (high - middle) - 1) - 0.5, high + 0.5)
         axis.set_title(title, loc="left", fontweight="bold", fontsize=9)
-        _steps_axis(axis, part)
+        steps_axis(axis, part)
         axis.set_ylabel("% of the full-T score")
     for axis in list(axes):
         axis.set_axis_off()
@@ -134,7 +144,7 @@ def bounds(excess: pd.DataFrame) -> Figure:
         axis.set_yscale("symlog", linthresh=1.0)  # fewer steps may do better than all of them
         axis.axhline(0.0, color="#6B6B6B", linewidth=0.6)
         axis.set_title(str(dataset), loc="left", fontweight="bold", fontsize=9)
-        _steps_axis(axis, part)
+        steps_axis(axis, part)
     axes[0].set_ylabel("NELBO above that of T steps (nats per row)")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
@@ -152,7 +162,7 @@ def _excess(table: pd.DataFrame) -> pd.DataFrame:
     return out.reset_index(drop=True)
 
 
-def _steps_axis(axis: Axes, part: pd.DataFrame) -> None:
+def steps_axis(axis: Axes, part: pd.DataFrame) -> None:
     axis.set_xscale("log")
     axis.set_xticks(sorted({int(s) for s in part["steps"]}))
     axis.xaxis.set_minor_locator(NullLocator())

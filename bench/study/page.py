@@ -70,7 +70,7 @@ def _head(records: Sequence[Record], results: pd.DataFrame) -> list[str]:
         f"Made at commit {commits}; {env.get('cpu', 'unknown CPU')}, {env['device']}, "
         f"{env['workers']} workers of {env['threads']} thread(s). All cells: `everything.csv`, `results.csv`.",
         "",
-        *_pipes(shown),
+        *pipes(shown),
     ]
 
 
@@ -92,7 +92,7 @@ def _verdicts(found: Sequence[Claim]) -> list[str]:
             f"K = {c.steps}": f"{c.difference:+.2f} [{c.low:+.2f}, {c.high:+.2f}] {c.verdict}" for c in mine
         }
         rows.append({"claim": text, "in": mine[0].unit, **cells})
-    return [*lines, *_pipes(rows)]
+    return [*lines, *pipes(rows)]
 
 
 def _theorem(measured: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -124,7 +124,7 @@ def _theorem(measured: Sequence[Mapping[str, Any]]) -> list[str]:
                 "table": f"{part['seconds']:.0f} s, {part['calls']} calls",
             }
         )
-    return [*lines, *_pipes(rows)]
+    return [*lines, *pipes(rows)]
 
 
 def _default(table: pd.DataFrame, measured: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -162,7 +162,7 @@ def _default(table: pd.DataFrame, measured: Sequence[Mapping[str, Any]]) -> list
         + (f" ({sum(real) / len(real):.4f} for real training rows)," if real else ","),
         "and standard deviation in parts of the training rows' (1 is right).",
         "",
-        *_pipes(shown),
+        *pipes(shown),
     ]
 
 
@@ -179,7 +179,7 @@ def _best(table: pd.DataFrame) -> list[str]:
     lines += ["", "![Test score against network evaluations](budgets.png)"]
     chosen = best_grids(table)
     for dataset, part in chosen.groupby("dataset"):
-        lines += ["", f"### {dataset}", "", *_pipes(_by_steps(part, ["method", "sampler"], _score_and_grid))]
+        lines += ["", f"### {dataset}", "", *pipes(_by_steps(part, ["method", "sampler"], _score_and_grid))]
     return lines
 
 
@@ -202,7 +202,7 @@ def _heads(measured: Sequence[Mapping[str, Any]]) -> list[str]:
         for part in measured
         for line in part["head"]
     ]
-    lines += [*_pipes(rows), ""]
+    lines += [*pipes(rows), ""]
     lines += [
         "What a sampler loses when the head is taken for the full posterior, so that the conversion is left",
         "out: mean total",
@@ -228,7 +228,7 @@ def _heads(measured: Sequence[Mapping[str, Any]]) -> list[str]:
             {"dataset": part["dataset"], "network": what, "pairs, converted": f"{part[name]:.3f}"}
             for what, name in (("real rows", "pairs_of_real_rows"), ("independent", "pairs_if_independent"))
         ]
-    return [*lines, *_pipes(rows)]
+    return [*lines, *pipes(rows)]
 
 
 def _costs(table: pd.DataFrame) -> list[str]:
@@ -249,7 +249,7 @@ def _costs(table: pd.DataFrame) -> list[str]:
         "Seconds for 10,000 rows on the `trailing` grid, median over datasets, from cells that ran side by side: for",
         "comparing samplers, not as times of this machine. Evaluations of the network are K for every sampler here.",
         "",
-        *_pipes(rows),
+        *pipes(rows),
     ]
 
 
@@ -259,10 +259,10 @@ def _everything(table: pd.DataFrame) -> list[str]:
     for dataset, part in table.groupby("dataset"):
         keys = ["method", "sampler", "grid"]
         lines += ["", f"### {dataset}: score on validation / test ± sd", ""]
-        lines += _pipes(_by_steps(part, keys, lambda row: f"{row['val_mean']:.3f} / {_score(row)}"))
+        lines += pipes(_by_steps(part, keys, lambda row: f"{row['val_mean']:.3f} / {_score(row)}"))
         bounded = part[part["nelbo_mean"].notna()]
         lines += ["", f"### {dataset}: NELBO of test rows, nats per row", ""]
-        lines += _pipes(_by_steps(bounded, keys, lambda row: f"{row['nelbo_mean']:.2f}"))
+        lines += pipes(_by_steps(bounded, keys, lambda row: f"{row['nelbo_mean']:.2f}"))
     return lines
 
 
@@ -282,7 +282,8 @@ def _by_steps(part: pd.DataFrame, keys: list[str], text: Any) -> list[dict[str, 
     return rows
 
 
-def _pipes(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+def pipes(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Rows as the lines of a Markdown table, with the columns of all of them."""
     listed = list(rows)
     columns = list(dict.fromkeys(name for row in listed for name in row))
     lines = ["| " + " | ".join(columns) + " |", "| " + " | ".join("---" for _ in columns) + " |"]
