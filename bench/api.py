@@ -17,7 +17,7 @@ from tabstep.diffusion.mixed import Draw, State
 from tabstep.diffusion.model import Diffusion
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.encode import schema_from_json
-from tabstep.registry import GRIDS, SAMPLERS
+from tabstep.registry import DEFAULT_SAMPLER, GRIDS, SAMPLERS
 from tabstep.samplers.setting import Artifacts, Setting, Table, path_for
 from tabstep.table import Schema, Task
 
@@ -105,7 +105,13 @@ class Synthesizer:
     artifacts: Artifacts = field(default_factory=Artifacts)
 
     def sample(
-        self, n: int, *, sampler: str = "ancestral", steps: int = 20, grid: str | None = None, seed: int = 0
+        self,
+        n: int,
+        *,
+        sampler: str = DEFAULT_SAMPLER,
+        steps: int = 20,
+        grid: str | None = None,
+        seed: int = 0,
     ) -> pd.DataFrame:
         """Draw `n` rows with the columns and dtypes of the training frame.
 

@@ -85,6 +85,10 @@ SAMPLERS: dict[str, Sampler] = {
     **early_stopped({"ancestral": Ancestral()}, ["vae", "ctgan"], SWEEP),
 }
 
+DEFAULT_SAMPLER = "dpmpp-2m-sde"
+"""What a user gets who names none: at 5, 10 and 20 steps, on its own grid, it keeps all of the full-T efficacy on the
+five tables of the study of samplers, as nothing else does without narrowing the numeric columns."""
+
 GRIDS: dict[str, Grid] = {
     "linspace": linspace,
     "trailing": trailing,

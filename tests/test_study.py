@@ -19,6 +19,7 @@ from tabstep.diffusion.model import Counted
 from tabstep.samplers.setting import Setting
 from tabstep.study import bounds, heads, marginals
 from tabstep.study.figures import write
+from tabstep.study.page import reflow
 from tabstep.study.samplers import best_grids, claims, ranking, wide
 from tests.test_nelbo import random_process, random_rows
 
@@ -177,3 +178,13 @@ def test_the_command_refuses_what_it_does_not_know() -> None:
     outcome = CliRunner().invoke(app, ["study", "samplers", "--dataset", "nowhere"])
     assert outcome.exit_code == 2
     assert "nowhere" in outcome.stderr
+
+
+def test_prose_is_filled_and_the_rest_left_alone() -> None:
+    words = " ".join(["word"] * 40)
+    lines = ["# Title", "", "some", words, "", "| a | b |", "| --- | --- |", "![picture](x.png)", "end"]
+    found = reflow(lines)
+    assert found[:2] == ["# Title", ""]
+    assert " ".join(found[2:4]) == f"some {words}"
+    assert max(map(len, found)) <= 120
+    assert found[4:] == ["", "| a | b |", "| --- | --- |", "![picture](x.png)", "end"]

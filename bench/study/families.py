@@ -16,7 +16,7 @@ from tabstep.report.table import PRIMARY, commit_of, csv, results
 from tabstep.samplers.early_stop import SWEEP
 from tabstep.store import Record
 from tabstep.study.figures import save, steps_axis
-from tabstep.study.page import pipes
+from tabstep.study.page import pipes, reflow
 from tabstep.study.samplers import REFERENCE, wide
 
 MOONSHOT = 5  # evaluations that should keep `ENOUGH` of the score of all T
@@ -93,7 +93,7 @@ def write(records: Sequence[Record], full: Sequence[Record], folder: Path) -> li
     table = numbers(records, full)
     swept = sweep(table)
     shown = table[table["sampler"].isin(SHOWN)]
-    page = "\n".join(_page(records, full, table)) + "\n"
+    page = "\n".join(reflow(_page(records, full, table))) + "\n"
     store.replace(folder / "families.md", page.encode())
     store.replace(folder / "families.csv", csv(table).encode())
     drawn = save(

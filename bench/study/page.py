@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from tabstep.report.table import PRIMARY, commit_of, csv
 from tabstep.store import Record
 from tabstep.study import figures
 from tabstep.study.samplers import REFERENCE, SMALL, Claim, best_grids, claims, ranking, wide
+
+WIDTH = 120
 
 Measured = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -46,7 +50,16 @@ def markdown(
         _costs(table),
         _everything(table),
     )
-    return "\n\n".join("\n".join(section) for section in sections) + "\n"
+    return "\n\n".join("\n".join(reflow(section)) for section in sections) + "\n"
+
+
+def reflow(lines: Iterable[str]) -> list[str]:
+    """Lines of Markdown with prose filled to `WIDTH`; headings, tables and pictures as they are."""
+    out: list[str] = []
+    for prose, block in groupby(lines, key=lambda line: bool(line) and line[0] not in "#|!"):
+        text = list(block)
+        out += textwrap.wrap(" ".join(text), WIDTH, break_on_hyphens=False) if prose else text
+    return out
 
 
 def _head(records: Sequence[Record], results: pd.DataFrame) -> list[str]:
