@@ -22,6 +22,7 @@ from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.samplers.ancestral import Ancestral
 from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.ddss import DDSS
+from tabstep.samplers.deq import DEQ
 from tabstep.samplers.dp import DP
 from tabstep.samplers.dpmpp import DPMSolverPP
 from tabstep.samplers.early_stop import SWEEP, EarlyStop
@@ -78,6 +79,8 @@ SAMPLERS: dict[str, Sampler] = {
     "dpmpp-2m": DPMSolverPP(),
     "dpmpp-2m-sde": DPMSolverPP(sde=True),
     "unipc-2": UniPC(),
+    "deq": DEQ(),
+    "deq-anderson": DEQ(history=5),
     "ddss": DDSS(),
     "ddss-rows": DDSS(features=("rows",)),
     "ggdm": DDSS(learn=("update",)),

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tabstep.diffusion import multinomial
 from tabstep.diffusion.blocks import Blocks
-from tabstep.diffusion.mixed import Process, State
+from tabstep.diffusion.mixed import Denoiser, Process, State
 from tabstep.diffusion.schedule import Schedule, make
 from tabstep.samplers.setting import Setting
 
@@ -224,3 +224,23 @@ def total_variation(p: Tensor, q: Tensor) -> float:
 def bare(T: int) -> Setting:
     """A schedule and nothing else: enough for grids that need no network."""
     return normal_columns((1.0,), T).setting(1)
+
+
+@dataclass(frozen=True, eq=False)
+class RowTimes:
+    """A denoiser of one time a call, called with a time a row."""
+
+    denoiser: Denoiser
+
+    def __call__(self, x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        if isinstance(t, int):
+            return self.denoiser(x, c, t, y)
+        parts: list[tuple[Tensor, Tensor]] = []
+        order: list[Tensor] = []
+        for time in t.unique():
+            rows = (t == time).nonzero().flatten()
+            parts.append(self.denoiser(x[rows], c[rows], int(time), None if y is None else y[rows]))
+            order.append(rows)
+        back = torch.cat(order).argsort()
+        eps, log_pi = (torch.cat(part)[back] for part in zip(*parts, strict=True))
+        return eps, log_pi

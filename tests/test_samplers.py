@@ -22,11 +22,12 @@ from tabstep.registry import GRIDS, SAMPLERS
 from tabstep.samplers.ancestral import Ancestral
 from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.ddss import DDSS
+from tabstep.samplers.deq import DEQ
 from tabstep.samplers.early_stop import EarlyStop
 from tabstep.samplers.row_network import RowFeatures
 from tabstep.samplers.setting import Setting
 from tabstep.samplers.start import Conditional
-from tests.oracle import F64, TwoColumns, bare, mixed_table, output_of_two_columns, signal
+from tests.oracle import F64, RowTimes, TwoColumns, bare, mixed_table, output_of_two_columns, signal
 
 # Early-stopped samplers that fit another method need a table: see test_early_stop. Here all paths begin at T.
 IN_CLOSED_FORM = [
@@ -67,6 +68,8 @@ def prepared(process: Process, name: str, K: int, classes: int = 0) -> tuple[Set
         sampler = replace(
             sampler, steps=2, lr=1e-6, most=1000, check_every=2, network=RowFeatures(steps=2, width=8)
         )
+    if isinstance(sampler, DEQ):
+        process = replace(process, denoiser=RowTimes(process.denoiser))
     setting = measured(with_fractions(process) if name == "learned" else process, classes)
     return setting, sampler.prepare(setting, GRIDS[sampler.grid](setting, K))
 
@@ -143,7 +146,11 @@ def test_evaluations_are_counted_and_equal_the_steps(name: str, K: int) -> None:
     setting, draw = prepared(replace(world.process(), denoiser=counter), name, K)
     before = counter.rows
     draw(setting.process.noise(0, 0, 10), None)
-    assert counter.rows - before == 10 * K
+    counted = counter.rows - before
+    if isinstance(SAMPLERS[name], DEQ):  # more evaluations in fewer calls: see test_deq
+        assert 10 * K <= counted <= 10 * K * (K + 1) / 2
+    else:
+        assert counted == 10 * K
 
 
 @EVERY

@@ -31,14 +31,15 @@ def _at(values: Tensor, c: Tensor) -> Tensor:
     return values.gather(-1, index).squeeze(-1)
 
 
-def _boost(log_p: Tensor, c_t: Tensor, alpha: float, K: int) -> Tensor:
+def _boost(log_p: Tensor, c_t: Tensor, alpha: float | Tensor, K: int) -> Tensor:
     """Add log of (alpha c_t + (1 - alpha)/K), up to a constant, to (n, g, K) log-probabilities."""
-    gain = math.log1p(K * alpha / (1 - alpha))
+    odds = K * alpha / (1 - alpha)
+    gain = odds.log1p().to(log_p).unsqueeze(-1) if isinstance(odds, Tensor) else math.log1p(odds)
     index = c_t.unsqueeze(-1)
-    return log_p.scatter_add(-1, index, torch.full_like(index, gain, dtype=log_p.dtype))
+    return log_p.scatter_add(-1, index, torch.zeros_like(index, dtype=log_p.dtype) + gain)
 
 
-def log_full(log_pi_loo: Tensor, c_t: Tensor, alpha_bar_t: float) -> Tensor:
+def log_full(log_pi_loo: Tensor, c_t: Tensor, alpha_bar_t: float | Tensor) -> Tensor:
     """log pi_full, normalised: pi_full is proportional to pi_loo * q(c_t | c_0 = .)."""
     return _boost(log_pi_loo, c_t, alpha_bar_t, log_pi_loo.shape[-1]).log_softmax(-1)
 

@@ -1,0 +1,173 @@
+"""DEQ-DDIM: all steps of the chain at once, as one fixed point."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from tabstep.diffusion import multinomial
+from tabstep.diffusion.mixed import Draw, Process, State
+from tabstep.diffusion.noise import Noise
+from tabstep.samplers.setting import Setting, Steps
+
+RIDGE = 1e-4  # of Anderson's least squares, in mean squared residuals
+
+
+@dataclass(frozen=True)
+class DEQ:
+    """Parallel DDIM by fixed-point sweeps over all steps (Pokle et al. 2022): fewer calls in a row, more evaluations.
+
+    It trades evaluations for latency: `steps` is the length of the chain, and evaluations are counted as they are.
+
+    history  sweeps that Anderson acceleration mixes, for numbers; 0 is Picard iteration
+    tol      a row is done when no number moved by more in a sweep, and no class changed in the last two
+    clip_x0  as in `ddim`
+    """
+
+    history: int = 0
+    tol: float = 1e-4
+    clip_x0: bool = True
+    grid: ClassVar[str] = "trailing"
+
+    def __post_init__(self) -> None:
+        if self.history < 0:
+            raise ValueError(f"history must not be negative, got {self.history}")
+        if self.tol < 0:
+            raise ValueError(f"tol must not be negative, got {self.tol}")
+
+    def prepare(self, setting: Setting, path: Steps) -> Draw:
+        """Nothing to prepare."""
+
+        def draw(noise: Noise, y: Tensor | None) -> State:
+            return solve(self, setting.process, path, noise, y).rows
+
+        return draw
+
+
+class Solution(NamedTuple):
+    """Clean rows, and the sweeps (n,) after which each of them was done; a sweep is one network call."""
+
+    rows: State
+    sweeps: Tensor
+
+
+def solve(settings: DEQ, process: Process, path: Steps, noise: Noise, y: Tensor | None) -> Solution:
+    """Iterate z <- F(z) on the rows at all K times of the path together.
+
+    F in cumulative form, with e^lambda = sqrt(abar / (1 - abar)) and X_i the clean numbers predicted at position i:
+
+        x_j = sqrt(1 - abar_j) (x_T / sqrt(1 - abar_T) + sum_{i<j} (e^lambda_{i+1} - e^lambda_i) X_i)
+
+    and c_j the class that was drawn at the last jump before j. F is strictly triangular, so that after k sweeps the
+    first k positions are exact: they are not evaluated again, and K sweeps give the chain of `ddim` itself.
+    """
+    K = len(path) - 1
+    begin = process.prior(noise, y)
+    (n, d), device = begin.x.shape, begin.x.device
+    alpha = torch.tensor([process.schedule.at(t) for t in path[:-1]], dtype=torch.float64, device=device)
+    signal, spread = alpha.sqrt(), (1 - alpha).sqrt()
+    rise = (signal / spread).diff().to(begin.x).view(-1, 1, 1)
+    scale = spread.to(begin.x).view(-1, 1, 1)
+    jump, gumbel = _step_noise(process, path, noise)
+    last = _last_jump(jump)
+    times = torch.tensor(path[:-1], device=device)
+
+    x, c = begin.x * scale / scale[0], begin.c.expand(K, -1, -1).clone()
+    clean, drawn = torch.zeros_like(x), c.clone()
+    out = State(torch.empty_like(begin.x), torch.empty_like(begin.c), y)
+    sweeps = torch.full((n,), K, device=device)
+    rows, calm = torch.arange(n, device=device), torch.zeros(n, dtype=torch.bool, device=device)
+    mix = Anderson(settings.history)
+
+    for k in range(K):
+        m = len(rows)
+        a = alpha[k:].repeat_interleave(m).unsqueeze(1)
+        now_x, now_c = x[k:].flatten(0, 1), c[k:].flatten(0, 1)
+        labels = None if y is None else y[rows].repeat(K - k)
+        eps_hat, log_pi = process.denoiser(now_x, now_c, times[k:].repeat_interleave(m), labels)
+        found = (now_x - (1 - a).sqrt().to(now_x) * eps_hat[:, :d]) / a.sqrt().to(now_x)
+        if settings.clip_x0:
+            found = found.clamp(process.x_min, process.x_max)
+        clean[k:] = found.view(K - k, m, d)
+        full = process.blocks.map(log_pi, now_c, partial(_log_full, alpha_bar=a))
+        drawn[k:] = process.blocks.argmax(full, gumbel[k:].flatten(0, 1)).view(K - k, m, c.shape[2])
+
+        new_x = scale[1:] * (x[0] / scale[0] + (rise * clean[:-1]).cumsum(0))
+        new_c = torch.where(last >= 0, drawn.gather(0, last.clamp(min=0)), c[0])
+        moved = ((new_x - x[1:]).abs() > settings.tol).flatten(2).any(2).any(0)
+        still = (new_c == c[1:]).all(2).all(0)
+        done = ~moved & still & calm
+        if k == K - 1:
+            done = torch.ones_like(done)
+        x[1:], c[1:], calm = mix(x[1:], new_x, exact=k + 1), new_c, still
+        if done.any():
+            out.x[rows[done]], out.c[rows[done]] = clean[-1, done], drawn[-1, done]
+            sweeps[rows[done]] = k + 1
+            left = ~done
+            rows, calm = rows[left], calm[left]
+            x, c, clean, drawn = (part[:, left] for part in (x, c, clean, drawn))
+            last, gumbel = last[:, left], gumbel[:, left]
+            mix.keep(left)
+            if not len(rows):
+                break
+    return Solution(out, sweeps)
+
+
+class Anderson:
+    """Mixes the last sweeps of each row by itself (Walker & Ni 2011), where that brought it nearer last time."""
+
+    def __init__(self, history: int) -> None:
+        self.past: deque[tuple[Tensor, Tensor]] = deque(maxlen=history)  # of F(z), F(z) - z, (K - 1, n, d)
+        self.before: Tensor | None = None
+
+    def __call__(self, old: Tensor, new: Tensor, *, exact: int) -> Tensor:
+        """The next z from the last one and from its F; its first `exact` positions are already right."""
+        self.past.append((new, new - old))
+        if len(self.past) < 2:
+            return new
+        G = torch.stack([gap.transpose(0, 1).flatten(1) for _, gap in self.past], 1)  # (n, h, D)
+        size = G[:, -1].norm(dim=1)
+        nearer = torch.ones_like(size, dtype=torch.bool) if self.before is None else size <= self.before
+        self.before = size
+        H = G @ G.transpose(1, 2)
+        h = H.shape[1]
+        mean = H.diagonal(dim1=1, dim2=2).mean(1).clamp(min=torch.finfo(H.dtype).tiny)
+        H = H / mean.view(-1, 1, 1) + RIDGE * torch.eye(h, dtype=H.dtype, device=H.device)
+        weights = torch.linalg.solve(H, torch.ones_like(H[:, :, :1]))
+        weights = weights / weights.sum(1, keepdim=True)  # (n, h, 1)
+        values = torch.stack([value for value, _ in self.past])  # (h, K - 1, n, d)
+        mixed = (weights.transpose(0, 1).unsqueeze(1) * values).sum(0)
+        mixed = torch.where(nearer.view(1, -1, 1), mixed, new)
+        mixed[:exact] = new[:exact]
+        return mixed
+
+    def keep(self, rows: Tensor) -> None:
+        """Forget the rows that are not marked."""
+        held = [(value[:, rows], gap[:, rows]) for value, gap in self.past]
+        self.past = deque(held, maxlen=self.past.maxlen)
+        self.before = None if self.before is None else self.before[rows]
+
+
+def _log_full(log_pi: Tensor, c: Tensor, alpha_bar: Tensor) -> Tensor:
+    return multinomial.log_full(log_pi, c, alpha_bar)
+
+
+def _step_noise(process: Process, path: Steps, noise: Noise) -> tuple[Tensor, Tensor]:
+    """Which classes jump at each step, (K, n, d_c) bool, and the Gumbel noise of all jumps, (K, n, sum K)."""
+    at, jumps, gumbels = process.schedule.at, [], []
+    for t, s in pairwise(path):
+        jumps.append(noise.uniform() >= multinomial.stay_probability(at(t), at(s)))
+        gumbels.append(noise.gumbel())
+    return torch.stack(jumps), torch.stack(gumbels)
+
+
+def _last_jump(jump: Tensor) -> Tensor:
+    """For positions 1 .. K-1 the last step before it that jumps, or -1; (K - 1, n, d_c) of `jump` (K, n, d_c)."""
+    steps = torch.arange(len(jump), device=jump.device).view(-1, 1, 1)
+    return torch.where(jump, steps, -1).cummax(0).values[:-1]

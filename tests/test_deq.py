@@ -1,0 +1,147 @@
+"""The chain as a fixed point: DDIM's own rows, in fewer calls in a row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tabstep.diffusion.blocks import Blocks
+from tabstep.diffusion.denoiser import MLP, NetworkDenoiser
+from tabstep.diffusion.mixed import Process
+from tabstep.diffusion.model import Counted
+from tabstep.diffusion.schedule import make
+from tabstep.samplers.ddim import DDIM
+from tabstep.samplers.deq import DEQ, Anderson, solve
+from tabstep.samplers.grid import trailing
+from tabstep.samplers.setting import Setting
+from tests.oracle import F64, RowTimes, bare, mixed_table, normal_columns
+
+EXACT = DEQ(tol=0.0)
+
+
+def mixed_process(bound: float = 6.0) -> Process:
+    process = mixed_table().process(bound)
+    return replace(process, denoiser=RowTimes(process.denoiser))
+
+
+def network_process(d: int, sizes: tuple[int, ...], classes: int = 0) -> Process:
+    """An untrained network, with a label where `classes` is not 0, in float64."""
+    torch.manual_seed(0)
+    blocks = Blocks(sizes)
+    width = d + blocks.width
+    network = MLP(width, width, (32,), 0.0, classes).to(F64).requires_grad_(False)
+    limit = torch.full((d,), 3.0, dtype=F64)
+    return Process(make("cosine", 100), blocks, NetworkDenoiser(network, blocks), -limit, limit)
+
+
+@pytest.mark.parametrize("K", [1, 2, 5, 20])
+@pytest.mark.parametrize(
+    "settings", [EXACT, replace(EXACT, history=5), replace(EXACT, clip_x0=False)], ids=str
+)
+def test_as_many_sweeps_as_steps_are_ddim(settings: DEQ, K: int) -> None:
+    process, path = mixed_process(bound=1.5), trailing(bare(1000), K)
+    wanted = DDIM(clip_x0=settings.clip_x0).prepare(Setting(process), path)(process.noise(1, 0, 60), None)
+    found = settings.prepare(Setting(process), path)(process.noise(1, 0, 60), None)
+    assert torch.allclose(found.x, wanted.x, atol=1e-9, rtol=0)
+    assert torch.equal(found.c, wanted.c)
+
+
+@pytest.mark.parametrize(("d", "sizes", "classes"), [(3, (), 0), (0, (2, 3, 3), 2), (2, (4,), 3)])
+def test_every_kind_of_table_and_labels(d: int, sizes: tuple[int, ...], classes: int) -> None:
+    process, path = network_process(d, sizes, classes), trailing(bare(100), 8)
+    y = torch.arange(50) % classes if classes else None
+    wanted = DDIM().prepare(Setting(process), path)(process.noise(2, 0, 50), y)
+    for settings in (DEQ(), DEQ(history=3)):
+        found = settings.prepare(Setting(process), path)(process.noise(2, 0, 50), y)
+        assert torch.allclose(found.x, wanted.x, atol=2e-3)
+        assert torch.equal(found.c, wanted.c)
+        assert (found.y is None) if y is None else torch.equal(found.y, y)  # type: ignore[arg-type]
+
+
+def test_it_takes_far_fewer_calls_than_steps_and_all_rows_are_right() -> None:
+    """The sweeps that a row needs grow far slower than the steps."""
+    for K, middle, most in ((10, 7, 9), (25, 11, 14), (50, 13, 20)):
+        process, path = mixed_process(), trailing(bare(1000), K)
+        counted = Counted(process.denoiser)
+        process = replace(process, denoiser=counted)
+        wanted = DDIM().prepare(Setting(process), path)(process.noise(0, 0, 128), None)
+        counted.rows = 0
+        rows, sweeps = solve(DEQ(), process, path, process.noise(0, 0, 128), None)
+        assert (rows.x - wanted.x).abs().max() < 1e-3
+        assert torch.equal(rows.c, wanted.c)
+        assert sweeps.median() <= middle
+        assert sweeps.max() <= most
+        # sweep k evaluates the K - k positions that are not yet exact, of the rows that are not yet done
+        assert counted.rows == sum(int(sum(K - k for k in range(s))) for s in sweeps.tolist())
+        assert counted.rows <= 128 * K * (K + 1) / 2
+
+
+def test_the_sequential_chain_is_a_fixed_point() -> None:
+    """Begun at the solution of fewer sweeps nothing moves: a looser tolerance only ends sooner."""
+    process, path = mixed_process(), trailing(bare(1000), 20)
+    found = {tol: solve(DEQ(tol=tol), process, path, process.noise(0, 0, 100), None) for tol in (1e-2, 1e-6)}
+    assert (found[1e-2].sweeps <= found[1e-6].sweeps).all()
+    assert found[1e-2].sweeps.sum() < found[1e-6].sweeps.sum()
+    assert (found[1e-6].rows.x - found[1e-2].rows.x).abs().max() < 0.1
+
+
+def test_rows_do_not_depend_on_the_rows_beside_them() -> None:
+    process, path = mixed_process(), trailing(bare(1000), 15)
+    together = solve(DEQ(history=5), process, path, process.noise(4, 0, 1024), None)
+    second = solve(DEQ(history=5), process, path, process.noise(4, 512, 512), None)
+    assert torch.allclose(together.rows.x[512:], second.rows.x, atol=1e-9)
+    assert torch.equal(together.rows.c[512:], second.rows.c)
+    assert torch.equal(together.sweeps[512:], second.sweeps)
+
+
+def test_anderson_solves_a_linear_fixed_point_sooner_than_picard() -> None:
+    """z = A z + b for one row of four numbers, contraction 0.9: Anderson with enough history ends in a few sweeps."""
+    A = torch.diag(torch.tensor([0.9, 0.5, -0.7, 0.3], dtype=F64))
+    b = torch.ones(4, dtype=F64)
+    wanted = torch.linalg.solve(torch.eye(4, dtype=F64) - A, b)
+
+    def left(history: int, sweeps: int) -> float:
+        z, mix = torch.zeros(1, 1, 4, dtype=F64), Anderson(history)
+        for _ in range(sweeps):
+            z = mix(z, z @ A.T + b, exact=0)
+        return float((z - wanted).abs().max())
+
+    assert left(0, 12) == pytest.approx(10 * 0.9**12, rel=1e-6)
+    assert left(5, 12) < left(0, 12) / 20
+
+
+def test_exact_positions_are_not_mixed() -> None:
+    mix, g = Anderson(3), torch.Generator().manual_seed(0)
+    z: Any = torch.zeros(3, 2, 2, dtype=F64)
+    for k in range(3):
+        new: Tensor = torch.randn(3, 2, 2, generator=g, dtype=F64) * 0.5**k
+        z = mix(z, new, exact=k + 1)
+        assert torch.equal(z[: k + 1], new[: k + 1])
+
+
+def test_numbers_alone_follow_the_closed_form() -> None:
+    """On N(0, w) columns every step is linear, so the chain is a product of factors."""
+    w, K = (0.25, 2.0), 10
+    world = normal_columns(w)
+    process = replace(world.process(bound=50.0), denoiser=RowTimes(world))
+    path = trailing(bare(1000), K)
+    factor = torch.ones(2, dtype=F64)
+    variance = torch.tensor(w, dtype=F64)
+    for t, s in pairwise(path):
+        a_t, a_s = process.schedule.at(t), process.schedule.at(s)
+        gain = a_t**0.5 * variance / (a_t * variance + 1 - a_t)
+        eps = (1 - a_t**0.5 * gain) / (1 - a_t) ** 0.5
+        factor = factor * (a_s**0.5 * gain + (1 - a_s) ** 0.5 * eps)
+    rows = DEQ(tol=1e-9).prepare(Setting(process), path)(process.noise(3, 0, 40), None)
+    assert torch.allclose(rows.x, factor * process.noise(3, 0, 40).x_T(), atol=1e-7)
+
+
+@pytest.mark.parametrize("bad", [{"history": -1}, {"tol": -1.0}])
+def test_bad_settings_are_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        DEQ(**bad)
