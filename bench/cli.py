@@ -444,6 +444,37 @@ def study_families(
     console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
 
 
+@study_app.command("deq")
+def study_deq(
+    dataset: Annotated[Many, typer.Option(help="Datasets; adult, churn2 and buddy when left out.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """DEQ-DDIM: calls in a row, evaluations and latency by batch beside DDIM, on a machine with nothing else to do."""
+    from tabstep.plan import Filters, narrow, plan, suite_named
+    from tabstep.study import latency
+    from tabstep.work import Folder, Source
+
+    try:
+        names = _split(dataset) or ("adult", "churn2", "buddy")
+        narrowed = narrow(suite_named("samplers"), Filters(names, ("tabddpm",), ("ddim",), (), (2,)))
+        sources = [Source(name, mirror=data_mirror, archive=data_archive) for name in narrowed.datasets]
+        todo = plan(narrowed, sources, device=_device(device), threads=os.cpu_count() or 1)
+    except ValueError as error:
+        _stop(str(error))
+    for reason in sorted({reason for _, reason in todo.skipped}):
+        errors.print(f"[yellow]skipped[/] {escape(reason)}", soft_wrap=True)
+    if not todo.jobs:
+        _stop("none of these datasets can be reached; give --data-mirror")
+    jobs = list({job.fit_key: job for job in todo.jobs}.values())
+    folder = Folder(results / "deq")
+    measured = latency.measure(jobs, folder, lambda text: console.print(escape(text)))
+    written = latency.write(measured, folder.root / "report")
+    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
 def _run_suite(
     name: str, dataset: Many, workers: int, mirror: Path | None, archive: str | None, results: Path
 ) -> tuple[Plan, Folder]:

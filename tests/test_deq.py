@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from matplotlib.image import imread
 from torch import Tensor
 
 from tabstep.diffusion.blocks import Blocks
@@ -15,10 +19,13 @@ from tabstep.diffusion.denoiser import MLP, NetworkDenoiser
 from tabstep.diffusion.mixed import Process
 from tabstep.diffusion.model import Counted
 from tabstep.diffusion.schedule import make
+from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.deq import DEQ, Anderson, solve
 from tabstep.samplers.grid import trailing
 from tabstep.samplers.setting import Setting
+from tabstep.study import latency
+from tabstep.table import Schema
 from tests.oracle import F64, RowTimes, bare, mixed_table, normal_columns
 
 EXACT = DEQ(tol=0.0)
@@ -145,3 +152,35 @@ def test_numbers_alone_follow_the_closed_form() -> None:
 def test_bad_settings_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(bad))):
         DEQ(**bad)
+
+
+# The study
+
+
+def test_the_study_counts_what_was_solved(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": np.arange(200.0) % 17, "c": ["a", "b"] * 100, "y": ["u", "v", "w", "w"] * 50})
+    schema = Schema("multiclass", "y", ("x",), ("c",))
+    model = TabDDPM(T=30, steps=20, layers=(16,)).fit(frame, schema, seed=0)
+    lines = latency.lines(model, budgets=(4, 10, 40))
+    assert [(line["steps"], line["solver"]) for line in lines] == [
+        (K, name) for K in (4, 10) for name in latency.SOLVERS
+    ], "no more steps than the model has"
+    for line in lines:
+        K = line["steps"]
+        assert 1 <= line["sweeps_mean"] <= line["sweeps_max"] <= K
+        assert K <= line["evaluations"] <= K * (K + 1) / 2
+        assert line["same_classes"] > 0.99
+        assert line["distance_max"] < 1e-2
+    measured = [
+        {
+            "dataset": "made",
+            "lines": lines,
+            "env": {"device": "cpu", "torch_threads": 1},
+            "machine": {"busy": 0},
+        }
+    ]
+    lines[0]["seconds"]["1"], lines[0]["sequential"]["1"] = 3.0, 2.0
+    written = latency.write(measured, tmp_path)
+    assert all(path.exists() for path in written)
+    assert "1.50 x" in (tmp_path / "deq.md").read_text()
+    assert imread(tmp_path / "deq.png").std() > 0.02
