@@ -110,6 +110,9 @@ def run(
     grid: Annotated[Many, typer.Option(help="Timestep grids, instead of the suite's.")] = None,
     steps: Annotated[Many, typer.Option(help="Step budgets; T is all steps of the model.")] = None,
     seed: Annotated[Many, typer.Option(help="Training seeds.")] = None,
+    metric: Annotated[
+        Many, typer.Option(help="Score these too: validation, nelbo, fidelity, privacy (results/README.md).")
+    ] = None,
     workers: Annotated[int, typer.Option(help="Worker processes; 0 takes one a core.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
     timeout: Annotated[
@@ -159,7 +162,8 @@ def run(
             narrowed = planning.narrow(
                 chosen,
                 planning.Filters(
-                    (), _split(method), _split(sampler), _split(grid), _steps(steps), _seeds(seed)
+                    *((), _split(method), _split(sampler), _split(grid), _steps(steps), _seeds(seed)),
+                    metrics=_split(metric),
                 ),
             )
         else:
@@ -169,7 +173,15 @@ def run(
             if unused:
                 _stop(f"{', '.join(unused)} only with --csv")
             filters = planning.Filters(
-                _split(dataset), _split(method), _split(sampler), _split(grid), _steps(steps), _seeds(seed)
+                *(
+                    _split(dataset),
+                    _split(method),
+                    _split(sampler),
+                    _split(grid),
+                    _steps(steps),
+                    _seeds(seed),
+                ),
+                metrics=_split(metric),
             )
             narrowed = planning.narrow(planning.suite_named(suite or "quick"), filters)
             if not narrowed.datasets:

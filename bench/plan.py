@@ -7,16 +7,16 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from tabstep import cards, published
 from tabstep.cards import DataError
 from tabstep.contracts import Unsupported
 from tabstep.data import Unreachable
-from tabstep.metrics import efficacy, likelihood
+from tabstep.metrics import efficacy, likelihood, rows
 from tabstep.registry import DIFFUSIONS, GRIDS, METHODS, SAMPLERS, make_method
 from tabstep.store import Cell
-from tabstep.suites import SUITES, Entry, EvaluatorSource, Pairs, Steps, Suite
+from tabstep.suites import SUITES, Entry, EvaluatorSource, Metric, Pairs, Steps, Suite
 from tabstep.table import Dataset
 from tabstep.work import DRAW_VERSION, FIT_VERSION, Evaluator, Job, Source
 
@@ -37,6 +37,7 @@ class Filters:
     grids: tuple[str, ...] = ()
     steps: tuple[Steps, ...] = ()
     seeds: tuple[int, ...] = ()
+    metrics: tuple[str, ...] = ()  # beside those of the suite
 
 
 def choose(what: str, name: str, known: Iterable[str]) -> str:
@@ -67,7 +68,9 @@ def narrow(suite: Suite, filters: Filters) -> Suite:
         raise Refused(f"steps must be positive integers or T, got {bad[0]!r}")
     if any(seed < 0 for seed in filters.seeds):
         raise Refused(f"seeds must not be negative, got {min(filters.seeds)}")
-    return replace(suite, datasets=datasets, entries=entries, samplers=samplers, steps=steps)
+    asked = [cast("Metric", choose("metric", m, get_args(Metric))) for m in filters.metrics]
+    metrics = tuple(dict.fromkeys((*suite.metrics, *asked)))
+    return replace(suite, datasets=datasets, entries=entries, samplers=samplers, steps=steps, metrics=metrics)
 
 
 def _pairs(pairs: Pairs, samplers: tuple[str, ...], grids: tuple[str, ...]) -> Pairs:
@@ -218,7 +221,7 @@ def _with_keys(job: Job) -> Job:
         "seed": job.cell.train_seed,
     }
     fit_key = _hash(fit)
-    whole = {
+    whole: dict[str, Any] = {
         "fit": fit_key,
         "versions": [DRAW_VERSION, efficacy.VERSION],
         "cell": asdict(job.cell),
@@ -227,6 +230,8 @@ def _with_keys(job: Job) -> Job:
     }
     if job.metrics != ("efficacy",):
         whole["metrics"] = [*job.metrics, likelihood.VERSION]
+    if set(job.metrics) & set(rows.GROUPS):
+        whole["rows"] = rows.VERSION
     return replace(job, fit_key=fit_key, key=_hash(whole))
 
 

@@ -26,6 +26,7 @@ from tabstep.data import load
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.model import Diffusion
 from tabstep.metrics import efficacy, likelihood
+from tabstep.metrics import rows as rows_metrics
 from tabstep.provenance import environment
 from tabstep.registry import DIFFUSIONS, GRIDS, SAMPLERS, make_method
 from tabstep.samplers.setting import Artifacts, Sampler, Setting, Steps, Table, path_for
@@ -380,6 +381,9 @@ def _score(
     target.with_suffix(".tmp").replace(target)
     scores = {name: [value] for name, value in (single or {}).items()}
     dataset = job.source.load()
+    for group, score in rows_metrics.GROUPS.items():
+        if group in job.metrics:
+            scores |= {name: [value] for name, value in score(synthetic, dataset).items()}
     for seed in job.eval_seeds:
         found = efficacy.catboost_efficacy(
             synthetic,

@@ -106,6 +106,7 @@ def test_a_name_given_twice_counts_once() -> None:
         (Filters(grids=("zzz",)), "unknown grid 'zzz'; known: dp, linspace, logsnr, quad, trailing"),
         (Filters(steps=(5, 0)), "steps must be positive integers or T, got 0"),
         (Filters(steps=(-3,)), "steps must be positive integers or T, got -3"),
+        (Filters(metrics=("privcy",)), "unknown metric 'privcy'; did you mean 'privacy'"),
         (Filters(seeds=(0, -1)), "seeds must not be negative, got -1"),
     ],
 )

@@ -24,7 +24,7 @@ from pandas.testing import assert_frame_equal
 
 from tabstep import registry, run, store, work
 from tabstep.contracts import Unsupported
-from tabstep.plan import Plan, plan
+from tabstep.plan import Filters, Plan, narrow, plan
 from tabstep.report import readable, table
 from tabstep.run import Status, Task
 from tabstep.store import Record
@@ -206,6 +206,22 @@ def test_cells_of_a_model_follow_each_other(done: Done, tmp_path: Path) -> None:
     keys = [t.jobs[0].fit_key for t in run.tasks(found.jobs, folder) if t.function is work.run_cell]
     assert len(keys) == 3 * 4
     assert sum(a != b for a, b in pairwise(keys)) == 2
+
+
+def test_scores_of_the_rows_are_recorded_where_they_are_asked_for(done: Done, tmp_path: Path) -> None:
+    wanted = narrow(TINY, Filters(metrics=("fidelity", "privacy")))
+    assert wanted.metrics == ("efficacy", "fidelity", "privacy")
+    found = plan(wanted, [done.source])
+    assert not {j.key for j in found.jobs} & {j.key for j in done.plan.jobs}
+    folder = Folder(tmp_path)
+    for method in ("real", "marginals"):
+        work.run_baseline([pick(found, method)], folder)
+    real, marginals = (record_of(folder, pick(found, m)).scores for m in ("real", "marginals"))
+    assert set(real) == set(marginals) > {"shape", "trend_corrected", "dcr_median", "mia_auc"}
+    assert set(real) > set(record_of(done.folder, pick(done.plan, "real")).scores)
+    assert real["copies"] == [1.0], "real rows are the training rows"
+    assert marginals["copies"][0] < 0.5
+    assert real["trend_corrected"][0] > marginals["trend_corrected"][0]
 
 
 # Workers that fail

@@ -53,15 +53,16 @@ def pair_similarity(
     found = []
     for a, b in combinations(schema.columns, 2):
         if a in numbers and b in numbers:
-            s, r = (matrix.at[a, b] for matrix in correlation)
+            i, j = schema.numbers.index(a), schema.numbers.index(b)
+            s, r = (float(matrix[i, j]) for matrix in correlation)
             found.append(1 - abs(r - s) / 2)
         else:
             found.append(1 - _joint_distance(codes[a], codes[b]))
     return np.array(found)
 
 
-def _correlations(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    return frame[list(schema.numbers)].astype(np.float64).corr()
+def _correlations(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
+    return frame[list(schema.numbers)].astype(np.float64).corr().to_numpy()
 
 
 def _edges(column: pd.Series) -> np.ndarray:
@@ -72,7 +73,7 @@ def _edges(column: pd.Series) -> np.ndarray:
 def _bins(column: pd.Series, edges: np.ndarray) -> np.ndarray:
     """Bin of each value: 0 below the first edge, BINS + 1 from the last edge on (so its maximum is alone)."""
     # np.digitize puts NaN beyond the last edge, as sdmetrics does.
-    return np.digitize(column.to_numpy(np.float64), edges)
+    return np.asarray(np.digitize(column.to_numpy(np.float64), edges))
 
 
 def _labels(a: pd.Series, b: pd.Series) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,36 @@
+"""Scores of synthetic rows that need no evaluator: groups that a suite names, or that a run asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from tabstep.metrics.dcr import dcr
+from tabstep.metrics.distances import distances
+from tabstep.metrics.membership import membership
+from tabstep.metrics.shape import shape
+from tabstep.metrics.trend import trend
+from tabstep.table import Dataset
+
+VERSION = 1  # raise when a score below changes for the same rows
+
+SEED = 0  # of the subsets that privacy scores draw: the same for all competitors
+
+
+def fidelity(synthetic: pd.DataFrame, dataset: Dataset) -> dict[str, float]:
+    """How near columns and pairs of columns are to those of the real test rows."""
+    parts = (score(synthetic, dataset.test, dataset.schema) for score in (shape, trend, distances))
+    return {name: value for part in parts for name, value in part.items()}
+
+
+def privacy(synthetic: pd.DataFrame, dataset: Dataset) -> dict[str, float]:
+    """What the rows give away of the training rows; the test rows stand for people who were not in training."""
+    rows = synthetic, dataset.train, dataset.test, dataset.schema
+    return dcr(*rows, seed=SEED) | membership(*rows, seed=SEED)
+
+
+GROUPS: Mapping[str, Callable[[pd.DataFrame, Dataset], dict[str, float]]] = {
+    "fidelity": fidelity,
+    "privacy": privacy,
+}
