@@ -47,8 +47,8 @@ class DDSS:
     steps: int = 500
     batch_rows: int = 512
     lr: float = 1e-2
-    check_every: int = 50
-    patience: int = 6
+    check_every: int = 100
+    patience: int = 3
     held_rows: int = 1024
     clip_x0: bool = True
     most: int = 20

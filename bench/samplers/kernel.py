@@ -33,7 +33,8 @@ def kernel_widths(rows: Tensor) -> Tensor:
 def kernel(a: Tensor, b: Tensor, widths: Tensor) -> Tensor:
     """Sum of rational quadratic kernels 1/(1 + d^2/(2 w^2)) of points (n, d) and (m, d), (n, m)."""
     squared = ((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T).clamp(min=0)
-    return sum((1 / (1 + squared / (2 * w**2)) for w in widths), torch.zeros_like(squared))
+    parts = [(squared / (2 * w**2) + 1).reciprocal() for w in widths.tolist()]
+    return sum(parts[1:], parts[0])
 
 
 def unbiased(within_a: Tensor, within_b: Tensor, between: Tensor) -> Tensor:
