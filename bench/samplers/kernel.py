@@ -34,7 +34,8 @@ def kernel(a: Tensor, b: Tensor, widths: Tensor) -> Tensor:
     """Sum of rational quadratic kernels 1/(1 + d^2/(2 w^2)) of points (n, d) and (m, d), (n, m)."""
     squared = ((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T).clamp(min=0)
     parts = [(squared / (2 * w**2) + 1).reciprocal() for w in widths.tolist()]
-    return sum(parts[1:], parts[0])
+    total: Tensor = sum(parts[1:], parts[0])
+    return total
 
 
 def unbiased(within_a: Tensor, within_b: Tensor, between: Tensor) -> Tensor:
