@@ -89,8 +89,8 @@ SAMPLERS: dict[str, Sampler] = {
 }
 
 DEFAULT_SAMPLER = "dpmpp-2m-sde"
-"""What a user gets who names none: at 5, 10 and 20 steps, on its own grid, it keeps all of the full-T efficacy on the
-five tables of the study of samplers, as nothing else does without narrowing the numeric columns."""
+"""What a user gets who names none: on its own grid it keeps, in the mean over the five tables of the study of samplers,
+all of the full-T efficacy at 5, 10 and 20 steps; the one sampler ahead of it narrows the numeric columns."""
 
 GRIDS: dict[str, Grid] = {
     "linspace": linspace,
