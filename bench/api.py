@@ -3,94 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+import torch
+from torch import Tensor
 
 from tabstep import frames
+from tabstep.columns import Column
 from tabstep.complete import Completion
-from tabstep.diffusion.mixed import Draw, State
-from tabstep.diffusion.model import Diffusion
+from tabstep.diffusion.mixed import Draw, State, stacked
+from tabstep.diffusion.model import BATCH_ROWS, Diffusion
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.encode import schema_from_json
+from tabstep.given import given
 from tabstep.registry import DEFAULT_SAMPLER, GRIDS, SAMPLERS
-from tabstep.samplers.setting import Artifacts, Setting, Table, path_for
+from tabstep.samplers.conditional import Known, complete
+from tabstep.samplers.inversion import INVERSIONS, Latent, between, decode, encode
+from tabstep.samplers.setting import Artifacts, Setting, Steps, Table, path_for
 from tabstep.table import Schema, Task
 
 FORMAT = 1
 MEASURED_ROWS = 512
-Kind = Literal["number", "category", "datetime"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """How a column of the user's frame is read and written back.
-
-    values   for categories: the original value of each label
-    dtype    pandas dtype to restore; "category" takes `categories` and `ordered` as well
-    """
-
-    name: str
-    kind: Kind
-    dtype: str
-    values: dict[str, Any] = field(default_factory=dict)
-    categories: tuple[Any, ...] = ()
-    ordered: bool = False
-
-    @classmethod
-    def of(cls, column: pd.Series[Any], *, category: bool) -> Column:
-        """Raises ValueError for values that cannot be stored without pickle, and for columns of ids."""
-        name, dtype = column.name, column.dtype
-        if not isinstance(name, str):
-            raise ValueError(f"column names must be strings, got {name!r}; use frame.rename(columns=str)")
-        if isinstance(dtype, pd.DatetimeTZDtype) or pd.api.types.is_datetime64_dtype(dtype):
-            return cls(name, "datetime", str(dtype))
-        if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype) and not category:
-            return cls(name, "number", str(dtype))
-        values: dict[str, Any] = {}
-        for value in column.dropna().unique():
-            plain = value.item() if hasattr(value, "item") else value
-            if not isinstance(plain, str | bool | int | float):
-                raise ValueError(
-                    f"column {name!r} holds {type(plain).__name__} values; use numbers, strings, booleans or dates"
-                )
-            label = frames.label(plain)
-            if label in values and values[label] != plain:
-                raise ValueError(
-                    f"column {name!r} holds {values[label]!r} and {plain!r}, which read the same"
-                )
-            values[label] = plain
-        if len(values) > 20 and len(values) == column.notna().sum():
-            raise ValueError(f"column {name!r} has a different text in every row, like an id; drop it")
-        if isinstance(dtype, pd.CategoricalDtype):
-            categories = tuple(v.item() if hasattr(v, "item") else v for v in dtype.categories)
-            return cls(name, "category", "category", values, categories, bool(dtype.ordered))
-        return cls(name, "category", str(dtype), values)
-
-    def read(self, column: pd.Series[Any]) -> Any:
-        """Canonical values: numbers, or labels with None where missing."""
-        if self.kind == "category":
-            return frames.labels(column)
-        if self.kind == "datetime":
-            nanoseconds = pd.Series(column.astype("int64"), dtype="float64")
-            return nanoseconds.mask(column.isna().to_numpy()).to_numpy()
-        return frames.numbers(column)
-
-    def write(self, column: Any) -> Any:
-        """The user's values (a Series) in the user's dtype."""
-        if self.kind == "category":
-            original = column.map(self.values).where(column.notna(), None)
-            if self.dtype == "category":
-                return original.astype(pd.CategoricalDtype(list(self.categories), self.ordered))
-            return original.astype(self.dtype)
-        if self.kind == "datetime":
-            moments: Any = pd.to_datetime(column.round(), unit="ns", utc="," in self.dtype)
-            return moments.astype(self.dtype)
-        return column.astype(self.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,9 +65,116 @@ class Synthesizer:
         chosen = grid or SAMPLERS[sampler].grid
         if chosen not in GRIDS:
             raise ValueError(f"grid must be one of {', '.join(GRIDS)}, got {grid!r}")
-        if not 1 <= steps <= self.model.schedule.T:
-            raise ValueError(f"steps must be in 1..{self.model.schedule.T}, got {steps}")
-        rows = self.model.generate(_prepare(self, sampler, chosen, steps), n, seed=seed).rows
+        _check_steps(steps, self.model.schedule.T)
+        return self._written(self.model.generate(_prepare(self, sampler, chosen, steps), n, seed=seed).rows)
+
+    def edit(
+        self,
+        rows: pd.DataFrame,
+        changes: Mapping[str, Any] | None = None,
+        *,
+        keep: Sequence[str] = (),
+        steps: int = 50,
+        particles: int = 64,
+        seed: int = 0,
+    ) -> pd.DataFrame:
+        """Fix some columns of real rows and draw the others anew, as they go with those.
+
+        changes  new values: one for all rows, or a sequence of one a row
+        keep     columns that stay as they are; all that are neither changed nor kept are drawn
+
+        Rows come from the model's distribution given the fixed columns, the better the more `particles` follow each
+        row and the more `steps` they take (`samplers.conditional`); fixed columns come back untouched. A row costs
+        steps * particles network evaluations. Raises ValueError that names the column for a value that the training
+        rows do not have, and for numbers outside their range.
+        """
+        new = dict(changes or {})
+        self._check_columns([*new, *keep], "changes and keep")
+        both = sorted(set(new) & set(keep))
+        if both:
+            raise ValueError(f"{both[0]!r} is both changed and kept")
+        if not new and not keep:
+            raise ValueError("nothing is fixed: name columns in changes or keep, or use sample()")
+        if particles < 1:
+            raise ValueError(f"particles must be at least 1, got {particles}")
+        fixed = [c.name for c in self.columns if c.name in new or c.name in keep]
+        wanted = rows.assign(**new).reset_index(drop=True)
+        known, y = self._known(wanted, fixed)
+        total = len(wanted) * particles
+        y = self.model.labels(total, seed) if y is None else y.repeat_interleave(particles)
+        path, process = self._trailing(self.model, steps), self.model.process
+        parts = []
+        for i, few in known.batches(max(1, BATCH_ROWS // particles)):
+            noise = process.noise(seed, i * particles, len(few.x) * particles)
+            own = process.noise(seed, i, len(few.x)).apart(process.d_num)
+            labels = None if y is None else y[i * particles :][: noise.n]
+            parts.append(complete(process, path, few, noise, own, labels))
+        drawn = self._decoded(stacked(parts))
+        own_values = {
+            c.name: c.write(pd.Series(c.read(c.like(wanted[c.name]))))
+            for c in self.columns
+            if c.name in fixed
+        }
+        return drawn.assign(**own_values)
+
+    def encode(self, rows: pd.DataFrame, *, steps: int = 50, method: str = "newton", seed: int = 0) -> Latent:
+        """The noise from which the sampler `ddim` draws these rows in so many steps; `decode` gives them back.
+
+        method  `newton` solves each step, `joint` all steps at once (DEQ), `upward` runs DDIM backwards: K
+                evaluations a row, and an error that shrinks as 1/K. Categories come back exactly with each.
+        """
+        if method not in INVERSIONS:
+            raise ValueError(f"method must be one of {', '.join(INVERSIONS)}, got {method!r}")
+        model = self.model.double()
+        path = self._trailing(model, steps)
+        names = [c.name for c in self.columns]
+        clean = model.encode(given(self.columns, self.completion, model.encoder, rows, names).rows)
+        noise = model.process.noise(seed, 0, len(rows))
+        return encode(model.process, path, clean, noise, INVERSIONS[method])
+
+    def decode(self, latent: Latent) -> pd.DataFrame:
+        """The rows that `ddim` draws from this noise, with the columns and dtypes of the training frame."""
+        return self._decoded(decode(self.model.double().process, latent))
+
+    def interpolate(
+        self, first: pd.DataFrame, last: pd.DataFrame, n: int = 9, *, steps: int = 50, seed: int = 0
+    ) -> pd.DataFrame:
+        """`n` rows on the way from one real row to another, ends included.
+
+        `first` and `last` are frames of one row, such as `frame.iloc[[0]]`. Their noise is turned into each other along
+        a great circle, so each row on the way is one that the model could have drawn; the ends come back as well as
+        `decode(encode(row))` does.
+        """
+        if n < 2:
+            raise ValueError(f"n must be at least 2, got {n}")
+        for name, rows in (("first", first), ("last", last)):
+            if len(rows) != 1:
+                raise ValueError(f"{name} must be a frame of one row, got {len(rows)}; use frame.iloc[[i]]")
+        a, b = (self.encode(rows, steps=steps, seed=seed) for rows in (first, last))
+        return self.decode(between(a, b, torch.linspace(0, 1, n)))
+
+    def _trailing(self, model: Diffusion, steps: int) -> Steps:
+        _check_steps(steps, model.schedule.T)
+        return GRIDS["trailing"](Setting(model.process), steps)
+
+    def _known(self, rows: pd.DataFrame, fixed: Sequence[str]) -> tuple[Known, Tensor | None]:
+        """The columns `fixed` of the user's rows, and the labels (n,) if they are among them."""
+        model = self.model
+        wanted = given(self.columns, self.completion, model.encoder, rows, fixed)
+        state = model.encode(wanted.rows)
+        masks = (torch.from_numpy(mask).to(model.device) for mask in (wanted.has_x, wanted.has_c))
+        return Known(state.x, state.c, *masks), state.y if self.completion.schema.target in fixed else None
+
+    def _check_columns(self, names: Sequence[str], what: str) -> None:
+        known = [c.name for c in self.columns]
+        for name in names:
+            if name not in known:
+                raise ValueError(f"{what}: no column {name!r}; the model has {', '.join(known)}")
+
+    def _decoded(self, state: State) -> pd.DataFrame:
+        return self._written(self.model.encoder.decode(*state))
+
+    def _written(self, rows: pd.DataFrame) -> pd.DataFrame:
         restored = self.completion.inverse(rows)
         return pd.DataFrame({c.name: c.write(restored[c.name]) for c in self.columns})
 
@@ -145,6 +190,11 @@ class Synthesizer:
             "completion": asdict(self.completion) | {"schema": schema, "inner": inner},
         }
         (where / "table.json").write_text(json.dumps(text, indent=1, allow_nan=False), encoding="utf-8")
+
+
+def _check_steps(steps: int, T: int) -> None:
+    if not 1 <= steps <= T:
+        raise ValueError(f"steps must be in 1..{T}, got {steps}")
 
 
 @lru_cache(maxsize=8)

@@ -7,6 +7,7 @@ of its own. Constant columns are set aside and put back.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +19,8 @@ from tabstep.table import Schema
 MISSING = "__missing__"
 
 
-def _companion(column: str) -> str:
+def companion(column: str) -> str:
+    """The name of the yes/no column that says where `column` has gaps."""
     return f"{column}{MISSING}"
 
 
@@ -70,7 +72,7 @@ class Completion:
             numeric=tuple(c for c in schema.numeric if c not in constant),
             categorical=(
                 *(c for c in schema.categorical if c not in constant),
-                *(_companion(c) for c in gaps),
+                *(companion(c) for c in gaps),
             ),
             integer=frozenset(c for c in schema.integer if c not in constant),
         )
@@ -81,11 +83,13 @@ class Completion:
     def is_identity(self) -> bool:
         return self.schema == self.inner
 
-    def forward(self, frame: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
+    def forward(
+        self, frame: pd.DataFrame, *, seed: int = 0, fill: Mapping[str, float] | None = None
+    ) -> pd.DataFrame:
         """Return the complete frame.
 
-        Gaps are filled with values drawn from the column's present ones, so that no artificial spike enters
-        the marginal; the companion column says which values to disregard.
+        Gaps are filled with the column's number in `fill`, or with values drawn from the column's present ones, so
+        that no artificial spike enters the marginal; the companion column says which values to disregard.
         """
         rng = np.random.default_rng(seed)
         out: dict[str, Any] = {}
@@ -93,13 +97,14 @@ class Completion:
             values = frame[name].to_numpy(copy=True)
             gap = pd.isna(values)
             if gap.any():
-                values[gap] = rng.choice(values[~gap], size=int(gap.sum()))
+                present = values[~gap] if fill is None else [fill[name]]
+                values[gap] = rng.choice(present, size=int(gap.sum()))
             out[name] = values
         for name in self.schema.categorical:
             if name in self.inner.categorical:
                 out[name] = frame[name].where(frame[name].notna(), MISSING).to_numpy(dtype=object)
         for name in self.gaps:
-            out[_companion(name)] = np.where(frame[name].isna().to_numpy(), "yes", "no").astype(object)
+            out[companion(name)] = np.where(frame[name].isna().to_numpy(), "yes", "no").astype(object)
         out[self.schema.target] = frame[self.schema.target].to_numpy(copy=True)
         return pd.DataFrame(out)[list(self.inner.columns)]
 
@@ -113,7 +118,7 @@ class Completion:
                 else rows[name].reset_index(drop=True)
             )
             if name in self.gaps:
-                gap = (rows[_companion(name)] == "yes").to_numpy()
+                gap = (rows[companion(name)] == "yes").to_numpy()
                 column = column.astype("float64").mask(gap, np.nan)
             elif name in self.schema.labels:
                 column = column.astype(object).where(column != MISSING, None)

@@ -85,6 +85,11 @@ class Encoder:
         return tuple(len(values) for values in self.categories.values())
 
     @property
+    def numbers(self) -> list[str]:
+        """Number columns, in encoded order."""
+        return _number_order(self.schema)
+
+    @property
     def d_num(self) -> int:
         return int(self.quantiles.shape[1])
 
@@ -93,7 +98,7 @@ class Encoder:
 
         Raises ValueError on a category that the training rows do not have.
         """
-        names = _number_order(self.schema)
+        names = self.numbers
         x = frame[names].to_numpy(np.float64) if names else np.empty((len(frame), 0))
         if names:
             x = self._transformer().transform(x) if self.normalization == "quantile" else self._scale(x)
@@ -111,7 +116,7 @@ class Encoder:
 
     def decode(self, x: Tensor, c: Tensor, y: Tensor | None) -> pd.DataFrame:
         """Encoded rows to a frame of `schema.columns`; NaN in x stays NaN, to be seen by the harness."""
-        names = _number_order(self.schema)
+        names = self.numbers
         values = x.detach().cpu().numpy().astype(np.float64)
         if names:
             bad = ~np.isfinite(values)

@@ -77,6 +77,96 @@ def test_save_and_load_give_the_same_rows_without_pickle(tmp_path: Path) -> None
     assert not model.sample(50, steps=5, seed=4).equals(model.sample(50, steps=5, seed=3))
 
 
+@pytest.fixture(scope="module")
+def learned() -> tabstep.Synthesizer:
+    """Enough training to know that income is missing in Lima."""
+    method = TabDDPM(T=100, steps=800, layers=(128, 128), batch_size=1024, lr=2e-3)
+    return tabstep.fit(messy(2000), "member", categorical=["rank"], method=method, progress="none")
+
+
+def test_edited_rows_keep_what_is_fixed_and_follow_it(learned: tabstep.Synthesizer) -> None:
+    rows = messy(2000).sample(150, random_state=0)
+    moved = learned.edit(rows, {"city": "Lima", "since": "2021-05-01"}, keep=["age", "visits"], steps=25)
+    assert moved.dtypes.equals(rows.dtypes)
+    assert list(moved.columns) == list(rows.columns)
+    assert (moved["city"] == "Lima").all()
+    assert (moved["since"] == pd.Timestamp("2021-05-01")).all()
+    for kept in ("age", "visits"):
+        assert moved[kept].tolist() == rows[kept].tolist()
+    assert moved["income"].isna().mean() > 0.9  # as in all rows from there
+    assert (moved["score32"].to_numpy() != rows["score32"].to_numpy()).mean() > 0.9
+    other = learned.edit(rows, {"city": ["Oslo", "Rome"] * 75}, steps=25)
+    assert other["income"].isna().mean() < 0.1
+    assert 0.15 < other["member"].mean() < 0.45  # not fixed, so drawn: it depends on nothing here
+    gaps = learned.edit(rows, {"income": None}, steps=25)
+    assert gaps["income"].isna().all()
+    assert (gaps["city"] == "Lima").mean() > 0.8
+    pd.testing.assert_frame_equal(gaps, learned.edit(rows, {"income": None}, steps=25))
+
+
+def test_columns_that_are_not_fixed_need_not_be_there(learned: tabstep.Synthesizer) -> None:
+    rows = learned.edit(pd.DataFrame({"age": [20, 80]}), keep=["age"], steps=5)
+    assert rows["age"].tolist() == [20, 80]
+    assert rows.dtypes.equals(messy(20).dtypes)
+
+
+def test_rows_come_back_from_their_noise(learned: tabstep.Synthesizer) -> None:
+    frame = messy(2000).head(40)
+    back = learned.decode(learned.encode(frame))
+    assert back.dtypes.equals(frame.dtypes)
+    labels = ["city", "member", "level", "rank", "country"]
+    pd.testing.assert_frame_equal(back[labels], frame[labels])
+    assert back["income"].isna().tolist() == frame["income"].isna().tolist()
+    assert (back["age"] - frame["age"]).abs().median() == 0
+
+
+def test_the_way_from_a_row_to_another(learned: tabstep.Synthesizer) -> None:
+    frame = messy(2000)
+    first, last = frame.iloc[[1]], frame.iloc[[5]]
+    rows = learned.interpolate(first, last, 5)
+    assert rows.dtypes.equals(frame.dtypes)
+    assert len(rows) == 5
+    for end, row in ((0, first), (4, last)):
+        assert rows["city"].iloc[end] == row["city"].item()
+        assert abs(rows["age"].iloc[end] - row["age"].item()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "keep", "message"),
+    [
+        ({"age": 200}, [], r"age = 200: training rows lie within 18 \.\. 89"),
+        ({"age": 30.5}, [], "holds whole numbers, got 30.5"),
+        ({"age": None}, [], "in no training row it is"),
+        ({"age": "old"}, [], "'old' is no int64"),
+        ({"city": "Paris"}, [], "city = Paris: training rows have Lima, Oslo, Rome"),
+        ({"country": "Chile"}, [], "country = Chile: it is Peru in all training rows"),
+        ({"since": "soon"}, [], "'soon' is no datetime"),
+        ({"since": "2031-01-01"}, [], "2031-01-01 00:00:00: training rows lie within 2020-01-01"),
+        ({"agee": 3}, [], "no column 'agee'"),
+        ({}, ["agee"], "no column 'agee'"),
+        ({"age": 30}, ["age"], "both changed and kept"),
+        ({}, [], "nothing is fixed"),
+    ],
+)
+def test_edits_to_what_no_training_row_has_are_refused(
+    learned: tabstep.Synthesizer, changes: dict[str, object], keep: list[str], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        learned.edit(messy(20), changes, keep=keep)
+
+
+def test_bad_inversions_are_refused(learned: tabstep.Synthesizer) -> None:
+    frame = messy(20)
+    with pytest.raises(ValueError, match="method must be one of upward, newton, joint"):
+        learned.encode(frame, method="naive")
+    with pytest.raises(ValueError, match="lack the column 'visits'"):
+        learned.encode(frame.drop(columns="visits"))
+    with pytest.raises(ValueError, match="first must be a frame of one row, got 20"):
+        learned.interpolate(frame, frame.iloc[[0]])
+    with pytest.raises(ValueError, match="there are no rows"):
+        learned.encode(frame.head(0))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

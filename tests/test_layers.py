@@ -19,12 +19,12 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground up. `package.*` is every module of a subpackage; the facade `tabstep` itself is on top.
 LAYERS = (
     "table clock contracts",
-    "cards frames data own complete encode store provenance",
+    "cards frames columns data own complete encode store provenance",
     "diffusion.* metrics.* evaluator_tuning",
     "samplers.*",
     "baselines.*",
     "registry suites published",
-    "validity work plan run timing api",
+    "validity work plan run timing given api",
     "progress report.*",
     "study.*",
     "cli __main__ tabstep",

@@ -82,3 +82,7 @@ class Blocks:
         if not self.sizes:
             return log_p
         return torch.cat([function(view, c[:, g.columns]).flatten(1) for g, view in self.each(log_p)], 1)
+
+    def at(self, flat: Tensor, c: Tensor) -> Tensor:
+        """Entries (n, d_c) of a flat (n, sum K) tensor at the classes c (n, d_c)."""
+        return flat.gather(1, c + self.offsets(flat.device)) if self.sizes else flat[:, :0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -22,6 +22,14 @@ class State(NamedTuple):
     x: Tensor
     c: Tensor
     y: Tensor | None
+
+
+def stacked(parts: Sequence[State]) -> State:
+    """All rows of the parts, in order."""
+    y = [part.y for part in parts if part.y is not None]
+    return State(
+        torch.cat([p.x for p in parts]), torch.cat([p.c for p in parts]), torch.cat(y) if y else None
+    )
 
 
 class Denoiser(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.denoiser import MLP, CatInput, NetworkDenoiser
-from tabstep.diffusion.mixed import Denoiser, Draw, Process, State
+from tabstep.diffusion.mixed import Denoiser, Draw, Process, State, stacked
 from tabstep.diffusion.noise import KINDS, stream
 from tabstep.diffusion.schedule import Schedule
 from tabstep.encode import Encoder
@@ -88,10 +89,15 @@ class Diffusion:
             self, network=self.network.to(device), x_min=self.x_min.to(device), x_max=self.x_max.to(device)
         )
 
+    def double(self) -> Diffusion:
+        """The same model in float64, for inversions."""
+        network = copy.deepcopy(self.network).double()
+        return replace(self, network=network, x_min=self.x_min.double(), x_max=self.x_max.double())
+
     def encode(self, frame: pd.DataFrame) -> State:
         """Encoded rows on the model's device."""
         x, c, y = self.encoder.encode(frame)
-        return State(x.to(self.device), c.to(self.device), None if y is None else y.to(self.device))
+        return State(x.to(self.x_min), c.to(self.device), None if y is None else y.to(self.device))
 
     def labels(self, n: int, seed: int) -> Tensor | None:
         """n labels, drawn from the training class frequencies; the same for every sampler at a seed."""
@@ -112,8 +118,7 @@ class Diffusion:
             )
             for i in range(0, n, batch_rows)
         ]
-        labels = None if y is None else torch.cat([p.y for p in parts if p.y is not None])
-        return State(torch.cat([p.x for p in parts]), torch.cat([p.c for p in parts]), labels)
+        return stacked(parts)
 
     def generate(self, draw: Draw, n: int, *, seed: int, batch_rows: int = BATCH_ROWS) -> Generated:
         """Draw n rows and decode them."""

@@ -1,0 +1,330 @@
+"""Inversion: the noise from which DDIM draws a given row; to edit the row, and to walk between two."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from tabstep.diffusion import gaussian, multinomial
+from tabstep.diffusion.blocks import Blocks
+from tabstep.diffusion.mixed import Process, State
+from tabstep.diffusion.noise import Noise
+from tabstep.samplers.ddim import DDIM
+from tabstep.samplers.setting import Setting, Steps
+
+Invert = Callable[[Process, Steps, State, "list[Tensor]"], Tensor]
+"""Numbers x_T (n, d) from which `ddim` comes to clean rows, given the classes (n, d_c) at every time of the path."""
+
+MOST = 50  # damped Newton steps for one step of the path
+ADAM = 400  # steps of Adam in `joint`
+SWEEPS = 7  # of the implicit gradient, which is exact after as many as the path has steps
+
+
+@dataclass(frozen=True, eq=False)
+class Latent:
+    """All noise of n rows on a path of K steps.
+
+    path     the times, from T to 0
+    x_T      (n, d_num) numbers at time T
+    start    (n, d_c) in [0, 1): the class at time T is the whole part of start * K_j
+    uniform  (K, n, d_c) which classes jump at each step
+    gumbel   (K, n, sum K) where to
+    y        (n,) labels, or None
+    """
+
+    path: Steps
+    x_T: Tensor
+    start: Tensor
+    uniform: Tensor
+    gumbel: Tensor
+    y: Tensor | None
+
+    def noise(self, process: Process) -> Noise:
+        """For a sampler, that then draws these rows."""
+        n, (d, blocks) = len(self.x_T), (process.d_num, process.blocks)
+        told = {
+            "x_T": self.x_T.unsqueeze(0),
+            "c_T": _classes(self.start, blocks).unsqueeze(0),
+            "uniform": self.uniform,
+            "gumbel": self.gumbel,
+        }
+        return Noise(0, 0, n, d, blocks, self.x_T.dtype, self.x_T.device, told)
+
+
+def decode(process: Process, latent: Latent) -> State:
+    """The rows that `ddim` draws from this noise."""
+    with torch.no_grad():
+        return DDIM().prepare(Setting(process), latent.path)(latent.noise(process), latent.y)
+
+
+def encode(process: Process, path: Steps, clean: State, noise: Noise, invert: Invert) -> Latent:
+    """Noise from which `ddim` draws the rows `clean`: their classes exactly, their numbers as well as `invert` can.
+
+    Categories by hindsight: at eta_cat = 0 a class path is known without the network once its last class is, so
+    c_T ~ q(c_T | c_0) and the jumps are drawn first; all jumps lead to c_0. Then the Gumbel noise of each jump is
+    drawn given that c_0 wins it (Oberst & Sontag 2019).
+    """
+    classes, start, uniform = _hindsight(process, path, clean.c, noise)
+    x = x_T = invert(process, path, clean, classes)
+    gumbel = []
+    with torch.no_grad():
+        for (t, s), c in zip(pairwise(path), classes, strict=False):
+            x0_hat, log_pi, _ = process.predict(State(x, c, clean.y), t, clip_x0=True)
+            gumbel.append(_won_by(process.blocks, process.log_full(log_pi, c, t), clean.c, noise.gumbel()))
+            x = gaussian.ddim_step(x, x0_hat, process.schedule.at(t), process.schedule.at(s), None, eta=0.0)
+    return Latent(path, x_T, start, uniform, torch.stack(gumbel), clean.y)
+
+
+def between(a: Latent, b: Latent, share: Tensor) -> Latent:
+    """Noise between that of row a and that of row b, `share` (n,) of the way from 0 to 1.
+
+    Every number is carried to a standard normal z, mixed as cos(w) z_a + sin(w) z_b with w = share * pi/2, which is
+    standard normal again, and carried back. The label changes half-way.
+    """
+    angle = share.to(a.x_T) * (math.pi / 2)
+
+    def mixed(z_a: Tensor, z_b: Tensor) -> Tensor:
+        return angle.cos().unsqueeze(1) * z_a + angle.sin().unsqueeze(1) * z_b
+
+    def uniform(u_a: Tensor, u_b: Tensor) -> Tensor:
+        tiny = torch.finfo(u_a.dtype).eps
+        z_a, z_b = (torch.special.ndtri(u.clamp(tiny, 1 - tiny)) for u in (u_a, u_b))
+        back: Tensor = torch.special.ndtr(mixed(z_a, z_b))
+        return back
+
+    y = None
+    if a.y is not None and b.y is not None:
+        y = torch.where(share.to(a.x_T) < 0.5, a.y, b.y)
+    gumbel = _gumbel(mixed(_normal(a.gumbel), _normal(b.gumbel)))
+    return Latent(
+        a.path, mixed(a.x_T, b.x_T), uniform(a.start, b.start), uniform(a.uniform, b.uniform), gumbel, y
+    )
+
+
+def _normal(gumbel: Tensor) -> Tensor:
+    """Standard normals of the same rank; each tail through the probability that is small there."""
+    below, above = (-(-gumbel).exp()).exp(), -torch.expm1(-(-gumbel).exp())
+    tiny = torch.finfo(gumbel.dtype).tiny
+    low, high = (torch.special.ndtri(p.clamp(min=tiny)) for p in (below, above))
+    return torch.where(below < above, low, -high)
+
+
+def _gumbel(normal: Tensor) -> Tensor:
+    """The inverse of `_normal`."""
+    log_rank: Tensor = torch.special.log_ndtr(normal)
+    return -(-log_rank).log()
+
+
+def _hindsight(process: Process, path: Steps, c: Tensor, noise: Noise) -> tuple[list[Tensor], Tensor, Tensor]:
+    """Classes at every time of the path, and the `start` and `uniform` that lead there."""
+    at, sizes = process.schedule.at, torch.tensor(process.blocks.sizes, device=c.device)
+    now = torch.where(noise.keep() < at(path[0]), c, noise.c_T())
+    start = (now + noise.keep()) / sizes
+    classes, uniforms = [now], []
+    for t, s in pairwise(path):
+        u = noise.uniform()
+        now = torch.where(u >= multinomial.stay_probability(at(t), at(s)), c, now)
+        classes.append(now)
+        uniforms.append(u)
+    return classes, start, torch.stack(uniforms)
+
+
+def _classes(start: Tensor, blocks: Blocks) -> Tensor:
+    sizes = torch.tensor(blocks.sizes, device=start.device)
+    return torch.minimum((start * sizes).long(), sizes - 1)
+
+
+def _won_by(blocks: Blocks, log_p: Tensor, c: Tensor, gumbel: Tensor) -> Tensor:
+    """Gumbel noise given that log_p + noise is largest at c, (n, sum K); log_p is normalised, `gumbel` is free.
+
+    The largest value is Gumbel with location 0 whoever wins; the others are Gumbels cut off there.
+    """
+    if not blocks.sizes:
+        return gumbel
+    parts = []
+    for (group, p), (_, g) in zip(blocks.each(log_p), blocks.each(gumbel), strict=True):
+        wins = torch.nn.functional.one_hot(c[:, group.columns], group.K).bool()
+        top = torch.where(wins, g, 0.0).sum(-1, keepdim=True)
+        below = -torch.logaddexp(-top, -(g + p))
+        parts.append((torch.where(wins, top, below) - p).flatten(1))
+    return torch.cat(parts, 1)
+
+
+def upward(process: Process, path: Steps, clean: State, classes: list[Tensor]) -> Tensor:
+    """DDIM run backwards with the noise predicted at the lower end of each step (Song et al. 2021, 4.3): K calls.
+
+    The first call takes the row at time 0 for one at time 1, which is as low as the network goes.
+    """
+    with torch.no_grad():
+        x = clean.x
+        for k, (s, t) in enumerate(pairwise(reversed(path))):
+            x = _up(process, State(x, classes[-1 - k], clean.y), s, t)
+        return x
+
+
+def _up(process: Process, state: State, s: int, t: int) -> Tensor:
+    """One step up, x_s to x_t."""
+    a_s, a_t = process.schedule.at(s), process.schedule.at(t)
+    if s == 0:
+        eps, _ = process.denoiser(*state[:2], 1, state.y)
+        return math.sqrt(a_t) * state.x + math.sqrt(1 - a_t) * eps[:, : process.d_num]
+    x0_hat = process.predict(state, s, clip_x0=True).x0_hat
+    return math.sqrt(a_t) * x0_hat + math.sqrt(1 - a_t) * gaussian.eps_from_x0(state.x, x0_hat, a_s)
+
+
+def newton(process: Process, path: Steps, clean: State, classes: list[Tensor]) -> Tensor:
+    """Each step of DDIM solved for where it came from, by damped Newton from the step of `upward`.
+
+    With clip_x0 a step above time 0 is a linear map plus a bounded one, so there always is a solution. At the last
+    one there need not be: a network that shrinks to the mean does not reach the far rows in few steps.
+    """
+    x = clean.x
+    for k, (s, t) in enumerate(pairwise(reversed(path))):
+        a_s, a_t = process.schedule.at(s), process.schedule.at(t)
+        above, below = classes[-2 - k], classes[-1 - k]
+
+        def gap(z: Tensor, rows: Tensor, t: int = t, a_s: float = a_s, a_t: float = a_t) -> Tensor:
+            y = None if clean.y is None else clean.y[rows]
+            x0_hat = process.predict(State(z, above[rows], y), t, clip_x0=True).x0_hat  # noqa: B023
+            return gaussian.ddim_step(z, x0_hat, a_t, a_s, None, eta=0.0) - x[rows]  # noqa: B023
+
+        with torch.no_grad():
+            begin = _up(process, State(x, below, clean.y), s, t)
+        x = solve(gap, begin)
+    return x
+
+
+def solve(gap: Callable[[Tensor, Tensor], Tensor], x: Tensor, tol: float = 1e-9) -> Tensor:
+    """Where gap(x, rows) = 0 for each row (n, d) by itself: Levenberg-Marquardt, whose damping goes to 0 near a root.
+
+    `gap` takes some of the rows, and their indices. A row without a root ends where its gap was least.
+    """
+    x = x.clone()
+    rows = torch.arange(len(x), device=x.device)
+    damping = torch.full((len(x), 1, 1), 1e-3, dtype=x.dtype, device=x.device)
+    eye = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+    value, J = _jacobian(gap, x, rows)
+    for _ in range(MOST):
+        far = value.abs().amax(1) > tol if x.shape[1] else torch.zeros(len(value), dtype=torch.bool)
+        if not far.any():
+            break
+        rows, value, J, damping = rows[far], value[far], J[far], damping[far]
+        H = J.mT @ J
+        size = H.diagonal(dim1=1, dim2=2).mean(1).view(-1, 1, 1).clamp(min=torch.finfo(x.dtype).tiny)
+        move = torch.linalg.solve(H + damping * size * eye, J.mT @ value.unsqueeze(2)).squeeze(2)
+        new_value, new_J = _jacobian(gap, x[rows] - move, rows)
+        nearer = new_value.norm(dim=1) < value.norm(dim=1)
+        x[rows[nearer]] -= move[nearer]
+        value = torch.where(nearer.unsqueeze(1), new_value, value)
+        J = torch.where(nearer.view(-1, 1, 1), new_J, J)
+        damping = torch.where(nearer.view(-1, 1, 1), damping / 10, damping * 4).clamp(1e-15, 1e9)
+    return x
+
+
+def _jacobian(gap: Callable[[Tensor, Tensor], Tensor], x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The gap of each row (n, d) and its derivative (n, d, d): rows do not depend on each other."""
+    with torch.enable_grad():
+        z = x.detach().requires_grad_()
+        value = gap(z, rows)
+        columns = [torch.autograd.grad(value[:, j].sum(), z, retain_graph=True)[0] for j in range(x.shape[1])]
+    return value.detach(), torch.stack(columns, 1) if columns else x.new_zeros(len(x), 0, 0)
+
+
+def joint(process: Process, path: Steps, clean: State, classes: list[Tensor]) -> Tensor:
+    """x_T for which the fixed point of the whole chain ends at the row, by Adam (Pokle et al. 2022, section 5).
+
+    The chain is solved by the sweeps of DEQ-DDIM and differentiated at its solution, not through the sweeps.
+    """
+    chain = Chain.of(process, path, classes, clean.y)
+    x_T = upward(process, path, clean, classes).requires_grad_()
+    adam = torch.optim.Adam([x_T], lr=0.1)
+    rate = torch.optim.lr_scheduler.CosineAnnealingLR(adam, ADAM)
+    z = None
+    for _ in range(ADAM):
+        z = chain.solve(x_T.detach(), z)
+        x_T.grad = chain.gradient(x_T.detach(), z, lambda end: (end - clean.x).square().sum(), SWEEPS)
+        adam.step()
+        rate.step()
+    return x_T.detach()
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """The numbers of DDIM at all K times of a path as one fixed point z = F(z, x_T), the classes being known.
+
+    z (K - 1, n, d) are the numbers at the times after T, in the cumulative form of `deq.solve`: with X_i the clean
+    numbers predicted at position i, x_j = scale_j (x_T / scale_0 + sum_{i<j} rise_i X_i), and the row is X_{K-1}.
+    """
+
+    process: Process
+    times: Tensor
+    classes: Tensor  # (K, n, d_c)
+    y: Tensor | None
+    alpha: Tensor  # (K, 1, 1) as are the others
+    scale: Tensor
+    rise: Tensor  # (K - 1, 1, 1)
+
+    @classmethod
+    def of(cls, process: Process, path: Steps, classes: list[Tensor], y: Tensor | None) -> Chain:
+        device = process.x_min.device
+        alpha = torch.tensor([process.schedule.at(t) for t in path[:-1]], dtype=torch.float64, device=device)
+        signal, spread = alpha.sqrt(), (1 - alpha).sqrt()
+        alpha, scale, rise = (
+            v.to(process.x_min).view(-1, 1, 1) for v in (alpha, spread, (signal / spread).diff())
+        )
+        times = torch.tensor(path[:-1], device=device)
+        return cls(process, times, torch.stack(classes[:-1]), y, alpha, scale, rise)
+
+    def clean(self, x: Tensor) -> Tensor:
+        """Clean numbers (K, n, d) predicted at all positions (K, n, d), in one call."""
+        K, n, d = x.shape
+        y = None if self.y is None else self.y.repeat(K)
+        eps_hat, _ = self.process.denoiser(
+            x.flatten(0, 1), self.classes.flatten(0, 1), self.times.repeat_interleave(n), y
+        )
+        eps_hat = eps_hat[:, :d].view(K, n, d)
+        found = (x - (1 - self.alpha).sqrt() * eps_hat) / self.alpha.sqrt()
+        return found.clamp(self.process.x_min, self.process.x_max)
+
+    def positions(self, x_T: Tensor, clean: Tensor) -> Tensor:
+        """F: the numbers after T, from the clean numbers predicted before them."""
+        return self.scale[1:] * (x_T / self.scale[0] + (self.rise * clean[:-1]).cumsum(0))
+
+    @torch.no_grad()
+    def solve(self, x_T: Tensor, z: Tensor | None = None, tol: float = 1e-10) -> Tensor:
+        """The fixed point, after at most K sweeps from `z`."""
+        x = torch.cat([x_T.unsqueeze(0), self.scale[1:] / self.scale[0] * x_T if z is None else z])
+        for _ in range(len(self.times)):
+            new = self.positions(x_T, self.clean(x))
+            done = bool(((new - x[1:]).abs() <= tol).all())
+            x = torch.cat([x_T.unsqueeze(0), new])
+            if done:
+                break
+        return x[1:]
+
+    def gradient(self, x_T: Tensor, z: Tensor, loss: Callable[[Tensor], Tensor], sweeps: int) -> Tensor:
+        """d loss(row) / d x_T at the fixed point z, by the implicit function theorem.
+
+        u = (dF/dz)^T u + dl/dz, of which each sweep brings one position more; exact after K of them.
+        """
+        with torch.enable_grad():
+            start, inner = x_T.detach().requires_grad_(), z.detach().requires_grad_()
+            clean = self.clean(torch.cat([start.unsqueeze(0), inner]))
+            F = self.positions(start, clean)
+            direct, first = torch.autograd.grad(
+                loss(clean[-1]), (start, inner), retain_graph=True, materialize_grads=True
+            )
+            u = first
+            for _ in range(min(sweeps, len(self.times))):
+                (back,) = torch.autograd.grad(F, inner, u, retain_graph=True, materialize_grads=True)
+                u = back + first
+            (through,) = torch.autograd.grad(F, start, u, materialize_grads=True)
+        return direct + through
+
+
+INVERSIONS: dict[str, Invert] = {"upward": upward, "newton": newton, "joint": joint}
