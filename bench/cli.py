@@ -111,7 +111,10 @@ def run(
     steps: Annotated[Many, typer.Option(help="Step budgets; T is all steps of the model.")] = None,
     seed: Annotated[Many, typer.Option(help="Training seeds.")] = None,
     metric: Annotated[
-        Many, typer.Option(help="Score these too: validation, nelbo, fidelity, privacy (results/README.md).")
+        Many,
+        typer.Option(
+            help="Score these too: validation, nelbo, fidelity, coverage, detection, privacy, faults."
+        ),
     ] = None,
     workers: Annotated[int, typer.Option(help="Worker processes; 0 takes one a core.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",

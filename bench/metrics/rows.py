@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
+from tabstep.metrics.coverage import coverage as coverage_scores
 from tabstep.metrics.dcr import dcr
+from tabstep.metrics.detection import detection as detection_scores
 from tabstep.metrics.distances import distances
+from tabstep.metrics.faults import faults as fault_scores
 from tabstep.metrics.membership import membership
 from tabstep.metrics.shape import shape
 from tabstep.metrics.trend import trend
@@ -30,7 +33,25 @@ def privacy(synthetic: pd.DataFrame, dataset: Dataset) -> dict[str, float]:
     return dcr(*rows, seed=SEED) | membership(*rows, seed=SEED)
 
 
+def coverage(synthetic: pd.DataFrame, dataset: Dataset) -> dict[str, float]:
+    """Whether the rows lie where the real test rows do, and everywhere that those do."""
+    return coverage_scores(synthetic, dataset.test, dataset.train, dataset.schema, seed=SEED)
+
+
+def detection(synthetic: pd.DataFrame, dataset: Dataset) -> dict[str, float]:
+    """Whether a classifier can tell the rows from the real test rows."""
+    return detection_scores(synthetic, dataset.test, dataset.train, dataset.schema, seed=SEED)
+
+
+def faults(synthetic: pd.DataFrame, dataset: Dataset) -> dict[str, float]:
+    """What no real row would show."""
+    return fault_scores(synthetic, dataset.train, dataset.schema)
+
+
 GROUPS: Mapping[str, Callable[[pd.DataFrame, Dataset], dict[str, float]]] = {
     "fidelity": fidelity,
     "privacy": privacy,
+    "coverage": coverage,
+    "detection": detection,
+    "faults": faults,
 }

@@ -39,6 +39,11 @@ def nearest(points: np.ndarray, others: np.ndarray, k: int = 1) -> np.ndarray:
     """Distances (n, k) of each point to its k nearest others, rising; exact, in memory that grows with n alone."""
     from sklearn.neighbors import NearestNeighbors
 
+    # Columns that are the same number everywhere, such as flags of gaps in a table without, cost time only.
+    vary = (points != others[0]).any(0) | (others != others[0]).any(0)
+    points, others = (np.ascontiguousarray(side[:, vary]) for side in (points, others))
+    if not vary.any():
+        return np.zeros((len(points), k))
     distances, index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(others).kneighbors(points)
     # |x|^2 - 2xy + |y|^2 leaves a small positive rest where two rows are equal; copies must have distance 0.
     for j in range(k):

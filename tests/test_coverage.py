@@ -1,0 +1,174 @@
+"""Coverage, detection and faults: closed forms, what fresh real rows score, what a broken sampler does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tabstep.metrics.coverage import balls, coverage, expected_coverage, support
+from tabstep.metrics.detection import auc_interval, detection
+from tabstep.metrics.faults import faults
+from tabstep.metrics.one_class import one_class
+from tabstep.table import Schema
+
+SCHEMA = Schema("regression", "y", ("a", "b"), ("c",), frozenset({"b"}))
+
+
+def table(n: int, seed: int, spread: float = 1.0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    c = rng.choice(np.array(["p", "q", "r"], dtype=object), n, p=[0.6, 0.3, 0.1])
+    a = spread * rng.normal(size=n) + (c == "p")
+    return pd.DataFrame({"a": a, "b": rng.integers(0, 50, n), "c": c, "y": a + 0.3 * rng.normal(size=n)})
+
+
+TRAIN, REAL, FRESH = table(2000, 0), table(1500, 1), table(1500, 2)
+
+
+def shuffled(rows: pd.DataFrame) -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    return pd.DataFrame({c: rows[c].to_numpy()[rng.permutation(len(rows))] for c in rows.columns})
+
+
+def scores(synthetic: pd.DataFrame) -> dict[str, float]:
+    return coverage(synthetic, REAL, TRAIN, SCHEMA, seed=0)
+
+
+def test_balls_by_hand() -> None:
+    real = np.array([[0.0], [1], [2], [3], [4], [5], [6]])
+    # The fifth neighbour of 0 and of 6 is 5 away, of 1 and 5 it is 4, of 2 and 4 it is 3, of 3 it is 3.
+    found = balls(real, np.array([[-4.5], [3.0], [100.0]]))
+    assert found["density"] == pytest.approx((1 + 7 + 0) / (5 * 3))
+    assert found["coverage"] == 1
+    assert balls(real, np.array([[-4.5], [100.0]]))["coverage"] == pytest.approx(1 / 7)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(200, 200, 1), (200, 50, 3), (50, 200, 10)])
+def test_fresh_rows_cover_as_much_as_the_closed_form_says(n: int, m: int, d: int) -> None:
+    rng = np.random.default_rng(0)
+    found = [balls(rng.normal(size=(n, d)) ** 3, rng.normal(size=(m, d)) ** 3) for _ in range(60)]
+    for name, wanted in (("coverage", expected_coverage(n, m)), ("density", 1.0)):
+        values = [f[name] for f in found]
+        assert abs(np.mean(values) - wanted) < 4 * np.std(values) / 60**0.5 + 1e-9
+
+
+def test_the_support_of_a_ball() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4000, 3))
+    fresh = support(x, rng.normal(size=(4000, 3)))
+    assert fresh["alpha_precision"] > 0.97
+    assert fresh["beta_recall"] > 0.93
+    # All at the centre: inside every support, so the curve is 1 everywhere; none of it reaches the outskirts.
+    point = support(x, 1e-6 * rng.normal(size=(4000, 3)))
+    assert point["alpha_precision"] < 0.05
+    assert point["beta_recall"] < 0.05
+    far = support(x, rng.normal(size=(4000, 3)) + 20)
+    assert far["alpha_precision"] == pytest.approx(0, abs=1e-3)
+    wide = support(x, 1.5 * rng.normal(size=(4000, 3)))
+    assert wide["alpha_precision"] < 0.75
+
+
+def test_fresh_real_rows_pass_and_marginals_do_not() -> None:
+    fresh, broken = scores(FRESH), scores(shuffled(TRAIN))
+    expected = expected_coverage(1500, 1500)
+    assert fresh["coverage"] == pytest.approx(expected, abs=0.02)
+    assert fresh["density"] == pytest.approx(1, abs=0.1)
+    for name in ("alpha_precision", "beta_recall", "alpha_precision_oc", "beta_recall_oc"):
+        assert fresh[name] > 0.8, name
+    assert broken["coverage"] < expected - 0.1
+    assert broken["density"] < 0.8
+    assert broken["alpha_precision_oc"] < fresh["alpha_precision_oc"] - 0.1
+
+
+def test_a_shrunken_sampler_has_precision_without_recall() -> None:
+    narrow = scores(table(1500, 2, spread=0.3))
+    assert narrow["density"] > 0.95
+    assert narrow["coverage"] < expected_coverage(1500, 1500) - 0.1
+
+
+def test_row_and_column_order_and_units_do_not_matter() -> None:
+    n = len(REAL)
+    base = coverage(FRESH, REAL, TRAIN, SCHEMA, seed=0)
+    scale = lambda f: f.assign(a=3 * f["a"] - 7)  # noqa: E731
+    moved = coverage(scale(FRESH), scale(REAL), scale(TRAIN), SCHEMA, seed=0)
+    turned = coverage(FRESH[FRESH.columns[::-1]], REAL, TRAIN, SCHEMA, seed=0)
+    for name in ("density", "coverage", "alpha_precision", "beta_recall"):
+        assert moved[name] == pytest.approx(base[name], abs=1e-9)
+        assert turned[name] == pytest.approx(base[name], abs=1e-9)
+    order = np.random.default_rng(0).permutation(n)
+    again = coverage(FRESH.iloc[order], REAL.iloc[order], TRAIN, SCHEMA, seed=0)
+    for name in ("density", "coverage", "alpha_precision", "beta_recall"):
+        assert again[name] == pytest.approx(base[name], abs=1e-9)  # all rows are drawn here, in another order
+
+
+def test_a_one_class_map_is_not_constant_and_keeps_to_its_seed() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(800, 4))
+    learned = one_class(x, seed=1)
+    np.testing.assert_array_equal(learned(x), one_class(x, seed=1)(x))
+    near, far = (np.linalg.norm(learned(rows), axis=1).mean() for rows in (rng.normal(size=(500, 4)), x + 6))
+    assert far > 2 * near
+    assert learned(x).std() > 0
+
+
+def test_detection_of_nothing_of_marginals_and_of_a_shift() -> None:
+    def found(rows: pd.DataFrame) -> dict[str, float]:
+        return detection(rows, REAL, TRAIN, SCHEMA, seed=0)
+
+    fresh = found(FRESH)
+    for name in ("c2st_logistic", "c2st_xgboost"):
+        assert abs(fresh[name] - 0.5) < 0.04
+        assert fresh[f"{name}_low"] < fresh[name] < fresh[f"{name}_high"]
+        assert fresh[f"{name}_high"] - fresh[f"{name}_low"] < 0.06
+    broken = found(shuffled(TRAIN))
+    assert broken["c2st_xgboost_low"] > 0.6
+    assert broken["c2st_logistic"] < 0.55  # every column by itself is right
+    shifted = found(FRESH.assign(a=FRESH["a"] + 1))
+    assert shifted["c2st_logistic_low"] > 0.6
+
+
+def test_the_interval_of_an_area_holds_it() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(300):
+        label = np.repeat([0, 1], 60)
+        score = rng.normal(size=120) + label  # area Phi(1 / sqrt 2)
+        area, low, high = auc_interval([(label, score)])
+        assert area == pytest.approx(roc_auc_score(label, score))
+        held += low <= 0.7602 <= high
+    assert 0.91 < held / 300 < 0.985
+
+
+def test_faults_by_hand() -> None:
+    train = pd.DataFrame(
+        {"a": [0.0, 1.0, 1.0, np.nan], "b": [1, 2, 2, 3], "c": ["p", "q", "q", None], "y": [0.0, 1, 1, 2]}
+    )
+    rows = pd.DataFrame(
+        {
+            "a": [0.0, 2.0, np.nan, 0.5, 0.5],
+            "b": [1.0, 2.5, 3, np.nan, 1],
+            "c": ["p", "z", None, "p", "p"],
+            "y": [0.0, 1, 2, 1, 1],
+        }
+    )
+    assert faults(rows, train, SCHEMA) == {
+        "out_of_range": 0.2,
+        "unseen": 0.2,
+        "new_gaps": 0.2,  # in b, not in a, which has gaps in training
+        "fractions": 0.2,
+        "duplicates": 0.0,
+        "duplicates_expected": 0.25,
+        "copies_exact": 0.4,  # the first row, and the third with its gaps
+    }
+    twice = faults(pd.concat([rows, rows]), train, SCHEMA)
+    assert twice["duplicates"] == 0.5
+    assert faults(train, train, SCHEMA)["copies_exact"] == 1
+
+
+def test_too_few_rows_are_refused() -> None:
+    with pytest.raises(ValueError, match="needs 7 rows, got 6"):
+        coverage(FRESH.head(6), REAL, TRAIN, SCHEMA, seed=0)
+    with pytest.raises(ValueError, match="needs 10 rows, got 9"):
+        detection(FRESH.head(9), REAL, TRAIN, SCHEMA, seed=0)
