@@ -11,13 +11,14 @@ from tabstep.metrics.one_class import one_class
 from tabstep.metrics.space import embed, nearest
 from tabstep.table import Schema
 
+MOST = 5_000  # rows of either side; the time grows with their square, the scores hardly change
 NEIGHBOURS = 5  # the radius of a real row's ball is its distance to this nearest real one (Naeem et al. 2020)
 
 
 def coverage(
     synthetic: pd.DataFrame, real: pd.DataFrame, train: pd.DataFrame, schema: Schema, *, seed: int
 ) -> dict[str, float]:
-    """Scores of as many synthetic rows as real ones, drawn at random, in the space of `embed`.
+    """Scores of as many synthetic rows as real ones, 5,000 at most, drawn at random, in the space of `embed`.
 
     density, coverage                 see `balls`; 1 and `expected_coverage` for fresh real rows
     alpha_precision, beta_recall      see `support`; 1 for fresh real rows, up to the sample
@@ -26,7 +27,7 @@ def coverage(
     Rows of `real` and `synthetic` are scaled by the range of `train`. Raises ValueError with fewer than seven rows of
     either.
     """
-    n = min(len(synthetic), len(real))
+    n = min(len(synthetic), len(real), MOST)
     if n < NEIGHBOURS + 2:
         raise ValueError(f"needs {NEIGHBOURS + 2} rows, got {len(synthetic)} and {len(real)}")
     rng = np.random.default_rng(seed)
