@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterable
@@ -15,9 +16,10 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from tabstep.plan import Plan
+    from tabstep.report.compare import Ranking
     from tabstep.run import Status
     from tabstep.table import Task
-    from tabstep.work import Folder, Source
+    from tabstep.work import Folder, Job, Source
 
 # Heavy imports (torch, CatBoost) are inside the commands, so that --help answers at once.
 # Text from outside (names, paths, reasons) is escaped: rich reads "[...]" as markup and stops at "[/...]".
@@ -258,7 +260,7 @@ def _summary(todo: Plan, status: Status, folder: Any) -> None:
 
 def _report(folder: Any, out: Console) -> None:
     from tabstep import store
-    from tabstep.report import against, plots, readable, table
+    from tabstep.report import against, plots, readable, statistics, table
 
     records, problems = store.read_all(folder.runs)
     for problem in problems:
@@ -270,6 +272,7 @@ def _report(folder: Any, out: Console) -> None:
     frame = table.results(records)
     if (frame["status"] != "skipped").any() and frame["mean"].notna().any():
         written += plots.quality_against_cost(frame, report)
+        written += statistics.write(records, frame, report)
     readable.show(frame, out)
     compared = against.against(frame)
     if not compared.empty:
@@ -287,6 +290,76 @@ def report(
     from tabstep.work import Folder
 
     _report(Folder(results / suite), console)
+
+
+@app.command()
+def compare(
+    suite: Annotated[str, typer.Argument(help="The suite whose records to read.")],
+    first: Annotated[str | None, typer.Argument(help="An entrant, as this command prints them.")] = None,
+    second: Annotated[str | None, typer.Argument(help="Another one.")] = None,
+    missing: Annotated[
+        str,
+        typer.Option(help="A missing score: drop its dataset, worst rank there, or the floor's score there."),
+    ] = "drop",
+    results: Results = Path("results"),
+) -> None:
+    """Rank the entrants of a suite over its datasets, or say of two which is better, or that they are equal.
+
+    Examples:
+
+      tabstep compare quick
+
+      tabstep compare quick "tabddpm quick ddim trailing 5" "tabddpm quick ancestral trailing 5"
+    """
+    from tabstep import cards, store
+    from tabstep.report import compare as comparing
+    from tabstep.work import Folder
+
+    records, _ = store.read_all(Folder(results / suite).runs)
+    if not records:
+        _stop(f"no records in {Folder(results / suite).runs}; `tabstep run {suite}` makes them")
+    scores = comparing.units(records)
+    try:
+        if first is None:
+            _show_ranks(comparing.rank(records, missing))  # type: ignore[arg-type]  # checked there
+            return
+        if second is None:
+            _stop("compare takes two entrants, or none for a ranking")
+        for name in (first, second):
+            if name not in scores:
+                _stop(f"unknown entrant {name!r}; {cards.suggest(name, list(scores))}")
+        verdict = comparing.versus(scores[first], scores[second])
+    except ValueError as error:
+        _stop(str(error))
+    relation = {
+        "better": "is better than",
+        "worse": "is worse than",
+        "equal": "is equal within 1 % to",
+        "undecided": "is neither shown to differ from nor to equal",
+    }[verdict.says]
+    console.print(f"[bold]{escape(first)}[/] {relation} [bold]{escape(second)}[/]", soft_wrap=True)
+    console.print(
+        f"difference {verdict.difference:+.4f}, 95 % interval {verdict.low:+.4f} .. {verdict.high:+.4f}, "
+        f"effect size {verdict.effect:+.2f}; {verdict.pairs} pairs on {verdict.datasets} datasets\n"
+        f"p = {verdict.p_different:.3g} that they are the same, "
+        f"p = {verdict.p_equal:.3g} that they differ by {verdict.margin:.4f} or more",
+        soft_wrap=True,
+    )
+
+
+def _show_ranks(ranking: Ranking) -> None:
+    table = Table(
+        title="mean rank over datasets, 1 is best", title_justify="left", box=None, padding=(0, 2, 0, 0)
+    )
+    table.add_column("entrant", no_wrap=True)
+    table.add_column("rank", justify="right")
+    for name, value in ranking.mean_rank.items():
+        table.add_row(escape(str(name)), f"{value:.2f}")
+    console.print(table)
+    said = [f"{len(ranking.scores)} datasets", ranking.note]
+    if not math.isnan(ranking.friedman):
+        said.insert(1, f"Friedman's test that all are alike: p = {ranking.friedman:.2g}")
+    console.print(escape("; ".join(said)), soft_wrap=True)
 
 
 @app.command("list")
@@ -468,14 +541,51 @@ def study_deq(
     results: Results = Path("results"),
 ) -> None:
     """DEQ-DDIM: calls in a row, evaluations and latency by batch beside DDIM, on a machine with nothing else to do."""
-    from tabstep.plan import Filters, narrow, plan, suite_named
     from tabstep.study import latency
+    from tabstep.study.measured import measure
+
+    jobs, folder = _networks("deq", dataset, device, data_mirror, data_archive, results)
+    measured = measure(
+        jobs,
+        folder,
+        lambda fitted: latency.lines(fitted.model),
+        latency.VERSION,
+        lambda text: console.print(escape(text)),
+    )
+    written = latency.write(measured, folder.root / "report")
+    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
+@study_app.command("inversion")
+def study_inversion(
+    dataset: Annotated[Many, typer.Option(help="Datasets; adult, churn2 and buddy when left out.")] = None,
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """Real rows to noise and back, by each method of inversion: how near they come (minutes)."""
+    from tabstep.study import inverting
+    from tabstep.study.measured import measure
+
+    jobs, folder = _networks("inversion", dataset, "cpu", data_mirror, data_archive, results)
+    measured = measure(
+        jobs, folder, inverting.lines, inverting.VERSION, lambda text: console.print(escape(text))
+    )
+    written = inverting.write(measured, folder.root / "report")
+    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
+def _networks(
+    name: str, dataset: Many, device: str, mirror: Path | None, archive: str | None, results: Path
+) -> tuple[list[Job], Folder]:
+    """The short fits of the study of samplers, one job each, and the folder of the study `name`."""
+    from tabstep.plan import Filters, narrow, plan, suite_named
     from tabstep.work import Folder, Source
 
     try:
         names = _split(dataset) or ("adult", "churn2", "buddy")
         narrowed = narrow(suite_named("samplers"), Filters(names, ("tabddpm",), ("ddim",), (), (2,)))
-        sources = [Source(name, mirror=data_mirror, archive=data_archive) for name in narrowed.datasets]
+        sources = [Source(d, mirror=mirror, archive=archive) for d in narrowed.datasets]
         todo = plan(narrowed, sources, device=_device(device), threads=os.cpu_count() or 1)
     except ValueError as error:
         _stop(str(error))
@@ -483,11 +593,7 @@ def study_deq(
         errors.print(f"[yellow]skipped[/] {escape(reason)}", soft_wrap=True)
     if not todo.jobs:
         _stop("none of these datasets can be reached; give --data-mirror")
-    jobs = list({job.fit_key: job for job in todo.jobs}.values())
-    folder = Folder(results / "deq")
-    measured = latency.measure(jobs, folder, lambda text: console.print(escape(text)))
-    written = latency.write(measured, folder.root / "report")
-    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+    return list({job.fit_key: job for job in todo.jobs}.values()), Folder(results / name)
 
 
 def _run_suite(

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -21,8 +18,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation
 
-from tabstep import store
-from tabstep.report.table import CEILING, PRIMARY, csv
+from tabstep.report.drawing import save
+from tabstep.report.table import CEILING, PRIMARY
 
 # One hue a sampler, the same in every figure: Okabe and Ito's colours, which colour-blind eyes tell apart,
 # and darker ones beside them. A name that is not here takes one of `SPARE` by its hash: add it to choose.
@@ -51,13 +48,6 @@ QUALITY = {"catboost_f1_macro": "macro F1 (CatBoost)", "catboost_r2": "R² (CatB
 GREY = "#6B6B6B"
 HALO = withStroke(linewidth=2.2, foreground="white")  # keeps text legible on lines
 COSTS = {"nfe": "network evaluations per row", "sample_s": "seconds of sampling"}
-STYLE: dict[Any, Any] = {
-    "font.size": 8.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.7,
-    "pdf.fonttype": 42,  # text stays text
-}
 
 
 @dataclass(frozen=True)
@@ -89,19 +79,13 @@ def quality_against_cost(results_frame: pd.DataFrame, folder: Path) -> list[Path
     data = _data(results_frame)
     if data.empty:
         raise ValueError("no row of the results has a score in a primary metric: there is nothing to draw")
-    with matplotlib.rc_context(STYLE):
-        figure = draw(data)
-        contents = {"png": _render(figure, "png"), "pdf": _render(figure, "pdf"), "csv": csv(data).encode()}
-    for suffix, content in contents.items():
-        store.replace(folder / f"quality_against_cost.{suffix}", content)
-    return [folder / f"quality_against_cost.{suffix}" for suffix in contents]
+    return save({"quality_against_cost": (lambda: draw(data), data)}, folder)
 
 
 def draw(data: pd.DataFrame) -> Figure:
     """The figure of `quality_against_cost`, from the rows that are drawn."""
     parts = list(data.groupby(["suite", "dataset"], sort=True))
     figure = Figure(figsize=(10.6, 0.75 + 2.55 * len(parts)), layout="constrained")
-    FigureCanvasAgg(figure)
     grid = figure.subplots(len(parts), 2, sharex="col", sharey="row", squeeze=False)
     for axes, cost in zip(grid[0], COSTS, strict=True):
         costs = data.loc[data[cost] > 0, cost]
@@ -339,10 +323,3 @@ def _legend(data: pd.DataFrame) -> list[Line2D]:
     if data["std"].notna().any():
         handles.append(Line2D([], [], linestyle="none", label="bars: ± 1 standard deviation"))
     return handles
-
-
-def _render(figure: Figure, suffix: str) -> bytes:
-    buffer = BytesIO()
-    dated = {"CreationDate": None} if suffix == "pdf" else {}  # the same results give the same bytes
-    figure.savefig(buffer, format=suffix, dpi=200, bbox_inches="tight", metadata=dated)
-    return buffer.getvalue()

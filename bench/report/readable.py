@@ -15,8 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from tabstep import store
+from tabstep.report.markdown import table_of
 from tabstep.report.table import CEILING, GROUP, PRIMARY, commit_of, csv, results, spread
 from tabstep.store import Record
+
+RIGHT = ("steps", "score", "95 %", "% of real", "nfe", "fit s", "prepare s", "sample s")
 
 
 def write(records: Sequence[Record], folder: Path) -> list[Path]:
@@ -39,7 +42,7 @@ def markdown(records: Sequence[Record], table: pd.DataFrame) -> str:
     lines = ["# Results", "", *_header(records)]
     for title, part in _per_dataset(table):
         lines += ["", f"## {title}", ""]
-        lines += _pipes([_line(row) for row in part])
+        lines += table_of([_line(row) for row in part], RIGHT)
     return "\n".join(lines) + "\n"
 
 
@@ -110,6 +113,7 @@ def _line(row: dict[str, Any]) -> dict[str, str]:
         **{name: "" if row[name] is None else str(row[name]) for name in GROUP[2:]},
         "steps": "" if row["steps"] is None else f"{row['steps']:g}",  # a float in a table read from CSV
         "score": score if row["std"] is None else f"{score} ± {row['std']:.4f}",
+        "95 %": "" if row["low"] is None else f"{row['low']:.4f} .. {row['high']:.4f}",
         "% of real": "" if row["of_real"] is None else f"{row['of_real']:.1f}",
         "nfe": "" if row["nfe"] is None else f"{row['nfe']:g}",
         **{f"{stage} s": _seconds(row[f"{stage}_s"]) for stage in ("fit", "prepare", "sample")},
@@ -124,16 +128,6 @@ def _seconds(value: float | None) -> str:
     if 0 < value < 0.00005:
         return "<0.0001"
     return f"{value:.0f}" if value >= 100 else f"{round(value, 4):.3g}"
-
-
-def _pipes(lines: list[dict[str, str]]) -> list[str]:
-    right = ("steps", "score", "% of real", "nfe", "fit s", "prepare s", "sample s")
-    columns = list(lines[0])
-    body = [
-        [" ".join(line[column].replace("|", "\\|").split()) for column in columns] for line in lines
-    ]  # a reason may hold line breaks, which would end the table
-    rule = ["---:" if column in right else "---" for column in columns]
-    return [f"| {' | '.join(cells)} |" for cells in (columns, rule, *body)]
 
 
 def _header(records: Sequence[Record]) -> list[str]:
@@ -154,8 +148,8 @@ def _header(records: Sequence[Record]) -> list[str]:
         "- Seeds: "
         + "; ".join(f"{name} {', '.join(map(str, sorted(values)))}" for name, values in seeds.items()),
         "- Evaluator: CatBoost, parameters " + ", ".join(sorted({_evaluator(record) for record in records})),
-        "- Score: mean ± standard deviation of all single scores; % of real: against training on the real "
-        "rows; seconds: median over cells.",
+        "- Score: mean ± standard deviation of all single scores; 95 %: t-interval over the topmost kind of seed with "
+        "more than one; % of real: against training on the real rows; seconds: median over cells.",
     ]
     dirty = sum(record.env.get("dirty") is True for record in records)
     unknown = sum(commit_of(record.env) == "unknown" for record in records)

@@ -29,7 +29,8 @@ RESULTS = (
     *("rows", "fit_s", "prepare_s", "sample_s", "status", "reason", "commit"),
 )
 COUNTS = ("n_train_seeds", "n_sample_seeds", "n_eval_seeds")
-SPREAD = (*GROUP, "metric", *COUNTS, "std_train", "std_sample", "std_eval")
+SPREAD = (*GROUP, "metric", *COUNTS, "std_train", "std_sample", "std_eval", "boot_low", "boot_high")
+BOOTSTRAPS = 1000
 
 Scores = list[list[list[float]]]  # train seed, sampling seed, evaluator seed
 
@@ -71,15 +72,23 @@ def spread(records: Iterable[Record]) -> pd.DataFrame:
     std_sample^2  pooled variance of cell means within a training seed, less the part that evaluation explains
     std_train^2   variance of the training seeds' means, less the part that the two lower levels explain
 
+    boot_low, boot_high are the 95 % interval of the mean by hierarchical bootstrap (`bootstrap`).
+
     A negative estimate is 0. An axis with one level everywhere has an empty value, and its variance, which
     cannot be told apart, is contained in that of the next axis above.
     """
     rows = [
-        {**_key(group[0].cell), "metric": metric, **_counts(scores), **_components(scores)}
+        {
+            **_key(group[0].cell),
+            "metric": metric,
+            **_counts(scores),
+            **_components(scores),
+            **bootstrap(scores),
+        }
         for group in _groups(records)
         for metric, scores in _nested(group)
     ]
-    numbers = dict.fromkeys(("std_train", "std_sample", "std_eval"), "float64")
+    numbers = dict.fromkeys(("std_train", "std_sample", "std_eval", "boot_low", "boot_high"), "float64")
     whole = dict.fromkeys(COUNTS, "int64")
     return pd.DataFrame(rows, columns=list(SPREAD)).astype({"steps": "Int64", **whole, **numbers})
 
@@ -215,6 +224,36 @@ def _components(scores: Scores) -> dict[str, float | None]:
         training_variance = max(0.0, between - statistics.fmean(of_training_mean))
     variances = {"std_train": training_variance, "std_sample": sampling, "std_eval": within_unit}
     return {name: None if value is None else value**0.5 for name, value in variances.items()}
+
+
+def bootstrap(scores: Scores) -> dict[str, float | None]:
+    """`boot_low` and `boot_high`: percentiles of the mean when training seeds are drawn anew, in each of them sampling
+    seeds, and in each of those evaluator seeds.
+
+    With few levels it is too narrow, by sqrt((n - 1) / n) and the missing tails of t; the t-interval is the one of the
+    results table. None for one score.
+    """
+    samples = np.array([len(training) for training in scores])
+    most = max(len(unit) for training in scores for unit in training)
+    if samples.max() * len(scores) * most == 1:
+        return {"boot_low": None, "boot_high": None}
+    evaluations = np.ones((len(scores), samples.max()), dtype=int)
+    values = np.zeros((len(scores), samples.max(), most))
+    for i, training in enumerate(scores):
+        for j, unit in enumerate(training):
+            evaluations[i, j] = len(unit)
+            values[i, j, : len(unit)] = unit
+    rng = np.random.default_rng(0)
+    t = rng.integers(len(scores), size=(BOOTSTRAPS, len(scores)))
+    n_s = samples[t]
+    s = (rng.random((*t.shape, samples.max())) * n_s[..., None]).astype(int)
+    n_e = evaluations[t[..., None], s]
+    e = (rng.random((*s.shape, most)) * n_e[..., None]).astype(int)
+    drawn = values[t[..., None, None], s[..., None], e]
+    unit_means = np.where(np.arange(most) < n_e[..., None], drawn, 0).sum(-1) / n_e
+    training_means = np.where(np.arange(samples.max()) < n_s[..., None], unit_means, 0).sum(-1) / n_s
+    low, high = np.percentile(training_means.mean(-1), [2.5, 97.5])
+    return {"boot_low": float(low), "boot_high": float(high)}
 
 
 def _pooled_variance(groups: list[list[float]]) -> float | None:

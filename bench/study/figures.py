@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from io import BytesIO
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from tabstep import store
-from tabstep.report.plots import STYLE, colour
-from tabstep.report.table import csv
+from tabstep.report.drawing import save
+from tabstep.report.plots import colour
 from tabstep.study.samplers import best_grids
 
 GRID_COLOURS = {
@@ -41,23 +36,6 @@ def write(table: pd.DataFrame, folder: Path) -> list[Path]:
         },
         folder,
     )
-
-
-def save(figures: Mapping[str, tuple[Callable[[], Figure], pd.DataFrame]], folder: Path) -> list[Path]:
-    """Draw each figure as PNG and PDF in the common style, with the numbers that it shows as CSV."""
-    written = []
-    with matplotlib.rc_context(STYLE):
-        for name, (draw, data) in figures.items():
-            figure = draw()
-            FigureCanvasAgg(figure)
-            for suffix in ("png", "pdf"):
-                buffer = BytesIO()
-                dated = {"CreationDate": None} if suffix == "pdf" else {}
-                figure.savefig(buffer, format=suffix, dpi=150, bbox_inches="tight", metadata=dated)
-                store.replace(folder / f"{name}.{suffix}", buffer.getvalue())
-            store.replace(folder / f"{name}.csv", csv(data).encode())
-            written += [folder / f"{name}.{suffix}" for suffix in ("png", "pdf", "csv")]
-    return written
 
 
 def budgets(chosen: pd.DataFrame) -> Figure:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,52 +12,27 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from tabstep import store, work
-from tabstep.clock import calibrate, synchronize
+from tabstep import store
+from tabstep.clock import synchronize
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.model import Counted, Diffusion
-from tabstep.provenance import environment
 from tabstep.registry import SAMPLERS
+from tabstep.report.drawing import save
 from tabstep.report.table import commit_of
 from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.deq import DEQ, solve
 from tabstep.samplers.grid import trailing
 from tabstep.samplers.setting import Setting, Steps
-from tabstep.study.figures import save, steps_axis
+from tabstep.study.figures import steps_axis
 from tabstep.study.page import pipes, reflow
-from tabstep.work import Folder, Job
 
-VERSION = 1  # raise when a measurement changes
-
+VERSION = 1  # raise when a measurement below changes
 BUDGETS = (2, 5, 10, 20, 50)
 BATCHES = (1, 64, 4000)
 ROWS = 512
 REPEATS = 5
 SOLVERS = ("deq", "deq-anderson")
 COLOURS = {"deq": "#999933", "deq-anderson": "#882255"}
-
-
-def measure(jobs: Sequence[Job], folder: Folder, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Measure the model of each job, which is fitted where it is missing; kept in a file each."""
-    found = []
-    for job in jobs:
-        path = folder.root / "study" / f"{job.cell.dataset}.json"
-        key = f"{job.fit_key}-v{VERSION}-{job.device}-{torch.get_num_threads()}"
-        if not path.exists() or json.loads(path.read_text(encoding="utf-8"))["key"] != key:
-            say(f"measuring {job.cell.dataset}")
-            work.fit_diffusion(job, folder)
-            model: Diffusion = work.fitted_diffusion(folder.model(job), job.source, job.device).model
-            content = {
-                "key": key,
-                "dataset": job.cell.dataset,
-                "machine": asdict(calibrate(job.device)),
-                "lines": lines(model),
-                "env": environment() | {"device": job.device},
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            }
-            store.replace(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
-        found.append(json.loads(path.read_text(encoding="utf-8")))
-    return found
 
 
 def lines(model: Diffusion, budgets: Iterable[int] = BUDGETS) -> list[dict[str, Any]]:

@@ -1,0 +1,213 @@
+"""Which of two is better, who ranks where, and how sure that is: statistics over records of several datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from tabstep.report.table import CEILING, PRIMARY
+from tabstep.store import Record
+
+Missing = Literal["drop", "worst", "floor"]
+MISSING: tuple[Missing, ...] = ("drop", "worst", "floor")
+FLOOR = "marginals"  # the method whose score stands in for missing ones under the policy "floor"
+LEVEL = 0.05
+MARGIN = 0.01  # "equal" is within this part of the second's score
+
+Unit = tuple[str, int, int]  # dataset, training seed, sampling seed
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Scores of a first entrant less those of a second, paired by dataset, training and sampling seed.
+
+    difference   mean over datasets of the mean over pairs, in units of the score
+    low, high    its 95 % t-interval, over datasets, or over the pairs where there is one dataset
+    effect       Cohen's d of the paired differences, with the deviation that the interval is from
+    p_different  two-sided, that the means are equal
+    p_equal      of two one-sided tests (Schuirmann 1987), that they differ by `margin` or more
+    margin       `MARGIN` of the second's mean score
+    says         better, worse or equal where a test at 5 % says so; else undecided
+    """
+
+    datasets: int
+    pairs: int
+    difference: float
+    low: float
+    high: float
+    effect: float
+    p_different: float
+    p_equal: float
+    margin: float
+    says: Literal["better", "worse", "equal", "undecided"]
+
+
+def name_of(record: Record) -> str:
+    """The entrant that a record belongs to: method, settings, sampler, grid and steps, as far as it has them."""
+    c = record.cell
+    steps = None if c.steps is None else str(c.steps)
+    parts = (c.method, None if c.params == "default" else c.params, c.sampler, c.grid, steps)
+    return " ".join(part for part in parts if part)
+
+
+def units(records: Iterable[Record]) -> dict[str, dict[Unit, float]]:
+    """For each entrant its scores: the mean over evaluator seeds of the primary metric, by dataset and seeds."""
+    found: dict[str, dict[Unit, float]] = {}
+    for r in records:
+        of = found.setdefault(name_of(r), {})
+        values = r.scores.get(PRIMARY[r.task])
+        if r.status == "ok" and values:
+            of[(r.cell.dataset, r.cell.train_seed, r.cell.sample_seed)] = float(np.mean(values))
+    return found
+
+
+def versus(first: dict[Unit, float], second: dict[Unit, float], margin: float = MARGIN) -> Verdict:
+    """Compare two entrants on what both have. Raises ValueError with fewer than two pairs.
+
+    With two or more datasets these are the sample, each by its mean difference, as seeds of one table say nothing about
+    another; with one dataset its pairs are. So few datasets decide little, and say so.
+    """
+    common = sorted(set(first) & set(second))
+    if len(common) < 2:
+        raise ValueError(f"two pairs of cells are needed for a comparison, found {len(common)}")
+    by: dict[str, list[float]] = {}
+    base: dict[str, list[float]] = {}
+    for unit in common:
+        by.setdefault(unit[0], []).append(first[unit] - second[unit])
+        base.setdefault(unit[0], []).append(second[unit])
+    sample = np.array([np.mean(v) for v in by.values()] if len(by) > 1 else next(iter(by.values())))
+    bound = margin * abs(float(np.mean([np.mean(v) for v in base.values()])))
+    mean, n = float(sample.mean()), len(sample)
+    error = float(sample.std(ddof=1)) / n**0.5
+    if error == 0:
+        different, equal = float(mean == 0), float(abs(mean) >= bound)
+        half, effect = 0.0, 0.0 if mean == 0 else float(np.copysign(np.inf, mean))
+    else:
+        t = stats.t(n - 1)
+        different = 2 * float(t.sf(abs(mean) / error))
+        equal = max(float(t.sf((mean + bound) / error)), float(t.cdf((mean - bound) / error)))
+        half, effect = float(t.ppf(1 - LEVEL / 2)) * error, mean / (error * n**0.5)
+    says: Literal["better", "worse", "equal", "undecided"] = "undecided"
+    if equal < LEVEL:
+        says = "equal"  # as far as anyone cares, also where the difference is sure
+    elif different < LEVEL:
+        says = "better" if mean > 0 else "worse"
+    return Verdict(
+        len(by), len(common), mean, mean - half, mean + half, effect, different, equal, bound, says
+    )
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Ranks of entrants over datasets; 1 is best, ties share the mean of their ranks.
+
+    scores     (datasets, entrants) mean scores that were ranked, after the policy for missing ones
+    mean_rank  by entrant, best first
+    friedman   p of Friedman's test that all are alike; NaN with fewer than three entrants or two datasets
+    nemenyi    (entrants, entrants) p-values of pairs, best first; NaN with one dataset
+    note       what was left out or filled in, and by which policy
+    """
+
+    scores: pd.DataFrame
+    mean_rank: pd.Series[float]
+    friedman: float
+    nemenyi: pd.DataFrame
+    note: str
+
+
+def rank(records: Sequence[Record], missing: Missing = "drop", only: Sequence[str] = ()) -> Ranking:
+    """Rank entrants by their mean score on each dataset.
+
+    missing  what a missing score does: "drop" leaves out the datasets where anyone has none; "worst" gives it the last
+             rank there; "floor" gives it the score of `marginals` there
+
+    Raises ValueError that says what is missing where nothing can be ranked.
+    """
+    if missing not in MISSING:
+        raise ValueError(f"missing must be one of {', '.join(MISSING)}, got {missing!r}")
+    scores = _means(records)
+    unknown = [name for name in only if name not in scores]
+    if unknown:
+        raise ValueError(f"no entrant {unknown[0]!r}; there are: {', '.join(scores.columns)}")
+    floor = scores.get(FLOOR)
+    chosen: pd.DataFrame = scores[list(only)] if only else scores
+    filled, note = _filled(chosen, missing, floor)
+    if filled.shape[1] < 2 or filled.empty:
+        raise ValueError(
+            f"nothing can be ranked: {filled.shape[1]} entrants on {len(filled)} datasets; {note}"
+        )
+    ranks = filled.rank(axis=1, ascending=False)
+    order = ranks.mean().sort_values()
+    several = len(filled) > 1
+    friedman = float("nan")
+    if several and filled.shape[1] > 2:
+        friedman = float(stats.friedmanchisquare(*(filled[c] for c in filled)).pvalue)
+    names = list(order.index)
+    p = np.full((len(names), len(names)), np.nan)
+    if several:
+        import scikit_posthocs as posthocs
+
+        # Ranks of the ranks are the ranks, and a score that is missing has one.
+        p = posthocs.posthoc_nemenyi_friedman(-ranks[names].to_numpy()).to_numpy()
+    return Ranking(filled, order, friedman, pd.DataFrame(p, names, names), note)
+
+
+def wilcoxon_holm(ranking: Ranking) -> pd.DataFrame:
+    """(entrants, entrants) p-values of signed-rank tests of pairs over datasets, corrected by Holm's method."""
+    from statsmodels.stats.multitest import multipletests
+
+    names = list(ranking.mean_rank.index)
+    ranks = ranking.scores[names].rank()
+    # Where a score is missing by the policy "worst" there is no difference of scores, only one of ranks.
+    values = ranking.scores[names] if np.isfinite(ranking.scores.to_numpy()).all() else ranks
+    pairs = list(combinations(range(len(names)), 2))
+    raw = []
+    for i, j in pairs:
+        apart = values.iloc[:, i] - values.iloc[:, j]
+        raw.append(1.0 if (apart == 0).all() else float(stats.wilcoxon(apart).pvalue))
+    out = np.ones((len(names), len(names)))
+    for (i, j), p in zip(pairs, multipletests(raw, method="holm")[1], strict=True):
+        out[i, j] = out[j, i] = p
+    return pd.DataFrame(out, names, names)
+
+
+def _means(records: Sequence[Record]) -> pd.DataFrame:
+    """Mean score (datasets, entrants): over sampling seeds, then over training seeds; NaN where there is none.
+
+    The real rows are a ceiling and no entrant.
+    """
+    rows = {}
+    for name, scores in units(r for r in records if r.cell.method != CEILING).items():
+        of: dict[str, dict[int, list[float]]] = {}
+        for (dataset, train, _), value in scores.items():
+            of.setdefault(dataset, {}).setdefault(train, []).append(value)
+        rows[name] = {d: float(np.mean([np.mean(v) for v in seeds.values()])) for d, seeds in of.items()}
+    datasets = sorted({r.cell.dataset for r in records})
+    return pd.DataFrame(rows, index=pd.Index(datasets, name="dataset"))
+
+
+def _filled(
+    scores: pd.DataFrame, missing: Missing, floor: pd.Series[float] | None
+) -> tuple[pd.DataFrame, str]:
+    never = list(scores.columns[scores.isna().all()])
+    if never:
+        rest, note = _filled(scores.drop(columns=never), missing, floor)
+        return rest, f"{len(never)} entrants have no score at all and no rank; {note}"
+    gaps = int(scores.isna().to_numpy().sum())
+    if not gaps:
+        return scores, "no score is missing"
+    where = ", ".join(scores.index[scores.isna().any(axis=1)])
+    if missing == "drop":
+        return scores.dropna(), f"policy drop: {gaps} scores are missing, so these are left out: {where}"
+    if missing == "worst":
+        return scores.fillna(-np.inf), f"policy worst: {gaps} missing scores rank last on {where}"
+    if floor is None or floor[scores.isna().any(axis=1)].isna().any():
+        raise ValueError(f"policy floor needs the scores of {FLOOR!r} on {where}")
+    filled = scores.apply(lambda column: column.fillna(floor))
+    return filled, f"policy floor: {gaps} missing scores are those of {FLOOR} on {where}"

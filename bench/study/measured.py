@@ -1,0 +1,47 @@
+"""Measurements of fitted models beside the cells of a suite: one file a dataset, made once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+
+from tabstep import store, work
+from tabstep.clock import calibrate
+from tabstep.provenance import environment
+from tabstep.work import Fitted, Folder, Job
+
+Lines = Callable[[Fitted], list[dict[str, Any]]]
+
+
+def measure(
+    jobs: Sequence[Job], folder: Folder, lines: Lines, version: int, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Measure the model of each job, which is fitted where it is missing; what is measured already is read.
+
+    lines    the measurement: plain values only
+    version  raised when it changes
+    """
+    found = []
+    for job in jobs:
+        path = folder.root / "study" / f"{job.cell.dataset}.json"
+        key = f"{job.fit_key}-v{version}-{job.device}-{torch.get_num_threads()}"
+        if not path.exists() or json.loads(path.read_text(encoding="utf-8"))["key"] != key:
+            say(f"measuring {job.cell.dataset}")
+            work.fit_diffusion(job, folder)
+            fitted = work.fitted_diffusion(folder.model(job), job.source, job.device)
+            content = {
+                "key": key,
+                "dataset": job.cell.dataset,
+                "machine": asdict(calibrate(job.device)),
+                "lines": lines(fitted),
+                "env": environment() | {"device": job.device},
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            }
+            store.replace(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+        found.append(json.loads(path.read_text(encoding="utf-8")))
+    return found

@@ -1,0 +1,260 @@
+"""Statistics over records: planted truth, closed forms, second implementations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from tabstep.report.budget import front, hypervolume, pareto, steps_to_equal_quality
+from tabstep.report.compare import name_of, rank, units, versus, wilcoxon_holm
+from tabstep.report.table import bootstrap, results
+from tabstep.store import Cell, Record
+from tests.test_report import make
+
+
+def made(cell: Cell) -> Record:
+    return make({"catboost_f1_macro": [0.5, 0.7]}, cell=cell)
+
+
+Scores = dict[tuple[str, int, int], float]
+
+
+def planted(
+    gap: float, seed: int, datasets: int = 6, seeds: int = 5, noise: float = 0.01
+) -> tuple[Scores, Scores]:
+    """Scores of two entrants that differ by `gap`: datasets of different difficulty, seeds, noise."""
+    rng = np.random.default_rng(seed)
+    first, second = {}, {}
+    for d in range(datasets):
+        level = rng.uniform(0.5, 0.9)
+        for s in range(seeds):
+            first[(f"d{d}", 0, s)] = level + gap + noise * rng.normal()
+            second[(f"d{d}", 0, s)] = level + noise * rng.normal()
+    return first, second
+
+
+def test_a_planted_difference_is_found() -> None:
+    verdicts = [versus(*planted(0.02, seed)) for seed in range(50)]
+    assert all(v.says == "better" and v.p_different < 0.01 for v in verdicts)
+    back = versus(*planted(0.02, 0)[::-1])
+    assert back.says == "worse"
+    assert back.difference == pytest.approx(-verdicts[0].difference)
+
+
+@pytest.mark.parametrize("datasets", [1, 6])
+def test_the_same_is_not_called_different(datasets: int) -> None:
+    wrong = sum(versus(*planted(0, seed, datasets)).p_different < 0.05 for seed in range(400))
+    assert wrong <= 400 * 0.05 + 2.5 * (400 * 0.05 * 0.95) ** 0.5
+    assert wrong > 3  # a test that never errs has no power
+
+
+def test_equality_is_a_claim_of_its_own() -> None:
+    assert versus(*planted(0.001, 0, seeds=40)).says == "equal"
+    assert versus(*planted(0, 0, datasets=2, seeds=2, noise=0.1)).says == "undecided"
+    # At the margin itself two one-sided tests may call it equal in one of twenty cases.
+    wrong = 0
+    for seed in range(300):
+        first, second = planted(0, seed)
+        bound = 0.01 * np.mean(list(second.values()))
+        wrong += versus({k: v + bound for k, v in first.items()}, second).says == "equal"
+    assert wrong <= 300 * 0.05 + 3 * (300 * 0.05 * 0.95) ** 0.5
+
+
+def test_one_dataset_is_the_paired_t_test() -> None:
+    first, second = planted(0.004, 3, datasets=1, seeds=8)
+    found = versus(first, second)
+    a, b = list(first.values()), list(second.values())
+    wanted = stats.ttest_rel(a, b)
+    assert found.p_different == pytest.approx(wanted.pvalue)
+    interval = wanted.confidence_interval()
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert found.effect == pytest.approx(np.mean(np.subtract(a, b)) / np.std(np.subtract(a, b), ddof=1))
+    from statsmodels.stats.weightstats import ttost_paired
+
+    p, _, _ = ttost_paired(np.array(a), np.array(b), -found.margin, found.margin)
+    assert found.p_equal == pytest.approx(p)
+
+
+def test_only_what_both_have_counts() -> None:
+    first, second = planted(0.02, 0)
+    alone = {("other", 0, 0): 0.1}
+    assert versus(first | alone, second) == versus(first, second)
+    with pytest.raises(ValueError, match="two pairs of cells are needed for a comparison, found 0"):
+        versus(alone, second)
+    same = versus(first, first)
+    assert (same.says, same.difference, same.p_different) == ("equal", 0.0, 1.0)
+
+
+def records(table: dict[str, dict[str, float | None]]) -> list[Record]:
+    """One record for each entrant (a method) and dataset; None is a failed cell."""
+    out = []
+    for method, scores in table.items():
+        for dataset, score in scores.items():
+            cell = Cell("s", dataset, method, "default", None, None, None, 0, 0)
+            record = replace(made(cell), task="regression", dataset_digest=None)
+            if score is None:
+                record = replace(record, status="failed", reason="boom", scores={})
+            else:
+                record = replace(record, scores={"catboost_r2": [score - 0.01, score + 0.01]})
+            out.append(record)
+    return out
+
+
+def test_ranks_by_hand() -> None:
+    found = rank(
+        records(
+            {
+                "a": {"d": 0.9, "e": 0.8, "f": 0.7},
+                "b": {"d": 0.8, "e": 0.8, "f": 0.6},
+                "c": {"d": 0.1, "e": 0.2, "f": 0.65},
+            }
+        )
+    )
+    assert found.mean_rank.to_dict() == {
+        "a": pytest.approx(3.5 / 3),
+        "b": pytest.approx(6.5 / 3),
+        "c": pytest.approx(8 / 3),
+    }
+    wanted = stats.friedmanchisquare([0.9, 0.8, 0.7], [0.8, 0.8, 0.6], [0.1, 0.2, 0.65])
+    assert found.friedman == pytest.approx(wanted.pvalue)
+    assert list(found.nemenyi.index) == ["a", "b", "c"]
+    q = (8 - 3.5) / 3 / (3 * 4 / (6 * 3)) ** 0.5 * 2**0.5
+    assert found.nemenyi.loc["a", "c"] == pytest.approx(stats.studentized_range.sf(q, 3, np.inf), abs=1e-3)
+    assert found.note == "no score is missing"
+
+
+def test_what_missing_scores_do_is_said() -> None:
+    table: dict[str, dict[str, float | None]] = {
+        "a": {"d": 0.9, "e": 0.9, "f": None},
+        "b": {"d": 0.8, "e": 0.8, "f": 0.8},
+        "marginals": {"d": 0.1, "e": 0.1, "f": 0.3},
+    }
+    dropped = rank(records(table))
+    assert list(dropped.scores.index) == ["d", "e"]
+    assert "policy drop: 1 scores are missing, so these are left out: f" in dropped.note
+    worst = rank(records(table), "worst")
+    assert worst.mean_rank["a"] == pytest.approx((1 + 1 + 3) / 3)
+    assert np.isfinite(worst.nemenyi.to_numpy()).all()
+    floor = rank(records(table), "floor")
+    assert floor.scores.loc["f", "a"] == pytest.approx(0.3)
+    assert floor.mean_rank["a"] == pytest.approx((1 + 1 + 2.5) / 3)
+    never = rank(records(table | {"c": {"d": None, "e": None, "f": None}}))
+    assert list(never.scores.index) == ["d", "e"]
+    assert never.note.startswith("1 entrants have no score at all and no rank; policy drop: 1 scores")
+    only = rank(records(table), "floor", ["a", "b"])
+    assert list(only.scores.columns) == ["a", "b"]
+    with pytest.raises(ValueError, match="missing must be one of drop, worst, floor"):
+        rank(records(table), "guess")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no entrant 'z'; there are: a, b, marginals"):
+        rank(records(table), only=["z"])
+    with pytest.raises(ValueError, match="nothing can be ranked"):
+        rank(records({"a": {"d": None}, "b": {"d": 0.5}}))
+
+
+def test_many_alike_are_not_told_apart_and_a_worse_one_is() -> None:
+    rng = np.random.default_rng(0)
+    called = 0
+    for _ in range(100):
+        table = {m: {f"d{i}": float(rng.normal()) for i in range(10)} for m in "abcd"}
+        called += rank(records(table)).friedman < 0.05
+    assert called <= 5 + 2.5 * (100 * 0.05 * 0.95) ** 0.5
+    table = {m: {f"d{i}": float(rng.normal() - 8 * (m == "d")) for i in range(20)} for m in "abcd"}
+    found = rank(records(table))
+    assert found.friedman < 0.01
+    assert found.mean_rank.index[-1] == "d"
+    assert (found.nemenyi.loc["d", ["a", "b", "c"]] < 0.01).all()
+    assert (wilcoxon_holm(found).loc["d", ["a", "b", "c"]] < 0.05).all()
+    raw = stats.wilcoxon(found.scores["a"] - found.scores["d"]).pvalue
+    assert wilcoxon_holm(found).loc["a", "d"] >= raw
+
+
+def test_entrants_are_named_by_what_they_have() -> None:
+    bare = made(Cell("s", "d", "smote", "default", None, None, None, 0, 0))
+    full = made(Cell("s", "d", "tabddpm", "short", "ddim", "trailing", 5, 1, 2))
+    assert [name_of(bare), name_of(full)] == ["smote", "tabddpm short ddim trailing 5"]
+    assert set(units([bare, full])) == {"smote", "tabddpm short ddim trailing 5"}
+
+
+def ladder(scores: dict[str, dict[int, float]], std: float = 0.01) -> pd.DataFrame:
+    """A results frame of one dataset: mean score by sampler and steps."""
+    rows: list[dict[str, Any]] = [
+        {
+            "suite": "s", "dataset": "d", "task": "regression", "method": "tabddpm", "params": "default",
+            "sampler": sampler, "grid": "trailing", "steps": steps, "metric": "catboost_r2", "mean": mean,
+            "std": std, "prepare_s": 0.0, "sample_s": steps / 10, "nfe": steps,
+        }
+        for sampler, of in scores.items()
+        for steps, mean in of.items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_steps_to_equal_quality_by_hand() -> None:
+    found = steps_to_equal_quality(
+        ladder(
+            {
+                "ancestral": {2: 0.1, 10: 0.795, 100: 0.8},
+                "ddim": {2: 0.795, 10: 0.7, 50: 0.81},  # good at 2, but not at all budgets from there on
+                "bad": {2: 0.1, 10: 0.2},
+            }
+        )
+    ).set_index("sampler")
+    assert found.loc["ancestral", "enough"] == 10
+    assert found.loc["ancestral", "speedup"] == 10
+    assert found.loc["ancestral", "time_ratio"] == pytest.approx(10)
+    assert found.loc["ddim", "enough"] == 50
+    assert found.loc["ddim", "score"] == 0.81
+    assert pd.isna(found.loc["bad", "enough"])
+    assert steps_to_equal_quality(ladder({"ddim": {2: 0.8}})).empty
+
+
+def test_the_front_and_its_area_by_hand_and_by_chance() -> None:
+    cost, quality = [1, 2, 3, 4, 2], [1, 3, 2, 5, 3]
+    assert pareto(cost, quality).tolist() == [True, True, False, True, True]  # equal points are both on it
+    assert hypervolume([1, 2, 3], [1, 3, 2], (4, 0)) == 1 * 1 + 2 * 3
+    assert hypervolume([5], [1], (4, 0)) == 0
+    rng = np.random.default_rng(0)
+    c, q = rng.random(12), rng.random(12)
+    at = rng.random((200_000, 2))
+    hit = ((c <= at[:, :1]) & (q >= at[:, 1:])).any(1).mean()
+    assert hypervolume(c, q, (1.0, 0.0)) == pytest.approx(hit, abs=0.005)
+
+
+def test_a_sampler_that_is_faster_and_better_has_the_larger_area() -> None:
+    table = ladder({"fast": {1: 0.7, 2: 0.8}, "slow": {10: 0.7, 20: 0.8}})
+    found = front(table)
+    area = found.groupby("sampler")["hypervolume"].first()
+    assert area["fast"] > area["slow"]
+    assert found.loc[found["sampler"] == "fast", "on_front"].all()
+    assert not found.loc[found["sampler"] == "slow", "on_front"].any()
+    assert front(results([])).empty
+
+
+def test_the_bootstrap_is_as_wide_as_the_seeds_scatter() -> None:
+    rng = np.random.default_rng(0)
+    n = 40
+    of_training = [[[0.8 + 0.05 * e]] for e in rng.normal(size=n)]
+    found = bootstrap(of_training)
+    means = [t[0][0] for t in of_training]
+    wanted = 1.96 * np.std(means) / n**0.5
+    assert found["boot_low"] is not None
+    assert found["boot_high"] is not None
+    assert (found["boot_high"] - found["boot_low"]) / 2 == pytest.approx(wanted, rel=0.1)
+    # Ten evaluators each: a tenth of the variance between seeds, and as much again from drawing evaluators.
+    nested = [[[0.8 + 0.05 * e for e in rng.normal(size=10)]] for _ in range(n)]
+    inner = bootstrap(nested)
+    assert inner["boot_low"] is not None
+    assert inner["boot_high"] is not None
+    assert inner["boot_high"] - inner["boot_low"] == pytest.approx(
+        2 * 1.96 * 0.05 * (0.2 / n) ** 0.5, rel=0.15
+    )
+    ragged = bootstrap([[[0.5, 0.7], [0.6]], [[0.9]]])
+    assert ragged["boot_low"] is not None
+    assert ragged["boot_high"] is not None
+    assert 0.5 <= ragged["boot_low"] < ragged["boot_high"] <= 0.9
+    assert bootstrap([[[0.5]]]) == {"boot_low": None, "boot_high": None}
