@@ -356,7 +356,8 @@ def _show_ranks(ranking: Ranking) -> None:
     for name, value in ranking.mean_rank.items():
         table.add_row(escape(str(name)), f"{value:.2f}")
     console.print(table)
-    said = [f"{len(ranking.scores)} datasets", ranking.note]
+    n = len(ranking.scores)
+    said = [f"{n} dataset{'s' * (n != 1)}", ranking.note]
     if not math.isnan(ranking.friedman):
         said.insert(1, f"Friedman's test that all are alike: p = {ranking.friedman:.2g}")
     console.print(escape("; ".join(said)), soft_wrap=True)

@@ -83,7 +83,8 @@ def front(results: pd.DataFrame) -> pd.DataFrame:
 
     on_front        whether nothing is as fast and as good; seconds are to prepare and to draw, `real` is no method
     hypervolume     of the points of the method and sampler that the row belongs to, in parts of the box from the
-                    floor (the lowest score of the dataset) to its highest, over the logarithm of seconds
+                    lowest score of the dataset to its highest, over the logarithm of seconds, from the fastest to
+                    ten times the slowest, so that the slowest has an area too
     """
     primary = results[results["metric"] == results["task"].map(PRIMARY)]
     points = primary[primary["mean"].notna() & (primary["method"] != CEILING)].copy()
@@ -97,7 +98,7 @@ def front(results: pd.DataFrame) -> pd.DataFrame:
     out = []
     for _, part in points.groupby(["suite", "dataset"], sort=True):
         log = np.log10(part["seconds"])
-        corner = float(log.max()), float(part["mean"].min())
+        corner = float(log.max()) + 1, float(part["mean"].min())
         box = (corner[0] - log.min()) * (part["mean"].max() - corner[1])
         area = {
             name: hypervolume(log[of.index], of["mean"], corner) / box if box else 0.0

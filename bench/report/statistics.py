@@ -101,8 +101,8 @@ def _front(points: pd.DataFrame) -> list[str]:
         "## Quality and seconds at once",
         "",
         "Points that nothing beats in score and in seconds (to prepare and to draw; fitting is not in them).",
-        "*Area*: what the points of the sampler dominate, in parts of the box from the least to the best score and the",
-        "logarithm of seconds.",
+        "*Area*: what the points of the sampler dominate, in parts of the box from the least to the best score and, by",
+        "their logarithm, from the least seconds to ten times the most.",
         "",
     ]
     best = points[points["on_front"]] if len(points) else points
