@@ -260,7 +260,7 @@ def _summary(todo: Plan, status: Status, folder: Any) -> None:
 
 def _report(folder: Any, out: Console) -> None:
     from tabstep import store
-    from tabstep.report import against, plots, readable, statistics, table
+    from tabstep.report import against, plots, readable, scores, statistics, table
 
     records, problems = store.read_all(folder.runs)
     for problem in problems:
@@ -273,6 +273,7 @@ def _report(folder: Any, out: Console) -> None:
     if (frame["status"] != "skipped").any() and frame["mean"].notna().any():
         written += plots.quality_against_cost(frame, report)
         written += statistics.write(records, frame, report)
+    written += scores.write(frame, report)
     readable.show(frame, out)
     compared = against.against(frame)
     if not compared.empty:
@@ -622,30 +623,32 @@ def _run_suite(
 @app.command("tune-evaluator")
 def tune_evaluator(
     dataset: Annotated[list[str], typer.Argument(help="Datasets, in this order.")],
+    evaluator: Annotated[str, typer.Option(help="catboost or xgboost.")] = "catboost",
     trials: Annotated[
         int, typer.Option(help="Optuna trials in all, those of earlier runs counted.", min=1)
     ] = 100,
     max_seconds: Annotated[
-        float | None, typer.Option(help="No trial starts after this, per dataset.")
+        float | None, typer.Option(help="No trial starts after this, per dataset.", min=0.0)
     ] = None,
     threads: Annotated[int, typer.Option(min=1)] = 1,
     data_mirror: Mirror = None,
     results: Results = Path("results"),
 ) -> None:
-    """Tune the CatBoost evaluator on real training rows (5-fold CV); stored in results/tuned, resumable."""
-    from tabstep import evaluator_tuning
+    """Tune an evaluator on real training rows (5-fold CV); stored in results/tuned, resumable."""
+    from tabstep import cards, evaluator_tuning
+    from tabstep.plan import Refused, choose
 
-    arguments = [
-        *dataset,
-        "--trials",
-        str(trials),
-        "--threads",
-        str(threads),
-        "--out",
-        str(results / "tuned"),
-    ]
-    if data_mirror is not None:
-        arguments += ["--mirror", str(data_mirror)]
-    if max_seconds is not None:
-        arguments += ["--max-seconds", str(max_seconds)]
-    evaluator_tuning.main(arguments)
+    try:
+        names = tuple(choose("dataset", name, cards.names()) for name in dataset)
+        which = choose("evaluator", evaluator, evaluator_tuning.TUNED)
+    except Refused as error:
+        _stop(str(error))
+    evaluator_tuning.tune_tables(
+        names,
+        results / "tuned",
+        evaluator=which,
+        mirror=data_mirror,
+        trials=trials,
+        threads=threads,
+        max_seconds=max_seconds,
+    )

@@ -1,21 +1,18 @@
-"""Tune the CatBoost evaluator once per data set, on its real training rows only.
+"""Tune an evaluator, CatBoost or XGBoost, once per data set, on its real training rows only.
 
-    python -m tabstep.evaluator_tuning diabetes adult --mirror DIR --out results/tuned
-
-The search space and the objective are TabDDPM's: the mean macro-F1 or R2 over 5 folds, where a fold, as
+The objective and CatBoost's search space are TabDDPM's: the mean macro-F1 or R2 over 5 folds, where a fold, as
 there, both stops the training early and scores it. So the score is optimistic; it only ranks.
 
 Departures, all of them to afford it on a few cores:
 
 - a median pruner may drop a trial between two folds, by the mean of its folds so far;
-- the first trial is CatBoost's nominal defaults, so that the winner of even a short study scores no lower;
+- the first trial is the library's nominal defaults, so that the winner of even a short study scores no lower;
 - the sampler is seeded anew for every trial by its position, so that a study resumed from its journal asks
   for the trials that an uninterrupted one would have asked for.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import logging
@@ -38,10 +35,13 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sklearn.model_selection import KFold, StratifiedKFold
+from xgboost.core import XGBoostError
 
 from tabstep.data import Unreachable, load
-from tabstep.metrics import efficacy
-from tabstep.metrics.efficacy import CatBoostParams, Degenerate, codes, fit_evaluator, inputs, labels
+from tabstep.metrics import efficacy, evaluators
+from tabstep.metrics.catboost_trees import CatBoostParams
+from tabstep.metrics.efficacy import Degenerate, codes, fit_evaluator, inputs, labels
+from tabstep.metrics.xgboost_trees import XGBoostParams
 from tabstep.provenance import environment
 from tabstep.table import Schema
 
@@ -50,34 +50,16 @@ log = logging.getLogger(__name__)
 VERSION = 1  # raise when the same rows and settings lead to other trials: old journals are then left alone
 
 
-def suggest(trial: Trial) -> CatBoostParams:
-    """The search space of TabDDPM."""
-    return CatBoostParams(
-        learning_rate=trial.suggest_float("learning_rate", 1e-3, 1.0, log=True),
-        depth=trial.suggest_int("depth", 3, 10),
-        l2_leaf_reg=trial.suggest_float("l2_leaf_reg", 0.1, 10.0),
-        bagging_temperature=trial.suggest_float("bagging_temperature", 0.0, 1.0),
-        leaf_estimation_iterations=trial.suggest_int("leaf_estimation_iterations", 1, 10),
-    )
-
-
-def nominal(schema: Schema) -> CatBoostParams:
-    """CatBoost's defaults as a point of the search space: what it adapts to the data is given a number.
-
-    0.03 is the learning rate that its manual names; it takes 10 leaf iterations for Logloss, else 1.
-    """
-    iterations = 10 if schema.task == "binclass" else 1
-    return CatBoostParams(
-        learning_rate=0.03,
-        depth=6,
-        l2_leaf_reg=3.0,
-        bagging_temperature=1.0,
-        leaf_estimation_iterations=iterations,
-    )
+Params = CatBoostParams | XGBoostParams
+TUNED: dict[str, type[CatBoostParams] | type[XGBoostParams]] = {
+    "catboost": CatBoostParams,
+    "xgboost": XGBoostParams,
+}
+SCORES = {"catboost": efficacy.VERSION, "xgboost": evaluators.VERSION}
 
 
 def fold_scores(
-    train: pd.DataFrame, schema: Schema, params: CatBoostParams, *, folds: int, seed: int, threads: int
+    train: pd.DataFrame, schema: Schema, params: Params, *, folds: int, seed: int, threads: int
 ) -> Iterator[float]:
     """Yield the score of each shuffled fold, macro-F1 (stratified) or R2, trained on the other folds."""
     kind = KFold if schema.is_regression else StratifiedKFold
@@ -85,9 +67,7 @@ def fold_scores(
     classes = labels(train[schema.target], schema)
     for kept, held in splitter.split(train, train[schema.target]):
         rows, watched = train.iloc[kept], train.iloc[held]
-        evaluator = fit_evaluator(
-            rows, watched, schema, classes=classes, params=params, seed=seed, threads=threads
-        )
+        evaluator = fit_evaluator(params, rows, watched, schema, classes=classes, seed=seed, threads=threads)
         yield evaluator.scores(watched)[_metric(schema)]
 
 
@@ -95,6 +75,7 @@ def tune(
     train: pd.DataFrame,
     schema: Schema,
     *,
+    evaluator: str = "catboost",
     trials: int = 100,
     folds: int = 5,
     seed: int = 0,
@@ -107,7 +88,7 @@ def tune(
     `storage` is an Optuna journal file, for one process at a time: a study of the same rows and settings goes
     on where it ended, and only its missing trials run. After `max_seconds` (wall clock) of this call no
     further trial starts, but one that runs is finished and a new study runs at least one, so a call may last
-    longer. A trial on which CatBoost fails is kept as failed with its reason. Raises RuntimeError when no
+    longer. A trial on which the evaluator fails is kept as failed with its reason. Raises RuntimeError when no
     trial completed.
 
     Keys of the result: `params`; `cv_score` with its `cv_metric`; `cv_score_nominal`, that of the first trial
@@ -120,7 +101,7 @@ def tune(
         raise ValueError(f"max_seconds must not be negative, got {max_seconds}")
     study = optuna.create_study(
         storage=_open(storage),
-        study_name=_study_name(train, schema, folds=folds, seed=seed),
+        study_name=_study_name(evaluator, train, schema, folds=folds, seed=seed),
         direction="maximize",
         pruner=MedianPruner(n_startup_trials=10),
         load_if_exists=True,
@@ -136,25 +117,38 @@ def tune(
             break
         study.sampler = TPESampler(seed=int(np.random.SeedSequence([seed, position]).generate_state(1)[0]))
         if position == 0 and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            study.enqueue_trial(asdict(nominal(schema)))
+            study.enqueue_trial(asdict(TUNED[evaluator].nominal(schema)))
         trial = study.ask()
-        value, state = _run(trial, train, schema, folds=folds, seed=seed, threads=threads)
+        params = TUNED[evaluator].suggest(trial)
+        value, state = _run(trial, params, train, schema, folds=folds, seed=seed, threads=threads)
         _log_progress(study.tell(trial, value, state), position=position, trials=trials)
-    return _result(study, schema) | {"trials_asked": trials, "folds": folds, "seed": seed, "threads": threads}
+    return _result(study, schema, evaluator) | {
+        "trials_asked": trials,
+        "folds": folds,
+        "seed": seed,
+        "threads": threads,
+    }
 
 
 def _run(
-    trial: Trial, train: pd.DataFrame, schema: Schema, *, folds: int, seed: int, threads: int
+    trial: Trial,
+    params: Params,
+    train: pd.DataFrame,
+    schema: Schema,
+    *,
+    folds: int,
+    seed: int,
+    threads: int,
 ) -> tuple[float | None, TrialState]:
     """Run one trial; returns its value, if it has one, and how it ended."""
     scores: list[float] = []
     try:
-        for score in fold_scores(train, schema, suggest(trial), folds=folds, seed=seed, threads=threads):
+        for score in fold_scores(train, schema, params, folds=folds, seed=seed, threads=threads):
             scores.append(score)
             trial.report(fmean(scores), step=len(scores) - 1)
             if len(scores) < folds and trial.should_prune():
                 return None, TrialState.PRUNED
-    except (CatBoostError, Degenerate) as error:
+    except (CatBoostError, XGBoostError, Degenerate) as error:
         trial.set_user_attr("reason", f"fold {len(scores)}: {type(error).__name__}: {error}")
         return None, TrialState.FAIL
     trial.set_user_attr("fold_scores", scores)
@@ -167,7 +161,7 @@ def _counted(study: optuna.Study) -> list[FrozenTrial]:
     return [t for t in ended if t.state != TrialState.FAIL or "reason" in t.user_attrs]
 
 
-def _result(study: optuna.Study, schema: Schema) -> dict[str, Any]:
+def _result(study: optuna.Study, schema: Schema, evaluator: str) -> dict[str, Any]:
     counted = _counted(study)
     states = Counter(trial.state for trial in counted)
     failures = [trial.user_attrs["reason"] for trial in counted if trial.state == TrialState.FAIL]
@@ -185,7 +179,7 @@ def _result(study: optuna.Study, schema: Schema) -> dict[str, Any]:
         "failures": failures,
         "seconds": sum(trial.duration.total_seconds() for trial in counted if trial.duration is not None),
         "tuning_version": VERSION,
-        "efficacy_version": efficacy.VERSION,
+        "efficacy_version": SCORES[evaluator],
     }
 
 
@@ -214,14 +208,14 @@ def _open(storage: Path | None) -> BaseStorage:
     return JournalStorage(JournalFileBackend(str(storage)))
 
 
-def _study_name(train: pd.DataFrame, schema: Schema, *, folds: int, seed: int) -> str:
-    """A name that changes with the values CatBoost is given, so a journal never goes on with other rows."""
+def _study_name(evaluator: str, train: pd.DataFrame, schema: Schema, *, folds: int, seed: int) -> str:
+    """A name that changes with the values the evaluator is given, so a journal never goes on with other rows."""
     y = train[schema.target]
     seen = inputs(train, schema).set_axis(range(len(schema.features)), axis=1)
     seen["target"] = y.to_numpy(np.float64) if schema.is_regression else codes(y, labels(y, schema))
     digest = hashlib.sha256(repr((schema.task, len(schema.numeric))).encode())
     digest.update(pd.util.hash_pandas_object(seen, index=False).to_numpy().tobytes())
-    return f"catboost-v{VERSION}.{efficacy.VERSION}-{digest.hexdigest()[:16]}-folds{folds}-seed{seed}"
+    return f"{evaluator}-v{VERSION}.{SCORES[evaluator]}-{digest.hexdigest()[:16]}-folds{folds}-seed{seed}"
 
 
 def write_atomically(path: Path, record: dict[str, Any]) -> None:
@@ -232,29 +226,27 @@ def write_atomically(path: Path, record: dict[str, Any]) -> None:
     os.replace(draft, path)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Tune the evaluator of each named data set and write <out>/<name>/catboost.json beside its journal.
+def tune_tables(
+    names: Sequence[str],
+    out: Path,
+    *,
+    evaluator: str = "catboost",
+    mirror: Path | None = None,
+    trials: int = 100,
+    folds: int = 5,
+    seed: int = 0,
+    threads: int = 1,
+    max_seconds: float | None = None,
+) -> None:
+    """Tune an evaluator for each named data set and write `out`/<name>/<evaluator>.json beside its journal.
 
-    A data set whose rows cannot be had is skipped with a warning.
+    A data set whose rows cannot be had is skipped with a warning. `trials` counts those of earlier runs.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m tabstep.evaluator_tuning", description="Tune the CatBoost evaluator."
-    )
-    parser.add_argument("names", nargs="+", metavar="NAME", help="data sets, in this order")
-    parser.add_argument("--mirror", type=Path, default=None, help="folder that holds the data files")
-    parser.add_argument("--out", type=Path, default=Path("results/tuned"))
-    parser.add_argument("--trials", type=int, default=100, help="in all, counting those of earlier runs")
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--max-seconds", type=float, default=None, help="per data set; no trial starts later")
-    chosen = parser.parse_args(arguments)
-
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    for name in chosen.names:
+    for name in names:
         try:
-            dataset = load(name, mirror=chosen.mirror)
+            dataset = load(name, mirror=mirror)
         except Unreachable as absent:
             log.warning("%s: skipped, %s", name, absent)
             continue
@@ -262,17 +254,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = tune(
             dataset.train,
             dataset.schema,
-            trials=chosen.trials,
-            folds=chosen.folds,
-            seed=chosen.seed,
-            max_seconds=chosen.max_seconds,
-            threads=chosen.threads,
-            storage=chosen.out / name / "catboost.journal",
+            evaluator=evaluator,
+            trials=trials,
+            folds=folds,
+            seed=seed,
+            max_seconds=max_seconds,
+            threads=threads,
+            storage=out / name / f"{evaluator}.journal",
         )
         record = {"dataset": name, "digest": dataset.digest, **found, "environment": environment()}
-        write_atomically(chosen.out / name / "catboost.json", record)
+        write_atomically(out / name / f"{evaluator}.json", record)
         log.info("%s: best %s %.4f", name, found["cv_metric"], found["cv_score"])
-
-
-if __name__ == "__main__":
-    main()

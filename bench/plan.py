@@ -13,7 +13,11 @@ from tabstep import cards, published
 from tabstep.cards import DataError
 from tabstep.contracts import Unsupported
 from tabstep.data import Unreachable
-from tabstep.metrics import efficacy, likelihood, rows
+from tabstep.metrics import efficacy, evaluators, likelihood, rows
+from tabstep.metrics.catboost_trees import CatBoostParams
+from tabstep.metrics.efficacy import params_of
+from tabstep.metrics.mlp import MLPParams
+from tabstep.metrics.xgboost_trees import XGBoostParams
 from tabstep.registry import DIFFUSIONS, GRIDS, METHODS, SAMPLERS, make_method
 from tabstep.store import Cell
 from tabstep.suites import SUITES, Entry, EvaluatorSource, Metric, Pairs, Steps, Suite
@@ -143,7 +147,12 @@ def plan(
             base = replace(
                 base, task=dataset.schema.task, rows=len(dataset.train), dataset_digest=dataset.digest
             )
-            base = replace(base, evaluator=_evaluator(suite.evaluator, dataset))
+            asked = [name for name in evaluators.NAMES if name in suite.metrics]
+            base = replace(
+                base,
+                evaluator=_evaluator(suite.evaluator, dataset),
+                beside={name: _beside(name, suite.evaluator, dataset) for name in asked},
+            )
         except (Unreachable, Unsupported) as error:
             reason = str(error)
             if not base.dataset_digest:
@@ -168,21 +177,43 @@ def plan(
 
 def _evaluator(source: EvaluatorSource, dataset: Dataset) -> Evaluator:
     if source == "default":
-        return Evaluator(source, asdict(efficacy.CatBoostParams.default()))
+        return Evaluator(source, asdict(CatBoostParams.default()))
     if source == "fast":
-        return Evaluator(source, asdict(efficacy.CatBoostParams.fast()))
+        return Evaluator(source, asdict(CatBoostParams.fast()))
     if source == "published":
         return Evaluator(source, asdict(published.catboost(dataset.name)))
-    path = TUNED / dataset.name / "catboost.json"
-    if not path.exists():
+    known = _tuned("catboost", dataset)
+    if known is None:
         raise Unsupported(f"no tuned evaluator: results/tuned/{dataset.name}/catboost.json does not exist")
+    return Evaluator(source, asdict(CatBoostParams.of(known)))
+
+
+def _beside(name: str, source: EvaluatorSource, dataset: Dataset) -> Evaluator:
+    """An evaluator beside CatBoost. Only XGBoost has parameters to tune; what is not tuned is at its defaults."""
+    if name == "simple":
+        return Evaluator("fixed", {})
+    if name == "mlp":
+        return Evaluator("fixed", asdict(MLPParams()))
+    if source == "fast":
+        return Evaluator(source, asdict(XGBoostParams.fast()))
+    known = _tuned(name, dataset) if source == "tuned" else None
+    if known is None:
+        return Evaluator("default", asdict(XGBoostParams.default()))
+    return Evaluator(source, asdict(params_of(XGBoostParams, known)))
+
+
+def _tuned(evaluator: str, dataset: Dataset) -> dict[str, Any] | None:
+    path = TUNED / dataset.name / f"{evaluator}.json"
+    if not path.exists():
+        return None
     stored = json.loads(path.read_text(encoding="utf-8"))
     if stored["digest"] != dataset.digest:
         raise DataError(
-            f"results/tuned/{dataset.name}/catboost.json was tuned on data {stored['digest'][:12]}, "
+            f"results/tuned/{dataset.name}/{evaluator}.json was tuned on data {stored['digest'][:12]}, "
             f"found {dataset.digest[:12]}; tune again"
         )
-    return Evaluator(source, asdict(efficacy.load_tuned(path)))
+    params: dict[str, Any] = stored["params"]
+    return params
 
 
 def _configured(base: Job, entry: Entry) -> Job:
@@ -232,6 +263,8 @@ def _with_keys(job: Job) -> Job:
         whole["metrics"] = [*job.metrics, likelihood.VERSION]
     if set(job.metrics) & set(rows.GROUPS):
         whole["rows"] = rows.VERSION
+    if job.beside:
+        whole["beside"] = evaluators.VERSION
     return replace(job, fit_key=fit_key, key=_hash(whole))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tabstep.contracts import Unsupported
-from tabstep.metrics.efficacy import CatBoostParams
+from tabstep.metrics.catboost_trees import CatBoostParams
 
 FILE = Path(__file__).resolve().parents[1] / "results" / "reference" / "tabddpm_configs.json"
 

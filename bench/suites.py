@@ -11,7 +11,19 @@ from tabstep.samplers.early_stop import SWEEP
 Steps = int | Literal["T"]
 Pairs = tuple[tuple[str, str], ...]  # sampler, grid
 EvaluatorSource = Literal["default", "fast", "tuned", "published"]
-Metric = Literal["efficacy", "validation", "nelbo", "fidelity", "privacy", "coverage", "detection", "faults"]
+Metric = Literal[
+    "efficacy",
+    "validation",
+    "nelbo",
+    "fidelity",
+    "privacy",
+    "coverage",
+    "detection",
+    "faults",
+    "xgboost",
+    "mlp",
+    "simple",
+]
 
 
 @dataclass(frozen=True)
@@ -38,8 +50,8 @@ class Suite:
     evaluator    where the parameters of the CatBoost evaluator come from: its own defaults, "fast" (few, large
                  steps), our tuning in results/tuned, or the TabDDPM authors' tuning
     metrics      what is scored: "efficacy" on the test part, "validation" the same on the validation part, "nelbo"
-                 the bound on the likelihood of test rows, for samplers that have one, the others scores of
-                 the rows without an evaluator
+                 the bound on the likelihood of test rows, for samplers that have one, "xgboost", "mlp" and
+                 "simple" efficacy by other evaluators, the others scores of the rows without an evaluator
     rows         the most synthetic rows of a cell; None draws as many as the method is said to
     """
 
@@ -129,6 +141,7 @@ SUITES: dict[str, Suite] = {
             train_seeds=2,
             eval_seeds=2,
             evaluator="fast",
+            metrics=("efficacy", "fidelity", "coverage", "detection", "privacy", "faults"),
         ),
         Suite(
             name="reproduce",

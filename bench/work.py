@@ -25,8 +25,10 @@ from tabstep.contracts import Unsupported
 from tabstep.data import load
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.model import Diffusion
-from tabstep.metrics import efficacy, likelihood
+from tabstep.metrics import evaluators, likelihood
 from tabstep.metrics import rows as rows_metrics
+from tabstep.metrics.catboost_trees import catboost_efficacy
+from tabstep.metrics.efficacy import Split
 from tabstep.provenance import environment
 from tabstep.registry import DIFFUSIONS, GRIDS, SAMPLERS, make_method
 from tabstep.samplers.setting import Artifacts, Sampler, Setting, Steps, Table, path_for
@@ -68,7 +70,7 @@ def _dataset(source: Source) -> Dataset:
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Parameters of the CatBoost evaluator and where they come from ("default", "tuned", "published")."""
+    """Parameters of an evaluator and where they come from ("default", "fast", "tuned", "published")."""
 
     source: str
     params: Mapping[str, Any]
@@ -78,6 +80,7 @@ class Evaluator:
 class Job:
     """A cell and everything that determines its numbers.
 
+    evaluator     CatBoost; `beside` are the others that score, by name
     fit_key, key  content hashes: of the fitted model, and of the finished cell
     """
 
@@ -95,6 +98,7 @@ class Job:
     threads: int = 1
     workers: int = 1
     metrics: tuple[Metric, ...] = ("efficacy",)
+    beside: Mapping[str, Evaluator] = field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:
         """Settings for the record: method, sampler and grid fields, evaluator parameters."""
@@ -105,6 +109,11 @@ class Job:
             "sampler": None if sampler is None else asdict(sampler),
             "evaluator": {"source": self.evaluator.source, **self.evaluator.params},
             "rows": self.rows,
+            **(
+                {"beside": {n: {"source": e.source, **e.params} for n, e in self.beside.items()}}
+                if self.beside
+                else {}
+            ),
             **({"grid": asdict(grid)} if is_dataclass(grid) and not isinstance(grid, type) else {}),
         }
 
@@ -385,14 +394,14 @@ def _score(
         if group in job.metrics:
             scores |= {name: [value] for name, value in score(synthetic, dataset).items()}
     for seed in job.eval_seeds:
-        found = efficacy.catboost_efficacy(
-            synthetic,
-            dataset,
-            seed=seed,
-            params=job.evaluator.params,
-            split="both" if "validation" in job.metrics else "test",
-            threads=job.threads,
+        split: Split = "both" if "validation" in job.metrics else "test"
+        found = catboost_efficacy(
+            synthetic, dataset, seed=seed, params=job.evaluator.params, split=split, threads=job.threads
         )
+        for name, evaluator in job.beside.items():
+            found |= evaluators.score(
+                name, evaluator.params, synthetic, dataset, seed=seed, split=split, threads=job.threads
+            )
         for name, value in found.items():
             scores.setdefault(name, []).append(value)
     done = record(job, "ok", None, cost, scores=scores)

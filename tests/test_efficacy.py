@@ -17,9 +17,11 @@ from catboost import CatBoostClassifier, CatBoostError
 from optuna.trial import TrialState
 
 from tabstep import evaluator_tuning
-from tabstep.evaluator_tuning import fold_scores, nominal, tune, write_atomically
-from tabstep.metrics import efficacy
-from tabstep.metrics.efficacy import CatBoostParams, Degenerate, catboost_efficacy, load_tuned
+from tabstep.evaluator_tuning import fold_scores, tune, write_atomically
+from tabstep.metrics import catboost_trees, efficacy, evaluators
+from tabstep.metrics.catboost_trees import CatBoostParams, catboost_efficacy
+from tabstep.metrics.efficacy import Degenerate
+from tabstep.metrics.xgboost_trees import XGBoostParams
 from tabstep.table import Dataset, Schema, Task
 
 FAST = CatBoostParams(learning_rate=0.3, depth=3, leaf_estimation_iterations=1)
@@ -31,7 +33,7 @@ Scores = dict[str, float]
 @pytest.fixture(autouse=True)
 def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer rounds than the protocol's 2000: toy tables are learned in a few dozen."""
-    monkeypatch.setattr(efficacy, "ITERATIONS", 60)
+    monkeypatch.setattr(catboost_trees, "ITERATIONS", 60)
 
 
 def dataset(task: Task, rows: int = 900, seed: int = 0) -> Dataset:
@@ -190,7 +192,7 @@ def test_the_positive_class_is_the_second_in_sorted_order() -> None:
     data = dataset("binclass")
     assert efficacy.labels(data.train["y"], data.schema) == ("no", "yes")
     classes = ("no", "yes")
-    fitted = efficacy.fit_evaluator(data.train, data.val, data.schema, classes=classes, params=FAST, seed=0)
+    fitted = efficacy.fit_evaluator(FAST, data.train, data.val, data.schema, classes=classes, seed=0)
     probability = fitted.predict(data.test)[:, 1]
     assert probability[data.test["y"] == "yes"].min() > probability[data.test["y"] == "no"].mean()
     agreement = ((probability > 0.5) == (data.test["y"] == "yes")).mean()
@@ -245,16 +247,19 @@ def test_the_defaults_are_those_of_catboost() -> None:
 
     def settings(params: CatBoostParams) -> dict[str, object]:
         parts = (data.train, data.val)
-        fitted = efficacy.fit_evaluator(*parts, data.schema, classes=classes, params=params, seed=0)
-        return dict(fitted.model.get_all_params())
+        fitted = efficacy.fit_evaluator(params, *parts, data.schema, classes=classes, seed=0)
+        return dict(fitted.predictor.model.get_all_params())
 
     default = settings(CatBoostParams.default())
     plain = CatBoostClassifier(
-        iterations=efficacy.ITERATIONS, loss_function="MultiClass", verbose=False, allow_writing_files=False
+        iterations=catboost_trees.ITERATIONS,
+        loss_function="MultiClass",
+        verbose=False,
+        allow_writing_files=False,
     )
     features, watched = (efficacy.inputs(rows, data.schema) for rows in (data.train, data.val))
     plain.fit(features, data.train["y"], cat_features=["c"], eval_set=(watched, data.val["y"]))
-    assert default["iterations"] == efficacy.ITERATIONS
+    assert default["iterations"] == catboost_trees.ITERATIONS
     assert {name: default[name] for name in FIELDS} == {name: plain.get_all_params()[name] for name in FIELDS}
     assert default["learning_rate"] != pytest.approx(0.03)  # chosen by CatBoost, not its fallback
     chosen = settings(CatBoostParams(0.2, 4, 7.0, 0.25, 3, 50))
@@ -269,14 +274,18 @@ def test_the_defaults_are_those_of_catboost() -> None:
 def test_the_nominal_defaults_are_what_catboost_takes_beside_its_learning_rate(
     task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(efficacy, "ITERATIONS", 200)  # with fewer it takes one leaf iteration
+    monkeypatch.setattr(catboost_trees, "ITERATIONS", 200)  # with fewer it takes one leaf iteration
     data = dataset(task)
     classes = efficacy.labels(data.train["y"], data.schema)
     left_out = CatBoostParams(learning_rate=0.03)
     parts = (data.train, data.val)
-    fitted = efficacy.fit_evaluator(*parts, data.schema, classes=classes, params=left_out, seed=0)
-    taken = fitted.model.get_all_params()
-    values = {name: value for name, value in asdict(nominal(data.schema)).items() if value is not None}
+    fitted = efficacy.fit_evaluator(left_out, *parts, data.schema, classes=classes, seed=0)
+    taken = fitted.predictor.model.get_all_params()
+    values = {
+        name: value
+        for name, value in asdict(CatBoostParams.nominal(data.schema)).items()
+        if value is not None
+    }
     if task != "multiclass":  # the other losses have no bagging temperature
         assert "bagging_temperature" not in taken
         del values["bagging_temperature"]
@@ -316,7 +325,9 @@ def test_tuning_is_given_training_rows_only() -> None:
 def test_the_winner_scores_at_least_what_the_nominal_defaults_do(task: Task) -> None:
     data = noisy(task)
     found = tune(data.train, data.schema, trials=3, folds=2)
-    by_hand = fold_scores(data.train, data.schema, nominal(data.schema), folds=2, seed=0, threads=1)
+    by_hand = fold_scores(
+        data.train, data.schema, CatBoostParams.nominal(data.schema), folds=2, seed=0, threads=1
+    )
     assert found["cv_score_nominal"] == pytest.approx(np.mean(list(by_hand)))
     again = fold_scores(
         data.train, data.schema, CatBoostParams.of(found["params"]), folds=2, seed=0, threads=1
@@ -325,6 +336,17 @@ def test_the_winner_scores_at_least_what_the_nominal_defaults_do(task: Task) -> 
     assert found["cv_score"] >= found["cv_score_nominal"]
     assert found["cv_metric"] == ("r2" if task == "regression" else "f1_macro")
     assert (found["trials_complete"], found["trials_pruned"], found["trials_failed"]) == (3, 0, 0)
+
+
+def test_xgboost_is_tuned_in_the_same_way() -> None:
+    data = noisy("binclass")
+    found = tune(data.train, data.schema, evaluator="xgboost", trials=4, folds=2)
+    nominal = XGBoostParams.nominal(data.schema)
+    by_hand = fold_scores(data.train, data.schema, nominal, folds=2, seed=0, threads=1)
+    assert found["cv_score_nominal"] == pytest.approx(np.mean(list(by_hand)))
+    assert found["cv_score"] >= found["cv_score_nominal"]
+    assert set(found["params"]) == {f.name for f in fields(XGBoostParams)} - {"rounds"}
+    assert found["efficacy_version"] == evaluators.VERSION
 
 
 def trials_in(journal: Path) -> list[optuna.trial.FrozenTrial]:
@@ -341,7 +363,7 @@ def test_a_resumed_study_runs_only_what_is_missing_and_ends_as_an_unbroken_one(
     fit = evaluator_tuning.fit_evaluator
 
     def counted(*arguments, **named):  # type: ignore[no-untyped-def]
-        fits.append(named["params"])
+        fits.append(arguments[0])
         return fit(*arguments, **named)
 
     monkeypatch.setattr(evaluator_tuning, "fit_evaluator", counted)
@@ -399,7 +421,7 @@ def test_a_failed_trial_is_kept_with_its_reason(tmp_path: Path, monkeypatch: pyt
     fit = evaluator_tuning.fit_evaluator
 
     def failing(*arguments, **named):  # type: ignore[no-untyped-def]
-        if named["params"] != nominal(data.schema):
+        if arguments[0] != CatBoostParams.nominal(data.schema):
             raise CatBoostError("no memory left")
         return fit(*arguments, **named)
 
@@ -407,7 +429,7 @@ def test_a_failed_trial_is_kept_with_its_reason(tmp_path: Path, monkeypatch: pyt
     found = tune(data.train, data.schema, trials=3, folds=2, storage=journal)
     assert (found["trials_complete"], found["trials_failed"]) == (1, 2)
     assert found["failures"] == ["fold 0: CatBoostError: no memory left"] * 2
-    assert CatBoostParams.of(found["params"]) == nominal(data.schema)
+    assert CatBoostParams.of(found["params"]) == CatBoostParams.nominal(data.schema)
     assert [t.state for t in trials_in(journal)] == [TrialState.COMPLETE, TrialState.FAIL, TrialState.FAIL]
 
     with pytest.raises(RuntimeError, match=r"no trial .* completed.*infinite in 60"):
@@ -436,7 +458,7 @@ def test_the_written_file_gives_the_parameters_back(tmp_path: Path) -> None:
     found = tune(data.train, data.schema, trials=2, folds=2)
     path = tmp_path / "toy" / "catboost.json"
     write_atomically(path, {"dataset": "toy", **found})
-    assert load_tuned(path) == CatBoostParams.of(found["params"])
+    assert CatBoostParams.of(json.loads(path.read_text())["params"]) == CatBoostParams.of(found["params"])
     assert json.loads(path.read_text())["cv_score"] == found["cv_score"]
     assert [entry.name for entry in path.parent.iterdir()] == ["catboost.json"]
 
@@ -450,10 +472,11 @@ def test_the_command_writes_one_file_a_data_set(tmp_path: Path, monkeypatch: pyt
         return replace(data, name=name)
 
     monkeypatch.setattr(evaluator_tuning, "load", load)
-    options = f"one two --mirror {tmp_path} --out {tmp_path / 'tuned'} --trials 2 --folds 2".split()
-    evaluator_tuning.main(options)
+    evaluator_tuning.tune_tables(["one", "two"], tmp_path / "tuned", mirror=tmp_path, trials=2, folds=2)
     assert asked == [("one", tmp_path), ("two", tmp_path)]
     record = json.loads((tmp_path / "tuned" / "two" / "catboost.json").read_text())
     assert (record["dataset"], record["digest"], record["trials_complete"]) == ("two", "d", 2)
     assert record["environment"]["libraries"]["catboost"]
-    assert load_tuned(tmp_path / "tuned" / "one" / "catboost.json").depth in range(3, 11)
+    assert json.loads((tmp_path / "tuned" / "one" / "catboost.json").read_text())["params"]["depth"] in range(
+        3, 11
+    )

@@ -15,6 +15,7 @@ from rich.console import Console
 from scipy import stats
 
 from tabstep.report import against, plots, readable, table
+from tabstep.report import scores as all_scores
 from tabstep.store import Cell, Record
 
 F1 = "catboost_f1_macro"
@@ -361,3 +362,27 @@ def test_colours_depend_on_names_alone_and_differ() -> None:
 def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nothing to draw"):
         plots.quality_against_cost(table.results([failed()]), tmp_path)
+
+
+def test_the_page_of_all_scores_has_a_table_per_family_with_intervals_and_parts_of_real(
+    tmp_path: Path,
+) -> None:
+    def both(f1: list[float], xgboost: float, shape: float, **where: Any) -> Record:
+        found = {F1: f1, "xgboost_f1_macro": [xgboost], "shape": [shape], "c2st_xgboost": [0.6]}
+        return make({**found, "c2st_xgboost_low": [0.55], "c2st_xgboost_high": [0.65]}, **where)
+
+    records = [
+        both([0.8], 0.9, 0.99, method="real", sampler=None, steps=None),
+        both([0.6], 0.45, 0.9, train=0),
+        both([0.7], 0.45, 0.94, train=1),
+    ]
+    assert all_scores.write(table.results([make({F1: [0.5]})]), tmp_path) == []
+    (path,) = all_scores.write(table.results(records), tmp_path)
+    text = path.read_text()
+    efficacy, fidelity, detection = text.split("###")[1:]
+    half = stats.t.ppf(0.975, 1) * 0.05
+    line = f"| tabddpm | ddim quad | 10 | 0.650 [{0.65 - half:.3f}, {0.65 + half:.3f}] | 81.2 | 0.450 [0.450, 0.450] |"
+    assert f"{line} 50.0 |" in efficacy
+    assert "| real |  |  | 0.800 | 100.0 | 0.900 | 100.0 |" in efficacy
+    assert "0.920 [" in fidelity
+    assert "| real |  |  | 0.600 [0.550, 0.650] |" in detection

@@ -224,6 +224,26 @@ def test_scores_of_the_rows_are_recorded_where_they_are_asked_for(done: Done, tm
     assert real["trend_corrected"][0] > marginals["trend_corrected"][0]
 
 
+def test_other_evaluators_score_where_they_are_asked_for(done: Done, tmp_path: Path) -> None:
+    found = plan(narrow(TINY, Filters(metrics=("xgboost", "mlp", "simple"))), [done.source])
+    folder = Folder(tmp_path)
+    for method in ("real", "marginals"):
+        work.run_baseline([pick(found, method)], folder)
+    real, marginals = (record_of(folder, pick(found, m)) for m in ("real", "marginals"))
+    plain = record_of(done.folder, pick(done.plan, "real"))
+    assert real.scores["catboost_f1_macro"] == plain.scores["catboost_f1_macro"]
+    for name in ("xgboost", "mlp", "simple", "simple_tree"):
+        assert len(real.scores[f"{name}_f1_macro"]) == len(real.eval_seeds)
+        assert np.mean(real.scores[f"{name}_f1_macro"]) > np.mean(marginals.scores[f"{name}_f1_macro"])
+    beside = real.settings["beside"]
+    assert [(name, beside[name]["source"]) for name in beside] == [
+        ("xgboost", "fast"),
+        ("mlp", "fixed"),
+        ("simple", "fixed"),
+    ]
+    assert beside["xgboost"]["max_depth"] == 4
+
+
 # Workers that fail
 
 

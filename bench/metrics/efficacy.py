@@ -1,37 +1,27 @@
-"""Machine-learning efficacy: train CatBoost on synthetic rows, score it on real ones.
+"""Machine-learning efficacy: train an evaluator on synthetic rows, score it on real ones.
 
-The protocol is TabDDPM's (Kotelnikov et al. 2023): early stopping watches the real validation part, the
-score is macro-F1 or R2 on the real test part. So the score still sees real labels, through early stopping.
-
-Two facts about CatBoost 1.2 that the published setting hides:
-
-- `early_stopping_rounds=50` together with `od_pval=0.001` is not plain early stopping. Given to the
-  constructor, the first is only a synonym of `od_wait`, and a p-value excludes the detector `Iter`; what runs
-  is `IncToDec`, which waits 50 rounds *and* for its p-value, so it stops later than 50 rounds after the best
-  one. It is written out below. The model is cut back to its best round in either case (`use_best_model`).
-- `bagging_temperature` belongs to the Bayesian bootstrap. The default bootstrap on a CPU is MVS for Logloss
-  and RMSE, where it does nothing; it acts for multiclass only. We keep the default, as the reference does.
+The protocol is TabDDPM's (Kotelnikov et al. 2023): early stopping watches the real validation part, the score is
+macro-F1 or R2 on the real test part. So the score still sees real labels, through early stopping. What an evaluator
+reads and how its predictions are scored is the same for all of them, and is here; each evaluator has its own file.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any, Literal, Self
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from tabstep.table import Dataset, Schema
 
-VERSION = 2  # raise when a score changes for the same rows
+VERSION = 2  # raise when a score of CatBoost changes for the same rows
 
-ITERATIONS = 2000
-STOPPING = {"od_type": "IncToDec", "od_wait": 50, "od_pval": 0.001}
+MISSING = "<missing>"  # the category of a missing value
 
-MISSING = "<missing>"  # the category of a missing value; CatBoost takes NaN in numeric columns only
+Split = Literal["val", "test", "both"]
+P = TypeVar("P")
 
 
 class Degenerate(ValueError):
@@ -39,77 +29,66 @@ class Degenerate(ValueError):
 
 
 @dataclass(frozen=True)
-class CatBoostParams:
-    """Tuned hyper-parameters of the evaluator; None leaves the value to CatBoost.
+class Problem:
+    """What an evaluator learns from, and the real rows by which it may stop.
 
-    Leaving it out is not the same as writing its default down: CatBoost fits the learning rate to the number
-    of rows and rounds only while `l2_leaf_reg` and `leaf_estimation_iterations` are left out as well, and
-    falls back to 0.03 otherwise.
+    x, x_watched  features: float64 with NaN, and strings, `MISSING` where there is none
+    y, y_watched  (n,) standardised targets, or positions of labels in the sorted classes
+    k             how many classes there are, seen or not; 0 for regression
     """
 
-    learning_rate: float | None = None
-    depth: int | None = None
-    l2_leaf_reg: float | None = None
-    bagging_temperature: float | None = None  # acts for multiclass only, see the head of this file
-    leaf_estimation_iterations: int | None = None
-    iterations: int | None = None  # the most; None is the protocol's `ITERATIONS`
-
-    @classmethod
-    def default(cls) -> Self:
-        """CatBoost's defaults: depth 6, l2 3, and a learning rate and leaf iterations that it chooses."""
-        return cls()
-
-    @classmethod
-    def fast(cls) -> Self:
-        """Few shallow trees and a large learning rate: a tenth of the default's time or less, for first looks."""
-        return cls(learning_rate=0.2, depth=4, iterations=200)
-
-    @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Self:
-        """From a mapping, say read from JSON; raises ValueError on a name that is not a field."""
-        known = [f.name for f in fields(cls)]
-        if unknown := sorted(set(values) - set(known)):
-            raise ValueError(
-                f"unknown CatBoost parameters {', '.join(unknown)}: the tuned ones are {', '.join(known)}, "
-                "the rest is fixed by the protocol"
-            )
-        return cls(**values)
+    x: pd.DataFrame
+    y: np.ndarray
+    x_watched: pd.DataFrame
+    y_watched: np.ndarray
+    schema: Schema
+    k: int
+    seed: int
+    threads: int
 
 
-def load_tuned(path: Path) -> CatBoostParams:
-    """Read the parameters that `tabstep.evaluator_tuning` wrote, results/tuned/<dataset>/catboost.json."""
-    return CatBoostParams.of(json.loads(Path(path).read_text(encoding="utf-8"))["params"])
+class Predictor(Protocol):
+    """A trained evaluator."""
+
+    def __call__(self, features: pd.DataFrame) -> np.ndarray:
+        """Standardised targets (n,) for regression, else class probabilities (n, k)."""
+        ...
+
+
+class Learner(Protocol):
+    """The settings of an evaluator, ready to be trained. The same problem gives the same predictor."""
+
+    def __call__(self, problem: Problem) -> Predictor: ...
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What rows of one target value or of constant features teach: class frequencies (k,), or the mean (k = 0)."""
+
+    frequencies: np.ndarray
+
+    def __call__(self, features: pd.DataFrame) -> np.ndarray:
+        return np.broadcast_to(self.frequencies, (len(features), *self.frequencies.shape))
 
 
 @dataclass(frozen=True)
 class Evaluator:
-    """A trained CatBoost and what is needed to score it in the units of the data.
+    """A trained evaluator and what is needed to score it in the units of the data.
 
     `classes` are the labels in the order of the predicted probabilities (empty for regression);
-    `mean` and `std` undo the standardisation of a regression target. `model` is None where the training rows
-    have one target value only or constant features: what they teach is `prior`, the class frequencies (K,), or
-    the mean of the target.
+    `mean` and `std` undo the standardisation of a regression target.
     """
 
-    model: Any
+    predictor: Predictor
     schema: Schema
     classes: tuple[str, ...]
-    prior: np.ndarray
     mean: float
     std: float
 
     def predict(self, rows: pd.DataFrame) -> np.ndarray:
         """Targets (n,) in their own units for regression, else class probabilities (n, K)."""
-        if self.model is None:
-            shape = () if self.schema.is_regression else (len(self.classes),)
-            known = self.mean if self.schema.is_regression else self.prior
-            return np.broadcast_to(known, (len(rows), *shape))
-        from catboost import Pool
-
-        pool = Pool(inputs(rows, self.schema), cat_features=list(self.schema.categorical))
-        if self.schema.is_regression:
-            return np.asarray(self.model.predict(pool)) * self.std + self.mean
-        return np.asarray(self.model.predict_proba(pool))
+        found = np.asarray(self.predictor(inputs(rows, self.schema)))
+        return found * self.std + self.mean if self.schema.is_regression else found
 
     def scores(self, rows: pd.DataFrame) -> dict[str, float]:
         """Score on real rows: `r2, rmse`, or `f1_macro, accuracy` and for two classes `roc_auc`.
@@ -142,81 +121,57 @@ class Evaluator:
 
 
 def fit_evaluator(
+    learner: Learner,
     rows: pd.DataFrame,
     watched: pd.DataFrame,
     schema: Schema,
     *,
     classes: tuple[str, ...],
-    params: CatBoostParams,
     seed: int,
     threads: int = 1,
 ) -> Evaluator:
-    """Train CatBoost on `rows`, stopping early by the score on `watched`.
+    """Train an evaluator on `rows`; one that stops early does so by its score on `watched`.
 
     `classes` are all labels that may occur, sorted (empty for regression). A regression target is
-    standardised with the mean and population deviation of `rows`. Same seed and threads, same model.
+    standardised with the mean and population deviation of `rows`. Same seed and threads, same evaluator.
     Rows that teach no dependence, with one target value or constant features, give their prior as prediction.
     Raises `Degenerate` when targets are missing, infinite or not among the classes.
     """
-    from catboost import CatBoostClassifier, CatBoostRegressor, Pool
-
     target = rows[schema.target]
     if target.isna().any():
         raise Degenerate(f"{int(target.isna().sum())} of {len(rows)} training rows have no {schema.target!r}")
-    chosen = {name: value for name, value in asdict(params).items() if value is not None}
-    settings: dict[str, Any] = (
-        {"iterations": ITERATIONS}
-        | chosen
-        | STOPPING
-        | {
-            "random_seed": seed,
-            "thread_count": threads,
-            "verbose": False,
-            "allow_writing_files": False,
-        }
-    )
-    mean, std, prior = 0.0, 1.0, np.empty(0)
+    mean, std, prior = 0.0, 1.0, np.zeros(())
     if schema.is_regression:
         y, y_watched = target.to_numpy(np.float64), watched[schema.target].to_numpy(np.float64)
         if not np.isfinite(y).all():
             raise Degenerate(f"{schema.target!r} is infinite in {int((~np.isfinite(y)).sum())} training rows")
         mean, std = float(y.mean()), float(y.std())
-        model = CatBoostRegressor(loss_function="RMSE", eval_metric="RMSE", **settings)
     else:
         y, y_watched = codes(target, classes), codes(watched[schema.target], classes)
         prior = np.bincount(y, minlength=len(classes)) / len(y)
-        loss = "Logloss" if schema.task == "binclass" else "MultiClass"
-        # Naming the classes lets the watched rows hold one that the training rows lack.
-        names = list(range(len(classes)))
-        model = CatBoostClassifier(loss_function=loss, eval_metric="TotalF1", class_names=names, **settings)
     features = inputs(rows, schema)
-    varying = [name for name in schema.features if features[name].nunique(dropna=False) > 1]
-    if target.nunique() < 2 or not varying:
-        return Evaluator(None, schema, classes, prior, mean, std)
+    if target.nunique() < 2 or all(features[n].nunique(dropna=False) < 2 for n in schema.features):
+        return Evaluator(Prior(prior), schema, classes, mean, std)
     if schema.is_regression:
         y, y_watched = (y - mean) / std, (y_watched - mean) / std
-    categorical = list(schema.categorical)
-    model.fit(
-        Pool(features, label=y, cat_features=categorical),
-        eval_set=Pool(inputs(watched, schema), label=y_watched, cat_features=categorical),
-    )
-    return Evaluator(model, schema, classes, prior, mean, std)
+    problem = Problem(features, y, inputs(watched, schema), y_watched, schema, len(classes), seed, threads)
+    return Evaluator(learner(problem), schema, classes, mean, std)
 
 
-def catboost_efficacy(
+def efficacy(
+    learner: Learner,
     synthetic: pd.DataFrame,
     dataset: Dataset,
     *,
     seed: int,
-    params: CatBoostParams | Mapping[str, Any],
-    split: Literal["val", "test", "both"] = "test",
+    split: Split = "test",
     threads: int = 1,
 ) -> dict[str, float]:
-    """Train CatBoost on synthetic rows and score it on a real part.
+    """Train an evaluator on synthetic rows and score it on a real part.
 
-    Returns `catboost_f1_macro, catboost_accuracy` and for two classes `catboost_roc_auc`, or for regression
-    `catboost_r2, catboost_rmse` (in units of the target). Only rmse is better when lower. With `split="both"`
-    they are of the test part, and those of the validation part follow with `_val` at the end of their names.
+    Returns `f1_macro, accuracy` and for two classes `roc_auc`, or for regression `r2, rmse` (in units of the target).
+    Only rmse is better when lower. With `split="both"` they are of the test part, and those of the validation part
+    follow with `_val` at the end of their names.
 
     Early stopping always watches the real validation part. With `split="val"`, which tuning reads, the same
     part stops and scores, so those scores are optimistic; the reference does the same.
@@ -225,20 +180,30 @@ def catboost_efficacy(
     """
     if split not in ("val", "test", "both"):
         raise ValueError(f"split must be 'val', 'test' or 'both', got {split!r}")
-    chosen = params if isinstance(params, CatBoostParams) else CatBoostParams.of(params)
     parts = (dataset.train, dataset.val, dataset.test)
     classes = labels(pd.concat([part[dataset.schema.target] for part in parts]), dataset.schema)
     evaluator = fit_evaluator(
-        synthetic, dataset.val, dataset.schema, classes=classes, params=chosen, seed=seed, threads=threads
+        learner, synthetic, dataset.val, dataset.schema, classes=classes, seed=seed, threads=threads
     )
     scored = {"": dataset.val if split == "val" else dataset.test}
     if split == "both":
         scored["_val"] = dataset.val
     return {
-        f"catboost_{name}{suffix}": value
+        f"{name}{suffix}": value
         for suffix, part in scored.items()
         for name, value in evaluator.scores(part).items()
     }
+
+
+def params_of(kind: type[P], values: Mapping[str, Any]) -> P:
+    """A dataclass of parameters from a mapping, say read from JSON; raises ValueError on a name it lacks."""
+    known = [f.name for f in fields(kind)]  # type: ignore[arg-type]
+    if unknown := sorted(set(values) - set(known)):
+        raise ValueError(
+            f"unknown {kind.__name__} {', '.join(unknown)}: the tuned ones are {', '.join(known)}, "
+            "the rest is fixed by the protocol"
+        )
+    return kind(**values)
 
 
 def labels(target: pd.Series, schema: Schema) -> tuple[str, ...]:
@@ -247,7 +212,7 @@ def labels(target: pd.Series, schema: Schema) -> tuple[str, ...]:
 
 
 def inputs(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    """What CatBoost reads of the features: float64 with NaN, and strings, `MISSING` where there is none."""
+    """What an evaluator reads of the features: float64 with NaN, and strings, `MISSING` where there is none."""
     columns: dict[str, Any] = {name: rows[name].to_numpy(np.float64) for name in schema.numeric}
     for name in schema.categorical:
         values = rows[name]

@@ -147,7 +147,7 @@ def _header(records: Sequence[Record]) -> list[str]:
         f"- Hardware: {'; '.join(machines)}",
         "- Seeds: "
         + "; ".join(f"{name} {', '.join(map(str, sorted(values)))}" for name, values in seeds.items()),
-        "- Evaluator: CatBoost, parameters " + ", ".join(sorted({_evaluator(record) for record in records})),
+        f"- Evaluator: {'; '.join(sorted({_evaluators(record) for record in records}))}",
         "- Score: mean ± standard deviation of all single scores; 95 %: t-interval over the topmost kind of seed with "
         "more than one; % of real: against training on the real rows; seconds: median over cells.",
     ]
@@ -163,8 +163,13 @@ def _header(records: Sequence[Record]) -> list[str]:
     return lines + [line for note in notes for line in ("", f"> **Note.** {note}")]
 
 
-def _evaluator(record: Record) -> str:
-    return str(record.settings.get("evaluator", {}).get("source", "unknown"))
+def _evaluators(record: Record) -> str:
+    """Each evaluator and where its parameters come from."""
+    beside = record.settings.get("beside", {})
+    found = {"CatBoost": record.settings.get("evaluator", {}), **beside}
+    return ", ".join(
+        f"{name}, parameters {params.get('source', 'unknown')}" for name, params in found.items()
+    )
 
 
 def _machine(env: dict[str, Any]) -> str:

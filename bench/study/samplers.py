@@ -19,7 +19,7 @@ from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import Diffusion
 from tabstep.diffusion.nelbo import Variance
 from tabstep.diffusion.tabddpm import TabDDPM
-from tabstep.metrics import efficacy
+from tabstep.metrics.catboost_trees import CatBoostParams, catboost_efficacy
 from tabstep.provenance import environment
 from tabstep.report.table import PRIMARY
 from tabstep.samplers.setting import Setting
@@ -131,8 +131,8 @@ def _heads(job: Job, folder: Folder) -> dict[str, Any]:
                     line = {"network": which, "sampler": sampler, "steps": K, "reading": reading}
                     line["pairs"] = heads.pair_distance(rows, test, schema.labels)
                     if which == "mixed":
-                        scores = efficacy.catboost_efficacy(
-                            completion.inverse(rows), dataset, seed=0, params=efficacy.CatBoostParams.fast()
+                        scores = catboost_efficacy(
+                            completion.inverse(rows), dataset, seed=0, params=CatBoostParams.fast()
                         )
                         line["score"] = scores[PRIMARY[dataset.schema.task]]
                     lost.append(line)
