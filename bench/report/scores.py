@@ -37,7 +37,7 @@ def write(results: pd.DataFrame, folder: Path) -> list[Path]:
         "# Scores",
         "",
         "Mean and its 95 % interval over the topmost kind of seed with more than one; a detection score has its own "
-        "interval, of one sample, where there is one seed. No interval where a score has one value. The definitions "
+        "interval, of one sample, where there is one seed. No interval where all its values are one. The definitions "
         "are in results/README.md. With two seeds an interval is wide: its factor is 12.7, with five 2.8.",
     ]
     for (suite, dataset), part in results.groupby(["suite", "dataset"], sort=True):
@@ -98,7 +98,8 @@ def _interval(found: Found, score: str) -> str:
     mean, low, high = found[score]
     if pd.isna(low) and f"{score}_low" in found:
         low, high = (found[f"{score}_{end}"][0] for end in ("low", "high"))
-    return f"{mean:.3f}" if pd.isna(low) else f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+    # Where seeds change nothing, as training seeds do not for a bootstrap of real rows, there is no scatter to see.
+    return f"{mean:.3f}" if pd.isna(low) or low == high else f"{mean:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _share(found: Found, ceiling: Found | None, score: str) -> str:
