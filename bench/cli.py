@@ -115,7 +115,8 @@ def run(
     metric: Annotated[
         Many,
         typer.Option(
-            help="Score these too: validation, nelbo, fidelity, coverage, detection, privacy, faults, xgboost, mlp, simple."
+            help="Score these too: validation, nelbo, fidelity, coverage, detection, privacy, faults, xgboost, mlp, "
+            "simple."
         ),
     ] = None,
     workers: Annotated[int, typer.Option(help="Worker processes; 0 takes one a core.", min=0)] = 0,
