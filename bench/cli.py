@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tabstep import cli_cache, cli_tune
+from tabstep.options import Archive, Many, Mirror, Results, console, device_named, errors, split, stop
+
 if TYPE_CHECKING:
     from tabstep.plan import Plan
     from tabstep.report.compare import Ranking
     from tabstep.run import Status
+    from tabstep.suites import Params
     from tabstep.table import Task
-    from tabstep.work import Folder, Job, Source
+    from tabstep.work import Folder, Job, Source, Stages
 
 # Heavy imports (torch, CatBoost) are inside the commands, so that --help answers at once.
 # Text from outside (names, paths, reasons) is escaped: rich reads "[...]" as markup and stops at "[/...]".
@@ -39,66 +42,25 @@ study_app = typer.Typer(
     help="Studies: a suite, what is measured beside it, and a page.", no_args_is_help=True
 )
 app.add_typer(study_app, name="study")
-
-console = Console(width=None if sys.stdout.isatty() else 100)  # a file has no width; rich would take 80
-errors = Console(stderr=True)
-
-Many = list[str] | None
-Mirror = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-mirror", envvar="TABSTEP_DATA", help="Folder with <dataset>.parquet files.", show_envvar=True
-    ),
-]
-Archive = Annotated[
-    str | None,
-    typer.Option(
-        "--data-archive",
-        envvar="TABSTEP_ARCHIVE",
-        help="The TabDDPM authors' data.tar: a file or a URL.",
-        show_envvar=True,
-    ),
-]
-Results = Annotated[Path, typer.Option("--results", help="Folder that holds a folder for each suite.")]
-
-
-def _stop(message: str) -> NoReturn:
-    errors.print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
-    raise typer.Exit(2)
-
-
-def _split(values: Many) -> tuple[str, ...]:
-    """Options may be repeated or hold commas."""
-    return tuple(part for value in values or () for part in value.split(",") if part)
+app.add_typer(cli_cache.app, name="cache")
+app.command()(cli_tune.tune)
+app.command("tune-evaluator")(cli_tune.tune_evaluator)
 
 
 def _steps(values: Many) -> tuple[Any, ...]:
     parsed: list[Any] = []
-    for part in _split(values):
+    for part in split(values):
         if part != "T" and not part.isdecimal():
-            _stop(f"--steps takes positive integers or T, got {part!r}")
+            stop(f"--steps takes positive integers or T, got {part!r}")
         parsed.append(part if part == "T" else int(part))
     return tuple(parsed)
 
 
 def _seeds(values: Many) -> tuple[int, ...]:
-    for part in _split(values):
+    for part in split(values):
         if not part.isdecimal():
-            _stop(f"--seed takes integers from 0, got {part!r}")
-    return tuple(int(part) for part in _split(values))
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    kind = name.split(":")[0]
-    if kind not in ("cpu", "cuda"):
-        _stop(f"--device must be cpu, cuda or auto, got {name!r}")
-    if kind == "cuda" and not torch.cuda.is_available():
-        _stop("--device cuda: no CUDA device is available here; use cpu or auto")
-    return name
+            stop(f"--seed takes integers from 0, got {part!r}")
+    return tuple(int(part) for part in split(values))
 
 
 @app.command()
@@ -121,6 +83,15 @@ def run(
     ] = None,
     workers: Annotated[int, typer.Option(help="Worker processes; 0 takes one a core.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    until: Annotated[
+        str, typer.Option(help="The last stage: fit, draw or score. The first two need no evaluators.")
+    ] = "score",
+    from_: Annotated[
+        str, typer.Option("--from", help="The first stage: what comes before must be there already.")
+    ] = "fit",
+    params: Annotated[
+        str | None, typer.Option(help="tuned, published or default settings, instead of the suite's.")
+    ] = None,
     timeout: Annotated[
         float | None, typer.Option(help="Seconds that one fit or cell may take before it fails.", min=1)
     ] = None,
@@ -144,23 +115,31 @@ def run(
       tabstep run quick --dataset diamonds-price --method tabddpm --sampler ddim --steps 5,10
 
       tabstep run --csv my.csv --target price
+
+      tabstep run paper --until draw --device cuda    # on one machine, without evaluators
+
+      tabstep run paper --from score                  # on another one, with the results folder of the first
     """
     from tabstep import plan as planning
     from tabstep.cards import DataError
-    from tabstep.work import Folder, Source
+    from tabstep.work import STAGES, Folder, Source
 
     count = workers or os.cpu_count() or 1
     threads = max(1, (os.cpu_count() or 1) // count)
-    where = _device(device)
+    where = device_named(device)
     try:
+        first, last = (STAGES.index(planning.choose("stage", s, STAGES)) for s in (from_, until))  # type: ignore[arg-type]
+        if first > last:
+            stop(f"--from {from_} comes after --until {until}; the stages are {', '.join(STAGES)}")
+        stages = STAGES[first : last + 1]
         if csv is not None:
             if target is None:
-                _stop("--csv needs --target, the name of the column to predict")
+                stop("--csv needs --target, the name of the column to predict")
             if suite not in (None, "own") or dataset:
-                _stop("--csv runs the suite own on that file alone; leave out the suite and --dataset")
+                stop("--csv runs the suite own on that file alone; leave out the suite and --dataset")
             chosen_task = cast("Task | None", task)  # any other text is refused where the file is read
             own_source = Source(
-                csv.stem, file=csv.resolve(), target=target, task=chosen_task, drop=_split(drop)
+                csv.stem, file=csv.resolve(), target=target, task=chosen_task, drop=split(drop)
             )
             _show_own(own_source, card)
             chosen = planning.suite_named("own")
@@ -168,8 +147,9 @@ def run(
             narrowed = planning.narrow(
                 chosen,
                 planning.Filters(
-                    *((), _split(method), _split(sampler), _split(grid), _steps(steps), _seeds(seed)),
-                    metrics=_split(metric),
+                    *((), split(method), split(sampler), split(grid), _steps(steps), _seeds(seed)),
+                    metrics=split(metric),
+                    params=cast("Params | None", params),
                 ),
             )
         else:
@@ -177,47 +157,56 @@ def run(
                 f"--{n}" for n, v in (("target", target), ("task", task), ("drop", drop), ("card", card)) if v
             ]
             if unused:
-                _stop(f"{', '.join(unused)} only with --csv")
+                stop(f"{', '.join(unused)} only with --csv")
             filters = planning.Filters(
                 *(
-                    _split(dataset),
-                    _split(method),
-                    _split(sampler),
-                    _split(grid),
+                    split(dataset),
+                    split(method),
+                    split(sampler),
+                    split(grid),
                     _steps(steps),
                     _seeds(seed),
                 ),
-                metrics=_split(metric),
+                metrics=split(metric),
+                params=cast("Params | None", params),  # any other text is refused where it is chosen
             )
             narrowed = planning.narrow(planning.suite_named(suite or "quick"), filters)
             if not narrowed.datasets:
-                _stop(f"suite {suite!r} names no datasets; give --dataset or --csv")
+                stop(f"suite {suite!r} names no datasets; give --dataset or --csv")
             sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in narrowed.datasets]
         todo = planning.plan(
             narrowed, sources, seeds=_seeds(seed), device=where, threads=threads, workers=count
         )
     except (planning.Refused, DataError, ValueError) as error:
-        _stop(str(error))
+        stop(str(error))
     folder = Folder(results / narrowed.name)
     console.print(
         f"[bold]{narrowed.name}[/]: {len(todo.jobs)} cells on {len({j.cell.dataset for j in todo.jobs})} datasets, "
         f"{count} workers of {threads} thread{'s' * (threads > 1)}, {where}; records in {escape(str(folder.runs))}"
     )
-    status = _execute(todo, folder, timeout)
-    _report(folder, console)
+    status = _execute(todo, folder, timeout, stages)
+    if until == "score":
+        _report(folder, console)
     _summary(todo, status, folder)
 
 
-def _execute(todo: Plan, folder: Folder, timeout_s: float | None) -> Status:
+def _execute(
+    todo: Plan, folder: Folder, timeout_s: float | None = None, stages: Stages | None = None
+) -> Status:
     from tabstep.progress import View
-    from tabstep.run import execute
+    from tabstep.run import Busy, execute
+    from tabstep.work import STAGES
 
     try:
         with View(console) as view:
-            return execute(todo, folder, timeout_s=timeout_s, watch=view)
+            return execute(todo, folder, stages=stages or STAGES, timeout_s=timeout_s, watch=view)
     except KeyboardInterrupt:
         errors.print("stopped; finished cells are kept, the same command goes on from here")
         raise typer.Exit(130) from None
+    except Busy as error:
+        stop(str(error))
+    except OSError as error:
+        stop(f"{error}; finished cells are kept, the same command goes on once {folder.root} can be written")
 
 
 def _show_own(source: Source, card: Path | None) -> None:
@@ -267,7 +256,7 @@ def _report(folder: Any, out: Console) -> None:
     for problem in problems:
         errors.print(f"[yellow]ignored[/] {escape(f'{problem.path}: {problem.reason}')}", soft_wrap=True)
     if not records:
-        _stop(f"no records in {folder.runs}; `tabstep run {folder.root.name}` makes them")
+        stop(f"no records in {folder.runs}; `tabstep run {folder.root.name}` makes them")
     report = folder.root / "report"
     written = readable.write(records, report)
     frame = table.results(records)
@@ -319,20 +308,20 @@ def compare(
 
     records, _ = store.read_all(Folder(results / suite).runs)
     if not records:
-        _stop(f"no records in {Folder(results / suite).runs}; `tabstep run {suite}` makes them")
+        stop(f"no records in {Folder(results / suite).runs}; `tabstep run {suite}` makes them")
     scores = comparing.units(records)
     try:
         if first is None:
             _show_ranks(comparing.rank(records, missing))  # type: ignore[arg-type]  # checked there
             return
         if second is None:
-            _stop("compare takes two entrants, or none for a ranking")
+            stop("compare takes two entrants, or none for a ranking")
         for name in (first, second):
             if name not in scores:
-                _stop(f"unknown entrant {name!r}; {cards.suggest(name, list(scores))}")
+                stop(f"unknown entrant {name!r}; {cards.suggest(name, list(scores))}")
         verdict = comparing.versus(scores[first], scores[second])
     except ValueError as error:
-        _stop(str(error))
+        stop(str(error))
     relation = {
         "better": "is better than",
         "worse": "is worse than",
@@ -390,7 +379,7 @@ def list_(
         "suites": ((name, s.about) for name, s in SUITES.items()),
     }
     if what != "all" and what not in kinds:
-        _stop(f"unknown kind {what!r}; known: {', '.join(kinds)}, all")
+        stop(f"unknown kind {what!r}; known: {', '.join(kinds)}, all")
     for kind, lines in kinds.items():
         if what in (kind, "all"):
             table = Table(title=kind, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
@@ -414,7 +403,7 @@ def check(
     for heading in ("dataset", "task", "train/val/test", "num", "cat", "licence", "source", "status"):
         table.add_column(heading, justify="right" if heading in ("num", "cat") else "left")
     bad = 0
-    for line in data.check(_split(dataset) or None, mirror=data_mirror, archive=data_archive):
+    for line in data.check(split(dataset) or None, mirror=data_mirror, archive=data_archive):
         colour = (
             "green" if line.status == "ok" else "yellow" if line.status.startswith("unreachable") else "red"
         )
@@ -466,23 +455,21 @@ def time_(
     from tabstep.report import times
     from tabstep.work import Folder, Source
 
-    for part in _split(batch):
+    for part in split(batch):
         if not part.isdecimal():
-            _stop(f"--batch takes positive integers, got {part!r}")
+            stop(f"--batch takes positive integers, got {part!r}")
     try:
-        clock = timing.Clock(tuple(map(int, _split(batch))) or timing.BATCHES, repeats, limit)
-        filters = planning.Filters(
-            _split(dataset), _split(method), _split(sampler), _split(grid), _steps(steps)
-        )
+        clock = timing.Clock(tuple(map(int, split(batch))) or timing.BATCHES, repeats, limit)
+        filters = planning.Filters(split(dataset), split(method), split(sampler), split(grid), _steps(steps))
         narrowed = planning.narrow(planning.suite_named(suite), filters)
         sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in narrowed.datasets]
         todo = planning.plan(
-            narrowed, sources, device=_device(device), threads=threads or os.cpu_count() or 1
+            narrowed, sources, device=device_named(device), threads=threads or os.cpu_count() or 1
         )
     except (planning.Refused, DataError, ValueError) as error:
-        _stop(str(error))
+        stop(str(error))
     if not todo.jobs:
-        _stop("nothing to time: " + "; ".join(sorted({reason for _, reason in todo.skipped})))
+        stop("nothing to time: " + "; ".join(sorted({reason for _, reason in todo.skipped})))
     folder = Folder(results / suite)
     timing.run(todo.jobs, folder, clock, lambda text: console.print(escape(text), highlight=False))
     found = timing.table(folder)
@@ -528,7 +515,7 @@ def study_families(
 
     full = families.references(store.read_all(results / "samplers" / "runs")[0])
     if not full:
-        _stop(f"no records with all T steps in {results / 'samplers'}; `tabstep run samplers` makes them")
+        stop(f"no records with all T steps in {results / 'samplers'}; `tabstep run samplers` makes them")
     _, folder = _run_suite("families", dataset, workers, data_mirror, data_archive, results)
     records, _ = store.read_all(folder.runs)
     written = families.write(records, full, folder.root / "report")
@@ -586,16 +573,16 @@ def _networks(
     from tabstep.work import Folder, Source
 
     try:
-        names = _split(dataset) or ("adult", "churn2", "buddy")
+        names = split(dataset) or ("adult", "churn2", "buddy")
         narrowed = narrow(suite_named("samplers"), Filters(names, ("tabddpm",), ("ddim",), (), (2,)))
         sources = [Source(d, mirror=mirror, archive=archive) for d in narrowed.datasets]
-        todo = plan(narrowed, sources, device=_device(device), threads=os.cpu_count() or 1)
+        todo = plan(narrowed, sources, device=device_named(device), threads=os.cpu_count() or 1)
     except ValueError as error:
-        _stop(str(error))
+        stop(str(error))
     for reason in sorted({reason for _, reason in todo.skipped}):
         errors.print(f"[yellow]skipped[/] {escape(reason)}", soft_wrap=True)
     if not todo.jobs:
-        _stop("none of these datasets can be reached; give --data-mirror")
+        stop("none of these datasets can be reached; give --data-mirror")
     return list({job.fit_key: job for job in todo.jobs}.values()), Folder(results / name)
 
 
@@ -609,47 +596,13 @@ def _run_suite(
     count = workers or os.cpu_count() or 1
     threads = max(1, (os.cpu_count() or 1) // count)
     try:
-        narrowed = narrow(suite_named(name), Filters(datasets=_split(dataset)))
+        narrowed = narrow(suite_named(name), Filters(datasets=split(dataset)))
         sources = [Source(d, mirror=mirror, archive=archive) for d in narrowed.datasets]
         todo = plan(narrowed, sources, threads=threads, workers=count)
     except ValueError as error:
-        _stop(str(error))
+        stop(str(error))
     if not todo.jobs:
-        _stop("none of its datasets can be reached; give --data-mirror")
+        stop("none of its datasets can be reached; give --data-mirror")
     folder = Folder(results / name)
     _summary(todo, _execute(todo, folder, None), folder)
     return todo, folder
-
-
-@app.command("tune-evaluator")
-def tune_evaluator(
-    dataset: Annotated[list[str], typer.Argument(help="Datasets, in this order.")],
-    evaluator: Annotated[str, typer.Option(help="catboost or xgboost.")] = "catboost",
-    trials: Annotated[
-        int, typer.Option(help="Optuna trials in all, those of earlier runs counted.", min=1)
-    ] = 100,
-    max_seconds: Annotated[
-        float | None, typer.Option(help="No trial starts after this, per dataset.", min=0.0)
-    ] = None,
-    threads: Annotated[int, typer.Option(min=1)] = 1,
-    data_mirror: Mirror = None,
-    results: Results = Path("results"),
-) -> None:
-    """Tune an evaluator on real training rows (5-fold CV); stored in results/tuned, resumable."""
-    from tabstep import cards, evaluator_tuning
-    from tabstep.plan import Refused, choose
-
-    try:
-        names = tuple(choose("dataset", name, cards.names()) for name in dataset)
-        which = choose("evaluator", evaluator, evaluator_tuning.TUNED)
-    except Refused as error:
-        _stop(str(error))
-    evaluator_tuning.tune_tables(
-        names,
-        results / "tuned",
-        evaluator=which,
-        mirror=data_mirror,
-        trials=trials,
-        threads=threads,
-        max_seconds=max_seconds,
-    )

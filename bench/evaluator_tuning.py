@@ -18,7 +18,6 @@ import json
 import logging
 import os
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -31,12 +30,11 @@ import pandas as pd
 from catboost import CatBoostError
 from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
-from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sklearn.model_selection import KFold, StratifiedKFold
 from xgboost.core import XGBoostError
 
+from tabstep import studies
 from tabstep.data import Unreachable, load
 from tabstep.metrics import efficacy, evaluators
 from tabstep.metrics.catboost_trees import CatBoostParams
@@ -100,7 +98,7 @@ def tune(
     if max_seconds is not None and max_seconds < 0:
         raise ValueError(f"max_seconds must not be negative, got {max_seconds}")
     study = optuna.create_study(
-        storage=_open(storage),
+        storage=studies.open_storage(storage),
         study_name=_study_name(evaluator, train, schema, folds=folds, seed=seed),
         direction="maximize",
         pruner=MedianPruner(n_startup_trials=10),
@@ -111,7 +109,7 @@ def tune(
         study.tell(stale.number, state=TrialState.FAIL)
 
     start = time.monotonic()
-    while (position := len(_counted(study))) < trials:
+    while (position := len(studies.counted(study))) < trials:
         if position > 0 and max_seconds is not None and time.monotonic() - start >= max_seconds:
             log.warning("stopped by max_seconds=%g after %d of %d trials", max_seconds, position, trials)
             break
@@ -149,35 +147,21 @@ def _run(
             if len(scores) < folds and trial.should_prune():
                 return None, TrialState.PRUNED
     except (CatBoostError, XGBoostError, Degenerate) as error:
-        trial.set_user_attr("reason", f"fold {len(scores)}: {type(error).__name__}: {error}")
+        trial.set_user_attr(studies.REASON, f"fold {len(scores)}: {type(error).__name__}: {error}")
         return None, TrialState.FAIL
     trial.set_user_attr("fold_scores", scores)
     return fmean(scores), TrialState.COMPLETE
 
 
-def _counted(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials that ended, for better or worse; one whose process died has no reason and does not count."""
-    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
-    return [t for t in ended if t.state != TrialState.FAIL or "reason" in t.user_attrs]
-
-
 def _result(study: optuna.Study, schema: Schema, evaluator: str) -> dict[str, Any]:
-    counted = _counted(study)
-    states = Counter(trial.state for trial in counted)
-    failures = [trial.user_attrs["reason"] for trial in counted if trial.state == TrialState.FAIL]
-    if not states[TrialState.COMPLETE]:
-        raise RuntimeError(f"no trial of {study.study_name} completed; reasons: {'; '.join(failures)}")
-    best = study.best_trial
+    statistics = studies.statistics(study)
+    first, best = studies.counted(study)[0], study.best_trial
     return {
         "params": best.params,
         "cv_score": best.value,
         "cv_metric": _metric(schema),
-        "cv_score_nominal": counted[0].value if counted[0].state == TrialState.COMPLETE else None,
-        "trials_complete": states[TrialState.COMPLETE],
-        "trials_pruned": states[TrialState.PRUNED],
-        "trials_failed": states[TrialState.FAIL],
-        "failures": failures,
-        "seconds": sum(trial.duration.total_seconds() for trial in counted if trial.duration is not None),
+        "cv_score_nominal": first.value if first.state == TrialState.COMPLETE else None,
+        **statistics,
         "tuning_version": VERSION,
         "efficacy_version": SCORES[evaluator],
     }
@@ -199,13 +183,6 @@ def _log_progress(trial: FrozenTrial, *, position: int, trials: int) -> None:
 
 def _metric(schema: Schema) -> str:
     return "r2" if schema.is_regression else "f1_macro"
-
-
-def _open(storage: Path | None) -> BaseStorage:
-    if storage is None:
-        return InMemoryStorage()
-    storage.parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(storage)))
 
 
 def _study_name(evaluator: str, train: pd.DataFrame, schema: Schema, *, folds: int, seed: int) -> str:

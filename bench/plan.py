@@ -18,9 +18,9 @@ from tabstep.metrics.catboost_trees import CatBoostParams
 from tabstep.metrics.efficacy import params_of
 from tabstep.metrics.mlp import MLPParams
 from tabstep.metrics.xgboost_trees import XGBoostParams
-from tabstep.registry import DIFFUSIONS, GRIDS, METHODS, SAMPLERS, make_method
+from tabstep.registry import DIFFUSIONS, GRIDS, METHODS, SAMPLERS, UNTUNED, make_method
 from tabstep.store import Cell
-from tabstep.suites import SUITES, Entry, EvaluatorSource, Metric, Pairs, Steps, Suite
+from tabstep.suites import SUITES, Entry, EvaluatorSource, Metric, Pairs, Params, Steps, Suite
 from tabstep.table import Dataset
 from tabstep.work import DRAW_VERSION, FIT_VERSION, Evaluator, Job, Source
 
@@ -42,6 +42,7 @@ class Filters:
     steps: tuple[Steps, ...] = ()
     seeds: tuple[int, ...] = ()
     metrics: tuple[str, ...] = ()  # beside those of the suite
+    params: Params | None = None
 
 
 def choose(what: str, name: str, known: Iterable[str]) -> str:
@@ -60,6 +61,9 @@ def narrow(suite: Suite, filters: Filters) -> Suite:
     if filters.methods:
         methods = _distinct(choose("method", m, METHODS) for m in filters.methods)
         entries = tuple(e for m in methods for e in [e for e in suite.entries if e.method == m] or [Entry(m)])
+    if filters.params is not None:
+        chosen = choose("params", filters.params, get_args(Params))
+        entries = _distinct_entries(_with_params(e, chosen) for e in entries)
     wanted = _distinct(choose("sampler", s, SAMPLERS) for s in filters.samplers)
     grids = _distinct(choose("grid", g, GRIDS) for g in filters.grids)
     samplers = _pairs(suite.samplers, wanted, grids)
@@ -86,6 +90,19 @@ def _pairs(pairs: Pairs, samplers: tuple[str, ...], grids: tuple[str, ...]) -> P
     if grids:
         pairs = tuple((s, g) for s in _distinct(s for s, _ in pairs) for g in grids)
     return pairs
+
+
+def _with_params(entry: Entry, params: str) -> Entry:
+    """The entry under other settings, where it has such."""
+    if params == "tuned" and entry.method in UNTUNED:
+        return entry
+    if params == "published" and entry.method != "tabddpm":
+        return entry
+    return replace(entry, params=params, settings={})
+
+
+def _distinct_entries(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    return tuple({(e.method, e.params): e for e in entries}.values())
 
 
 def _distinct(names: Iterable[str]) -> tuple[str, ...]:
@@ -135,6 +152,7 @@ def plan(
             task="regression",  # replaced below, by the data or by the card
             dataset_digest="",
             fit_key="",
+            draw_key="",
             key="",
             device=device,
             threads=threads,
@@ -150,7 +168,7 @@ def plan(
             asked = [name for name in evaluators.NAMES if name in suite.metrics]
             base = replace(
                 base,
-                evaluator=_evaluator(suite.evaluator, dataset),
+                evaluator=evaluator(suite.evaluator, dataset),
                 beside={name: _beside(name, suite.evaluator, dataset) for name in asked},
             )
         except (Unreachable, Unsupported) as error:
@@ -175,7 +193,8 @@ def plan(
     return Plan(suite, tuple(jobs), tuple(skipped))
 
 
-def _evaluator(source: EvaluatorSource, dataset: Dataset) -> Evaluator:
+def evaluator(source: EvaluatorSource, dataset: Dataset) -> Evaluator:
+    """CatBoost's parameters. Raises `Unsupported` where there are none, DataError where they are of other data."""
     if source == "default":
         return Evaluator(source, asdict(CatBoostParams.default()))
     if source == "fast":
@@ -223,7 +242,28 @@ def _configured(base: Job, entry: Entry) -> Job:
             raise Unsupported(f"no published settings of {entry.method} are kept, only of tabddpm")
         known = published.tabddpm(cell.dataset)
         return replace(base, cell=cell, settings=known.settings, rows=known.rows)
+    if entry.params == "tuned":
+        found = tuned(base, entry.method)
+        rows = round(base.rows * 2.0 ** found["log2_rows"])
+        settings = asdict(make_method(entry.method, found["settings"]))  # type: ignore[call-overload]
+        return replace(base, cell=cell, settings=settings, rows=rows)
     return replace(base, cell=cell, settings=dict(entry.settings))
+
+
+def tuned(base: Job, method: str) -> dict[str, Any]:
+    """What `tabstep tune` found for this method and data. Raises `Refused` where it did not, or on other data."""
+    dataset = base.cell.dataset
+    path = TUNED / dataset / f"{method}.json"
+    again = f"run `tabstep tune {method} --dataset {dataset}` first"
+    if not path.exists():
+        raise Refused(f"no tuned settings: results/tuned/{dataset}/{method}.json does not exist; {again}")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if base.dataset_digest and found["digest"] != base.dataset_digest:
+        raise Refused(
+            f"results/tuned/{dataset}/{method}.json was tuned on data {found['digest'][:12]}, "
+            f"found {base.dataset_digest[:12]}; {again}"
+        )
+    return found
 
 
 def _cells(job: Job, suite: Suite, pairs: Pairs, train_seeds: tuple[int, ...]) -> Iterable[Job]:
@@ -265,7 +305,14 @@ def _with_keys(job: Job) -> Job:
         whole["rows"] = rows.VERSION
     if job.beside:
         whole["beside"] = evaluators.VERSION
-    return replace(job, fit_key=fit_key, key=_hash(whole))
+    drawn = {
+        "fit": fit_key,
+        "version": DRAW_VERSION,
+        "cell": {k: v for k, v in asdict(job.cell).items() if k != "suite"},
+        "described": {k: v for k, v in described.items() if k in ("sampler", "grid", "rows")},
+        "bound": likelihood.VERSION if "nelbo" in job.metrics else None,
+    }
+    return replace(job, fit_key=fit_key, draw_key=_hash(drawn), key=_hash(whole))
 
 
 def _hash(content: Any) -> str:

@@ -48,6 +48,9 @@ METHODS: dict[str, type[Any]] = {
 DIFFUSIONS = frozenset({"tabddpm", "iddpm", "tabddpm-short"})
 """Methods whose fit is a denoiser, to be crossed with samplers and step budgets."""
 
+UNTUNED = frozenset({"real", "marginals"})
+"""Methods without anything to tune: `--params tuned` runs them as they are."""
+
 STARTS: dict[str, Start] = {
     "vae": Conditional(),
     "tvae": Foreign(TVAE()),
@@ -107,7 +110,8 @@ def make_method(name: str, settings: Mapping[str, Any]) -> Method:
     known = [f.name for f in fields(kind)]
     if unknown := sorted(set(settings) - set(known)):
         raise ValueError(f"{name} has no setting {', '.join(unknown)}; it has: {', '.join(known) or 'none'}")
-    method: Method = kind(**settings)
+    # JSON has no tuples: a list read from a file is one.
+    method: Method = kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
     return method
 
 

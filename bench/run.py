@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from filelock import FileLock, Timeout
 from pebble import ProcessExpired, ProcessPool
 
-from tabstep import store, work
+from tabstep import drawn, store, work
 from tabstep.plan import Plan
-from tabstep.work import Folder, Job, Outcome
+from tabstep.work import STAGES, Folder, Job, Outcome, Stages
 
 POLL_S = 0.2
+
+
+class Busy(RuntimeError):
+    """Another run holds the results folder."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def _silent(status: Status, outcome: Outcome | None) -> None:
     """Watch nothing."""
 
 
-def tasks(jobs: Sequence[Job], folder: Folder) -> list[Task]:
+def tasks(jobs: Sequence[Job], folder: Folder, stages: Stages = STAGES) -> list[Task]:
     """Group pending jobs so that every model is fitted once and its cells follow each other; dear ones first."""
     groups: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
@@ -71,37 +74,62 @@ def tasks(jobs: Sequence[Job], folder: Folder) -> list[Task]:
         name = f"{first.cell.dataset} {first.cell.method} seed {first.cell.train_seed}"
         if not work.is_diffusion(first):
             cost = 4.0 + 2.0 * len(members)
-            out.append([Task(name, work.run_baseline, (tuple(members), folder), tuple(members), cost=cost)])
+            if stages != ("fit",):  # these models are not kept: they are fitted when rows are drawn
+                todo = (tuple(members), folder, stages)
+                out.append([Task(name, work.run_baseline, todo, tuple(members), cost=cost)])
             continue
         members.sort(key=lambda job: -(job.cell.steps or 0))
         cells = [
             Task(
                 f"{name} {job.cell.sampler} {job.cell.grid} {job.cell.steps}",
                 work.run_cell,
-                (job, folder),
+                (job, folder, stages),
                 (job,),
                 cost=2.0 + 0.02 * (job.cell.steps or 0),
             )
             for job in members
+            if stages != ("fit",)
         ]
-        if folder.model(first).joinpath("fit.json").exists():
+        whole = work.sound(folder.model(first)) or all(_drawn(folder, job) for job in members)
+        if whole or "fit" not in stages:
             out.append(cells)
         else:
             fit = Task(
                 f"{name} fit", work.fit_diffusion, (first, folder), tuple(members), tuple(cells), cost=20.0
             )
             out.append([fit])
-    return [task for group in sorted(out, key=lambda group: -group[0].cost) for task in group]
+    return [task for group in sorted(filter(None, out), key=lambda group: -group[0].cost) for task in group]
 
 
-def execute(plan: Plan, folder: Folder, *, timeout_s: float | None = None, watch: Watch = _silent) -> Status:
-    """Run what is not done yet and return how every cell of the plan ended.
+def execute(
+    plan: Plan,
+    folder: Folder,
+    *,
+    stages: Stages = STAGES,
+    timeout_s: float | None = None,
+    watch: Watch = _silent,
+) -> Status:
+    """Run what is not done yet of some stages that follow each other; return how every cell of the plan ended.
 
     Finished cells are found by their keys and not repeated; failed and skipped ones are tried again. A worker
     that dies or outlasts `timeout_s` fails its own cells only. On KeyboardInterrupt workers are stopped and what
-    is finished stays.
+    is finished stays. Raises `Busy` while another run works on the folder, and OSError where it cannot be written.
     """
-    _clean(folder)
+    folder.root.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.root / ".lock")
+    try:
+        # Of the operating system: gone with the process that holds it, however that ends.
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise Busy(f"another run works on {folder.root}; wait for it, or choose another --results") from None
+    try:
+        _clean(folder)
+        return _execute(plan, folder, stages, timeout_s, watch)
+    finally:
+        lock.release()
+
+
+def _execute(plan: Plan, folder: Folder, stages: Stages, timeout_s: float | None, watch: Watch) -> Status:
     status = Status(total=len(plan.jobs) + len(plan.skipped))
     for job, reason in plan.skipped:
         if not store.done(folder.runs, job.cell, job.key) and _finished_key(folder, job) is None:
@@ -109,17 +137,21 @@ def execute(plan: Plan, folder: Folder, *, timeout_s: float | None = None, watch
         _finish(status, watch, Outcome(job.cell, "skipped", reason))
     pending = []
     for job in plan.jobs:
-        if _finished_key(folder, job) == job.key:
+        if _finished_key(folder, job) == job.key or ("score" not in stages and _drawn(folder, job)):
             _finish(status, watch, Outcome(job.cell, "ok", "already done"))
         else:
             pending.append(job)
-    if not pending:
+    queue = tasks(pending, folder, stages)
+    started = {job.cell for task in queue for job in task.jobs}
+    for job in pending:
+        if job.cell not in started:  # of the fits alone that are asked for, its own is done or not kept
+            _finish(status, watch, Outcome(job.cell, "ok", "already done"))
+    if not queue:
         return status
-    queue = tasks(pending, folder)
     status.cost_left = sum(task.cost + sum(t.cost for t in task.then) for task in queue)
     status.started = time.monotonic()
     workers, threads = pending[0].workers, pending[0].threads
-    with _environment(threads):
+    with work.thread_limits(threads):
         # The fork server of Python would inherit torch's thread pools; a spawned worker starts clean.
         context = multiprocessing.get_context("spawn")
         pool = ProcessPool(workers, initializer=work.start_worker, initargs=(threads,), context=context)
@@ -168,6 +200,8 @@ def _drain(
                 submit(following)
             result = future.result()
             found = result if isinstance(result, list) else [result] if isinstance(result, Outcome) else []
+            if not task.then and task.function is work.fit_diffusion:
+                found = [Outcome(job.cell, "ok") for job in task.jobs]
             for outcome in found:
                 _finish(status, watch, outcome)
         status.running = [task.label for future, task in active.items() if future.running()]
@@ -196,25 +230,18 @@ def _finished_key(folder: Folder, job: Job) -> str | None:
     return found.key if found.status == "ok" and found.cell == job.cell else None
 
 
+def _drawn(folder: Folder, job: Job) -> bool:
+    """Whether the rows of a cell are there, and whole."""
+    try:
+        drawn.verified(folder.rows(job.cell), job.draw_key)
+    except drawn.Missing:
+        return False
+    return True
+
+
 def _clean(folder: Folder) -> None:
     """Remove what an interrupted run left half-written."""
     store.clean(folder.runs)
     store.clean(folder.root / "samples")
     for leftover in (folder.root / "models").glob("*.tmp"):
         shutil.rmtree(leftover)
-
-
-@contextmanager
-def _environment(threads: int) -> Iterator[None]:
-    """Thread limits that numerical libraries read when a worker imports them."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, str(threads)))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value

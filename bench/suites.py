@@ -10,6 +10,7 @@ from tabstep.samplers.early_stop import SWEEP
 
 Steps = int | Literal["T"]
 Pairs = tuple[tuple[str, str], ...]  # sampler, grid
+Params = Literal["default", "published", "tuned"]
 EvaluatorSource = Literal["default", "fast", "tuned", "published"]
 Metric = Literal[
     "efficacy",
@@ -30,7 +31,8 @@ Metric = Literal[
 class Entry:
     """A method as a suite runs it: `params` is the label of its settings in every table.
 
-    "default" are the class' own fields, "published" the TabDDPM authors' tuned ones; any other label is the
+    "default" are the class' own fields, "published" the TabDDPM authors' tuned ones, "tuned" those that `tabstep tune`
+    left in results/tuned; any other label is the
     suite's name for the `settings` given here. `samplers`, where given, stand in for the suite's.
     """
 

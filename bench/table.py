@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 import pandas as pd
 
@@ -73,3 +73,26 @@ class Dataset:
     test: pd.DataFrame
     digest: str
     source: str
+
+
+@dataclass(frozen=True)
+class Development:
+    """The part of a `Dataset` that choices may be made on. It has no test rows, and no way back to them.
+
+    classes  sorted labels of the target in train and val, () for a regression
+    digest   that of the whole data set, for the record
+    """
+
+    name: str
+    schema: Schema
+    train: pd.DataFrame
+    val: pd.DataFrame
+    classes: tuple[str, ...]
+    digest: str
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Self:
+        """Leave the test rows behind."""
+        seen = pd.concat([dataset.train[dataset.schema.target], dataset.val[dataset.schema.target]])
+        classes = () if dataset.schema.is_regression else tuple(sorted(seen.astype(str).unique()))
+        return cls(dataset.name, dataset.schema, dataset.train, dataset.val, classes, dataset.digest)

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from pathlib import Path, PurePath
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 import torch
 
-from tabstep import own, store, validity
+from tabstep import drawn, own, store, validity
 from tabstep.clock import timed
 from tabstep.complete import Completion
 from tabstep.contracts import Unsupported
 from tabstep.data import load
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.model import Diffusion
+from tabstep.drawn import Cost, Drawn, Missing
 from tabstep.metrics import evaluators, likelihood
 from tabstep.metrics import rows as rows_metrics
 from tabstep.metrics.catboost_trees import catboost_efficacy
@@ -40,6 +43,10 @@ FIT_VERSION = 1  # raise when the same settings, data and seed give another mode
 DRAW_VERSION = 1  # raise when the same model gives other rows
 
 WARM_ROWS = 64
+
+Stage = Literal["fit", "draw", "score"]
+Stages = tuple[Stage, ...]
+STAGES: Stages = ("fit", "draw", "score")
 PARENT_POLL_S = 1.0
 
 
@@ -81,7 +88,7 @@ class Job:
     """A cell and everything that determines its numbers.
 
     evaluator     CatBoost; `beside` are the others that score, by name
-    fit_key, key  content hashes: of the fitted model, and of the finished cell
+    fit_key, draw_key, key  content hashes: of the fitted model, of the rows, and of the finished cell
     """
 
     cell: Cell
@@ -93,6 +100,7 @@ class Job:
     task: Task
     dataset_digest: str
     fit_key: str
+    draw_key: str
     key: str
     device: str = "cpu"
     threads: int = 1
@@ -116,17 +124,6 @@ class Job:
             ),
             **({"grid": asdict(grid)} if is_dataclass(grid) and not isinstance(grid, type) else {}),
         }
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What has been paid so far for a cell."""
-
-    fit_s: float | None = None
-    prepare_s: float | None = None
-    sample_s: float | None = None
-    nfe: float | None = None
-    peak_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -205,7 +202,7 @@ def fit_diffusion(job: Job, folder: Folder) -> None:
     The folder appears whole or not at all; the fit's own cost and environment lie in `fit.json`.
     """
     target = folder.model(job)
-    if (target / "fit.json").exists():
+    if sound(target):
         return
     dataset = job.source.load()
     completion = Completion.fit(dataset.train, dataset.schema)
@@ -223,13 +220,34 @@ def fit_diffusion(job: Job, folder: Folder) -> None:
         "dataset_digest": job.dataset_digest,
         "method": job.cell.method,
         "settings": job.describe()["method"],
+        "digests": {path.name: _digest(path) for path in sorted(fresh.iterdir())},
         "train_seed": job.cell.train_seed,
         "env": environment() | {"device": job.device, "threads": job.threads, "workers": job.workers},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     (fresh / "fit.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     shutil.rmtree(target, ignore_errors=True)
-    fresh.rename(target)
+    try:
+        fresh.rename(target)
+    except OSError:  # a worker of a killed run was faster
+        if not sound(target):
+            raise
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def sound(path: Path) -> bool:
+    """Whether `path` holds a whole model as it was stored."""
+    try:
+        facts = json.loads((path / "fit.json").read_text(encoding="utf-8"))
+        return bool(facts["digests"]) and all(
+            _digest(path / PurePath(name).name) == digest for name, digest in facts["digests"].items()
+        )
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @dataclass
@@ -259,7 +277,9 @@ class Prepared(NamedTuple):
 
 @lru_cache(maxsize=2)
 def fitted_diffusion(path: Path, source: Source, device: str) -> Fitted:
-    """The model that `fit_diffusion` stored in `path`. Raises FileNotFoundError where there is none."""
+    """The model that `fit_diffusion` stored in `path`. Raises FileNotFoundError where there is no whole one."""
+    if not sound(path):
+        raise FileNotFoundError(f"no whole model in {path.parent.name}/{path.name}; `--until fit` fits it")
     dataset = source.load()
     completion = Completion.fit(dataset.train, dataset.schema)
     facts = json.loads((path / "fit.json").read_text(encoding="utf-8"))
@@ -312,31 +332,38 @@ def prepare(job: Job, fitted: Fitted, process: Process) -> Prepared:
     return Prepared(sampler, draw, path, setting, preparing.seconds + artifacts.borrowed_s)
 
 
-def run_cell(job: Job, folder: Folder) -> Outcome:
-    """Draw and score one cell of a fitted diffusion, and write its record."""
+def run_cell(job: Job, folder: Folder, stages: Stages = STAGES) -> Outcome:
+    """Draw one cell of a fitted diffusion if that has not been done, score it, and write its record."""
     cost = Cost()
     try:
-        fitted = fitted_diffusion(folder.model(job), job.source, job.device)
-        cost = Cost(fit_s=fitted.fit_s)
-        model: Diffusion = fitted.model
-        sampler, draw, path, setting, seconds = prepare(job, fitted, model.process)
-        cost = replace(cost, prepare_s=seconds)
-        # The first calls of a process allocate and choose kernels.
-        model.generate(draw, min(job.rows, WARM_ROWS), seed=job.cell.sample_seed)
-        with timed(job.device) as sampling:
-            rows, nfe = model.generate(draw, job.rows, seed=job.cell.sample_seed)
-        cost = replace(cost, sample_s=sampling.seconds, nfe=nfe, peak_bytes=sampling.peak_bytes)
-        bound = {}
-        if "nelbo" in job.metrics and hasattr(sampler, "variance") and fitted.test is not None:
-            bound = likelihood.nelbo(
-                model.process,
-                fitted.test,
-                path,
-                setting.variance,
-                clip_x0=setting.clip_x0,
-                seed=job.cell.sample_seed,
-            )
-        return _score(job, folder, rows, fitted, cost, bound)
+        try:
+            rows, found = _kept(job, folder)
+        except Missing as gap:
+            if "draw" not in stages:
+                raise Unsupported(f"{gap}; `--until draw` draws them") from None
+            fitted = fitted_diffusion(folder.model(job), job.source, job.device)
+            cost = Cost(fit_s=fitted.fit_s)
+            model: Diffusion = fitted.model
+            sampler, draw, path, setting, seconds = prepare(job, fitted, model.process)
+            cost = replace(cost, prepare_s=seconds)
+            # The first calls of a process allocate and choose kernels.
+            model.generate(draw, min(job.rows, WARM_ROWS), seed=job.cell.sample_seed)
+            with timed(job.device) as sampling:
+                fresh, nfe = model.generate(draw, job.rows, seed=job.cell.sample_seed)
+            cost = replace(cost, sample_s=sampling.seconds, nfe=nfe, peak_bytes=sampling.peak_bytes)
+            bound = {}
+            if "nelbo" in job.metrics and hasattr(sampler, "variance") and fitted.test is not None:
+                bound = likelihood.nelbo(
+                    model.process,
+                    fitted.test,
+                    path,
+                    setting.variance,
+                    clip_x0=setting.clip_x0,
+                    seed=job.cell.sample_seed,
+                )
+            rows, found = _keep(job, folder, fresh, fitted, cost, bound)
+        cost = found.cost
+        return _score(job, folder, rows, found) if "score" in stages else Outcome(job.cell, "ok")
     except Exception as error:  # noqa: BLE001  whatever a competitor raises is one row, not the end of the run
         return fail(folder, job, error, cost)
 
@@ -352,62 +379,86 @@ def fit_baseline(job: Job) -> Fitted:
     return Fitted(model, completion, train, fitting.seconds)
 
 
-def run_baseline(jobs: Sequence[Job], folder: Folder) -> list[Outcome]:
-    """Fit a baseline once, then draw and score its cells, which differ in the sampling seed only."""
-    try:
-        fitted = fit_baseline(jobs[0])
-    except Exception as error:  # noqa: BLE001  see run_cell
-        return [fail(folder, job, error) for job in jobs]
-    model = fitted.model
+def run_baseline(jobs: Sequence[Job], folder: Folder, stages: Stages = STAGES) -> list[Outcome]:
+    """Fit a baseline once, if rows are missing, then draw and score its cells, which differ in the sampling seed."""
+    fitted: Fitted | None = None
     outcomes = []
     for job in jobs:
-        cost = Cost(fit_s=fitted.fit_s, prepare_s=0.0)
+        cost = Cost()
         try:
-            model.sample(min(job.rows, WARM_ROWS), seed=job.cell.sample_seed)
-            with timed(job.device) as sampling:
-                rows = model.sample(job.rows, seed=job.cell.sample_seed)
-            cost = replace(cost, sample_s=sampling.seconds, peak_bytes=sampling.peak_bytes)
-            outcomes.append(_score(job, folder, rows, fitted, cost))
+            try:
+                rows, found = _kept(job, folder)
+            except Missing as gap:
+                if "draw" not in stages:
+                    raise Unsupported(f"{gap}; `--until draw` draws them") from None
+                fitted = fitted or fit_baseline(job)
+                cost = Cost(fit_s=fitted.fit_s, prepare_s=0.0)
+                fitted.model.sample(min(job.rows, WARM_ROWS), seed=job.cell.sample_seed)
+                with timed(job.device) as sampling:
+                    fresh = fitted.model.sample(job.rows, seed=job.cell.sample_seed)
+                cost = replace(cost, sample_s=sampling.seconds, peak_bytes=sampling.peak_bytes)
+                rows, found = _keep(job, folder, fresh, fitted, cost)
+            cost = found.cost
+            outcomes.append(
+                _score(job, folder, rows, found) if "score" in stages else Outcome(job.cell, "ok")
+            )
         except Exception as error:  # noqa: BLE001  see run_cell
             outcomes.append(fail(folder, job, error, cost))
+            if fitted is None and not isinstance(error, Unsupported):
+                return [*outcomes, *(fail(folder, other, error) for other in jobs[len(outcomes) :])]
     return outcomes
 
 
-def _score(
+def _kept(job: Job, folder: Folder) -> tuple[pd.DataFrame, Drawn]:
+    """The rows of a cell that an earlier run drew. Raises `Missing`."""
+    return drawn.read(folder.rows(job.cell), job.draw_key, job.source.load().schema)
+
+
+def _keep(
     job: Job,
     folder: Folder,
     rows: pd.DataFrame,
     fitted: Fitted,
     cost: Cost,
-    single: Mapping[str, float] | None = None,
-) -> Outcome:
-    """Check and keep the rows, score them, write the record; `single` are scores without an evaluator."""
+    scores: Mapping[str, float] | None = None,
+) -> tuple[pd.DataFrame, Drawn]:
+    """Check and keep the rows; `scores` are those that need the model. They are read again, to be what is scored."""
     validity.check(rows, fitted.train, fitted.completion.inner, job.rows)
-    synthetic = fitted.completion.inverse(rows)
-    target = folder.rows(job.cell)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    synthetic.to_parquet(target.with_suffix(".tmp"), compression="zstd", index=False)
-    target.with_suffix(".tmp").replace(target)
-    scores = {name: [value] for name, value in (single or {}).items()}
+    done = Drawn(
+        key=job.draw_key,
+        cost=cost,
+        env=environment() | {"device": job.device, "threads": job.threads, "workers": job.workers},
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        scores=scores or {},
+        fitted=fitted.provenance,
+    )
+    drawn.write(folder.rows(job.cell), fitted.completion.inverse(rows), done)
+    return _kept(job, folder)
+
+
+def _score(job: Job, folder: Folder, rows: pd.DataFrame, done: Drawn) -> Outcome:
+    """Score kept rows and write the record."""
+    scores = {name: [value] for name, value in done.scores.items()}
     dataset = job.source.load()
     for group, score in rows_metrics.GROUPS.items():
         if group in job.metrics:
-            scores |= {name: [value] for name, value in score(synthetic, dataset).items()}
+            scores |= {name: [value] for name, value in score(rows, dataset).items()}
+    split: Split = "both" if "validation" in job.metrics else "test"
     for seed in job.eval_seeds:
-        split: Split = "both" if "validation" in job.metrics else "test"
         found = catboost_efficacy(
-            synthetic, dataset, seed=seed, params=job.evaluator.params, split=split, threads=job.threads
+            rows, dataset, seed=seed, params=job.evaluator.params, split=split, threads=job.threads
         )
         for name, evaluator in job.beside.items():
             found |= evaluators.score(
-                name, evaluator.params, synthetic, dataset, seed=seed, split=split, threads=job.threads
+                name, evaluator.params, rows, dataset, seed=seed, split=split, threads=job.threads
             )
         for name, value in found.items():
             scores.setdefault(name, []).append(value)
-    done = record(job, "ok", None, cost, scores=scores)
-    if fitted.provenance:
-        done = replace(done, settings=done.settings | {"fitted": fitted.provenance})
-    store.write(folder.runs, done)
+    result = record(job, "ok", None, done.cost, scores=scores)
+    more: dict[str, Any] = {"drawn": {"env": dict(done.env), "created": done.created}}
+    if done.fitted:
+        more["fitted"] = dict(done.fitted)
+    store.write(folder.runs, replace(result, settings=result.settings | more))
     return Outcome(job.cell, "ok")
 
 
@@ -431,3 +482,19 @@ def start_worker(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
     threadpool_limits(threads)
+
+
+@contextmanager
+def thread_limits(threads: int) -> Iterator[None]:
+    """Thread limits that numerical libraries read when a worker imports them."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, str(threads)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value

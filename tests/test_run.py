@@ -180,7 +180,7 @@ def test_only_what_is_missing_stale_broken_or_failed_is_pending(
     skipped = pick(copy.plan, "marginals")
     store.write(copy.folder.runs, work.record(skipped, "skipped", "a library was not installed"))
     pending: list[Job] = []
-    monkeypatch.setattr(run, "tasks", lambda jobs, folder: pending.extend(jobs) or [])
+    monkeypatch.setattr(run, "tasks", lambda jobs, *_: pending.extend(jobs) or [])
     monkeypatch.setattr(run, "_drain", lambda *arguments: None)
     run.execute(copy.plan, copy.folder)
     assert {j.cell for j in pending} == {j.cell for j in (gone, broken, stale, failed, skipped)}
@@ -197,12 +197,14 @@ def test_work_is_grouped_by_fit(done: Done, tmp_path: Path) -> None:
     assert work.fit_diffusion not in {t.function for t in fitted}
 
 
-def test_cells_of_a_model_follow_each_other(done: Done, tmp_path: Path) -> None:
+def test_cells_of_a_model_follow_each_other(
+    done: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found, folder = plan(TINY, [done.source], seeds=(0, 1, 2)), Folder(tmp_path)
+    monkeypatch.setattr(work, "sound", lambda path: path.exists())
     for job in found.jobs:
         if work.is_diffusion(job):
             folder.model(job).mkdir(parents=True, exist_ok=True)
-            (folder.model(job) / "fit.json").touch()
     keys = [t.jobs[0].fit_key for t in run.tasks(found.jobs, folder) if t.function is work.run_cell]
     assert len(keys) == 3 * 4
     assert sum(a != b for a, b in pairwise(keys)) == 2
@@ -255,8 +257,8 @@ def in_worker(function: Callable[..., Any], *arguments: Any) -> Callable[[Task],
 def spoil(monkeypatch: pytest.MonkeyPatch, changes: dict[store.Cell, Callable[[Task], Task]]) -> None:
     genuine = run.tasks
 
-    def spoiled(jobs: Any, folder: Folder) -> list[Task]:
-        found = genuine(jobs, folder)
+    def spoiled(jobs: Any, *others: Any) -> list[Task]:
+        found = genuine(jobs, *others)
         return [changes.get(task.jobs[0].cell, lambda same: same)(task) for task in found]
 
     monkeypatch.setattr(run, "tasks", spoiled)
@@ -328,7 +330,7 @@ def test_interrupt_stops_the_workers(copy: Done, monkeypatch: pytest.MonkeyPatch
 def test_thread_limits_are_set_for_workers_and_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    with run._environment(3):
+    with work.thread_limits(3):
         assert (os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"]) == ("3", "3")
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert "MKL_NUM_THREADS" not in os.environ

@@ -1,0 +1,148 @@
+"""The commands that tune: methods on validation rows, evaluators on training rows."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast, get_args
+
+import typer
+from rich.markup import escape
+
+from tabstep.options import Archive, Mirror, Results, console, device_named, errors, split, stop
+
+if TYPE_CHECKING:
+    from tabstep.suites import EvaluatorSource
+
+
+def tune(
+    method: Annotated[list[str], typer.Argument(help="Methods, in this order.")],
+    dataset: Annotated[list[str], typer.Option(help="Datasets (repeat or separate by commas).")],
+    trials: Annotated[int, typer.Option(help="Trials in all, those of earlier calls counted.", min=1)] = 50,
+    seconds: Annotated[
+        float | None, typer.Option(help="No trial starts once all trials together took this long.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a trial fails.", min=1)] = 3600.0,
+    workers: Annotated[int, typer.Option(help="Trials at a time; 0 takes one a core.", min=0)] = 1,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="Database URL of the studies, instead of a journal file in results/tuned/<dataset>."
+        ),
+    ] = None,
+    sampler: Annotated[str, typer.Option(help="Draws the rows of a diffusion's trial.")] = "ancestral",
+    grid: Annotated[str | None, typer.Option(help="Its timestep grid.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Its step budget; all steps if left out.", min=1)] = None,
+    draws: Annotated[int, typer.Option(help="Sampling seeds that a trial is averaged over.", min=1)] = 5,
+    evaluator: Annotated[str, typer.Option(help="default, fast, tuned or published.")] = "default",
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """Tune methods on validation rows; the best settings lie in results/tuned, for `run --params tuned`.
+
+    Resumable: the same command goes on. Several calls on one --storage share their studies.
+
+      tabstep tune tabddpm smote --dataset abalone --trials 50 --workers 2
+    """
+    import optuna
+
+    from tabstep import plan as planning
+    from tabstep import studies, tuning
+    from tabstep.cards import DataError, names
+    from tabstep.contracts import Unsupported
+    from tabstep.data import Unreachable
+    from tabstep.registry import GRIDS, METHODS, SAMPLERS, UNTUNED
+    from tabstep.suites import EvaluatorSource
+    from tabstep.work import Source
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    count = workers or os.cpu_count() or 1
+    try:
+        methods = [planning.choose("method", m, set(METHODS) - UNTUNED) for m in method]
+        datasets = [planning.choose("dataset", d, names()) for d in split(dataset)]
+        planning.choose("evaluator", evaluator, get_args(EvaluatorSource))
+        planning.choose("sampler", sampler, SAMPLERS)
+        on = planning.choose("grid", grid or SAMPLERS[sampler].grid, GRIDS)
+        budget = tuning.Budget(trials, seconds, timeout)
+        if storage is not None:
+            studies.open_storage(storage)
+    except (ValueError, ImportError) as error:
+        stop(str(error))
+    except Exception as error:  # noqa: BLE001  whatever a database says when it cannot be reached
+        stop(f"--storage cannot be opened: {error}")
+
+    def watch(done: int, asked: int, ended: tuning.Ended) -> None:
+        value = f"{ended.value:.4f}" if ended.value is not None else escape(ended.reason or "")
+        console.print(f"[{done:>4}/{asked}] {ended.state.name.lower()} {value}", soft_wrap=True, markup=False)
+
+    where, without = device_named(device), 0
+    for name in datasets:
+        source = Source(name, mirror=data_mirror, archive=data_archive)
+        for chosen in methods:
+            place = storage or results / "tuned" / name / f"{chosen}.journal"
+            console.print(
+                f"[bold]{name} {chosen}[/]: study in {escape(studies.shown(place))}", soft_wrap=True
+            )
+            try:
+                scored_by = planning.evaluator(cast("EvaluatorSource", evaluator), source.load())
+                task = tuning.Task(
+                    source,
+                    chosen,
+                    scored_by.params,
+                    sampler=sampler,
+                    grid=on,
+                    steps=steps,
+                    draws=draws,
+                    device=where,
+                    threads=max(1, (os.cpu_count() or 1) // count),
+                )
+                found = tuning.tune(task, budget, place, workers=count, watch=watch)
+            except KeyboardInterrupt:
+                errors.print("stopped; ended trials are kept, the same command goes on from here")
+                raise typer.Exit(130) from None
+            except DataError as error:
+                stop(str(error))
+            except (Unreachable, Unsupported, studies.NothingFound) as error:
+                errors.print(f"[yellow]without a result[/] {escape(str(error))}", soft_wrap=True)
+                without += 1
+                continue
+            path = tuning.write(results / "tuned", found)
+            console.print(
+                f"best {found['score']:.4f} in {found['seconds']:.0f} s: {escape(str(path))}", soft_wrap=True
+            )
+    raise typer.Exit(1 if without else 0)
+
+
+def tune_evaluator(
+    dataset: Annotated[list[str], typer.Argument(help="Datasets, in this order.")],
+    evaluator: Annotated[str, typer.Option(help="catboost or xgboost.")] = "catboost",
+    trials: Annotated[
+        int, typer.Option(help="Optuna trials in all, those of earlier runs counted.", min=1)
+    ] = 100,
+    max_seconds: Annotated[
+        float | None, typer.Option(help="No trial starts after this, per dataset.", min=0.0)
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1)] = 1,
+    data_mirror: Mirror = None,
+    results: Results = Path("results"),
+) -> None:
+    """Tune an evaluator on real training rows (5-fold CV); stored in results/tuned, resumable."""
+    from tabstep import cards, evaluator_tuning
+    from tabstep.plan import Refused, choose
+
+    try:
+        names = tuple(choose("dataset", name, cards.names()) for name in dataset)
+        which = choose("evaluator", evaluator, evaluator_tuning.TUNED)
+    except Refused as error:
+        stop(str(error))
+    evaluator_tuning.tune_tables(
+        names,
+        results / "tuned",
+        evaluator=which,
+        mirror=data_mirror,
+        trials=trials,
+        threads=threads,
+        max_seconds=max_seconds,
+    )

@@ -1,0 +1,116 @@
+"""Optuna studies: where they are kept, whose trials count, and what a finished one says of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+import psutil
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import make_url
+
+OWNER = "owner"
+REASON = "reason"
+GRACE_S = 60.0
+
+
+class NothingFound(RuntimeError):
+    """A study without a single completed trial; the message holds the reasons of the failed ones."""
+
+
+def open_storage(place: Path | str | None) -> BaseStorage:
+    """A journal file for a Path, a database for a URL (say postgresql+psycopg://...), memory for None.
+
+    SQLite is refused: several workers on it end in "database is locked".
+    """
+    if place is None:
+        return InMemoryStorage()
+    if isinstance(place, Path):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return JournalStorage(JournalFileBackend(str(place)))
+    if "://" not in place:
+        raise ValueError(f"a storage is a database URL such as postgresql+psycopg://..., got {place!r}")
+    if place.startswith("sqlite"):
+        raise ValueError("SQLite locks up under several workers; leave --storage out to use a journal file")
+    return RDBStorage(place, engine_kwargs={"pool_pre_ping": True})
+
+
+def shown(place: Path | str) -> str:
+    """Where studies are kept, for people to read: without the password of a database."""
+    return str(place) if isinstance(place, Path) else make_url(place).render_as_string(hide_password=True)
+
+
+def owner() -> dict[str, Any]:
+    """Who runs a trial: this process, told apart from another that gets the same number later."""
+    process = psutil.Process()
+    return {"machine": _machine(), "pid": process.pid, "started": process.create_time()}
+
+
+def release_dead(study: optuna.Study, *, timeout_s: float) -> int:
+    """End the running trials whose process is gone; return how many.
+
+    On this machine the process is looked up; elsewhere a trial is dead when it outlasted `timeout_s`, which
+    would have stopped it. They become FAIL without a reason, which hides them from sampler and pruner and leaves
+    them out of every count.
+    """
+    dead = 0
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if not _alive(trial, timeout_s):
+            study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+            dead += 1
+    return dead
+
+
+def _alive(trial: FrozenTrial, timeout_s: float) -> bool:
+    who = trial.user_attrs.get(OWNER)
+    if who is not None and who["machine"] == _machine():
+        try:
+            return bool(abs(psutil.Process(who["pid"]).create_time() - who["started"]) < 1.0)
+        except psutil.NoSuchProcess:
+            return False
+    assert trial.datetime_start is not None
+    return (datetime.now() - trial.datetime_start).total_seconds() < timeout_s + GRACE_S
+
+
+def _machine() -> str:
+    """Stable on one machine until it starts again; no name in it."""
+    return hashlib.sha256(f"{platform.node()} {psutil.boot_time():.0f} {os.getuid()}".encode()).hexdigest()[
+        :16
+    ]
+
+
+def counted(study: optuna.Study) -> list[FrozenTrial]:
+    """The trials that ended, for better or worse; one whose process died has no reason and does not count."""
+    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+    return [t for t in ended if t.state != TrialState.FAIL or REASON in t.user_attrs]
+
+
+def seconds(trials: list[FrozenTrial]) -> float:
+    """What the trials cost together, on all workers."""
+    return sum(trial.duration.total_seconds() for trial in trials if trial.duration is not None)
+
+
+def statistics(study: optuna.Study) -> dict[str, Any]:
+    """Counts, cost and failures of the trials that count. Raises `NothingFound` when none completed."""
+    trials = counted(study)
+    states = Counter(trial.state for trial in trials)
+    failures = [trial.user_attrs[REASON] for trial in trials if trial.state == TrialState.FAIL]
+    if not states[TrialState.COMPLETE]:
+        raise NothingFound(
+            f"no trial of {study.study_name} completed; reasons: {'; '.join(failures) or 'none ran'}"
+        )
+    return {
+        "trials_complete": states[TrialState.COMPLETE],
+        "trials_pruned": states[TrialState.PRUNED],
+        "trials_failed": states[TrialState.FAIL],
+        "failures": failures,
+        "seconds": seconds(trials),
+    }

@@ -1,0 +1,239 @@
+"""Stages one by one, what is kept between them, and what is said of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from filelock import FileLock
+
+from tabstep import cache, drawn, run, store, work
+from tabstep.drawn import Cost, Drawn, Missing
+from tabstep.plan import Filters, Plan, narrow, plan
+from tabstep.table import Schema
+from tabstep.work import STAGES, Folder, Job, Stages
+from tests.test_run import TINY, Done, copy, done, pick, record_of, small_table
+
+__all__ = ["copy", "done"]  # fixtures
+
+
+# Rows on disk
+
+
+def table() -> tuple[pd.DataFrame, Schema]:
+    frame = pd.DataFrame(
+        {
+            "x": [0.1, np.nan, -1e300],
+            "n": np.array([1, 2, 2**53], dtype=np.int64),
+            "c": np.array(["None", None, "1"], dtype=object),
+            "y": np.array(["a", "b", "a"], dtype=object),
+        }
+    )
+    return frame, Schema("binclass", "y", ("x", "n"), ("c",), frozenset({"n"}))
+
+
+def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
+    frame, schema = table()
+    known = Drawn("k", Cost(1.0, 2.0, 3.0, 5.0, 6), {"cpu": "x"}, "now", {"nelbo": 1.5}, {"commit": "c"})
+    drawn.write(tmp_path / "a" / "rows.parquet", frame, known)
+    rows, found = drawn.read(tmp_path / "a" / "rows.parquet", "k", schema)
+    pd.testing.assert_frame_equal(rows, frame)
+    assert [type(v) for v in rows["c"]] == [str, type(None), str]
+    assert found == known
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda p: p.unlink(), "rows.parquet is gone"),
+        (lambda p: p.write_bytes(p.read_bytes()[:-1] + b"x"), "damaged"),
+        (lambda p: p.with_suffix(".json").unlink(), "no rows were drawn"),
+        (lambda p: p.with_suffix(".json").write_text('{"version": '), "not whole"),
+        (lambda p: p.with_suffix(".json").write_text('{"version": 0}'), "version 0"),
+    ],
+)
+def test_rows_that_are_not_whole_do_not_count(
+    spoil: Callable[[Path], Any], says: str, tmp_path: Path
+) -> None:
+    frame, schema = table()
+    path = tmp_path / "rows.parquet"
+    drawn.write(path, frame, Drawn("k", Cost(), {}, "now"))
+    with pytest.raises(Missing, match="other settings"):
+        drawn.read(path, "another", schema)
+    spoil(path)
+    with pytest.raises(Missing, match=says):
+        drawn.read(path, "k", schema)
+
+
+# Stages
+
+
+def execute(todo: Plan, folder: Folder, stages: Stages) -> list[tuple[str, str | None]]:
+    return [(o.status, o.reason) for o in run.execute(todo, folder, stages=stages).outcomes]
+
+
+def test_stages_one_by_one_make_the_records_of_all_at_once(done: Done, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "results")
+    cells = len(done.plan.jobs)
+    assert set(execute(done.plan, folder, ("fit",))) <= {("ok", None), ("ok", "already done")}
+    assert len(list((folder.root / "models").iterdir())) == 1
+    assert not folder.runs.exists()
+    assert execute(done.plan, folder, ("draw",)) == [("ok", None)] * cells
+    assert not folder.runs.exists()
+    assert set(execute(done.plan, folder, ("fit", "draw"))) == {("ok", "already done")}
+    assert execute(done.plan, folder, ("score",)) == [("ok", None)] * cells
+    for job in done.plan.jobs:
+        ours, whole = record_of(folder, job), record_of(done.folder, job)
+        assert ours.scores == whole.scores
+        assert (ours.key, ours.nfe, ours.rows) == (whole.key, whole.nfe, whole.rows)
+        assert ours.settings["drawn"]["env"]["device"] == "cpu"
+        assert None not in (ours.fit_s, ours.sample_s, ours.prepare_s)
+
+
+def test_what_a_stage_lacks_is_the_reason_of_a_skipped_cell(done: Done, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "results")
+    found = execute(done.plan, folder, ("score",))
+    assert found == [("skipped", "no rows were drawn; `--until draw` draws them")] * len(done.plan.jobs)
+    diffusion = replace(done.plan, jobs=(pick(done.plan, "tabddpm", 2),))
+    ((status, reason),) = execute(diffusion, folder, ("draw", "score"))
+    assert status == "failed"
+    assert "--until fit" in str(reason)
+
+
+def test_another_metric_draws_nothing_again(copy: Done) -> None:
+    wanted = plan(narrow(TINY, Filters(metrics=("fidelity", "validation"))), [copy.source])
+    assert {j.draw_key for j in wanted.jobs} == {j.draw_key for j in copy.plan.jobs}
+    created = {j.cell: drawn.known(copy.folder.rows(j.cell))["created"] for j in wanted.jobs}
+    stamps = {j.cell: copy.folder.rows(j.cell).stat().st_mtime_ns for j in wanted.jobs}
+    for model in (copy.folder.root / "models").iterdir():
+        for file in model.iterdir():
+            if file.is_file():
+                file.unlink()  # no model is needed either
+    assert execute(wanted, copy.folder, STAGES) == [("ok", None)] * len(wanted.jobs)
+    for job in wanted.jobs:
+        record, before = record_of(copy.folder, job), record_of(copy.folder, job)
+        assert {"shape", "catboost_f1_macro_val"} < set(record.scores)
+        assert record.sample_s == before.sample_s
+        assert drawn.known(copy.folder.rows(job.cell))["created"] == created[job.cell]
+        assert copy.folder.rows(job.cell).stat().st_mtime_ns == stamps[job.cell]
+
+
+def test_damaged_rows_and_models_are_made_again(copy: Done) -> None:
+    job = pick(copy.plan, "tabddpm", 2)
+    whole = copy.folder.rows(job.cell).read_bytes()
+    copy.folder.rows(job.cell).write_bytes(b"PAR1")
+    weights = next(copy.folder.model(job).glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-4] + b"oops")
+    assert not work.sound(copy.folder.model(job))
+    (copy.folder.runs / job.cell.path).unlink()
+    status = run.execute(copy.plan, copy.folder)
+    assert {o.status for o in status.outcomes} == {"ok"}
+    assert work.sound(copy.folder.model(job))
+    assert copy.folder.rows(job.cell).read_bytes() == whole
+
+
+BLOCK = """
+import sys
+for name in ("catboost", "xgboost", "optuna", "sdv", "ctgan", "copulas", "rdt"):
+    sys.modules[name] = None
+"""
+
+
+def test_rows_are_drawn_without_evaluators_and_scored_elsewhere(tmp_path: Path) -> None:
+    """A box with a GPU need not have catboost, xgboost, optuna or sdv."""
+    (tmp_path / "block").mkdir()
+    (tmp_path / "block" / "sitecustomize.py").write_text(BLOCK)
+    table = small_table(tmp_path / "small.csv")
+    command = [sys.executable, "-m", "tabstep", "run", "--csv", str(table), "--target", "label"]
+    command += ["--method", "real,vae", "--workers", "1", "--results", str(tmp_path / "results")]
+    bare = os.environ | {"PYTHONPATH": str(tmp_path / "block")}
+    first = subprocess.run(
+        [*command, "--until", "draw"], env=bare, capture_output=True, text=True, check=False
+    )
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "2 cells done" in first.stdout
+    second = subprocess.run([*command, "--from", "score"], capture_output=True, text=True, check=False)
+    assert second.returncode == 0, second.stdout + second.stderr
+    records, _ = store.read_all(tmp_path / "results" / "own" / "runs")
+    assert {r.status for r in records} == {"ok"}
+    assert {r.settings["drawn"]["env"]["libraries"]["catboost"] for r in records} != {None}
+
+
+# Two at once, and folders that cannot be written
+
+
+def test_two_runs_do_not_share_a_folder(copy: Done) -> None:
+    with FileLock(copy.folder.root / ".lock"), pytest.raises(run.Busy, match="another run works on"):
+        run.execute(copy.plan, copy.folder)
+    run.execute(copy.plan, copy.folder)
+    run.execute(copy.plan, copy.folder)  # and the lock is given back
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    table = small_table(tmp_path / "small.csv")
+    (tmp_path / "file").write_text("not a folder")
+    command = [sys.executable, "-m", "tabstep", "run", "--csv", str(table), "--target", "label"]
+    command += ["--method", "real", "--results", str(tmp_path / "file" / "results")]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 2
+    assert "error:" in found.stderr
+    assert "file" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+# What is said of it
+
+
+def states(job: Job, folder: Folder) -> dict[str, tuple[bool, str]]:
+    return {s.stage: (s.done, s.why) for s in cache.why(job, folder)}
+
+
+def test_why_a_stage_is_done_or_not(copy: Done, tmp_path: Path) -> None:
+    job, empty = pick(copy.plan, "tabddpm", 2), Folder(tmp_path / "empty")
+    assert [done for done, _ in states(job, copy.folder).values()] == [True] * 3
+    assert [why for _, why in states(job, empty).values()] == [
+        "never fitted",
+        "no rows were drawn",
+        "never scored",
+    ]
+    entry = replace(TINY.entries[2], settings={**TINY.entries[2].settings, "lr": 0.5})
+    changed = pick(plan(replace(TINY, entries=(entry,)), [copy.source]), "tabddpm", 2)
+    said = states(changed, copy.folder)
+    assert said["fit"] == (
+        False,
+        f"another model is there, of other settings.lr: {job.describe()['method']['lr']} -> 0.5",
+    )
+    assert said["draw"] == (False, "the rows there were drawn with other settings, data or code")
+    assert "method.lr" in said["score"][1]
+    judged = pick(plan(replace(TINY, eval_seeds=2), [copy.source]), "tabddpm", 2)
+    said = states(judged, copy.folder)
+    assert said["draw"][0]
+    assert said["score"] == (False, "the record is of other evaluator seeds: [0] -> [0, 1]")
+    store.write(copy.folder.runs, work.record(job, "failed", "out of memory"))
+    assert states(job, copy.folder)["score"] == (False, "failed: out of memory")
+    (copy.folder.model(job) / "fit.json").write_text(json.dumps({"digests": {"model.json": "0"}}))
+    assert "not whole or damaged" in states(job, copy.folder)["fit"][1]
+
+
+def test_only_what_nothing_refers_to_is_waste(copy: Done) -> None:
+    assert cache.waste(copy.plan.jobs, copy.folder) == []
+    orphan = copy.folder.root / "models" / "0123"
+    orphan.mkdir()
+    (orphan / "model.safetensors").write_bytes(b"x" * 100)
+    rest = [job for job in copy.plan.jobs if job.cell.method != "marginals"]
+    found = cache.waste(rest, copy.folder)
+    assert [w.path for w in found if w.why == "no cell of the suite has this model"] == [orphan]
+    assert sum(w.why == "no cell of the suite has these rows" for w in found) == 2 * 2
+    assert found[0].size == 100
+    cache.remove(found)
+    assert cache.waste(rest, copy.folder) == []
+    assert all(state.done for job in rest for state in cache.why(job, copy.folder) if state.stage != "fit")
