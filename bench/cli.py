@@ -17,6 +17,7 @@ from tabstep import cli_cache, cli_tune
 from tabstep.options import Archive, Many, Mirror, Results, console, device_named, errors, split, stop
 
 if TYPE_CHECKING:
+    from tabstep.executors import Executor
     from tabstep.plan import Plan
     from tabstep.report.compare import Ranking
     from tabstep.run import Status
@@ -83,6 +84,11 @@ def run(
     ] = None,
     workers: Annotated[int, typer.Option(help="Worker processes; 0 takes one a core.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    executor: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of a Ray cluster, host:port or auto; without it --executor ray starts one here."),
+    ] = None,
     until: Annotated[
         str, typer.Option(help="The last stage: fit, draw or score. The first two need no evaluators.")
     ] = "score",
@@ -132,6 +138,13 @@ def run(
         if first > last:
             stop(f"--from {from_} comes after --until {until}; the stages are {', '.join(STAGES)}")
         stages = STAGES[first : last + 1]
+        planning.choose("executor", executor, ("local", "ray"))
+        if executor == "ray":
+            # Other machines have other working folders.
+            results = results.resolve()
+            data_mirror = data_mirror and data_mirror.resolve()
+        elif address is not None:
+            stop("--address only with --executor ray")
         if csv is not None:
             if target is None:
                 stop("--csv needs --target, the name of the column to predict")
@@ -184,14 +197,29 @@ def run(
         f"[bold]{narrowed.name}[/]: {len(todo.jobs)} cells on {len({j.cell.dataset for j in todo.jobs})} datasets, "
         f"{count} workers of {threads} thread{'s' * (threads > 1)}, {where}; records in {escape(str(folder.runs))}"
     )
-    status = _execute(todo, folder, timeout, stages)
+    place = _cluster(address, count, threads, where) if executor == "ray" else None
+    status = _execute(todo, folder, timeout, stages, place)
     if until == "score":
         _report(folder, console)
     _summary(todo, status, folder)
 
 
+def _cluster(address: str | None, workers: int, threads: int, device: str) -> Executor:
+    from importlib.util import find_spec
+
+    if find_spec("ray") is None:
+        stop('--executor ray needs Ray: pip install -e ".[ray]"')
+    from tabstep.cluster import Cluster
+
+    return Cluster(address, workers, threads, device)
+
+
 def _execute(
-    todo: Plan, folder: Folder, timeout_s: float | None = None, stages: Stages | None = None
+    todo: Plan,
+    folder: Folder,
+    timeout_s: float | None = None,
+    stages: Stages | None = None,
+    executor: Executor | None = None,
 ) -> Status:
     from tabstep.progress import View
     from tabstep.run import Busy, execute
@@ -199,12 +227,15 @@ def _execute(
 
     try:
         with View(console) as view:
-            return execute(todo, folder, stages=stages or STAGES, timeout_s=timeout_s, watch=view)
+            chosen = stages or STAGES
+            return execute(todo, folder, stages=chosen, executor=executor, timeout_s=timeout_s, watch=view)
     except KeyboardInterrupt:
         errors.print("stopped; finished cells are kept, the same command goes on from here")
         raise typer.Exit(130) from None
     except Busy as error:
         stop(str(error))
+    except ConnectionError as error:
+        stop(f"no cluster to run on: {error}")
     except OSError as error:
         stop(f"{error}; finished cells are kept, the same command goes on once {folder.root} can be written")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import time
 from collections import defaultdict
@@ -12,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pebble import ProcessExpired, ProcessPool
 
 from tabstep import drawn, store, work
+from tabstep.executors import Executor, Local, explained
 from tabstep.plan import Plan
 from tabstep.work import STAGES, Folder, Job, Outcome, Stages
 
@@ -106,6 +105,7 @@ def execute(
     folder: Folder,
     *,
     stages: Stages = STAGES,
+    executor: Executor | None = None,
     timeout_s: float | None = None,
     watch: Watch = _silent,
 ) -> Status:
@@ -124,12 +124,19 @@ def execute(
         raise Busy(f"another run works on {folder.root}; wait for it, or choose another --results") from None
     try:
         _clean(folder)
-        return _execute(plan, folder, stages, timeout_s, watch)
+        return _execute(plan, folder, stages, executor, timeout_s, watch)
     finally:
         lock.release()
 
 
-def _execute(plan: Plan, folder: Folder, stages: Stages, timeout_s: float | None, watch: Watch) -> Status:
+def _execute(
+    plan: Plan,
+    folder: Folder,
+    stages: Stages,
+    executor: Executor | None,
+    timeout_s: float | None,
+    watch: Watch,
+) -> Status:
     status = Status(total=len(plan.jobs) + len(plan.skipped))
     for job, reason in plan.skipped:
         if not store.done(folder.runs, job.cell, job.key) and _finished_key(folder, job) is None:
@@ -150,24 +157,14 @@ def _execute(plan: Plan, folder: Folder, stages: Stages, timeout_s: float | None
         return status
     status.cost_left = sum(task.cost + sum(t.cost for t in task.then) for task in queue)
     status.started = time.monotonic()
-    workers, threads = pending[0].workers, pending[0].threads
-    with work.thread_limits(threads):
-        # The fork server of Python would inherit torch's thread pools; a spawned worker starts clean.
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPool(workers, initializer=work.start_worker, initargs=(threads,), context=context)
-        try:
-            _drain(pool, queue, folder, status, timeout_s, watch)
-            pool.close()  # type: ignore[no-untyped-call]
-        except BaseException:
-            pool.stop()  # type: ignore[no-untyped-call]
-            raise
-        finally:
-            pool.join()
+    first = pending[0]
+    with executor or Local(first.workers, first.threads) as place:
+        _drain(place, queue, folder, status, timeout_s, watch)
     return status
 
 
 def _drain(
-    pool: ProcessPool,
+    executor: Executor,
     queue: list[Task],
     folder: Folder,
     status: Status,
@@ -177,7 +174,7 @@ def _drain(
     active: dict[Future[Any], Task] = {}
 
     def submit(task: Task) -> None:
-        active[pool.submit(task.function, timeout_s, *task.arguments)] = task
+        active[executor.submit(task.function, task.arguments, timeout_s)] = task
 
     for task in queue:
         submit(task)
@@ -194,7 +191,7 @@ def _drain(
                     if _finished_key(folder, job) == job.key:
                         _finish(status, watch, Outcome(job.cell, "ok"))
                     else:
-                        _finish(status, watch, work.fail(folder, job, _explain(error, timeout_s)))
+                        _finish(status, watch, work.fail(folder, job, explained(error, timeout_s)))
                 continue
             for following in task.then:
                 submit(following)
@@ -204,21 +201,13 @@ def _drain(
                 found = [Outcome(job.cell, "ok") for job in task.jobs]
             for outcome in found:
                 _finish(status, watch, outcome)
-        status.running = [task.label for future, task in active.items() if future.running()]
+        status.running = [task.label for future, task in active.items() if executor.running(future)]
         watch(status, None)
 
 
 def _finish(status: Status, watch: Watch, outcome: Outcome) -> None:
     status.outcomes.append(outcome)
     watch(status, outcome)
-
-
-def _explain(error: BaseException, timeout_s: float | None) -> BaseException:
-    if isinstance(error, ProcessExpired):
-        return RuntimeError(f"worker process died (exit code {error.exitcode}); out of memory or a crash")
-    if isinstance(error, TimeoutError):
-        return TimeoutError(f"took longer than the limit of {timeout_s:g} s")
-    return error
 
 
 def _finished_key(folder: Folder, job: Job) -> str | None:

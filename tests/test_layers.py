@@ -24,7 +24,7 @@ LAYERS = (
     "samplers.*",
     "baselines.*",
     "registry suites published",
-    "validity work cache plan run timing tuning given api",
+    "validity work executors cluster cache plan run timing tuning given api",
     "progress report.*",
     "study.*",
     "options",

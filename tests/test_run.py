@@ -144,7 +144,7 @@ def test_one_model_serves_all_cells_of_a_diffusion(done: Done) -> None:
 
 def test_a_second_run_does_nothing(copy: Done, monkeypatch: pytest.MonkeyPatch) -> None:
     before = stamps(copy.folder)
-    monkeypatch.setattr(run, "ProcessPool", None)  # to start a worker would be an error
+    monkeypatch.setattr(run, "Local", None)  # to start a worker would be an error
     seen: list[Outcome] = []
     status = run.execute(copy.plan, copy.folder, watch=lambda _, o: seen.append(o) if o else None)
     assert stamps(copy.folder) == before

@@ -1,0 +1,80 @@
+"""The same records from a Ray cluster of several machines, one of which is lost in the middle."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tabstep import run
+from tabstep.cluster import Cluster
+from tabstep.plan import plan
+from tabstep.work import Folder, Outcome
+from tests.test_run import TINY, Done, done, record_of
+
+ray = pytest.importorskip("ray", reason="Ray is not installed; the extra `ray` brings it")
+__all__ = ["done"]  # a fixture
+
+
+@pytest.fixture
+def machines() -> Iterator[Any]:
+    """Three nodes with one core each, in processes of this machine."""
+    from ray.cluster_utils import Cluster as Machines
+
+    found = Machines(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    yield found
+    found.shutdown()
+
+
+@pytest.mark.timeout(600)
+def test_records_are_the_same_when_a_machine_is_lost_in_the_middle(
+    done: Done, machines: Any, tmp_path: Path
+) -> None:
+    nodes = [machines.add_node(num_cpus=1) for _ in range(2)]
+    machines.wait_for_nodes()
+    lost: list[Outcome] = []
+
+    def watch(_: run.Status, outcome: Outcome | None) -> None:
+        if outcome is not None and not lost:
+            lost.append(outcome)
+            machines.remove_node(nodes[0], allow_graceful=False)
+
+    folder = Folder(tmp_path / "results")
+    status = run.execute(
+        done.plan, folder, executor=Cluster(machines.address, workers=1, threads=1), watch=watch
+    )
+    assert lost, "a machine was lost"
+    assert [(o.status, o.reason) for o in status.outcomes] == [("ok", None)] * len(done.plan.jobs)
+    for job in done.plan.jobs:
+        ours, local = record_of(folder, job), record_of(done.folder, job)
+        assert ours.scores == local.scores
+        assert (ours.key, ours.nfe, ours.settings["method"]) == (
+            local.key,
+            local.nfe,
+            local.settings["method"],
+        )
+        assert folder.rows(job.cell).read_bytes() == done.folder.rows(job.cell).read_bytes()
+
+
+@pytest.mark.timeout(300)
+def test_a_crash_and_a_limit_are_told_and_leave_the_others() -> None:
+    with Cluster(None, workers=1, threads=1) as cluster:
+        slow = cluster.submit(time.sleep, (60,), 1.0)
+        crash = cluster.submit(os._exit, (3,), None)
+        fine = cluster.submit(pow, (2, 5), 60.0)
+        assert fine.result(120) == 32
+        assert isinstance(slow.exception(1), TimeoutError)
+        assert "limit of 1 s" in str(slow.exception())
+        assert "worker process died (exit code 3)" in str(crash.exception(1))
+
+
+def test_the_number_of_workers_does_not_change_a_record(done: Done, tmp_path: Path) -> None:
+    todo, folder = plan(TINY, [done.source], workers=2), Folder(tmp_path / "results")
+    run.execute(todo, folder)
+    for job in todo.jobs:
+        assert record_of(folder, job).scores == record_of(done.folder, job).scores
+        assert folder.rows(job.cell).read_bytes() == done.folder.rows(job.cell).read_bytes()
