@@ -101,6 +101,10 @@ def run(
     timeout: Annotated[
         float | None, typer.Option(help="Seconds that one fit or cell may take before it fails.", min=1)
     ] = None,
+    memory: Annotated[
+        float | None,
+        typer.Option(help="GiB that a worker may take before what it works on fails.", min=0.1),
+    ] = None,
     data_mirror: Mirror = None,
     data_archive: Archive = None,
     csv: Annotated[
@@ -197,21 +201,28 @@ def run(
         f"[bold]{narrowed.name}[/]: {len(todo.jobs)} cells on {len({j.cell.dataset for j in todo.jobs})} datasets, "
         f"{count} workers of {threads} thread{'s' * (threads > 1)}, {where}; records in {escape(str(folder.runs))}"
     )
-    place = _cluster(address, count, threads, where) if executor == "ray" else None
+    limit = None if memory is None else int(memory * 2**30)
+    place = _place(executor, address, count, threads, where, limit)
     status = _execute(todo, folder, timeout, stages, place)
     if until == "score":
         _report(folder, console)
     _summary(todo, status, folder)
 
 
-def _cluster(address: str | None, workers: int, threads: int, device: str) -> Executor:
+def _place(
+    executor: str, address: str | None, workers: int, threads: int, device: str, memory_bytes: int | None
+) -> Executor:
     from importlib.util import find_spec
 
+    from tabstep.executors import Local
+
+    if executor == "local":
+        return Local(workers, threads, memory_bytes)
     if find_spec("ray") is None:
         stop('--executor ray needs Ray: pip install -e ".[ray]"')
     from tabstep.cluster import Cluster
 
-    return Cluster(address, workers, threads, device)
+    return Cluster(address, workers, threads, device, memory_bytes)
 
 
 def _execute(

@@ -23,8 +23,16 @@ RETRIES = 3  # machines that a task may lose
 class Cluster:
     """Ray, at `address` ("auto" finds the one of this machine), or a local one with `workers` places when None."""
 
-    def __init__(self, address: str | None, workers: int, threads: int, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        address: str | None,
+        workers: int,
+        threads: int,
+        device: str = "cpu",
+        memory_bytes: int | None = None,
+    ) -> None:
         self.address, self.workers, self.threads, self.device = address, workers, threads, device
+        self.memory_bytes = memory_bytes
         self.waiting: dict[Future[Any], Any] = {}
 
     def __enter__(self) -> Self:
@@ -59,7 +67,7 @@ class Cluster:
         self, function: Callable[..., Any], arguments: tuple[Any, ...], timeout_s: float | None
     ) -> Future[Any]:
         """See `Executor`. A task whose machine is lost is started again on another one."""
-        reference = self.remote.remote(function, arguments, timeout_s, self.threads)
+        reference = self.remote.remote(function, arguments, timeout_s, self.threads, self.memory_bytes)
         inner, outer = reference.future(), Future[Any]()
         self.waiting[outer] = reference
 
@@ -83,15 +91,19 @@ class Cluster:
 
 
 def in_place(
-    function: Callable[..., Any], arguments: tuple[Any, ...], timeout_s: float | None, threads: int
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    timeout_s: float | None,
+    threads: int,
+    memory_bytes: int | None,
 ) -> tuple[Any, BaseException | None]:
     """In a Ray worker: the value, or what went wrong. It keeps its process, and the models in its memory."""
     try:
-        return _here(threads).submit(function, arguments, timeout_s).result(), None
+        return _here(threads, memory_bytes).submit(function, arguments, timeout_s).result(), None
     except Exception as error:  # noqa: BLE001  told to the driver, where it is one row
         return None, explained(error, timeout_s)
 
 
 @cache
-def _here(threads: int) -> Local:
-    return Local(1, threads).__enter__()
+def _here(threads: int, memory_bytes: int | None) -> Local:
+    return Local(1, threads, memory_bytes).__enter__()

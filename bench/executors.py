@@ -35,10 +35,10 @@ class Executor(Protocol):
 
 
 class Local:
-    """Worker processes of this machine, each with its threads; one that dies is replaced."""
+    """Worker processes of this machine, each with its threads and its memory; one that dies is replaced."""
 
-    def __init__(self, workers: int, threads: int) -> None:
-        self.workers, self.threads = workers, threads
+    def __init__(self, workers: int, threads: int, memory_bytes: int | None = None) -> None:
+        self.workers, self.threads, self.memory_bytes = workers, threads, memory_bytes
         self.stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -46,7 +46,10 @@ class Local:
         # The fork server of Python would inherit torch's thread pools; a spawned worker starts clean.
         context = multiprocessing.get_context("spawn")
         self.pool = ProcessPool(
-            self.workers, initializer=work.start_worker, initargs=(self.threads,), context=context
+            self.workers,
+            initializer=work.start_worker,
+            initargs=(self.threads, self.memory_bytes),
+            context=context,
         )
         return self
 

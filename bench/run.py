@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -15,6 +17,7 @@ from filelock import FileLock, Timeout
 from tabstep import drawn, store, work
 from tabstep.executors import Executor, Local, explained
 from tabstep.plan import Plan
+from tabstep.tasklog import in_log
 from tabstep.work import STAGES, Folder, Job, Outcome, Stages
 
 POLL_S = 0.2
@@ -34,6 +37,7 @@ class Task:
     jobs: tuple[Job, ...]  # the cells that are lost if the worker dies
     then: tuple[Task, ...] = ()  # to be started when this one is done
     cost: float = 1.0  # expected, relative; only for the order of work and the time left
+    log: Path = Path(os.devnull)
 
 
 @dataclass
@@ -75,7 +79,8 @@ def tasks(jobs: Sequence[Job], folder: Folder, stages: Stages = STAGES) -> list[
             cost = 4.0 + 2.0 * len(members)
             if stages != ("fit",):  # these models are not kept: they are fitted when rows are drawn
                 todo = (tuple(members), folder, stages)
-                out.append([Task(name, work.run_baseline, todo, tuple(members), cost=cost)])
+                log = folder.log(first.cell)
+                out.append([Task(name, work.run_baseline, todo, tuple(members), cost=cost, log=log)])
             continue
         members.sort(key=lambda job: -(job.cell.steps or 0))
         cells = [
@@ -85,6 +90,7 @@ def tasks(jobs: Sequence[Job], folder: Folder, stages: Stages = STAGES) -> list[
                 (job, folder, stages),
                 (job,),
                 cost=2.0 + 0.02 * (job.cell.steps or 0),
+                log=folder.log(job.cell),
             )
             for job in members
             if stages != ("fit",)
@@ -93,8 +99,9 @@ def tasks(jobs: Sequence[Job], folder: Folder, stages: Stages = STAGES) -> list[
         if whole or "fit" not in stages:
             out.append(cells)
         else:
+            log = folder.log(first.cell).with_name(f"fit-t{first.cell.train_seed}.log")
             fit = Task(
-                f"{name} fit", work.fit_diffusion, (first, folder), tuple(members), tuple(cells), cost=20.0
+                f"{name} fit", work.fit_diffusion, (first, folder), tuple(members), tuple(cells), 20.0, log
             )
             out.append([fit])
     return [task for group in sorted(filter(None, out), key=lambda group: -group[0].cost) for task in group]
@@ -174,7 +181,8 @@ def _drain(
     active: dict[Future[Any], Task] = {}
 
     def submit(task: Task) -> None:
-        active[executor.submit(task.function, task.arguments, timeout_s)] = task
+        wrapped = (task.log, task.label, task.function, task.arguments)
+        active[executor.submit(in_log, wrapped, timeout_s)] = task
 
     for task in queue:
         submit(task)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import shutil
 import threading
 import time
@@ -190,7 +191,8 @@ def fail(folder: Folder, job: Job, error: BaseException, cost: Cost | None = Non
         return Outcome(job.cell, "skipped", str(error))
     log = folder.log(job.cell)
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    with log.open("a", encoding="utf-8") as file:
+        file.writelines(traceback.format_exception(error))
     where = str(log.relative_to(folder.root))
     store.write(folder.runs, record(job, "failed", reason, cost, traceback=where))
     return Outcome(job.cell, "failed", reason)
@@ -473,8 +475,11 @@ def _end_with_parent(parent: int) -> None:
     os._exit(1)
 
 
-def start_worker(threads: int) -> None:
-    """Limit the threads of a fresh worker process, so that workers together use the cores once."""
+def start_worker(threads: int, memory_bytes: int | None = None) -> None:
+    """Limit the threads of a fresh worker process, so that workers together use the cores once, and its memory.
+
+    Memory is what it may write to (RLIMIT_DATA); beyond that an allocation fails, and the cell with it.
+    """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
@@ -482,6 +487,8 @@ def start_worker(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
     threadpool_limits(threads)
+    if memory_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
 
 
 @contextmanager

@@ -24,7 +24,7 @@ LAYERS = (
     "samplers.*",
     "baselines.*",
     "registry suites published",
-    "validity work executors cluster cache plan run timing tuning given api",
+    "validity tasklog work executors cluster cache plan run timing tuning given api",
     "progress report.*",
     "study.*",
     "options",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from pandas.testing import assert_frame_equal
 
 from tabstep import registry, run, store, work
 from tabstep.contracts import Unsupported
+from tabstep.executors import Local
 from tabstep.plan import Filters, Plan, narrow, plan
 from tabstep.report import readable, table
 from tabstep.run import Status, Task
@@ -244,6 +246,36 @@ def test_other_evaluators_score_where_they_are_asked_for(done: Done, tmp_path: P
         ("simple", "fixed"),
     ]
     assert beside["xgboost"]["max_depth"] == 4
+
+
+def test_a_worker_with_a_memory_limit_fails_the_cell_that_takes_more(done: Done, tmp_path: Path) -> None:
+    folder, job = Folder(tmp_path), pick(done.plan, "real")
+    call = f"work.start_worker(1, 3 * 2**30); np.ones({2**30} if big else 10)"
+    code = f"import sys, numpy as np; from tabstep import work; big = len(sys.argv) > 1; {call}"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    failed = subprocess.run([sys.executable, "-c", code, "big"], capture_output=True, text=True, check=False)
+    assert "MemoryError" in failed.stderr
+    with Local(1, 1, 3 * 2**30) as place:
+        outcome = place.submit(work.run_baseline, ([job], folder), None).result()[0]
+    assert (outcome.status, outcome.reason) == ("ok", None)
+
+
+def test_every_task_has_a_log_with_what_it_printed(done: Done, tmp_path: Path) -> None:
+    logs = sorted(path.name for path in (done.folder.root / "logs").rglob("*.log"))
+    assert "fit-t0.log" in logs
+    assert len(logs) == 1 + 4 + 2  # the fit, cells, and a baseline each
+    text = (done.folder.root / "logs" / "small" / "tabddpm-tiny" / "fit-t0.log").read_text()
+    assert re.search(r"small tabddpm seed 0 fit\n(.*\n)*.* ended after \d+\.\d s", text)
+    code = (
+        "import os, sys; from pathlib import Path; from tabstep.tasklog import logged\n"
+        "with logged(Path(sys.argv[1]), 'a task'):\n    print('in'); os.system('echo deep; echo err >&2')\nprint('out')"
+    )
+    path = tmp_path / "a" / "task.log"
+    found = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+    )
+    assert found.stdout == "out\n"
+    assert [line for line in path.read_text().splitlines() if " " not in line] == ["in", "deep", "err"]
 
 
 # Workers that fail
