@@ -82,7 +82,16 @@ def run(
             "simple."
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(help="Worker processes; 0 takes one a core.", min=0)] = 0,
+    workers: Annotated[
+        int, typer.Option(help="Worker processes; 0 takes as many as the cores allow.", min=0)
+    ] = 0,
+    threads: Annotated[
+        int,
+        typer.Option(
+            help="Threads of a worker. Rows and scores are the same for any number of workers, not of threads.",
+            min=1,
+        ),
+    ] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
     executor: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
     address: Annotated[
@@ -134,8 +143,7 @@ def run(
     from tabstep.cards import DataError
     from tabstep.work import STAGES, Folder, Source
 
-    count = workers or os.cpu_count() or 1
-    threads = max(1, (os.cpu_count() or 1) // count)
+    count = workers or max(1, (os.cpu_count() or 1) // threads)
     where = device_named(device)
     try:
         first, last = (STAGES.index(planning.choose("stage", s, STAGES)) for s in (from_, until))  # type: ignore[arg-type]
@@ -636,11 +644,10 @@ def _run_suite(
     from tabstep.work import Folder, Source
 
     count = workers or os.cpu_count() or 1
-    threads = max(1, (os.cpu_count() or 1) // count)
     try:
         narrowed = narrow(suite_named(name), Filters(datasets=split(dataset)))
         sources = [Source(d, mirror=mirror, archive=archive) for d in narrowed.datasets]
-        todo = plan(narrowed, sources, threads=threads, workers=count)
+        todo = plan(narrowed, sources, workers=count)
     except ValueError as error:
         stop(str(error))
     if not todo.jobs:

@@ -96,7 +96,6 @@ def tune(
                     steps=steps,
                     draws=draws,
                     device=where,
-                    threads=max(1, (os.cpu_count() or 1) // count),
                 )
                 found = tuning.tune(task, budget, place, workers=count, watch=watch)
             except KeyboardInterrupt:
