@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import cache
+from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,6 +34,7 @@ class Cluster:
     ) -> None:
         self.address, self.workers, self.threads, self.device = address, workers, threads, device
         self.memory_bytes = memory_bytes
+        self.places = 1
         self.waiting: dict[Future[Any], Any] = {}
 
     def __enter__(self) -> Self:
@@ -87,7 +89,7 @@ class Cluster:
 
     def running(self, future: Future[Any]) -> bool:
         """The oldest ones, as many as there are places: Ray does not say it at a price worth paying."""
-        return future in list(self.waiting)[: self.places]
+        return future in islice(self.waiting, self.places)
 
 
 def in_place(

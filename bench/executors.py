@@ -15,7 +15,12 @@ from tabstep import work
 
 
 class Executor(Protocol):
-    """Runs functions elsewhere; used as a context manager, which stops what runs when it is left by an exception."""
+    """Runs functions elsewhere; used as a context manager, which stops what runs when it is left by an exception.
+
+    places  how many it runs at a time, known once the context is entered
+    """
+
+    places: int
 
     def submit(
         self, function: Callable[..., Any], arguments: tuple[Any, ...], timeout_s: float | None
@@ -38,7 +43,7 @@ class Local:
     """Worker processes of this machine, each with its threads and its memory; one that dies is replaced."""
 
     def __init__(self, workers: int, threads: int, memory_bytes: int | None = None) -> None:
-        self.workers, self.threads, self.memory_bytes = workers, threads, memory_bytes
+        self.places, self.threads, self.memory_bytes = workers, threads, memory_bytes
         self.stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -46,7 +51,7 @@ class Local:
         # The fork server of Python would inherit torch's thread pools; a spawned worker starts clean.
         context = multiprocessing.get_context("spawn")
         self.pool = ProcessPool(
-            self.workers,
+            self.places,
             initializer=work.start_worker,
             initargs=(self.threads, self.memory_bytes),
             context=context,

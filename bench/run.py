@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -21,6 +22,7 @@ from tabstep.tasklog import in_log
 from tabstep.work import STAGES, Folder, Job, Outcome, Stages
 
 POLL_S = 0.2
+AHEAD = 2  # tasks handed over for each place, so that none waits for this process
 
 
 class Busy(RuntimeError):
@@ -178,39 +180,56 @@ def _drain(
     timeout_s: float | None,
     watch: Watch,
 ) -> None:
+    left = deque(queue)
     active: dict[Future[Any], Task] = {}
-
-    def submit(task: Task) -> None:
-        wrapped = (task.log, task.label, task.function, task.arguments)
-        active[executor.submit(in_log, wrapped, timeout_s)] = task
-
-    for task in queue:
-        submit(task)
-    while active:
-        ready, _ = wait(active, timeout=POLL_S, return_when=FIRST_COMPLETED)
-        for future in ready:
+    ended: SimpleQueue[Future[Any]] = SimpleQueue()
+    shown = time.monotonic()
+    while left or active:
+        # Few in flight: a million tasks need not all be told to workers, or looked at when one ends.
+        while left and len(active) < AHEAD * executor.places:
+            task = left.popleft()
+            wrapped = (task.log, task.label, task.function, task.arguments)
+            future = executor.submit(in_log, wrapped, timeout_s)
+            active[future] = task
+            future.add_done_callback(ended.put)
+        try:
+            future = ended.get(timeout=POLL_S)
+        except Empty:
+            pass
+        else:
             task = active.pop(future)
             status.cost_left -= task.cost
             status.cost_done += task.cost
             error = future.exception()
             if error is not None:
                 status.cost_left -= sum(t.cost for t in task.then)
-                for job in task.jobs:
-                    if _finished_key(folder, job) == job.key:
-                        _finish(status, watch, Outcome(job.cell, "ok"))
-                    else:
-                        _finish(status, watch, work.fail(folder, job, explained(error, timeout_s)))
-                continue
-            for following in task.then:
-                submit(following)
-            result = future.result()
-            found = result if isinstance(result, list) else [result] if isinstance(result, Outcome) else []
-            if not task.then and task.function is work.fit_diffusion:
-                found = [Outcome(job.cell, "ok") for job in task.jobs]
-            for outcome in found:
-                _finish(status, watch, outcome)
-        status.running = [task.label for future, task in active.items() if executor.running(future)]
-        watch(status, None)
+                for outcome in _lost(task, folder, explained(error, timeout_s)):
+                    _finish(status, watch, outcome)
+            else:
+                left.extend(task.then)
+                for outcome in _outcomes(task, future.result()):
+                    _finish(status, watch, outcome)
+        if time.monotonic() - shown >= POLL_S:
+            shown = time.monotonic()
+            status.running = [task.label for future, task in active.items() if executor.running(future)]
+            watch(status, None)
+
+
+def _outcomes(task: Task, result: Any) -> list[Outcome]:
+    """The cells that end with a task: its own, or none where it is a fit that cells follow."""
+    if isinstance(result, Outcome):
+        return [result]
+    if isinstance(result, list):
+        return result
+    return [] if task.then else [Outcome(job.cell, "ok") for job in task.jobs]
+
+
+def _lost(task: Task, folder: Folder, error: BaseException) -> list[Outcome]:
+    """The cells of a task whose worker is gone: what it had finished before stays."""
+    return [
+        Outcome(job.cell, "ok") if _finished_key(folder, job) == job.key else work.fail(folder, job, error)
+        for job in task.jobs
+    ]
 
 
 def _finish(status: Status, watch: Watch, outcome: Outcome) -> None:

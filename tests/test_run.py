@@ -10,8 +10,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -276,6 +278,47 @@ def test_every_task_has_a_log_with_what_it_printed(done: Done, tmp_path: Path) -
     )
     assert found.stdout == "out\n"
     assert [line for line in path.read_text().splitlines() if " " not in line] == ["in", "deep", "err"]
+
+
+class Instant:
+    """An executor that does nothing, at once, and counts what it was handed."""
+
+    def __init__(self, places: int, outcome: Outcome) -> None:
+        self.places, self.outcome = places, outcome
+        self.held: list[Future[Any]] = []
+        self.most = self.told = 0
+
+    def __enter__(self) -> Instant:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def submit(self, function: Any, arguments: Any, timeout_s: float | None) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.held.append(future)
+        self.told += 1
+        self.most = max(self.most, len(self.held))
+        if len(self.held) == 2 * self.places:
+            self.finish()
+        return future
+
+    def finish(self) -> None:
+        # From another thread, as executors do: callbacks are set by then.
+        done, self.held = self.held, []
+        threading.Timer(0.001, lambda: [f.set_result(self.outcome) for f in done]).start()
+
+    def running(self, future: Future[Any]) -> bool:
+        return not future.done()
+
+
+def test_few_tasks_are_in_flight_however_many_there_are(done: Done, tmp_path: Path) -> None:
+    job = pick(done.plan, "real")
+    queue = [Task(str(i), work.run_cell, (), (job,)) for i in range(4000)]
+    place, status = Instant(50, Outcome(job.cell, "ok")), Status(total=len(queue))
+    run._drain(place, queue, Folder(tmp_path), status, None, lambda *_: None)
+    assert (place.told, len(status.outcomes)) == (4000, 4000)
+    assert place.most == run.AHEAD * place.places
 
 
 # Workers that fail
