@@ -52,6 +52,8 @@ class Memory:
 
 
 MEMORY_POLL_S = 0.02
+# Far longer than a child takes from its start to the program that it was started for, on a busy machine too.
+CHILD_START_S = 0.25
 
 
 @contextmanager
@@ -82,12 +84,17 @@ def watched_memory(device: str | torch.device = "cpu") -> Iterator[Memory]:
 
 
 def _tree_bytes() -> int:
-    total = 0
     me = psutil.Process()
-    for process in (me, *me.children(recursive=True)):
+    total = me.memory_info().rss
+    programs = {me.pid: me.cmdline()}
+    for process in me.children(recursive=True):
         try:
-            total += process.memory_info().rss
-        except psutil.NoSuchProcess:  # a child that has just ended
+            programs[process.pid] = process.cmdline()
+            # Until it runs its own program, a child's memory is its parent's, and would be counted twice.
+            starts = programs[process.pid] == programs.get(process.ppid())
+            if not starts or time.time() - process.create_time() > CHILD_START_S:
+                total += process.memory_info().rss
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):  # a child that has just ended
             continue
     return total
 
