@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: bench test test-all lint report list clean
+.PHONY: bench test test-all lint report tables leaderboard list clean
 
 bench: $(READY)
 	$(BIN)/tabstep run $(SUITE) --workers $(WORKERS) $(ARGS)
@@ -22,6 +22,12 @@ test-all: $(READY)
 
 report: $(READY)
 	$(BIN)/tabstep report $(SUITE)
+
+tables: $(READY)
+	$(BIN)/tabstep tables $(ARGS)
+
+leaderboard: $(READY)
+	$(BIN)/tabstep leaderboard $(ARGS)
 
 list: $(READY)
 	$(BIN)/tabstep list

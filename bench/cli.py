@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -13,8 +13,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tabstep import cli_cache, cli_tune
-from tabstep.options import Archive, Many, Mirror, Results, console, device_named, errors, split, stop
+from tabstep import cli_cache, cli_pages, cli_share, cli_tune
+from tabstep.options import (
+    Archive,
+    Many,
+    Mirror,
+    Results,
+    console,
+    device_named,
+    errors,
+    parse_steps,
+    split,
+    stop,
+)
 
 if TYPE_CHECKING:
     from tabstep.executors import Executor
@@ -45,16 +56,19 @@ study_app = typer.Typer(
 app.add_typer(study_app, name="study")
 app.add_typer(cli_cache.app, name="cache")
 app.command()(cli_tune.tune)
+app.command("tune-sampler")(cli_tune.tune_sampler)
 app.command("tune-evaluator")(cli_tune.tune_evaluator)
-
-
-def _steps(values: Many) -> tuple[Any, ...]:
-    parsed: list[Any] = []
-    for part in split(values):
-        if part != "T" and not part.isdecimal():
-            stop(f"--steps takes positive integers or T, got {part!r}")
-        parsed.append(part if part == "T" else int(part))
-    return tuple(parsed)
+for _command in (
+    cli_pages.tables,
+    cli_pages.leaderboard,
+    cli_share.check,
+    cli_share.score,
+    cli_share.submit,
+    cli_share.accept,
+    cli_share.verify,
+    cli_share.diff,
+):
+    app.command()(_command)
 
 
 def _seeds(values: Many) -> tuple[int, ...]:
@@ -83,7 +97,8 @@ def run(
         ),
     ] = None,
     workers: Annotated[
-        int, typer.Option(help="Worker processes; 0 takes as many as the cores allow.", min=0)
+        int,
+        typer.Option(help="Worker processes; 0 takes as many as the cores allow, or one a GPU.", min=0),
     ] = 0,
     threads: Annotated[
         int,
@@ -139,12 +154,15 @@ def run(
 
       tabstep run paper --from score                  # on another one, with the results folder of the first
     """
+    from tabstep import executors
     from tabstep import plan as planning
     from tabstep.cards import DataError
     from tabstep.work import STAGES, Folder, Source
 
-    count = workers or max(1, (os.cpu_count() or 1) // threads)
     where = device_named(device)
+    # A device with a number is the one that all workers share.
+    gpus = executors.gpus() if where == "cuda" and executor == "local" else ()
+    count = workers or len(gpus) or max(1, (os.cpu_count() or 1) // threads)
     try:
         first, last = (STAGES.index(planning.choose("stage", s, STAGES)) for s in (from_, until))  # type: ignore[arg-type]
         if first > last:
@@ -172,7 +190,7 @@ def run(
             narrowed = planning.narrow(
                 chosen,
                 planning.Filters(
-                    *((), split(method), split(sampler), split(grid), _steps(steps), _seeds(seed)),
+                    *((), split(method), split(sampler), split(grid), parse_steps(steps), _seeds(seed)),
                     metrics=split(metric),
                     params=cast("Params | None", params),
                 ),
@@ -189,7 +207,7 @@ def run(
                     split(method),
                     split(sampler),
                     split(grid),
-                    _steps(steps),
+                    parse_steps(steps),
                     _seeds(seed),
                 ),
                 metrics=split(metric),
@@ -200,7 +218,13 @@ def run(
                 stop(f"suite {suite!r} names no datasets; give --dataset or --csv")
             sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in narrowed.datasets]
         todo = planning.plan(
-            narrowed, sources, seeds=_seeds(seed), device=where, threads=threads, workers=count
+            narrowed,
+            sources,
+            seeds=_seeds(seed),
+            device=where,
+            threads=threads,
+            workers=count,
+            tuned_in=results / "tuned",
         )
     except (planning.Refused, DataError, ValueError) as error:
         stop(str(error))
@@ -210,7 +234,7 @@ def run(
         f"{count} workers of {threads} thread{'s' * (threads > 1)}, {where}; records in {escape(str(folder.runs))}"
     )
     limit = None if memory is None else int(memory * 2**30)
-    place = _place(executor, address, count, threads, where, limit)
+    place = _place(executor, address, count, threads, where, limit, gpus)
     status = _execute(todo, folder, timeout, stages, place)
     if until == "score":
         _report(folder, console)
@@ -218,14 +242,20 @@ def run(
 
 
 def _place(
-    executor: str, address: str | None, workers: int, threads: int, device: str, memory_bytes: int | None
+    executor: str,
+    address: str | None,
+    workers: int,
+    threads: int,
+    device: str,
+    memory_bytes: int | None,
+    gpus: Sequence[str],
 ) -> Executor:
     from importlib.util import find_spec
 
     from tabstep.executors import Local
 
     if executor == "local":
-        return Local(workers, threads, memory_bytes)
+        return Local(workers, threads, memory_bytes, gpus)
     if find_spec("ray") is None:
         stop('--executor ray needs Ray: pip install -e ".[ray]"')
     from tabstep.cluster import Cluster
@@ -510,11 +540,17 @@ def time_(
             stop(f"--batch takes positive integers, got {part!r}")
     try:
         clock = timing.Clock(tuple(map(int, split(batch))) or timing.BATCHES, repeats, limit)
-        filters = planning.Filters(split(dataset), split(method), split(sampler), split(grid), _steps(steps))
+        filters = planning.Filters(
+            split(dataset), split(method), split(sampler), split(grid), parse_steps(steps)
+        )
         narrowed = planning.narrow(planning.suite_named(suite), filters)
         sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in narrowed.datasets]
         todo = planning.plan(
-            narrowed, sources, device=device_named(device), threads=threads or os.cpu_count() or 1
+            narrowed,
+            sources,
+            device=device_named(device),
+            threads=threads or os.cpu_count() or 1,
+            tuned_in=results / "tuned",
         )
     except (planning.Refused, DataError, ValueError) as error:
         stop(str(error))
@@ -626,7 +662,13 @@ def _networks(
         names = split(dataset) or ("adult", "churn2", "buddy")
         narrowed = narrow(suite_named("samplers"), Filters(names, ("tabddpm",), ("ddim",), (), (2,)))
         sources = [Source(d, mirror=mirror, archive=archive) for d in narrowed.datasets]
-        todo = plan(narrowed, sources, device=device_named(device), threads=os.cpu_count() or 1)
+        todo = plan(
+            narrowed,
+            sources,
+            device=device_named(device),
+            threads=os.cpu_count() or 1,
+            tuned_in=results / "tuned",
+        )
     except ValueError as error:
         stop(str(error))
     for reason in sorted({reason for _, reason in todo.skipped}):
@@ -647,7 +689,7 @@ def _run_suite(
     try:
         narrowed = narrow(suite_named(name), Filters(datasets=split(dataset)))
         sources = [Source(d, mirror=mirror, archive=archive) for d in narrowed.datasets]
-        todo = plan(narrowed, sources, workers=count)
+        todo = plan(narrowed, sources, workers=count, tuned_in=results / "tuned")
     except ValueError as error:
         stop(str(error))
     if not todo.jobs:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="What a results folder holds, and why a run repeats something.", no_args_is_help=True)
 
 
-def _plan(suite: str, filters: Filters, mirror: Path | None, archive: str | None) -> Plan:
+def _plan(suite: str, filters: Filters, mirror: Path | None, archive: str | None, results: Path) -> Plan:
     from tabstep import plan as planning
     from tabstep.cards import DataError
     from tabstep.work import Source
@@ -24,7 +24,7 @@ def _plan(suite: str, filters: Filters, mirror: Path | None, archive: str | None
     try:
         narrowed = planning.narrow(planning.suite_named(suite), filters)
         sources = [Source(d, mirror=mirror, archive=archive) for d in narrowed.datasets]
-        return planning.plan(narrowed, sources)
+        return planning.plan(narrowed, sources, tuned_in=results / "tuned")
     except (planning.Refused, DataError, ValueError) as error:
         stop(str(error))
 
@@ -52,7 +52,7 @@ def why(
     from tabstep.work import Folder
 
     filters = Filters(split(dataset), split(method), split(sampler), metrics=split(metric))
-    todo, folder = _plan(suite, filters, data_mirror, data_archive), Folder(results / suite)
+    todo, folder = _plan(suite, filters, data_mirror, data_archive, results), Folder(results / suite)
     for job in todo.jobs:
         console.print(escape(name_of(job.cell)), highlight=False, soft_wrap=True)
         for state in cache.why(job, folder):
@@ -78,7 +78,7 @@ def collect(
     from tabstep.plan import Filters
     from tabstep.work import Folder
 
-    todo, folder = _plan(suite, Filters(), data_mirror, data_archive), Folder(results / suite)
+    todo, folder = _plan(suite, Filters(), data_mirror, data_archive, results), Folder(results / suite)
     if todo.skipped:
         gone = ", ".join(sorted({job.cell.dataset for job, _ in todo.skipped}))
         stop(f"cannot tell what {gone} still needs, as it cannot be read: {todo.skipped[0][1]}")

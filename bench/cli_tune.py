@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 from rich.markup import escape
 
-from tabstep.options import Archive, Mirror, Results, console, device_named, errors, split, stop
+from tabstep.options import (
+    Archive,
+    Many,
+    Mirror,
+    Results,
+    console,
+    device_named,
+    errors,
+    parse_steps,
+    split,
+    stop,
+)
 
 if TYPE_CHECKING:
+    from tabstep import tuning
     from tabstep.suites import EvaluatorSource
 
 
@@ -73,10 +85,6 @@ def tune(
     except Exception as error:  # noqa: BLE001  whatever a database says when it cannot be reached
         stop(f"--storage cannot be opened: {error}")
 
-    def watch(done: int, asked: int, ended: tuning.Ended) -> None:
-        value = f"{ended.value:.4f}" if ended.value is not None else escape(ended.reason or "")
-        console.print(f"[{done:>4}/{asked}] {ended.state.name.lower()} {value}", soft_wrap=True, markup=False)
-
     where, without = device_named(device), 0
     for name in datasets:
         source = Source(name, mirror=data_mirror, archive=data_archive)
@@ -86,7 +94,9 @@ def tune(
                 f"[bold]{name} {chosen}[/]: study in {escape(studies.shown(place))}", soft_wrap=True
             )
             try:
-                scored_by = planning.evaluator(cast("EvaluatorSource", evaluator), source.load())
+                scored_by = planning.evaluator(
+                    cast("EvaluatorSource", evaluator), source.load(), results / "tuned"
+                )
                 task = tuning.Task(
                     source,
                     chosen,
@@ -97,7 +107,7 @@ def tune(
                     draws=draws,
                     device=where,
                 )
-                found = tuning.tune(task, budget, place, workers=count, watch=watch)
+                found = tuning.tune(task, budget, place, workers=count, watch=_watch)
             except KeyboardInterrupt:
                 errors.print("stopped; ended trials are kept, the same command goes on from here")
                 raise typer.Exit(130) from None
@@ -107,11 +117,133 @@ def tune(
                 errors.print(f"[yellow]without a result[/] {escape(str(error))}", soft_wrap=True)
                 without += 1
                 continue
-            path = tuning.write(results / "tuned", found)
+            path = tuning.write(results / "tuned", task.name, found)
             console.print(
                 f"best {found['score']:.4f} in {found['seconds']:.0f} s: {escape(str(path))}", soft_wrap=True
             )
     raise typer.Exit(1 if without else 0)
+
+
+def tune_sampler(
+    suite: Annotated[str, typer.Argument(help="The suite whose fitted models to draw from.")] = "quick",
+    dataset: Annotated[Many, typer.Option(help="Only these datasets (repeat or separate by commas).")] = None,
+    method: Annotated[Many, typer.Option(help="Only these methods.")] = None,
+    steps: Annotated[
+        Many, typer.Option(help="Step budgets, a study each; the suite's when left out.")
+    ] = None,
+    trials: Annotated[int, typer.Option(help="Trials in all, those of earlier calls counted.", min=1)] = 50,
+    seconds: Annotated[
+        float | None, typer.Option(help="No trial starts once all trials together took this long.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a trial fails.", min=1)] = 3600.0,
+    workers: Annotated[int, typer.Option(help="Trials at a time; 0 takes one a core.", min=0)] = 1,
+    storage: Annotated[
+        str | None, typer.Option(help="Database URL of the studies, instead of journal files.")
+    ] = None,
+    draws: Annotated[int, typer.Option(help="Sampling seeds that a trial is averaged over.", min=1)] = 3,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """Tune update, grid, eta, clipping and class temperature of the sampler, on validation rows, a study a budget.
+
+    One fitted model serves all trials. What is found runs as `--sampler tuned`:
+
+      tabstep tune-sampler quick --dataset mlc-churn --steps 5,10 --trials 40 --workers 2
+
+      tabstep run quick --dataset mlc-churn --method tabddpm --sampler tuned --steps 5,10
+    """
+    import optuna
+
+    from tabstep import plan as planning
+    from tabstep import studies, tuning
+    from tabstep.run import Busy, execute
+    from tabstep.work import Folder, Source, is_diffusion
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    count = workers or os.cpu_count() or 1
+    try:
+        budget = tuning.Budget(trials, seconds, timeout)
+        budgets = parse_steps(steps)
+        filters = planning.Filters(split(dataset), split(method), ("ddim",), (), budgets, (0,))
+        narrowed = planning.narrow(planning.suite_named(suite), filters)
+        sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in narrowed.datasets]
+        todo = planning.plan(
+            narrowed,
+            sources,
+            seeds=(0,),
+            device=device_named(device),
+            workers=count,
+            tuned_in=results / "tuned",
+        )
+    except ValueError as error:
+        stop(str(error))
+    jobs = [job for job in todo.jobs if is_diffusion(job) and job.cell.sample_seed == 0]
+    for reason in sorted({reason for _, reason in todo.skipped}):
+        errors.print(f"[yellow]skipped[/] {escape(reason)}", soft_wrap=True)
+    if not jobs:
+        stop("no fitted diffusion to tune a sampler for; choose another suite, --dataset or --method")
+    folder = Folder(results / suite)
+    try:
+        fits = planning.Plan(narrowed, tuple({job.fit_key: job for job in jobs}.values()), ())
+        console.print(
+            f"{len(fits.jobs)} models in {escape(str(folder.root / 'models'))}, fitted where missing"
+        )
+        failed = [o for o in execute(fits, folder, stages=("fit",)).outcomes if o.status != "ok"]
+        if failed:
+            stop(f"{failed[0].cell.dataset} {failed[0].cell.method} cannot be fitted: {failed[0].reason}")
+        without = 0
+        for job in jobs:
+            cell = job.cell
+            assert cell.steps is not None
+            task = tuning.SamplerTask(
+                job.source,
+                cell.method,
+                job.evaluator.params,
+                params=cell.params,
+                model=folder.model(job).resolve(),
+                fit_key=job.fit_key,
+                steps=cell.steps,
+                rows=job.rows,
+                draws=draws,
+                device=job.device,
+            )
+            place = storage or results / "tuned" / cell.dataset / f"{task.name}.journal"
+            console.print(
+                f"[bold]{cell.dataset} {cell.method} {cell.params}, {cell.steps} steps[/]: study in "
+                f"{escape(studies.shown(place))}",
+                soft_wrap=True,
+            )
+            try:
+                found = tuning.tune(task, budget, place, workers=count, watch=_watch)
+            except studies.NothingFound as error:
+                errors.print(f"[yellow]without a result[/] {escape(str(error))}", soft_wrap=True)
+                without += 1
+                continue
+            path = tuning.write(results / "tuned", task.name, found)
+            console.print(
+                f"best {found['score']:.4f} by {_said(found['settings'])}: {escape(str(path))}",
+                soft_wrap=True,
+                highlight=False,
+            )
+    except KeyboardInterrupt:
+        errors.print("stopped; ended trials are kept, the same command goes on from here")
+        raise typer.Exit(130) from None
+    except Busy as error:
+        stop(str(error))
+    raise typer.Exit(1 if without else 0)
+
+
+def _said(found: dict[str, Any]) -> str:
+    options = {**found["settings"], **{k: v for k, v in found.items() if k == "temperature"}}
+    shown = ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in options.items())
+    return f"{found['update']} on {found['grid']} ({shown})"
+
+
+def _watch(done: int, asked: int, ended: tuning.Ended) -> None:
+    value = f"{ended.value:.4f}" if ended.value is not None else escape(ended.reason or "")
+    console.print(f"[{done:>4}/{asked}] {ended.state.name.lower()} {value}", soft_wrap=True, markup=False)
 
 
 def tune_evaluator(

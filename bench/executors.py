@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+import torch
 from pebble import ProcessExpired, ProcessPool
 
 from tabstep import work
@@ -40,44 +42,75 @@ class Executor(Protocol):
 
 
 class Local:
-    """Worker processes of this machine, each with its threads and its memory; one that dies is replaced."""
+    """Worker processes of this machine, each with its threads, its memory and its GPU; one that dies is replaced.
 
-    def __init__(self, workers: int, threads: int, memory_bytes: int | None = None) -> None:
-        self.places, self.threads, self.memory_bytes = workers, threads, memory_bytes
+    gpus  names of GPUs as CUDA has them; workers are dealt out to them, and each sees its own alone, as `cuda:0`
+    """
+
+    def __init__(
+        self, workers: int, threads: int, memory_bytes: int | None = None, gpus: Sequence[str] = ()
+    ) -> None:
+        self.places, self.threads, self.memory_bytes, self.gpus = workers, threads, memory_bytes, tuple(gpus)
         self.stack = ExitStack()
 
     def __enter__(self) -> Self:
         self.stack.enter_context(work.thread_limits(self.threads))
         # The fork server of Python would inherit torch's thread pools; a spawned worker starts clean.
         context = multiprocessing.get_context("spawn")
-        self.pool = ProcessPool(
-            self.places,
-            initializer=work.start_worker,
-            initargs=(self.threads, self.memory_bytes),
-            context=context,
-        )
+        # A pool for each GPU: the worker that replaces a dead one begins with the same arguments.
+        shares: list[tuple[str | None, int]] = [
+            (gpu, len(range(i, self.places, len(self.gpus)))) for i, gpu in enumerate(self.gpus)
+        ]
+        self.pools = [
+            ProcessPool(
+                count,
+                initializer=work.start_worker,
+                initargs=(self.threads, self.memory_bytes, gpu),
+                context=context,
+            )
+            for gpu, count in shares or [(None, self.places)]
+            if count
+        ]
+        self.waiting = [0] * len(self.pools)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self.pool.close()  # type: ignore[no-untyped-call]
-        else:
-            self.pool.stop()  # type: ignore[no-untyped-call]
-        self.pool.join()
+        for pool in self.pools:
+            if kind is None:
+                pool.close()  # type: ignore[no-untyped-call]
+            else:
+                pool.stop()  # type: ignore[no-untyped-call]
+        for pool in self.pools:
+            pool.join()
         self.stack.close()
 
     def submit(
         self, function: Callable[..., Any], arguments: tuple[Any, ...], timeout_s: float | None
     ) -> Future[Any]:
-        """See `Executor`."""
-        future: Future[Any] = self.pool.submit(function, timeout_s, *arguments)
+        """See `Executor`. The pool with the fewest tasks gets it."""
+        least = min(range(len(self.pools)), key=self.waiting.__getitem__)
+        self.waiting[least] += 1
+
+        def ended(_: Future[Any]) -> None:
+            self.waiting[least] -= 1
+
+        future: Future[Any] = self.pools[least].submit(function, timeout_s, *arguments)
+        future.add_done_callback(ended)
         return future
 
     def running(self, future: Future[Any]) -> bool:
         """See `Executor`."""
         return future.running()
+
+
+def gpus() -> tuple[str, ...]:
+    """The GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES takes."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return tuple(part.strip() for part in chosen.split(",") if part.strip())
+    return tuple(map(str, range(torch.cuda.device_count())))
 
 
 def explained(error: BaseException, timeout_s: float | None) -> BaseException:

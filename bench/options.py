@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -40,6 +40,16 @@ def stop(message: str) -> NoReturn:
 def split(values: Many) -> tuple[str, ...]:
     """Options may be repeated or hold commas."""
     return tuple(part for value in values or () for part in value.split(",") if part)
+
+
+def parse_steps(values: Many) -> tuple[Any, ...]:
+    """Step budgets: whole numbers, or T for all steps of the model."""
+    parsed: list[Any] = []
+    for part in split(values):
+        if part != "T" and not part.isdecimal():
+            stop(f"--steps takes positive integers or T, got {part!r}")
+        parsed.append(part if part == "T" else int(part))
+    return tuple(parsed)
 
 
 def device_named(name: str) -> str:

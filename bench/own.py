@@ -48,7 +48,7 @@ def read(
     path = Path(path)
     if task is not None and task not in TASKS:
         raise DataError(f"task must be one of {', '.join(TASKS)}, found {task!r}")
-    table = _drop(_table(path), drop)
+    table = _drop(read_table(path), drop)
     for name in (target, *numeric, *categorical):
         if name not in table.columns:
             raise DataError(f"{path.name} has no column {name!r}: {suggest(name, list(table.columns))}")
@@ -79,7 +79,7 @@ def reread(path: str | Path, card: Card) -> Dataset:
     """
     path = Path(path)
     schema = Schema(task=card.task, target=card.target, numeric=card.numeric, categorical=card.categorical)
-    table = _table(path)
+    table = read_table(path)
     for name in schema.columns:
         if name not in table.columns:
             raise DataError(f"{path.name} has no column {name!r}: {suggest(name, list(table.columns))}")
@@ -143,7 +143,7 @@ def columns(dataset: Dataset) -> list[Column]:
     return found
 
 
-def _table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
     """Read the file as it is, with its header checked. Raises DataError."""
     suffix = path.suffix.lower()
     if suffix not in SEPARATORS and suffix not in PARQUET:

@@ -45,8 +45,13 @@ METHODS: dict[str, type[Any]] = {
     "tabddpm-short": ShortTabDDPM,
 }
 
-DIFFUSIONS = frozenset({"tabddpm", "iddpm", "tabddpm-short"})
-"""Methods whose fit is a denoiser, to be crossed with samplers and step budgets."""
+
+def walks(kind: type[Any]) -> bool:
+    """Whether a method's fit is a denoiser, to be crossed with samplers and step budgets: it says its `last` step."""
+    return hasattr(kind, "last")
+
+
+DIFFUSIONS = frozenset(name for name, kind in METHODS.items() if walks(kind))
 
 UNTUNED = frozenset({"real", "marginals"})
 """Methods without anything to tune: `--params tuned` runs them as they are."""
@@ -104,12 +109,13 @@ GRIDS: dict[str, Grid] = {
 }
 
 
-def make_method(name: str, settings: Mapping[str, Any]) -> Method:
-    """A method with some fields set. Raises ValueError on a name or a field that does not exist."""
-    kind = METHODS[name]
+def make_method(kind: type[Any], settings: Mapping[str, Any]) -> Method:
+    """A method with some fields set. Raises ValueError on a field that does not exist."""
     known = [f.name for f in fields(kind)]
     if unknown := sorted(set(settings) - set(known)):
-        raise ValueError(f"{name} has no setting {', '.join(unknown)}; it has: {', '.join(known) or 'none'}")
+        raise ValueError(
+            f"{kind.__name__} has no setting {', '.join(unknown)}; it has: {', '.join(known) or 'none'}"
+        )
     # JSON has no tuples: a list read from a file is one.
     method: Method = kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
     return method

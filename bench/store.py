@@ -180,10 +180,17 @@ def replace(path: Path, content: bytes) -> None:
 def read(path: Path) -> Record:
     """Read one record. Raises `Malformed` for any other content, FileNotFoundError where there is no file."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-        return _decode(content)
+        return _decode(path.read_text(encoding="utf-8"))
     except (ValueError, TypeError) as error:
         raise Malformed(f"{path} is not a record: {error}") from error
+
+
+def parse(text: str) -> Record:
+    """A record from the text of its file. Raises `Malformed` for any other text."""
+    try:
+        return _decode(text)
+    except (ValueError, TypeError) as error:
+        raise Malformed(f"not a record: {error}") from error
 
 
 def read_all(root: Path) -> tuple[list[Record], list[Problem]]:
@@ -245,7 +252,8 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype({**whole, "score": "float64"})
 
 
-def _decode(content: object) -> Record:
+def _decode(text: str) -> Record:
+    content = json.loads(text, parse_constant=_refuse_constant)
     if not isinstance(content, dict):
         raise ValueError(f"expected an object, got {type(content).__name__}")
     if content.get("version") != RECORD_VERSION:

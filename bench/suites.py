@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tabstep.external import Code
 from tabstep.samplers.early_stop import SWEEP
 
 Steps = int | Literal["T"]
@@ -33,13 +34,15 @@ class Entry:
 
     "default" are the class' own fields, "published" the TabDDPM authors' tuned ones, "tuned" those that `tabstep tune`
     left in results/tuned; any other label is the
-    suite's name for the `settings` given here. `samplers`, where given, stand in for the suite's.
+    suite's name for the `settings` given here. `samplers`, where given, stand in for the suite's. `code` is where a
+    method from outside comes from.
     """
 
     method: str
     params: str = "default"
     settings: Mapping[str, Any] = field(default_factory=dict)
     samplers: Pairs = ()
+    code: Code | None = None
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
-"""Tune a method on one data set with Optuna: the objective reads training and validation rows, never test rows.
+"""Tune a method, or the sampler of a fitted one, with Optuna: the objective reads training and validation rows, never
+test rows.
 
 A trial is one training and, as in TabDDPM's script, a CatBoost fit on each of a few draws; its value is their mean
 validation score (macro-F1 or R2). The same part stops and scores the evaluator, so the value only ranks. How many rows
 to draw, a quarter to twice the training rows, is tuned along with every method, as the paper does.
+
+A trial of a sampler is drawn from the one model that a suite fitted, at one step budget.
 
 Before the dear draws a small one is scored by a fast evaluator: that proxy is the first value that the pruner sees.
 """
@@ -19,7 +22,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import optuna
@@ -37,7 +40,8 @@ from tabstep.metrics import efficacy
 from tabstep.metrics.catboost_trees import CatBoostParams
 from tabstep.provenance import environment
 from tabstep.registry import GRIDS, METHODS, SAMPLERS
-from tabstep.samplers.setting import Setting, Table, path_for
+from tabstep.samplers import space
+from tabstep.samplers.setting import Sampler, Setting, Table, path_for
 from tabstep.table import Development
 from tabstep.work import Source
 
@@ -65,8 +69,17 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """What a trial suggests: plain settings, how many rows to draw, and how, given their number and a seed."""
+
+    settings: dict[str, Any]
+    rows: int
+    draw: Callable[[int, int], pd.DataFrame]
+
+
+@dataclass(frozen=True)
 class Task:
-    """What is tuned, and how a trial of it is scored. A diffusion is drawn with `sampler` on `grid`.
+    """A method that is tuned, and how a trial of it is scored. A diffusion is drawn with `sampler` on `grid`.
 
     steps  network evaluations a row, at most the T of the trial; None takes all T, as the paper does
     draws  sampling seeds 0, 1, ... that a trial is averaged over
@@ -83,16 +96,105 @@ class Task:
     device: str = "cpu"
     threads: int = 1
 
-    def study_name(self, digest: str) -> str:
-        """Changes with everything that changes a value, so that no study goes on under other conditions."""
-        facts = asdict(replace(self, source=Source(self.source.name), evaluator={})) | {
-            "evaluator": dict(self.evaluator),
-            "digest": digest,
-            "versions": [VERSION, efficacy.VERSION, work.FIT_VERSION, work.DRAW_VERSION],
+    first: ClassVar[Mapping[str, Any] | None] = None
+
+    @property
+    def name(self) -> str:
+        """Of the files of its study and result, below the folder of the dataset."""
+        return self.method
+
+    def candidate(self, trial: Trial, data: Development) -> Candidate:
+        """Fit the method that the trial suggests."""
+        method = METHODS[self.method].suggest(trial)
+        rows = max(1, round(len(data.train) * 2.0 ** trial.suggest_int("log2_rows", *SHARES)))
+        completion = Completion.fit(data.train, data.schema)
+        train = completion.forward(data.train)
+        model = method.fit(train.copy(), completion.inner, seed=self.seed, device=self.device)
+        if isinstance(model, Diffusion):
+            steps = min(self.steps or model.schedule.T, model.schedule.T)
+            draw = _drawer(
+                model, SAMPLERS[self.sampler], self.grid, steps, self.seed, completion, train, data
+            )
+        else:
+            draw = lambda n, seed: model.sample(n, seed=seed)  # noqa: E731
+        return Candidate(asdict(method), rows, _checked(draw, completion, train))
+
+    def facts(self) -> dict[str, Any]:
+        """What was tuned under which conditions, for the result."""
+        return {
+            "method": self.method,
+            "sampler": self.sampler,
+            "grid": self.grid,
+            "steps": self.steps,
         }
-        del facts["threads"], facts["device"]
-        key = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
-        return f"{self.source.name}-{self.method}-{key[:12]}"
+
+
+@dataclass(frozen=True)
+class SamplerTask:
+    """The sampler of a fitted diffusion at one step budget; see `samplers.space` for what is searched.
+
+    params    label of the method's settings in the suite that fitted it
+    model     folder of the model, as `work.fit_diffusion` stored it
+    fit_key   content hash of that model
+    rows      to draw in a trial, those that the suite draws
+    """
+
+    source: Source
+    method: str
+    evaluator: Mapping[str, Any]
+    params: str
+    model: Path
+    fit_key: str
+    steps: int
+    rows: int
+    draws: int = 5
+    seed: int = 0
+    device: str = "cpu"
+    threads: int = 1
+
+    first: ClassVar[Mapping[str, Any] | None] = space.FIRST
+
+    @property
+    def name(self) -> str:
+        """See `Task.name`."""
+        return space.file_name(self.method, self.params, self.steps)
+
+    def candidate(self, trial: Trial, data: Development) -> Candidate:
+        """Prepare the sampler that the trial suggests."""
+        model = _model(self.model, self.device)
+        completion = Completion.fit(data.train, data.schema)
+        train = completion.forward(data.train)
+        found = space.suggest(trial, categories=bool(model.process.blocks.sizes))
+        drawer = _drawer(
+            model, space.built(found), found["grid"], self.steps, self.seed, completion, train, data
+        )
+        return Candidate(found, self.rows, _checked(drawer, completion, train))
+
+    def facts(self) -> dict[str, Any]:
+        """See `Task.facts`."""
+        return {
+            "method": self.method,
+            "method_params": self.params,
+            "fit_key": self.fit_key,
+            "steps": self.steps,
+            "rows": self.rows,
+        }
+
+
+AnyTask = Task | SamplerTask
+
+
+def study_name(task: AnyTask, digest: str) -> str:
+    """Changes with everything that changes a value, so that no study goes on under other conditions."""
+    facts = asdict(replace(task, source=Source(task.source.name), evaluator={})) | {
+        "evaluator": dict(task.evaluator),
+        "digest": digest,
+        "versions": [VERSION, efficacy.VERSION, work.FIT_VERSION, work.DRAW_VERSION],
+    }
+    for name in ("threads", "device", "model"):  # where and how fast
+        facts.pop(name, None)
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+    return f"{task.source.name}-{task.name}-{key[:12]}"
 
 
 @dataclass(frozen=True)
@@ -116,58 +218,68 @@ def score(rows: pd.DataFrame, data: Development, params: CatBoostParams, *, seed
     return fitted.scores(data.val)[metric(data)]
 
 
-def objective(trial: Trial, task: Task, data: Development) -> float:
-    """Fit and score the method that the trial suggests. Raises `optuna.TrialPruned`, and what the method raises."""
-    method = METHODS[task.method].suggest(trial)
-    rows = max(1, round(len(data.train) * 2.0 ** trial.suggest_int("log2_rows", *SHARES)))
-    trial.set_user_attr("settings", asdict(method))
-    completion = Completion.fit(data.train, data.schema)
-    train = completion.forward(data.train)
-    model = method.fit(train.copy(), completion.inner, seed=task.seed, device=task.device)
-    draw = _drawer(model, task, completion, train, data)
-
-    def drawn(n: int, seed: int) -> pd.DataFrame:
-        found = draw(n, seed)
-        validity.check(found, train, completion.inner, n)
-        return completion.inverse(found)
+def objective(trial: Trial, task: AnyTask, data: Development) -> float:
+    """Score what the trial suggests. Raises `optuna.TrialPruned`, and what the method raises."""
+    candidate = task.candidate(trial, data)
+    trial.set_user_attr("settings", candidate.settings)
 
     def report(value: float, step: int) -> None:
         trial.report(value, step)
         if trial.should_prune():
             raise optuna.TrialPruned
 
-    proxy = drawn(min(rows, PROXY_ROWS), 0)
+    proxy = candidate.draw(min(candidate.rows, PROXY_ROWS), 0)
     report(score(proxy, data, CatBoostParams.fast(), seed=0, threads=task.threads), 0)
     params = CatBoostParams.of(task.evaluator)
     scores: list[float] = []
     for seed in range(task.draws):
-        scores.append(score(drawn(rows, seed), data, params, seed=seed, threads=task.threads))
+        drawn = candidate.draw(candidate.rows, seed)
+        scores.append(score(drawn, data, params, seed=seed, threads=task.threads))
         if len(scores) < task.draws:
             report(fmean(scores), len(scores))
     trial.set_user_attr("scores", scores)
     return fmean(scores)
 
 
-def _drawer(
-    model: Any, task: Task, completion: Completion, train: pd.DataFrame, data: Development
+def _checked(
+    draw: Callable[[int, int], pd.DataFrame], completion: Completion, train: pd.DataFrame
 ) -> Callable[[int, int], pd.DataFrame]:
-    if not isinstance(model, Diffusion):
-        return lambda n, seed: model.sample(n, seed=seed)
+    def drawn(n: int, seed: int) -> pd.DataFrame:
+        found = draw(n, seed)
+        validity.check(found, train, completion.inner, n)
+        return completion.inverse(found)
+
+    return drawn
+
+
+def _drawer(
+    model: Diffusion,
+    sampler: Sampler,
+    grid: str,
+    steps: int,
+    seed: int,
+    completion: Completion,
+    train: pd.DataFrame,
+    data: Development,
+) -> Callable[[int, int], pd.DataFrame]:
     held = completion.forward(data.val)
-    sampler = SAMPLERS[task.sampler]
     setting = Setting(
         model.process,
         train=model.encode(train),
         held=model.encode(held[model.encoder.known(held)]),
-        seed=task.seed,
+        seed=seed,
         table=Table(train, model.encoder),
     ).seen_by(sampler)
-    path = path_for(sampler, GRIDS[task.grid], setting, min(task.steps or setting.T, setting.T))
-    prepared = sampler.prepare(setting, path)
+    prepared = sampler.prepare(setting, path_for(sampler, GRIDS[grid], setting, steps))
     return lambda n, seed: model.generate(prepared, n, seed=seed).rows
 
 
-def attempt(trial: Trial, task: Task, data: Development) -> Ended:
+@lru_cache(maxsize=1)
+def _model(path: Path, device: str) -> Diffusion:
+    return Diffusion.load(path, device)
+
+
+def attempt(trial: Trial, task: AnyTask, data: Development) -> Ended:
     """Run one trial. Whatever a method raises is a failed trial with its reason, never a score.
 
     `Unsupported` is passed on: it would be the end of every trial.
@@ -199,7 +311,7 @@ def _pruner() -> BasePruner:
     return MedianPruner(n_startup_trials=5)
 
 
-def _in_worker(place: Path | str, name: str, trial_id: int, position: int, task: Task) -> Ended:
+def _in_worker(place: Path | str, name: str, trial_id: int, position: int, task: AnyTask) -> Ended:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     # Seeded by position, so that a study that was interrupted asks for the trials it would have asked for.
     sampler = TPESampler(seed=int(np.random.SeedSequence([task.seed, position]).generate_state(1)[0]))
@@ -212,7 +324,7 @@ Watch = Callable[[int, int, Ended], None]
 
 
 def tune(
-    task: Task,
+    task: AnyTask,
     budget: Budget,
     place: Path | str,
     *,
@@ -225,7 +337,7 @@ def tune(
     Raises `Unsupported` where the method is, and `studies.NothingFound` when no trial completed.
     """
     data = _development(task.source)
-    name = task.study_name(data.digest)
+    name = study_name(task, data.digest)
     study = optuna.create_study(
         storage=studies.open_storage(place),
         study_name=name,
@@ -233,6 +345,8 @@ def tune(
         pruner=_pruner(),
         load_if_exists=True,
     )
+    if task.first is not None:
+        study.enqueue_trial(dict(task.first), skip_if_exists=True)
     active: dict[Future[Any], Trial] = {}
 
     def may_start() -> bool:
@@ -286,24 +400,21 @@ def _outcome(future: Future[Any], limit_s: float) -> Ended:
     raise error
 
 
-def _result(study: optuna.Study, task: Task, budget: Budget, data: Development) -> dict[str, Any]:
+def _result(study: optuna.Study, task: AnyTask, budget: Budget, data: Development) -> dict[str, Any]:
     statistics = studies.statistics(study)
     best = study.best_trial
     return {
         "dataset": data.name,
         "digest": data.digest,
-        "method": task.method,
+        **task.facts(),
         "settings": best.user_attrs["settings"],
-        "log2_rows": best.params["log2_rows"],
+        "log2_rows": best.params.get("log2_rows"),
         "params": best.params,
         "score": best.value,
         "metric": f"catboost_{metric(data)}, validation",
         "best_trial": best.number,
         **statistics,
         "budget": asdict(budget),
-        "sampler": task.sampler,
-        "grid": task.grid,
-        "steps": task.steps,
         "draws": task.draws,
         "seed": task.seed,
         "evaluator": dict(task.evaluator),
@@ -315,8 +426,8 @@ def _result(study: optuna.Study, task: Task, budget: Budget, data: Development) 
     }
 
 
-def write(folder: Path, found: Mapping[str, Any]) -> Path:
-    """Put a result at `folder`/<dataset>/<method>.json."""
-    path = folder / str(found["dataset"]) / f"{found['method']}.json"
+def write(folder: Path, name: str, found: Mapping[str, Any]) -> Path:
+    """Put the result of the task of this name at `folder`/<dataset>/<name>.json."""
+    path = folder / str(found["dataset"]) / f"{name}.json"
     store.replace(path, (json.dumps(dict(found), indent=1, allow_nan=False) + "\n").encode())
     return path

@@ -24,17 +24,19 @@ import torch
 from tabstep import drawn, own, store, validity
 from tabstep.clock import timed
 from tabstep.complete import Completion
-from tabstep.contracts import Unsupported
+from tabstep.contracts import Method, Unsupported
 from tabstep.data import load
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.model import Diffusion
 from tabstep.drawn import Cost, Drawn, Missing
+from tabstep.external import Code
 from tabstep.metrics import evaluators, likelihood
 from tabstep.metrics import rows as rows_metrics
 from tabstep.metrics.catboost_trees import catboost_efficacy
 from tabstep.metrics.efficacy import Split
 from tabstep.provenance import environment
-from tabstep.registry import DIFFUSIONS, GRIDS, SAMPLERS, make_method
+from tabstep.registry import GRIDS, METHODS, SAMPLERS, make_method, walks
+from tabstep.samplers import space
 from tabstep.samplers.setting import Artifacts, Sampler, Setting, Steps, Table, path_for
 from tabstep.store import Cell, Record
 from tabstep.suites import Metric
@@ -89,6 +91,8 @@ class Job:
     """A cell and everything that determines its numbers.
 
     evaluator     CatBoost; `beside` are the others that score, by name
+    tuned         what `tabstep tune-sampler` found, for a cell whose sampler is "tuned"
+    code          where a method from outside comes from; None for one of the registry
     fit_key, draw_key, key  content hashes: of the fitted model, of the rows, and of the finished cell
     """
 
@@ -108,16 +112,36 @@ class Job:
     workers: int = 1
     metrics: tuple[Metric, ...] = ("efficacy",)
     beside: Mapping[str, Evaluator] = field(default_factory=dict)
+    tuned: Mapping[str, Any] | None = None
+    code: Code | None = None
+
+    @property
+    def kind(self) -> type[Any]:
+        """The class of the method. Raises `external.NotLoaded`."""
+        return METHODS[self.cell.method] if self.code is None else self.code.load()
+
+    @property
+    def method(self) -> Method:
+        """The method with its settings."""
+        return make_method(self.kind, self.settings)
+
+    @property
+    def sampler(self) -> Sampler | None:
+        """That of the cell; None for a method without steps."""
+        if self.tuned is not None:
+            return space.built(self.tuned)
+        return SAMPLERS[self.cell.sampler] if self.cell.sampler else None
 
     def describe(self) -> dict[str, Any]:
         """Settings for the record: method, sampler and grid fields, evaluator parameters."""
-        sampler = SAMPLERS[self.cell.sampler] if self.cell.sampler else None
+        sampler = self.tuned or self.sampler
         grid = GRIDS[self.cell.grid] if self.cell.grid else None
         return {
-            "method": asdict(make_method(self.cell.method, self.settings)),  # type: ignore[call-overload]
-            "sampler": None if sampler is None else asdict(sampler),
+            "method": asdict(self.method),  # type: ignore[call-overload]
+            "sampler": asdict(sampler) if is_dataclass(sampler) else sampler,
             "evaluator": {"source": self.evaluator.source, **self.evaluator.params},
             "rows": self.rows,
+            **({} if self.code is None else {"code": {"file": self.code.shown, "sha256": self.code.digest}}),
             **(
                 {"beside": {n: {"source": e.source, **e.params} for n, e in self.beside.items()}}
                 if self.beside
@@ -209,7 +233,7 @@ def fit_diffusion(job: Job, folder: Folder) -> None:
     dataset = job.source.load()
     completion = Completion.fit(dataset.train, dataset.schema)
     train = completion.forward(dataset.train)
-    method = make_method(job.cell.method, job.settings)
+    method = job.method
     with timed(job.device) as span:
         model: Diffusion = method.fit(train, completion.inner, seed=job.cell.train_seed, device=job.device)
     fresh = target.with_name(f"{target.name}.{os.getpid()}.tmp")
@@ -314,10 +338,10 @@ def _known(model: Diffusion, rows: pd.DataFrame) -> State:
 def prepare(job: Job, fitted: Fitted, process: Process) -> Prepared:
     """The sampler of a cell on a process of the fitted model. Raises `Unsupported`."""
     cell = job.cell
-    assert cell.sampler is not None
+    sampler = job.sampler
+    assert sampler is not None
     assert cell.grid is not None
     assert cell.steps is not None
-    sampler = SAMPLERS[cell.sampler]
     artifacts = fitted.artifacts.reader()
     setting = Setting(
         process,
@@ -346,7 +370,7 @@ def run_cell(job: Job, folder: Folder, stages: Stages = STAGES) -> Outcome:
             fitted = fitted_diffusion(folder.model(job), job.source, job.device)
             cost = Cost(fit_s=fitted.fit_s)
             model: Diffusion = fitted.model
-            sampler, draw, path, setting, seconds = prepare(job, fitted, model.process)
+            _, draw, path, setting, seconds = prepare(job, fitted, model.process)
             cost = replace(cost, prepare_s=seconds)
             # The first calls of a process allocate and choose kernels.
             model.generate(draw, min(job.rows, WARM_ROWS), seed=job.cell.sample_seed)
@@ -354,7 +378,7 @@ def run_cell(job: Job, folder: Folder, stages: Stages = STAGES) -> Outcome:
                 fresh, nfe = model.generate(draw, job.rows, seed=job.cell.sample_seed)
             cost = replace(cost, sample_s=sampling.seconds, nfe=nfe, peak_bytes=sampling.peak_bytes)
             bound = {}
-            if "nelbo" in job.metrics and hasattr(sampler, "variance") and fitted.test is not None:
+            if "nelbo" in job.metrics and bounded(job) and fitted.test is not None:
                 bound = likelihood.nelbo(
                     model.process,
                     fitted.test,
@@ -375,7 +399,7 @@ def fit_baseline(job: Job) -> Fitted:
     dataset = job.source.load()
     completion = Completion.fit(dataset.train, dataset.schema)
     train = completion.forward(dataset.train)
-    method = make_method(job.cell.method, job.settings)
+    method = job.method
     with timed(job.device) as fitting:
         model = method.fit(train.copy(), completion.inner, seed=job.cell.train_seed, device=job.device)
     return Fitted(model, completion, train, fitting.seconds)
@@ -464,8 +488,13 @@ def _score(job: Job, folder: Folder, rows: pd.DataFrame, done: Drawn) -> Outcome
     return Outcome(job.cell, "ok")
 
 
+def bounded(job: Job) -> bool:
+    """Whether the sampler has a bound on the likelihood: one with a variance, and the classes as the model has them."""
+    return job.tuned is None and hasattr(job.sampler, "variance")
+
+
 def is_diffusion(job: Job) -> bool:
-    return job.cell.method in DIFFUSIONS
+    return walks(job.kind)
 
 
 def _end_with_parent(parent: int) -> None:
@@ -475,14 +504,16 @@ def _end_with_parent(parent: int) -> None:
     os._exit(1)
 
 
-def start_worker(threads: int, memory_bytes: int | None = None) -> None:
-    """Limit the threads of a fresh worker process, so that workers together use the cores once, and its memory.
+def start_worker(threads: int, memory_bytes: int | None = None, gpu: str | None = None) -> None:
+    """Limit a fresh worker process to its threads, so that workers use the cores once, its memory, and its GPU.
 
     Memory is what it may write to (RLIMIT_DATA); beyond that an allocation fails, and the cell with it.
     """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # read when torch first calls CUDA, which no import does
     environment()  # the commit is the one whose code was loaded, not whatever is checked out when work ends
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)

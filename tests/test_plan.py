@@ -236,7 +236,7 @@ def test_key_follows_versions(place: Any, name: str, refit: bool, monkeypatch: p
 
 
 def test_unknown_setting() -> None:
-    with pytest.raises(ValueError, match="tabddpm has no setting width; it has: T, schedule"):
+    with pytest.raises(ValueError, match="TabDDPM has no setting width; it has: T, schedule"):
         lay_out(replace(TINY, entries=(Entry("tabddpm", "typo", {"width": 8}),)))
 
 

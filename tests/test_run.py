@@ -25,7 +25,7 @@ import psutil
 import pytest
 from pandas.testing import assert_frame_equal
 
-from tabstep import registry, run, store, work
+from tabstep import executors, registry, run, store, work
 from tabstep.contracts import Unsupported
 from tabstep.executors import Local
 from tabstep.plan import Filters, Plan, narrow, plan
@@ -412,6 +412,32 @@ def test_thread_limits_are_set_for_workers_and_taken_back(monkeypatch: pytest.Mo
 
 
 # Cells that are skipped by the plan
+
+
+def _gpu_of_worker(seconds: float) -> tuple[int, str | None]:
+    time.sleep(seconds)
+    return os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def test_each_worker_has_one_gpu_also_after_a_crash() -> None:
+    with Local(2, 1, gpus=("3", "GPU-7")) as place:
+        seen = [place.submit(_gpu_of_worker, (0.2,), None) for _ in range(4)]
+        before = dict(future.result() for future in seen)
+        dead = [place.submit(os._exit, (1,), None) for _ in range(2)]
+        assert all(future.exception() is not None for future in dead)
+        seen = [place.submit(_gpu_of_worker, (0.2,), None) for _ in range(4)]
+        after = dict(future.result() for future in seen)
+    assert sorted(before.values(), key=str) == sorted(after.values(), key=str) == ["3", "GPU-7"]
+    assert not set(before) & set(after), "these are other processes"
+
+
+def test_workers_are_dealt_out_to_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5,7")
+    assert executors.gpus() == ("2", "5", "7")
+    with Local(2, 1, gpus=executors.gpus()) as place:
+        assert len(place.pools) == 2, "no more workers than asked for"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert executors.gpus() == ()
 
 
 def test_skipped_cells_are_recorded_but_never_over_a_finished_record(copy: Done) -> None:

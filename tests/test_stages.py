@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,53 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> No
     assert "error:" in found.stderr
     assert "file" in found.stderr
     assert "Traceback" not in found.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB, in memory."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this user may not mount a file system to fill")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_and_a_read_only_one_lose_nothing_finished(small_disk: Path, tmp_path: Path) -> None:
+    table = small_table(tmp_path / "small.csv")
+    command = [sys.executable, "-m", "tabstep", "run", "--csv", str(table), "--target", "label"]
+    command += ["--method", "real,marginals", "--results", str(small_disk / "results"), "--workers", "1"]
+
+    def run_it() -> tuple[int, str]:
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert "Traceback" not in found.stderr, found.stderr
+        return found.returncode, found.stderr
+
+    assert run_it()[0] == 0
+    runs = small_disk / "results" / "own" / "runs"
+    whole = {path: path.read_bytes() for path in runs.rglob("*.json")}
+    assert len(whole) >= 2
+    gone, kept = sorted(whole)[0], dict(sorted(whole.items())[1:])
+    gone.unlink()
+    (small_disk / "filler").write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    code, said = run_it()
+    assert code == 2
+    assert "No space left on device" in said
+    assert "finished cells are kept" in said
+    assert {path: path.read_bytes() for path in runs.rglob("*.json")} == kept
+    (small_disk / "filler").unlink()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    code, said = run_it()
+    assert code == 2
+    assert "Read-only file system" in said
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    assert run_it()[0] == 0
+    found = {path: path.read_bytes() for path in runs.rglob("*.json")}
+    assert {path: text for path, text in found.items() if path in kept} == kept, "nothing was done twice"
+    assert found.keys() == whole.keys()
+    assert not list(small_disk.rglob("*.tmp"))
 
 
 # What is said of it

@@ -17,14 +17,16 @@ import pytest
 from optuna.trial import FixedTrial, TrialState
 
 from tabstep import plan as planning
-from tabstep import studies, tuning
+from tabstep import store, studies, tuning, work
 from tabstep.contracts import Unsupported
 from tabstep.metrics.catboost_trees import CatBoostParams
-from tabstep.registry import METHODS, UNTUNED
+from tabstep.registry import DEFAULT_SAMPLER, METHODS, SAMPLERS, UNTUNED
+from tabstep.samplers import space
+from tabstep.samplers.tempered import Tempered
 from tabstep.suites import Entry
 from tabstep.table import Development
-from tabstep.tuning import Budget, Ended, Task
-from tabstep.work import Source
+from tabstep.tuning import Budget, Ended, SamplerTask, Task
+from tabstep.work import Folder, Job, Source
 from tests.test_run import TINY, small_table
 
 FAST = asdict(CatBoostParams.fast())
@@ -187,7 +189,7 @@ def test_budget_resume_and_result(task: Task, tmp_path: Path) -> None:
     assert whole["trials_complete"] + whole["trials_pruned"] == 3
     assert whole["seconds"] > first["seconds"] > 0
     assert whole["score"] >= first["score"]
-    path = tuning.write(tmp_path, whole)
+    path = tuning.write(tmp_path, task.name, whole)
     assert path == tmp_path / "small" / "smote.json"
     assert json.loads(path.read_text())["settings"] == {"k_neighbors": whole["params"]["k_neighbors"]}
     spent = tuning.tune(task, Budget(trials=9, seconds=whole["seconds"] / 2), place)
@@ -274,12 +276,106 @@ def test_a_run_takes_tuned_settings(source: Source, tmp_path: Path, monkeypatch:
             "log2_rows": -1,
             "digest": digest,
         }
-        tuning.write(tmp_path, found)
+        tuning.write(tmp_path, method, found)
     jobs = planning.plan(suite, [source]).jobs
     tuned = next(j for j in jobs if j.cell.method == "tabddpm")
     assert tuned.settings["layers"] == (16, 16)
     assert tuned.rows == round(len(source.load().train) / 2)
     assert next(j for j in jobs if j.cell.method == "real").rows == len(source.load().train)
-    tuning.write(tmp_path, found | {"digest": "of other data"})
+    tuning.write(tmp_path, "smote", found | {"digest": "of other data"})
     with pytest.raises(planning.Refused, match="was tuned on data of other"):
         planning.plan(suite, [source])
+
+
+# Samplers of a fitted model
+
+
+@pytest.fixture(scope="module")
+def fitted(source: Source, tmp_path_factory: pytest.TempPathFactory) -> tuple[Job, Folder]:
+    job = next(j for j in planning.plan(TINY, [source]).jobs if j.cell.method == "tabddpm")
+    folder = Folder(tmp_path_factory.mktemp("fitted"))
+    work.fit_diffusion(job, folder)
+    return job, folder
+
+
+@pytest.fixture
+def sampler_task(fitted: tuple[Job, Folder]) -> SamplerTask:
+    job, folder = fitted
+    return SamplerTask(
+        job.source,
+        job.cell.method,
+        FAST,
+        params=job.cell.params,
+        model=folder.model(job),
+        fit_key=job.fit_key,
+        steps=3,
+        rows=job.rows,
+        draws=1,
+    )
+
+
+@pytest.mark.parametrize("update", space.UPDATES)
+@pytest.mark.parametrize("categories", [True, False])
+def test_what_is_suggested_is_a_sampler(update: str, categories: bool) -> None:
+    values = {"update": update, "grid": "quad", "clip_x0": False, "variance": "small", "eta": 0.25}
+    values |= {"eta_cat": 0.75, "sde": True, "temperature": 0.8}
+    found = space.suggest(FixedTrial(values), categories=categories)
+    assert json.loads(json.dumps(found)) == found, "it is kept as JSON"
+    sampler: Any = space.built(found)
+    assert isinstance(sampler, Tempered) == categories
+    inner = sampler.update if categories else sampler
+    assert type(inner) is space.UPDATES[update]
+    for name, value in found["settings"].items():
+        assert getattr(inner, name) == value
+    assert sampler.clip_x0 is False
+
+
+def test_the_default_of_users_is_tried_first(sampler_task: SamplerTask) -> None:
+    found = space.suggest(FixedTrial(dict(space.FIRST)), categories=False)
+    assert space.built(found) == SAMPLERS[DEFAULT_SAMPLER]
+    assert found["grid"] == SAMPLERS[DEFAULT_SAMPLER].grid
+
+
+def test_a_study_of_samplers_and_the_run_of_what_it_found(
+    fitted: tuple[Job, Folder], sampler_task: SamplerTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, folder = fitted
+    found = tuning.tune(sampler_task, Budget(trials=3), tmp_path / "samplers.journal")
+    s = optuna.load_study(
+        study_name=found["study"], storage=studies.open_storage(tmp_path / "samplers.journal")
+    )
+    assert s.trials[0].params == dict(space.FIRST), "first the default, so that nothing worse is found"
+    assert found["score"] >= s.trials[0].value
+    monkeypatch.setattr(planning, "TUNED", tmp_path / "tuned")
+    suite = planning.narrow(TINY, planning.Filters(methods=("tabddpm",), samplers=("tuned",), steps=(3,)))
+    with pytest.raises(
+        planning.Refused, match=r"no tuned sampler: .*/small/tabddpm-tiny-sampler-3.json .* tune-sampler own"
+    ):
+        planning.plan(suite, [job.source])
+    path = tuning.write(tmp_path / "tuned", sampler_task.name, found)
+    assert path.name == "tabddpm-tiny-sampler-3.json"
+    todo = planning.plan(suite, [job.source])
+    cells = [j.cell for j in todo.jobs]
+    assert {(c.sampler, c.grid, c.steps) for c in cells} == {("tuned", found["settings"]["grid"], 3)}
+    assert (
+        todo.jobs[0].draw_key
+        != planning.plan(
+            planning.narrow(TINY, planning.Filters(methods=("tabddpm",), samplers=("ddim",), steps=(3,))),
+            [job.source],
+        )
+        .jobs[0]
+        .draw_key
+    )
+    outcome = work.run_cell(todo.jobs[0], folder)
+    assert outcome.status == "ok", outcome.reason
+    record = store.read(folder.runs / cells[0].path)
+    assert record.settings["sampler"] == found["settings"]
+    assert record.nfe == 3
+    store.replace(path, json.dumps(found | {"fit_key": "of another"}).encode())
+    with pytest.raises(planning.Refused, match="was tuned on another model"):
+        planning.plan(suite, [job.source])
+
+
+def test_the_grid_of_a_tuned_sampler_is_not_chosen_again() -> None:
+    with pytest.raises(planning.Refused, match="leave out --grid"):
+        planning.narrow(TINY, planning.Filters(samplers=("tuned",), grids=("quad",)))

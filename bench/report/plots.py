@@ -41,6 +41,16 @@ HUES = {
     "ancestral_small": "#8C6D46",
     "ancestral_unclipped": "#332288",
 }
+BASELINES = {
+    "smote": "#EE8866",
+    "copula": "#AAAA00",
+    "vae": "#FFAABB",
+    "tvae": "#BBCC33",
+    "ctgan": "#77AADD",
+    "copulagan": "#44BB99",
+    "marginals": "#BBBBBB",
+    CEILING: "#000000",
+}
 SPARE = ("#DDCC77", "#AA4466", "#777777")
 TINTS = {"tabddpm": 0.0, "iddpm": 0.4}  # part of white in the hue of a sampler; dashed where not 0
 MARKERS = {"linspace": "o", "trailing": "s", "quad": "^", "logsnr": "D", "": "P"}
@@ -109,7 +119,9 @@ def draw(data: pd.DataFrame) -> Figure:
 
 
 def colour(method: str, sampler: str) -> str:
-    """Hex colour of a method with a sampler: depends on the two names alone."""
+    """Hex colour of a method with a sampler, which is "" for one without steps: depends on the two names alone."""
+    if not sampler:
+        return BASELINES.get(method) or SPARE[sha256(method.encode()).digest()[0] % len(SPARE)]
     name = sampler.replace("-", "_")
     hue = HUES.get(name) or SPARE[sha256(name.encode()).digest()[0] % len(SPARE)]
     tint = _tint(method)
@@ -204,19 +216,20 @@ def _levels(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
             axes.axhline(mean, color=GREY, linewidth=0.7, zorder=1.4)
     else:
         inside = points["mean"].to_numpy(float) >= scale.low
-        axes.errorbar(
-            points.loc[inside, cost].to_numpy(float),
-            points.loc[inside, "mean"].to_numpy(float),
-            yerr=points.loc[inside, "std"].fillna(0.0).to_numpy(float),
-            color="#333333",
-            linestyle="none",
-            elinewidth=0.7,
-            marker="*",
-            markersize=10,
-            markeredgecolor="white",
-            markeredgewidth=0.6,
-            zorder=4,
-        )
+        for row in points[inside].to_dict("records"):
+            axes.errorbar(
+                [row[cost]],
+                [row["mean"]],
+                yerr=[0.0 if pd.isna(row["std"]) else row["std"]],
+                color=colour(str(row["method"]), ""),
+                linestyle="none",
+                elinewidth=0.7,
+                marker="*",
+                markersize=10,
+                markeredgecolor="#333333",
+                markeredgewidth=0.6,
+                zorder=4,
+            )
         axes.plot(points.loc[~inside, cost], [scale.foot] * (~inside).sum(), "v", color=GREY, markersize=4.5)
         for row in points[~inside].to_dict("records"):
             text = f"{row['method']} {row['mean']:.2f}"

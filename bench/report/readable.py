@@ -39,7 +39,7 @@ def write(records: Sequence[Record], folder: Path) -> list[Path]:
 
 def markdown(records: Sequence[Record], table: pd.DataFrame) -> str:
     """`table`, the results of `records`, for reading: how it was made, then one table per dataset."""
-    lines = ["# Results", "", *_header(records)]
+    lines = ["# Results", "", *header(records)]
     for title, part in _per_dataset(table):
         lines += ["", f"## {title}", ""]
         lines += table_of([_line(row) for row in part], RIGHT)
@@ -116,12 +116,12 @@ def _line(row: dict[str, Any]) -> dict[str, str]:
         "95 %": "" if row["low"] is None else f"{row['low']:.4f} .. {row['high']:.4f}",
         "% of real": "" if row["of_real"] is None else f"{row['of_real']:.1f}",
         "nfe": "" if row["nfe"] is None else f"{row['nfe']:g}",
-        **{f"{stage} s": _seconds(row[f"{stage}_s"]) for stage in ("fit", "prepare", "sample")},
+        **{f"{stage} s": seconds(row[f"{stage}_s"]) for stage in ("fit", "prepare", "sample")},
         "status": f"{row['status']}: {row['reason']}" if row["reason"] else row["status"],
     }
 
 
-def _seconds(value: float | None) -> str:
+def seconds(value: float | None) -> str:
     """Three significant digits, and nothing finer than a tenth of a millisecond."""
     if value is None:
         return ""
@@ -130,7 +130,8 @@ def _seconds(value: float | None) -> str:
     return f"{value:.0f}" if value >= 100 else f"{round(value, 4):.3g}"
 
 
-def _header(records: Sequence[Record]) -> list[str]:
+def header(records: Sequence[Record]) -> list[str]:
+    """How records were made, as lines of a Markdown list: suite, commits, days, machines, seeds, evaluators."""
     commits = sorted({commit_of(record.env) for record in records})
     days = sorted(datetime.fromisoformat(record.created).date().isoformat() for record in records)
     machines = sorted({_machine(record.env) for record in records})

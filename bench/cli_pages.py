@@ -1,0 +1,88 @@
+"""The commands that make pages of what is there: tables for papers, and the leaderboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from tabstep.options import Many, Results, console, errors, split, stop
+
+if TYPE_CHECKING:
+    from tabstep.store import Record
+
+
+def tables(
+    suite: Annotated[Many, typer.Option(help="Only these suites (repeat or separate by commas).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write to; results/tables when left out.")
+    ] = None,
+    results: Results = Path("results"),
+) -> None:
+    """The tables of the TabDDPM paper with ours beside, and efficacy, fidelity and seconds by step budget.
+
+    Markdown, LaTeX (booktabs) and CSV, from the records alone; what was not run is said to be missing.
+    """
+    from tabstep.report import paper, table
+    from tabstep.report import tables as making
+
+    records = [r for found in _records(results, split(suite)).values() for r in found]
+    if not records:
+        stop(f"no records in {results}; `tabstep run quick` makes some")
+    frame = table.results(records)
+    folder = out or results / "tables"
+    written = making.write(records, frame, folder)
+    counts = paper.summary(paper.compared(frame))
+    console.print(counts.to_string(index=False))
+    console.print(f"{len(written)} files in {escape(str(folder))}; start with paper.md and budgets.md")
+
+
+def leaderboard(
+    suite: Annotated[Many, typer.Option(help="Only these suites (repeat or separate by commas).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The page; results/leaderboard.html when left out.")
+    ] = None,
+    results: Results = Path("results"),
+) -> None:
+    """One HTML page to sort, filter, plot and compare all records, and the self-reported ones that were accepted.
+
+    It holds its data, loads nothing, and opens from a file or any server.
+    """
+    from tabstep import submission, verify
+    from tabstep.report import leaderboard as making
+    from tabstep.work import Folder
+
+    parts = [
+        making.Part(records, verified=verify.verified(Folder(results / name), records))
+        for name, records in _records(results, split(suite)).items()
+    ]
+    for name, (_, records) in submission.accepted(results / "submissions").items():
+        parts.append(making.Part(records, origin=name))
+    try:
+        path = making.write(parts, out or results / "leaderboard.html")
+    except ValueError as error:
+        stop(str(error))
+    console.print(f"{escape(str(path))}: {path.stat().st_size / 2**20:.1f} MB", soft_wrap=True)
+
+
+def _records(results: Path, only: tuple[str, ...]) -> dict[str, list[Record]]:
+    """Records of each suite with a folder of runs; those of `smoke` when asked for, or where there are no others."""
+    from tabstep import store
+
+    folders = sorted(path.parent for path in results.glob("*/runs") if path.parent.name != "submissions")
+    known = [path.name for path in folders]
+    for name in only:
+        if name not in known:
+            stop(f"no records of a suite {name!r} in {results}; there are {', '.join(known) or 'none'}")
+    found = {}
+    for folder in folders:
+        if folder.name in only or (not only and (folder.name != "smoke" or known == ["smoke"])):
+            records, problems = store.read_all(folder / "runs")
+            for problem in problems:
+                errors.print(
+                    f"[yellow]ignored[/] {escape(f'{problem.path}: {problem.reason}')}", soft_wrap=True
+                )
+            found[folder.name] = records
+    return found

@@ -1,0 +1,51 @@
+"""Every block of the documentation runs as printed: files are written, Python is executed, commands succeed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tabstep.cli import app
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+CONTENT = [page for page in PAGES if page.name != "README.md"]
+FENCE = re.compile(r"^```(\w*)(?: file=(\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", CONTENT, ids=lambda page: page.stem)
+def test_blocks_run_in_order(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    found = FENCE.findall(page.read_text(encoding="utf-8"))
+    assert found
+    for language, file, text in found:
+        assert language in ("python", "console"), f"{page.name}: a block that is not executed: {text[:60]!r}"
+        if file:
+            (tmp_path / file).write_text(text)
+        elif language == "python":
+            exec(compile(text, str(page), "exec"), {"__name__": "docs"})
+        else:
+            for line in text.splitlines():
+                program, *arguments = shlex.split(line)
+                assert program == "tabstep", line
+                done = CliRunner().invoke(app, arguments)
+                assert done.exit_code == 0, f"{line}\n{done.output[-3000:]}\n{done.exception!r}"
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [*PAGES, ROOT / "README.md", ROOT / "results" / "README.md"]:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_index_names_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    assert {page.name for page in CONTENT} == set(re.findall(r"\]\(([\w-]+\.md)\)", index))

@@ -1,0 +1,210 @@
+"""Methods from outside: found, checked and benchmarked like our own, with errors that say what to do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tabstep import conformance, external, run, store
+from tabstep.external import Code, NotLoaded
+from tabstep.plan import Filters, Refused, narrow, plan
+from tabstep.registry import METHODS
+from tabstep.work import Folder, Source
+from tests.test_run import TINY, small_table
+
+MINE = '''
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Mine:
+    """Training rows again, at random."""
+    def fit(self, train, schema, *, seed, device="cpu"):
+        return Again(train)
+
+@dataclass
+class Again:
+    train: object
+    def sample(self, n, *, seed):
+        return self.train.sample(n, replace=True, random_state=seed).reset_index(drop=True)
+'''
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(MINE)
+    return path
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    return Source("small", file=small_table(tmp_path / "small.csv"), target="label")
+
+
+def test_a_minimal_method_has_twelve_lines() -> None:
+    assert len([line for line in MINE.splitlines() if line.strip()]) <= 12
+
+
+def test_a_file_with_one_method_needs_no_name(mine: Path) -> None:
+    assert external.find(str(mine)) == external.find(f"{mine}:Mine")
+    assert external.find(str(mine)).shown == "mine.py:Mine", "records do not hold the folders of a user"
+
+
+def test_it_runs_in_a_worker_and_its_record_knows_the_code(
+    mine: Path, source: Source, tmp_path: Path
+) -> None:
+    todo, folder = plan(narrow(TINY, Filters(methods=(str(mine),))), [source]), Folder(tmp_path / "results")
+    status = run.execute(todo, folder)
+    assert {o.status for o in status.outcomes} == {"ok"}, [o.reason for o in status.outcomes]
+    record = store.read(folder.runs / todo.jobs[0].cell.path)
+    assert record.cell.method == "Mine"
+    assert record.settings["code"] == {"file": "mine.py:Mine", "sha256": external.find(str(mine)).digest}
+    assert str(tmp_path) not in (folder.runs / todo.jobs[0].cell.path).read_text()
+
+
+def test_edited_code_is_another_method(mine: Path, source: Source) -> None:
+    before = plan(narrow(TINY, Filters(methods=(str(mine),))), [source]).jobs[0]
+    mine.write_text(MINE.replace("self.train.sample(n", "self.train.head(9).sample(n"))
+    after = plan(narrow(TINY, Filters(methods=(str(mine),))), [source]).jobs[0]
+    assert before.cell == after.cell
+    assert before.fit_key != after.fit_key
+    assert before.key != after.key
+    rows = [job.method.fit(source.load().train, None, seed=0).sample(50, seed=0) for job in (before, after)]
+    assert not rows[0].equals(rows[1]), "each is its own module"
+
+
+def test_a_diffusion_from_outside_is_crossed_with_samplers(source: Source, tmp_path: Path) -> None:
+    path = tmp_path / "wide.py"
+    path.write_text(
+        "from dataclasses import dataclass\n"
+        "from tabstep.diffusion.tabddpm import TabDDPM\n"
+        "@dataclass(frozen=True)\n"
+        "class Wide(TabDDPM):\n"
+        '    """TabDDPM, small."""\n'
+        "    T: int = 10\n    steps: int = 5\n    layers: tuple[int, ...] = (8,)\n"
+    )
+    todo = plan(narrow(TINY, Filters(methods=(f"{path}:Wide",))), [source])
+    assert {(j.cell.sampler, j.cell.steps) for j in todo.jobs} == {("ddim", 2), ("ddim", 5)}
+    folder = Folder(tmp_path / "results")
+    assert {o.status for o in run.execute(todo, folder).outcomes} == {"ok"}
+    assert {f.state for f in conformance.check(todo.jobs[0].kind)} == {"ok"}
+
+
+def test_installed_packages_offer_methods_by_name(
+    mine: Path, tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "site" / "theirs_0.dist-info"
+    package.mkdir(parents=True)
+    (package.parent / "theirs.py").write_text(MINE)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 0\n")
+    (package / "entry_points.txt").write_text(f"[{external.GROUP}]\ntheir-method = theirs:Mine\n")
+    monkeypatch.syspath_prepend(str(package.parent))
+    (entry,) = narrow(TINY, Filters(methods=("their-method",))).entries
+    assert entry.method == "their-method"
+    assert entry.code is not None
+    assert (entry.code.place, entry.code.name) == ("theirs", "Mine")
+    with pytest.raises(Refused, match="did you mean 'their-method'"):
+        narrow(TINY, Filters(methods=("their-metod",)))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("class Mine:\n    def fit(self): ...\n", r"put @dataclass\(frozen=True\) above the class"),
+        ("x = 1\n", "has not one class with a fit method but none"),
+        (MINE + MINE.replace("Mine", "Other"), "but Mine, Other; name it"),
+        ("1 / 0\n", "cannot be imported: ZeroDivisionError"),
+        (MINE.replace('    """', '    width: int\n    """'), "every field needs a default"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(text: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.py"
+    path.write_text(text)
+    with pytest.raises(NotLoaded, match=says):
+        external.find(str(path))
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("nowhere.py", "no file nowhere.py"),
+        ("os.path:Nothing", "has no class 'Nothing'"),
+        ("no.such:C", "cannot be"),
+    ],
+)
+def test_what_cannot_be_found_is_said(given: str, says: str) -> None:
+    with pytest.raises(NotLoaded, match=says):
+        external.find(given)
+
+
+def test_a_name_of_ours_is_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(MINE.replace("class Mine", "class smote"))
+    with pytest.raises(Refused, match="there is a method 'smote' already"):
+        narrow(TINY, Filters(methods=(str(path),)))
+
+
+# The contract
+
+FAULTS = {
+    "leaves the training rows": (
+        "return Again(train)",
+        "train.iloc[0, 0] = 99.0\n        return Again(train)",
+    ),
+    "draws rows of the table": (
+        "replace=True, random_state=seed",
+        "replace=True, random_state=seed).drop(columns='x'",
+    ),
+    "the same seed draws the same rows": ("random_state=seed", ""),
+    "another fit with the seed": ("return Again(train)", "return Again(train.sample(frac=1))"),
+    "another seed draws others": ("random_state=seed", "random_state=1"),
+    "fits": ("return Again(train)", "raise RuntimeError('no luck')"),
+}
+
+
+@pytest.mark.parametrize("point", FAULTS)
+def test_each_fault_is_found(point: str, tmp_path: Path) -> None:
+    path = tmp_path / "faulty.py"
+    path.write_text(MINE.replace(*FAULTS[point]))
+    found = list(conformance.check(external.find(str(path)).load()))
+    bad = [f for f in found if f.state in ("wrong", "warning")]
+    assert any(point in f.point for f in bad), found
+    assert all(f.said for f in bad), "each says what to change"
+    if point == "fits":
+        assert "RuntimeError: no luck (faulty.py, line" in bad[0].said
+        assert sum(f.state == "not tried" for f in found) > 5
+
+
+@pytest.mark.parametrize("name", ["real", "marginals", "smote", "copula"])
+def test_our_own_methods_keep_the_contract(name: str) -> None:
+    wrong = [f for f in conformance.check(METHODS[name]) if f.state == "wrong"]
+    assert wrong == []
+
+
+def test_the_command_says_what_to_change(mine: Path) -> None:
+    def check(path: Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "tabstep", "check", str(path)]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"}
+        )
+
+    good = check(mine)
+    assert good.returncode == 0, good.stderr
+    assert "the contract holds" in good.stdout
+    mine.write_text(MINE.replace(", random_state=seed", ""))
+    bad = check(mine)
+    assert bad.returncode == 1
+    assert "two draws with seed=5 differ" in " ".join(bad.stdout.split())
+
+
+def test_a_code_that_is_gone_fails_with_its_reason(mine: Path) -> None:
+    code = external.find(str(mine))
+    gone = replace(code, place=str(mine.with_name("gone.py")), digest="0" * 64)
+    with pytest.raises(NotLoaded, match=r"gone.py cannot be imported"):
+        gone.load()
+    assert Code("tabstep.baselines.given", "Given", "").load()().sha256 == ""

@@ -1,0 +1,149 @@
+"""Cells done again: the same bits here, a changed record is found, and what changed since is not judged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tabstep import run, store, verify
+from tabstep.executors import Local
+from tabstep.plan import Filters, Plan, narrow, plan
+from tabstep.report.diff import diff
+from tabstep.store import Record
+from tabstep.verify import judged
+from tabstep.work import Folder, Job
+from tests.test_run import CELLS, TINY, Done, copy, done, pick, record_of
+
+__all__ = ["copy", "done"]  # fixtures
+
+
+def again(found: Done, scratch: Path, *names: str) -> list[verify.Verdict]:
+    jobs = [pick(found.plan, name, 5 if name == "tabddpm" else None) for name in names]
+    todo = replace(found.plan, jobs=tuple(jobs))
+    return verify.verify(todo, found.folder, Folder(scratch), executor=Local(1, 1))
+
+
+def test_a_cell_comes_back_to_the_last_bit(copy: Done, tmp_path: Path) -> None:
+    verdicts = again(copy, tmp_path / "again", "tabddpm", "marginals")
+    assert [(v.how, v.largest) for v in verdicts] == [("bitwise", 0.0)] * 2
+    path = verify.note(copy.folder, verdicts)
+    records, _ = store.read_all(copy.folder.runs)
+    assert verify.verified(copy.folder, records) == {v.cell: "bitwise" for v in verdicts}
+    stale = [replace(r, key="another") for r in records]
+    assert verify.verified(copy.folder, stale) == {}, "a verdict is on one record, not on a place"
+    verify.note(copy.folder, [replace(verdicts[0], how="differs")])
+    assert {v["how"] for v in json.loads(path.read_text()).values()} == {"differs", "bitwise"}
+
+
+def test_a_number_that_was_changed_is_found(copy: Done, tmp_path: Path) -> None:
+    job = pick(copy.plan, "marginals")
+    record = record_of(copy.folder, job)
+    better = {name: [value + 1e-6 for value in values] for name, values in record.scores.items()}
+    store.write(copy.folder.runs, replace(record, scores=better))
+    (verdict,) = again(copy, tmp_path / "again", "marginals")
+    assert verdict.how == "differs"
+    assert verdict.largest == pytest.approx(1e-6)
+    assert "on the same platform" in verdict.said
+
+
+def test_the_sample_is_of_records_that_this_code_can_make(copy: Done) -> None:
+    def planned(filters: Filters) -> Plan:
+        return plan(narrow(TINY, replace(filters, datasets=())), [copy.source], seeds=filters.seeds)
+
+    def sample(n: int, seed: int) -> tuple[list[Job], list[str]]:
+        return verify.sample(store.read_all(copy.folder.runs)[0], planned, n, seed)
+
+    jobs, unfit = sample(99, 0)
+    assert len(jobs) == CELLS
+    assert unfit == []
+    few, _ = sample(3, 1)
+    assert few == sample(3, 1)[0]
+    assert few != sample(3, 2)[0]
+    record = record_of(copy.folder, few[0])
+    store.write(copy.folder.runs, replace(record, key="of older code"))
+    rest, unfit = sample(99, 0)
+    assert few[0].cell not in [job.cell for job in rest]
+    assert unfit == [f"{few[0].cell.path}: settings, data or code have changed since"]
+
+
+def test_the_scores_of_a_record_tell_what_was_asked_for(copy: Done) -> None:
+    extra = ("simple", "fidelity", "coverage")
+    todo = plan(narrow(TINY, Filters(methods=("marginals",), metrics=extra)), [copy.source])
+    run.execute(todo, copy.folder)
+    record = record_of(copy.folder, todo.jobs[0])
+    assert verify.asked(record) == ("fidelity", "coverage", "simple")
+    same = plan(narrow(TINY, Filters(methods=("marginals",), metrics=verify.asked(record))), [copy.source])
+    assert same.jobs[0].key == record.key, "the order in which metrics are named does not matter"
+
+
+def elsewhere(record: Record, **scores: list[float]) -> Record:
+    return replace(record, scores={**record.scores, **scores}, env=record.env | {"cpu": "another"})
+
+
+def test_on_another_platform_the_scatter_is_the_measure(done: Done) -> None:
+    first, second = (record_of(done.folder, pick(done.plan, "tabddpm", 5, d)) for d in (0, 1))
+    first = replace(first, scores={"catboost_f1_macro": [0.80]}, eval_seeds=[0])
+    second = replace(second, scores={"catboost_f1_macro": [0.82]}, eval_seeds=[0])
+    group = [first, second]  # a deviation of 0.014
+    near = judged(first, elsewhere(first, catboost_f1_macro=[0.84]), group)
+    far = judged(first, elsewhere(first, catboost_f1_macro=[0.90]), group)
+    assert near[0] == "equivalent"
+    assert "elsewhere: cpu" in near[2]
+    assert far[0] == "differs"
+    assert judged(first, elsewhere(first, catboost_f1_macro=[0.805]), [first])[0] == "equivalent"
+    assert judged(first, elsewhere(first, catboost_f1_macro=[0.82]), [first])[0] == "differs"
+    more = replace(elsewhere(first), nfe=10)
+    assert judged(replace(first, nfe=5), more, group)[0] == "differs"
+    failed = replace(first, status="failed", reason="no luck", scores={}, eval_seeds=[])
+    assert judged(first, failed, group) == ("failed", None, "no luck")
+
+
+# Two folders
+
+
+def test_two_folders_are_compared_cell_by_cell(done: Done, tmp_path: Path) -> None:
+    shutil.copytree(done.folder.root, tmp_path / "b")
+    other = Folder(tmp_path / "b")
+    a, _ = store.read_all(done.folder.runs)
+    assert set(diff(a, a)["what"]) == {"same"}
+    changed, gone, failed, near = (
+        pick(done.plan, "real"),
+        pick(done.plan, "marginals"),
+        pick(done.plan, "tabddpm", 2),
+        pick(done.plan, "tabddpm", 5),
+    )
+    record = record_of(other, changed)
+    store.write(
+        other.runs,
+        replace(
+            record,
+            scores={n: [v - 0.2 for v in vs] for n, vs in record.scores.items()},
+            dataset_digest="0" * 64,
+        ),
+    )
+    (other.runs / gone.cell.path).unlink()
+    lost = record_of(other, failed)
+    store.write(other.runs, replace(lost, status="failed", reason="no luck", scores={}, eval_seeds=[]))
+    close = record_of(other, near)
+    store.write(
+        other.runs, replace(close, scores={n: [v + 1e-9 for v in vs] for n, vs in close.scores.items()})
+    )
+    b, _ = store.read_all(other.runs)
+    found = diff(a, b, tolerance=1e-6).set_index("cell")
+
+    def row(job: object) -> dict[str, object]:
+        return dict(found.loc[str(job.cell.path.with_suffix(""))])  # type: ignore[attr-defined]
+
+    assert row(changed)["what"] == "differs"
+    assert row(changed)["difference"] == pytest.approx(0.2)
+    assert "other data" in str(row(changed)["said"])
+    assert row(gone)["what"] == "only in A"
+    assert row(failed)["what"] == "status"
+    assert str(row(failed)["said"]).startswith("ok / failed (no luck)")
+    assert row(near)["what"] == "within"
+    assert found["what"].value_counts()["same"] == CELLS - 4
+    assert dict(diff(b, a).set_index("cell").loc[str(gone.cell.path.with_suffix(""))])["what"] == "only in B"
