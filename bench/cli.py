@@ -61,6 +61,7 @@ app.command("tune-evaluator")(cli_tune.tune_evaluator)
 for _command in (
     cli_pages.tables,
     cli_pages.leaderboard,
+    cli_pages.rows,
     cli_share.check,
     cli_share.score,
     cli_share.submit,
@@ -330,7 +331,7 @@ def _summary(todo: Plan, status: Status, folder: Any) -> None:
 
 def _report(folder: Any, out: Console) -> None:
     from tabstep import store
-    from tabstep.report import against, plots, readable, scores, statistics, table
+    from tabstep.report import against, plots, readable, scores, statistics, table, timesteps
 
     records, problems = store.read_all(folder.runs)
     for problem in problems:
@@ -343,6 +344,7 @@ def _report(folder: Any, out: Console) -> None:
     if (frame["status"] != "skipped").any() and frame["mean"].notna().any():
         written += plots.quality_against_cost(frame, report)
         written += statistics.write(records, frame, report)
+    written += timesteps.write(records, report)
     written += scores.write(frame, report)
     readable.show(frame, out)
     compared = against.against(frame)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from tabstep.options import Many, Results, console, errors, split, stop
+from tabstep.options import Archive, Many, Mirror, Results, console, errors, parse_steps, split, stop
 
 if TYPE_CHECKING:
     from tabstep.store import Record
@@ -65,6 +65,75 @@ def leaderboard(
     except ValueError as error:
         stop(str(error))
     console.print(f"{escape(str(path))}: {path.stat().st_size / 2**20:.1f} MB", soft_wrap=True)
+
+
+def rows(
+    suite: Annotated[str, typer.Argument(help="The suite that drew the rows.")] = "quick",
+    dataset: Annotated[Many, typer.Option(help="Only these datasets (repeat or separate by commas).")] = None,
+    method: Annotated[Many, typer.Option(help="Only these methods.")] = None,
+    sampler: Annotated[Many, typer.Option(help="Only these samplers.")] = None,
+    grid: Annotated[Many, typer.Option(help="Only these timestep grids.")] = None,
+    steps: Annotated[Many, typer.Option(help="Only these step budgets.")] = None,
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """Look at rows: marginals of each column and associations of each pair, real and drawn, a figure a dataset.
+
+    Shows the four entrants with the best scores among those that the options leave, by their first seeds.
+
+    tabstep rows quick --dataset mlc-churn --method tabddpm --sampler ddim --steps 2,10
+    """
+    from tabstep import drawn
+    from tabstep.cards import DataError
+    from tabstep.report import look
+    from tabstep.report.compare import entrants
+    from tabstep.report.plots import colour
+    from tabstep.work import Folder, Source
+
+    folder = Folder(results / suite)
+    budgets = parse_steps(steps)
+    if "T" in budgets:
+        stop("--steps takes numbers here, as results.csv has them, got T")
+    asked: dict[str, tuple[Any, ...]] = {
+        "dataset": split(dataset),
+        "method": split(method),
+        "sampler": (*split(sampler), None) if sampler else (),  # methods without steps are there beside any
+        "grid": (*split(grid), None) if grid else (),
+        "steps": (*budgets, None) if budgets else (),
+    }
+    records = [
+        r
+        for r in _records(results, (suite,))[suite]
+        if all(not names or getattr(r.cell, field) in names for field, names in asked.items())
+    ]
+    found = entrants(records)
+    if not found:
+        stop(f"no finished cell in {folder.runs} that the options leave")
+    for name, best in found.items():
+        try:
+            source = Source(name, mirror=data_mirror, archive=data_archive).load()
+        except (DataError, OSError) as error:
+            errors.print(f"[yellow]left out[/] {name}: {escape(str(error))}", soft_wrap=True)
+            continue
+        shown = {}
+        for entrant, record in list(best.items())[: look.MOST_DRAWN]:
+            if record.dataset_digest != source.digest:
+                stop(f"{entrant} on {name} is of other data than what is there now; run it again")
+            try:
+                frame = drawn.kept(folder.rows(record.cell), source.schema)
+            except drawn.Missing as gap:
+                stop(f"{entrant} on {name}: {gap}; `tabstep run {suite} --until draw` draws rows again")
+            shown[entrant] = look.Rows(frame, colour(record.cell.method, record.cell.sampler or ""))
+        written = look.write(source.train, shown, source.schema, folder.root / "report" / "rows", name)
+        others = len(best) - len(shown)
+        console.print(
+            f"{name}: {', '.join(shown)}"
+            + (f"; {others} more entrants, choose with --method, --sampler, --steps" if others else ""),
+            soft_wrap=True,
+            highlight=False,
+        )
+        console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
 
 
 def _records(results: Path, only: tuple[str, ...]) -> dict[str, list[Record]]:

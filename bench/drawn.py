@@ -15,7 +15,7 @@ import pandas as pd
 from tabstep import store
 from tabstep.table import Schema
 
-VERSION = 1  # raise when the files of the same rows look different
+VERSION = 2  # raise when the files of the same rows look different
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Drawn:
     cost    of the fit, the preparation and the draw
     scores  scores that were taken while the model was at hand
     fitted  commit and time of the model, where it was kept
+    path    times of the sampler's network evaluations, from the noisiest down to 0; empty for methods without steps
     env     `tabstep.provenance.environment()` of the draw, with the device
     """
 
@@ -46,6 +47,7 @@ class Drawn:
     created: str
     scores: Mapping[str, float] = field(default_factory=dict)
     fitted: Mapping[str, Any] = field(default_factory=dict)
+    path: tuple[int, ...] = ()
 
 
 class Missing(Exception):
@@ -89,6 +91,11 @@ def verified(path: Path, key: str) -> tuple[bytes, dict[str, Any]]:
     return content, facts
 
 
+def kept(path: Path, schema: Schema) -> pd.DataFrame:
+    """The rows there, whatever determined them. Raises `Missing` where there are none, or damaged ones."""
+    return read(path, known(path)["key"], schema)[0]
+
+
 def read(path: Path, key: str, schema: Schema) -> tuple[pd.DataFrame, Drawn]:
     """The rows drawn under `key`, as they were. Raises `Missing` where there are none, others, or damaged ones."""
     content, facts = verified(path, key)
@@ -97,7 +104,7 @@ def read(path: Path, key: str, schema: Schema) -> tuple[pd.DataFrame, Drawn]:
         rows[name] = rows[name].astype(object).where(rows[name].notna(), None)
     cost = Cost(**facts["cost"])
     more = {name: facts[name] for name in ("env", "created", "scores", "fitted")}
-    return rows, Drawn(key, cost, **more)
+    return rows, Drawn(key, cost, **more, path=tuple(facts["path"]))
 
 
 def _facts(path: Path) -> Path:

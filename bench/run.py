@@ -153,7 +153,9 @@ def _execute(
         _finish(status, watch, Outcome(job.cell, "skipped", reason))
     pending = []
     for job in plan.jobs:
-        if _finished_key(folder, job) == job.key or ("score" not in stages and _drawn(folder, job)):
+        # A finished cell needs its rows no more, unless they are what is asked for.
+        scored = stages[-1] != "draw" and _finished_key(folder, job) == job.key
+        if scored or ("score" not in stages and _drawn(folder, job)):
             _finish(status, watch, Outcome(job.cell, "ok", "already done"))
         else:
             pending.append(job)

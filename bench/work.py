@@ -46,6 +46,9 @@ FIT_VERSION = 1  # raise when the same settings, data and seed give another mode
 DRAW_VERSION = 1  # raise when the same model gives other rows
 
 WARM_ROWS = 64
+MOST_TIMES = (
+    101  # of a path in a record; a longer one leaves out next to no time and would be most of the file
+)
 
 Stage = Literal["fit", "draw", "score"]
 Stages = tuple[Stage, ...]
@@ -387,7 +390,7 @@ def run_cell(job: Job, folder: Folder, stages: Stages = STAGES) -> Outcome:
                     clip_x0=setting.clip_x0,
                     seed=job.cell.sample_seed,
                 )
-            rows, found = _keep(job, folder, fresh, fitted, cost, bound)
+            rows, found = _keep(job, folder, fresh, fitted, cost, bound, path)
         cost = found.cost
         return _score(job, folder, rows, found) if "score" in stages else Outcome(job.cell, "ok")
     except Exception as error:  # noqa: BLE001  whatever a competitor raises is one row, not the end of the run
@@ -447,6 +450,7 @@ def _keep(
     fitted: Fitted,
     cost: Cost,
     scores: Mapping[str, float] | None = None,
+    path: Steps = (),
 ) -> tuple[pd.DataFrame, Drawn]:
     """Check and keep the rows; `scores` are those that need the model. They are read again, to be what is scored."""
     validity.check(rows, fitted.train, fitted.completion.inner, job.rows)
@@ -457,6 +461,7 @@ def _keep(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         scores=scores or {},
         fitted=fitted.provenance,
+        path=path,
     )
     drawn.write(folder.rows(job.cell), fitted.completion.inverse(rows), done)
     return _kept(job, folder)
@@ -484,6 +489,8 @@ def _score(job: Job, folder: Folder, rows: pd.DataFrame, done: Drawn) -> Outcome
     more: dict[str, Any] = {"drawn": {"env": dict(done.env), "created": done.created}}
     if done.fitted:
         more["fitted"] = dict(done.fitted)
+    if 0 < len(done.path) <= MOST_TIMES:
+        more["drawn"]["path"] = [*done.path]
     store.write(folder.runs, replace(result, settings=result.settings | more))
     return Outcome(job.cell, "ok")
 

@@ -44,7 +44,9 @@ def table() -> tuple[pd.DataFrame, Schema]:
 
 def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
     frame, schema = table()
-    known = Drawn("k", Cost(1.0, 2.0, 3.0, 5.0, 6), {"cpu": "x"}, "now", {"nelbo": 1.5}, {"commit": "c"})
+    known = Drawn(
+        "k", Cost(1.0, 2.0, 3.0, 5.0, 6), {"cpu": "x"}, "now", {"nelbo": 1.5}, {"commit": "c"}, (9, 4, 0)
+    )
     drawn.write(tmp_path / "a" / "rows.parquet", frame, known)
     rows, found = drawn.read(tmp_path / "a" / "rows.parquet", "k", schema)
     pd.testing.assert_frame_equal(rows, frame)

@@ -186,6 +186,10 @@ TAMPERED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         "catboost_f1_macro is 1.7, which must lie in 0 .. 1",
     ),
     "a score that is no number": (lambda b: edited(b, _score(float("nan"))), "NaN is not a JSON value"),
+    "a number that no float holds": (
+        lambda b: edited(b, lambda r: r.update(fit_s=10**400)),
+        "out of every range",
+    ),
     "an infinite cost": (lambda b: edited(b, lambda r: r.update(fit_s=1e300)), "out of every range"),
     "an unknown score": (lambda b: edited(b, _score(0.5, "my_own_score")), "unknown score 'my_own_score'"),
     "other data": (lambda b: edited(b, lambda r: r.update(dataset_digest="0" * 64)), "scored on other data"),
@@ -308,7 +312,9 @@ def test_random_json_is_taken_or_refused_but_never_crashes(bundle: bytes) -> Non
             return [value(depth + 1) for _ in range(rng.randrange(4))]
         if kind == 6:
             return {key(): value(depth + 1) for _ in range(rng.randrange(4))}
-        return [None, True, rng.randrange(-9, 9), rng.random() * 10 ** rng.randrange(-9, 30), key()][kind]
+        return [None, True, rng.choice([3, -9, 10**400]), rng.random() * 10 ** rng.randrange(-9, 30), key()][
+            kind
+        ]
 
     def key() -> str:
         return "".join(rng.choice(string.printable) for _ in range(rng.randrange(6)))

@@ -56,6 +56,22 @@ def name_of(record: Record) -> str:
     return " ".join(part for part in parts if part)
 
 
+def entrants(records: Iterable[Record]) -> dict[str, dict[str, Record]]:
+    """For each dataset its entrants but the ceiling, the best mean primary score first, each with its first record."""
+    found: dict[str, dict[str, list[Record]]] = {}
+    for r in sorted(records, key=lambda r: (r.cell.dataset, r.cell.train_seed, r.cell.sample_seed)):
+        if r.status == "ok" and r.scores.get(PRIMARY[r.task]) and r.cell.method != CEILING:
+            found.setdefault(r.cell.dataset, {}).setdefault(name_of(r), []).append(r)
+
+    def score(cells: list[Record]) -> float:
+        return float(np.mean([np.mean(r.scores[PRIMARY[r.task]]) for r in cells]))
+
+    return {
+        dataset: {name: of[name][0] for name in sorted(of, key=lambda name: (-score(of[name]), name))}
+        for dataset, of in found.items()
+    }
+
+
 def units(records: Iterable[Record]) -> dict[str, dict[Unit, float]]:
     """For each entrant its scores: the mean over evaluator seeds of the primary metric, by dataset and seeds."""
     found: dict[str, dict[Unit, float]] = {}

@@ -18,6 +18,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation
 
+from tabstep.report.budget import pareto
 from tabstep.report.drawing import save
 from tabstep.report.table import CEILING, PRIMARY
 
@@ -48,16 +49,23 @@ BASELINES = {
     "tvae": "#BBCC33",
     "ctgan": "#77AADD",
     "copulagan": "#44BB99",
-    "marginals": "#BBBBBB",
+    "marginals": "#555555",
     CEILING: "#000000",
 }
 SPARE = ("#DDCC77", "#AA4466", "#777777")
 TINTS = {"tabddpm": 0.0, "iddpm": 0.4}  # part of white in the hue of a sampler; dashed where not 0
 MARKERS = {"linspace": "o", "trailing": "s", "quad": "^", "logsnr": "D", "": "P"}
 QUALITY = {"catboost_f1_macro": "macro F1 (CatBoost)", "catboost_r2": "R² (CatBoost)"}
+GRIDS = {
+    "trailing": "#000000",
+    "linspace": "#0072B2",
+    "quad": "#D55E00",
+    "logsnr": "#CC79A7",
+    "dp": "#009E73",
+}
 GREY = "#6B6B6B"
 HALO = withStroke(linewidth=2.2, foreground="white")  # keeps text legible on lines
-COSTS = {"nfe": "network evaluations per row", "sample_s": "seconds of sampling"}
+COSTS = {"nfe": "network evaluations per row", "seconds": "seconds to prepare and draw"}
 
 
 @dataclass(frozen=True)
@@ -83,10 +91,11 @@ def quality_against_cost(results_frame: pd.DataFrame, folder: Path) -> list[Path
     `results_frame` is `tabstep.report.table.results`. Each sampler is a line over its step budgets, with bars of
     one standard deviation of all single scores (an interval over two training seeds would be wider than the
     panel); a method without steps is a level on the left and a point on the right; the real data are the
-    ceiling. Writes quality_against_cost.png, .pdf and .csv (the points drawn) and returns the three paths.
+    ceiling. A stepped line joins the points that no other beats in quality and cost. Writes
+    quality_against_cost.png, .pdf and .csv (the points drawn) and returns the three paths.
     Raises ValueError where there is no score to draw.
     """
-    data = _data(results_frame)
+    data = shown(results_frame)
     if data.empty:
         raise ValueError("no row of the results has a score in a primary metric: there is nothing to draw")
     return save({"quality_against_cost": (lambda: draw(data), data)}, folder)
@@ -133,9 +142,17 @@ def _tint(method: str) -> float:
     return TINTS.get(method, 0.25)
 
 
-def _data(results_frame: pd.DataFrame) -> pd.DataFrame:
+def shown(results_frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a score in their primary metric, their `seconds`, and whether each is on a Pareto front."""
     primary = results_frame["metric"] == results_frame["task"].map(PRIMARY)
-    return results_frame[primary & results_frame["mean"].notna()].reset_index(drop=True)
+    data = results_frame[primary & results_frame["mean"].notna()].reset_index(drop=True)
+    data["seconds"] = data["prepare_s"].fillna(0) + data["sample_s"]
+    for cost in COSTS:
+        competes = data[(data["method"] != CEILING) & (data[cost] > 0)]
+        data[f"front_{cost}"] = False
+        for _, part in competes.groupby(["suite", "dataset"]):
+            data.loc[part.index, f"front_{cost}"] = pareto(part[cost], part["mean"])
+    return data
 
 
 def _series(part: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str, str], pd.DataFrame]]:
@@ -201,6 +218,17 @@ def _panel(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
         text = f"▼ off the scale, down to {min(y for _, y, _ in below):.2f}"
         axes.text(0.995, 0.075, text, transform=axes.transAxes, ha="right", fontsize=7, path_effects=[HALO])
     _levels(axes, part, cost, scale)
+    _front(axes, part, cost, scale)
+
+
+def _front(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
+    """Ring the points that none beats in quality and cost, and join them: what is to be had for how much."""
+    best = part[part[f"front_{cost}"] & (part["mean"] >= scale.low)].sort_values(cost)
+    x, y = best[cost].to_numpy(float), best["mean"].to_numpy(float)
+    axes.plot(x, y, color=GREY, linewidth=2.6, alpha=0.35, drawstyle="steps-post", zorder=1.6)
+    axes.plot(
+        x, y, linestyle="none", marker="o", markersize=9, markerfacecolor="none", color="#333333", zorder=5
+    )
 
 
 def _levels(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
@@ -231,7 +259,9 @@ def _levels(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
                 zorder=4,
             )
         axes.plot(points.loc[~inside, cost], [scale.foot] * (~inside).sum(), "v", color=GREY, markersize=4.5)
-        for row in points[~inside].to_dict("records"):
+        low, high = np.log10(axes.get_xlim())
+        beside = _apart([float(v) for v in np.log10(points.loc[~inside, cost])], 0.032 * (high - low))
+        for row, place in zip(points[~inside].to_dict("records"), beside, strict=True):
             text = f"{row['method']} {row['mean']:.2f}"
             lifted = scale.foot + 0.03 * (scale.high - scale.low)
             style: dict[str, Any] = {
@@ -241,7 +271,7 @@ def _levels(axes: Axes, part: pd.DataFrame, cost: str, scale: Scale) -> None:
                 "fontsize": 6.5,
                 "color": GREY,
             }
-            axes.text(row[cost], lifted, text, path_effects=[HALO], **style)
+            axes.text(10**place, lifted, text, path_effects=[HALO], **style)
         named = points[inside]
     several = _several_params(part)
     heights = [mean if scale.holds(mean) else scale.foot for mean in named["mean"]]
@@ -333,6 +363,10 @@ def _legend(data: pd.DataFrame) -> list[Line2D]:
         )
     if (plain["method"] == CEILING).any():
         handles.append(Line2D([], [], color="black", linestyle=(0, (5, 3)), linewidth=1.0, label="real data"))
+    handles.append(
+        Line2D([], [], color=GREY, alpha=0.6, linewidth=2.6, marker="o", markersize=9, markerfacecolor="none")
+    )
+    handles[-1].set(label="Pareto front", markeredgecolor="#333333")
     if data["std"].notna().any():
         handles.append(Line2D([], [], linestyle="none", label="bars: ± 1 standard deviation"))
     return handles

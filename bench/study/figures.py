@@ -11,16 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from tabstep.report.drawing import save
-from tabstep.report.plots import colour
+from tabstep.report.plots import GREY, GRIDS, colour
 from tabstep.study.samplers import best_grids
-
-GRID_COLOURS = {
-    "trailing": "#000000",
-    "linspace": "#0072B2",
-    "quad": "#D55E00",
-    "logsnr": "#CC79A7",
-    "dp": "#009E73",
-}
 
 
 def write(table: pd.DataFrame, folder: Path) -> list[Path]:
@@ -113,14 +105,14 @@ def bounds(excess: pd.DataFrame) -> Figure:
             axis.plot(
                 line["steps"].to_numpy(float),
                 line["excess"].to_numpy(float),
-                color=GRID_COLOURS.get(str(grid), "#6B6B6B"),
+                color=GRIDS.get(str(grid), GREY),
                 marker="o",
                 markersize=3,
                 linewidth=1.3,
                 label=str(grid),
             )
         axis.set_yscale("symlog", linthresh=1.0)  # fewer steps may do better than all of them
-        axis.axhline(0.0, color="#6B6B6B", linewidth=0.6)
+        axis.axhline(0.0, color=GREY, linewidth=0.6)
         axis.set_title(str(dataset), loc="left", fontweight="bold", fontsize=9)
         steps_axis(axis, part)
     axes[0].set_ylabel("NELBO above that of T steps (nats per row)")
