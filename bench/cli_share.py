@@ -222,7 +222,7 @@ def verify(
 ) -> None:
     """Do random cells again from nothing and compare: bit for bit on the same platform, within the scatter elsewhere.
 
-    The exit code is 1 where a cell differs. Verdicts are kept in results/<suite>/verified.json and shown in the leaderboard.
+    The exit code is 1 where a cell differs. Verdicts go to results/<suite>/verified.json and the leaderboard.
     """
     from tabstep import plan as planning
     from tabstep import store

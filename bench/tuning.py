@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict, dataclass, replace
@@ -30,12 +29,13 @@ import pandas as pd
 from optuna.pruners import BasePruner, MedianPruner
 from optuna.samplers import TPESampler
 from optuna.trial import Trial, TrialState
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessExpired
 
 from tabstep import store, studies, validity, work
 from tabstep.complete import Completion
 from tabstep.contracts import Unsupported
 from tabstep.diffusion.model import Diffusion
+from tabstep.executors import Local, gpus
 from tabstep.metrics import efficacy
 from tabstep.metrics.catboost_trees import CatBoostParams
 from tabstep.provenance import environment
@@ -356,9 +356,7 @@ def tune(
         return in_budget and len(ended) + elsewhere < budget.trials
 
     studies.release_dead(study, timeout_s=budget.trial_s)
-    with work.thread_limits(task.threads):
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPool(workers, initializer=work.start_worker, initargs=(task.threads,), context=context)
+    with Local(workers, task.threads, gpus=gpus() if task.device == "cuda" else ()) as pool:
         try:
             while True:
                 while len(active) < workers and may_start():
@@ -366,7 +364,7 @@ def tune(
                     trial = study.ask()
                     trial.set_user_attr(studies.OWNER, studies.owner())
                     arguments = (place, name, trial._trial_id, position, task)
-                    active[pool.submit(_in_worker, budget.trial_s, *arguments)] = trial
+                    active[pool.submit(_in_worker, arguments, budget.trial_s)] = trial
                 if not active:
                     break
                 ready, _ = wait(active, timeout=POLL_S, return_when=FIRST_COMPLETED)
@@ -377,14 +375,10 @@ def tune(
                         trial.set_user_attr(studies.REASON, ended.reason)
                     study.tell(trial, ended.value, ended.state)
                     watch(len(studies.counted(study)), budget.trials, ended)
-            pool.close()  # type: ignore[no-untyped-call]
         except BaseException:
-            pool.stop()  # type: ignore[no-untyped-call]
             for trial in active.values():  # not counted: they ended for no reason of their own
                 study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
             raise
-        finally:
-            pool.join()
     return _result(study, task, budget, data)
 
 

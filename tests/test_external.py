@@ -55,6 +55,7 @@ def test_a_file_with_one_method_needs_no_name(mine: Path) -> None:
     assert external.find(str(mine)).shown == "mine.py:Mine", "records do not hold the folders of a user"
 
 
+@pytest.mark.usefixtures("shared_worker")
 def test_it_runs_in_a_worker_and_its_record_knows_the_code(
     mine: Path, source: Source, tmp_path: Path
 ) -> None:
@@ -78,6 +79,7 @@ def test_edited_code_is_another_method(mine: Path, source: Source) -> None:
     assert not rows[0].equals(rows[1]), "each is its own module"
 
 
+@pytest.mark.usefixtures("shared_worker")
 def test_a_diffusion_from_outside_is_crossed_with_samplers(source: Source, tmp_path: Path) -> None:
     path = tmp_path / "wide.py"
     path.write_text(

@@ -35,6 +35,7 @@ from tabstep.store import Record
 from tabstep.suites import Entry, Suite
 from tabstep.table import Schema
 from tabstep.work import Folder, Job, Outcome, Source
+from tests.conftest import Kept
 
 TINY = Suite(
     name="own",
@@ -82,11 +83,11 @@ class Done:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
+def done(tmp_path_factory: pytest.TempPathFactory, worker: Kept) -> Done:
     base = tmp_path_factory.mktemp("run")
     source = Source("small", file=small_table(base / "small.csv"), target="label")
     todo, folder = plan(TINY, [source]), Folder(base / "results")
-    return Done(source, todo, folder, run.execute(todo, folder))
+    return Done(source, todo, folder, run.execute(todo, folder, executor=worker))
 
 
 @pytest.fixture

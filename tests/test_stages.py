@@ -16,8 +16,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from filelock import FileLock
+from typer.testing import CliRunner
 
 from tabstep import cache, drawn, run, store, work
+from tabstep.cli import app
 from tabstep.drawn import Cost, Drawn, Missing
 from tabstep.plan import Filters, Plan, narrow, plan
 from tabstep.table import Schema
@@ -102,6 +104,7 @@ def test_stages_one_by_one_make_the_records_of_all_at_once(done: Done, tmp_path:
         assert None not in (ours.fit_s, ours.sample_s, ours.prepare_s)
 
 
+@pytest.mark.usefixtures("shared_worker")
 def test_what_a_stage_lacks_is_the_reason_of_a_skipped_cell(done: Done, tmp_path: Path) -> None:
     folder = Folder(tmp_path / "results")
     found = execute(done.plan, folder, ("score",))
@@ -112,6 +115,7 @@ def test_what_a_stage_lacks_is_the_reason_of_a_skipped_cell(done: Done, tmp_path
     assert "--until fit" in str(reason)
 
 
+@pytest.mark.usefixtures("shared_worker")
 def test_another_metric_draws_nothing_again(copy: Done) -> None:
     wanted = plan(narrow(TINY, Filters(metrics=("fidelity", "validation"))), [copy.source])
     assert {j.draw_key for j in wanted.jobs} == {j.draw_key for j in copy.plan.jobs}
@@ -130,6 +134,7 @@ def test_another_metric_draws_nothing_again(copy: Done) -> None:
         assert copy.folder.rows(job.cell).stat().st_mtime_ns == stamps[job.cell]
 
 
+@pytest.mark.usefixtures("shared_worker")
 def test_damaged_rows_and_models_are_made_again(copy: Done) -> None:
     job = pick(copy.plan, "tabddpm", 2)
     whole = copy.folder.rows(job.cell).read_bytes()
@@ -151,6 +156,7 @@ for name in ("catboost", "xgboost", "optuna", "sdv", "ctgan", "copulas", "rdt"):
 """
 
 
+@pytest.mark.usefixtures("shared_worker")
 def test_rows_are_drawn_without_evaluators_and_scored_elsewhere(tmp_path: Path) -> None:
     """A box with a GPU need not have catboost, xgboost, optuna or sdv."""
     (tmp_path / "block").mkdir()
@@ -164,8 +170,8 @@ def test_rows_are_drawn_without_evaluators_and_scored_elsewhere(tmp_path: Path) 
     )
     assert first.returncode == 0, first.stdout + first.stderr
     assert "2 cells done" in first.stdout
-    second = subprocess.run([*command, "--from", "score"], capture_output=True, text=True, check=False)
-    assert second.returncode == 0, second.stdout + second.stderr
+    second = CliRunner().invoke(app, [*command[3:], "--from", "score"])
+    assert second.exit_code == 0, second.output
     records, _ = store.read_all(tmp_path / "results" / "own" / "runs")
     assert {r.status for r in records} == {"ok"}
     assert {r.settings["drawn"]["env"]["libraries"]["catboost"] for r in records} != {None}
@@ -174,6 +180,7 @@ def test_rows_are_drawn_without_evaluators_and_scored_elsewhere(tmp_path: Path) 
 # Two at once, and folders that cannot be written
 
 
+@pytest.mark.usefixtures("shared_worker")
 def test_two_runs_do_not_share_a_folder(copy: Done) -> None:
     with FileLock(copy.folder.root / ".lock"), pytest.raises(run.Busy, match="another run works on"):
         run.execute(copy.plan, copy.folder)
@@ -205,15 +212,26 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.mark.usefixtures("shared_worker")
 def test_a_full_disk_and_a_read_only_one_lose_nothing_finished(small_disk: Path, tmp_path: Path) -> None:
     table = small_table(tmp_path / "small.csv")
-    command = [sys.executable, "-m", "tabstep", "run", "--csv", str(table), "--target", "label"]
-    command += ["--method", "real,marginals", "--results", str(small_disk / "results"), "--workers", "1"]
+    command = [
+        "run",
+        "--csv",
+        str(table),
+        "--target",
+        "label",
+        "--method",
+        "real,marginals",
+        "--workers",
+        "1",
+    ]
+    command += ["--results", str(small_disk / "results")]
 
     def run_it() -> tuple[int, str]:
-        found = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert "Traceback" not in found.stderr, found.stderr
-        return found.returncode, found.stderr
+        found = CliRunner().invoke(app, command)
+        assert isinstance(found.exception, SystemExit | None), found.exception
+        return found.exit_code, found.stderr
 
     assert run_it()[0] == 0
     runs = small_disk / "results" / "own" / "runs"

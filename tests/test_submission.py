@@ -20,21 +20,21 @@ import pytest
 from tabstep import run, scoring, store, submission
 from tabstep.cards import DataError
 from tabstep.data import load
-from tabstep.executors import Local
 from tabstep.plan import Filters, narrow, plan, suite_named
 from tabstep.submission import MANIFEST, Rejected
 from tabstep.work import Folder, Source
+from tests.conftest import Kept
 
 NAME = "mlc-churn"
 Files = dict[str, bytes]
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+def ran(tmp_path_factory: pytest.TempPathFactory, worker: Kept) -> Folder:
     """Records and rows of two quick cells."""
     folder = Folder(tmp_path_factory.mktemp("ran") / "smoke")
     todo = plan(narrow(suite_named("smoke"), Filters(methods=("marginals", "smote"))), [Source(NAME)])
-    assert {o.status for o in run.execute(todo, folder).outcomes} == {"ok"}
+    assert {o.status for o in run.execute(todo, folder, executor=worker).outcomes} == {"ok"}
     return folder
 
 
@@ -49,7 +49,9 @@ def bundle(ran: Folder) -> bytes:
 # Rows of a file
 
 
-def test_rows_of_a_file_get_the_scores_that_they_got_when_drawn(ran: Folder, tmp_path: Path) -> None:
+def test_rows_of_a_file_get_the_scores_that_they_got_when_drawn(
+    ran: Folder, worker: Kept, tmp_path: Path
+) -> None:
     record = next(r for r in store.read_all(ran.runs)[0] if r.cell.method == "smote")
     for suffix in ("parquet", "csv"):
         rows = pd.read_parquet(ran.rows(record.cell))
@@ -58,7 +60,7 @@ def test_rows_of_a_file_get_the_scores_that_they_got_when_drawn(ran: Folder, tmp
         shuffled.to_parquet(path) if suffix == "parquet" else shuffled.to_csv(path, index=False)
         folder = Folder(tmp_path / suffix)
         todo = scoring.prepare(path, "theirs", Source(NAME), folder, evaluator="fast", eval_seeds=1)
-        (outcome,) = run.execute(todo, folder, stages=("score",), executor=Local(1, 1)).outcomes
+        (outcome,) = run.execute(todo, folder, stages=("score",), executor=worker).outcomes
         assert outcome.status == "ok", outcome.reason
         found = store.read(folder.runs / todo.jobs[0].cell.path)
         assert found.scores == {k: record.scores[k] for k in found.scores}, (

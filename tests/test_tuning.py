@@ -177,6 +177,7 @@ def test_the_list_of_untuned_methods_is_right(name: str) -> None:
 # Whole studies, in worker processes
 
 
+@pytest.mark.usefixtures("shared_worker")
 def test_budget_resume_and_result(task: Task, tmp_path: Path) -> None:
     place = tmp_path / "smote.journal"
     first = tuning.tune(task, Budget(trials=2), place)
@@ -336,6 +337,7 @@ def test_the_default_of_users_is_tried_first(sampler_task: SamplerTask) -> None:
     assert found["grid"] == SAMPLERS[DEFAULT_SAMPLER].grid
 
 
+@pytest.mark.usefixtures("shared_worker")
 def test_a_study_of_samplers_and_the_run_of_what_it_found(
     fitted: tuple[Job, Folder], sampler_task: SamplerTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,25 +10,25 @@ from pathlib import Path
 import pytest
 
 from tabstep import run, store, verify
-from tabstep.executors import Local
 from tabstep.plan import Filters, Plan, narrow, plan
 from tabstep.report.diff import diff
 from tabstep.store import Record
 from tabstep.verify import judged
 from tabstep.work import Folder, Job
+from tests.conftest import Kept
 from tests.test_run import CELLS, TINY, Done, copy, done, pick, record_of
 
 __all__ = ["copy", "done"]  # fixtures
 
 
-def again(found: Done, scratch: Path, *names: str) -> list[verify.Verdict]:
+def again(found: Done, worker: Kept, scratch: Path, *names: str) -> list[verify.Verdict]:
     jobs = [pick(found.plan, name, 5 if name == "tabddpm" else None) for name in names]
     todo = replace(found.plan, jobs=tuple(jobs))
-    return verify.verify(todo, found.folder, Folder(scratch), executor=Local(1, 1))
+    return verify.verify(todo, found.folder, Folder(scratch), executor=worker)
 
 
-def test_a_cell_comes_back_to_the_last_bit(copy: Done, tmp_path: Path) -> None:
-    verdicts = again(copy, tmp_path / "again", "tabddpm", "marginals")
+def test_a_cell_comes_back_to_the_last_bit(copy: Done, worker: Kept, tmp_path: Path) -> None:
+    verdicts = again(copy, worker, tmp_path / "again", "tabddpm", "marginals")
     assert [(v.how, v.largest) for v in verdicts] == [("bitwise", 0.0)] * 2
     path = verify.note(copy.folder, verdicts)
     records, _ = store.read_all(copy.folder.runs)
@@ -39,12 +39,12 @@ def test_a_cell_comes_back_to_the_last_bit(copy: Done, tmp_path: Path) -> None:
     assert {v["how"] for v in json.loads(path.read_text()).values()} == {"differs", "bitwise"}
 
 
-def test_a_number_that_was_changed_is_found(copy: Done, tmp_path: Path) -> None:
+def test_a_number_that_was_changed_is_found(copy: Done, worker: Kept, tmp_path: Path) -> None:
     job = pick(copy.plan, "marginals")
     record = record_of(copy.folder, job)
     better = {name: [value + 1e-6 for value in values] for name, values in record.scores.items()}
     store.write(copy.folder.runs, replace(record, scores=better))
-    (verdict,) = again(copy, tmp_path / "again", "marginals")
+    (verdict,) = again(copy, worker, tmp_path / "again", "marginals")
     assert verdict.how == "differs"
     assert verdict.largest == pytest.approx(1e-6)
     assert "on the same platform" in verdict.said
@@ -70,6 +70,7 @@ def test_the_sample_is_of_records_that_this_code_can_make(copy: Done) -> None:
     assert unfit == [f"{few[0].cell.path}: settings, data or code have changed since"]
 
 
+@pytest.mark.usefixtures("shared_worker")
 def test_the_scores_of_a_record_tell_what_was_asked_for(copy: Done) -> None:
     extra = ("simple", "fidelity", "coverage")
     todo = plan(narrow(TINY, Filters(methods=("marginals",), metrics=extra)), [copy.source])

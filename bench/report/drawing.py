@@ -34,6 +34,8 @@ def save(figures: Mapping[str, tuple[Callable[[], Figure], pd.DataFrame]], folde
         for name, (draw, data) in figures.items():
             figure = draw()
             FigureCanvasAgg(figure)
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # laid out once; each drawing would do it again
             for suffix in ("png", "pdf"):
                 buffer = BytesIO()
                 dated = {"CreationDate": None} if suffix == "pdf" else {}

@@ -95,7 +95,7 @@ def _matrix(part: pd.DataFrame) -> pd.DataFrame:
     """Datasets by methods, as the paper has them."""
 
     def cell(row: dict[str, Any]) -> str:
-        published = f"({row['published']:.3f})"
+        published = "(none)" if pd.isna(row["published"]) else f"({row['published']:.3f})"
         if row["verdict"] == "missing":
             return f"- {published}"
         return f"{row['ours']:.3f} {published} {MARKS[row['verdict']]}"
