@@ -87,10 +87,13 @@ def mmd2(a: np.ndarray, b: np.ndarray) -> float:
         d = ((u**2).sum(1)[:, None] + (v**2).sum(1) - 2 * u @ v.T) / scale**2
         return sum(1 / (1 + d / (2 * w**2)) for w in (0.5, 1, 2, 4))
 
+    a, b = a.astype(np.float32), b.astype(np.float32)  # half the time, and exact enough for a thousandth
     n = len(a)
     aa, bb = kernel(a, a), kernel(b, b)
     off = n * (n - 1)
-    return float((aa.sum() - np.trace(aa)) / off + (bb.sum() - np.trace(bb)) / off - 2 * kernel(a, b).mean())
+    return float(
+        sum((k.sum(dtype=float) - np.trace(k)) / off for k in (aa, bb)) - 2 * kernel(a, b).mean(dtype=float)
+    )
 
 
 @EVERY

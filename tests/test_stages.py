@@ -162,8 +162,23 @@ def test_rows_are_drawn_without_evaluators_and_scored_elsewhere(tmp_path: Path) 
     (tmp_path / "block").mkdir()
     (tmp_path / "block" / "sitecustomize.py").write_text(BLOCK)
     table = small_table(tmp_path / "small.csv")
+    (tmp_path / "short.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from tabstep.diffusion.tabddpm import TabDDPM\n"
+        "@dataclass(frozen=True)\n"
+        "class Short(TabDDPM):\n"
+        "    T: int = 10\n    steps: int = 5\n    layers: tuple[int, ...] = (8,)\n"
+    )
     command = [sys.executable, "-m", "tabstep", "run", "--csv", str(table), "--target", "label"]
-    command += ["--method", "real,vae", "--workers", "1", "--results", str(tmp_path / "results")]
+    command += [
+        "--method",
+        f"real,{tmp_path / 'short.py'}:Short",
+        "--sampler",
+        "dpmpp-2m-sde",
+        "--steps",
+        "2",
+    ]
+    command += ["--workers", "1", "--results", str(tmp_path / "results")]
     bare = os.environ | {"PYTHONPATH": str(tmp_path / "block")}
     first = subprocess.run(
         [*command, "--until", "draw"], env=bare, capture_output=True, text=True, check=False
