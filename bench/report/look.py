@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from textwrap import wrap
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -129,11 +130,11 @@ def draw_marginals(shares: pd.DataFrame, schema: Schema, colours: Mapping[str, s
         axis.tick_params(labelsize=7)
     for axis in list(axes):
         axis.set_axis_off()
-    handles = {}
+    found: dict[str, Any] = {}
     for axis in figure.axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    handles = {name: handles[name] for name in ("real", *colours)}
+            found.setdefault(label, handle)
+    handles = {name: found[name] for name in ("real", *colours)}
     left_out = shares["column"].nunique() - len(distance)
     figure.legend(
         list(handles.values()),
@@ -230,7 +231,8 @@ def draw_associations(strengths: pd.DataFrame, schema: Schema) -> Figure:
     figure = Figure(figsize=(size * len(every) + 2.6, 2 * size + 2.0), layout="constrained")
     axes = figure.subplots(2, len(every), squeeze=False)
     real = _square(strengths, "real", columns)
-    above = below = None
+    above: Any = None
+    below: Any = None
     for place, entrant in enumerate(every):
         top, bottom = axes[:, place]
         matrix = _square(strengths, entrant, columns)
@@ -271,8 +273,9 @@ def shortened(name: str, most: int) -> str:
 def _square(strengths: pd.DataFrame, entrant: str, columns: list[str]) -> np.ndarray:
     place = {name: i for i, name in enumerate(columns)}
     matrix = np.full((len(columns), len(columns)), np.nan)
-    for row in strengths[strengths["rows"] == entrant].itertuples(index=False):
-        i, j = place[row.first], place[row.second]
-        matrix[i, j] = matrix[j, i] = row.strength
+    part = strengths[strengths["rows"] == entrant]
+    for first, second, strength in zip(part["first"], part["second"], part["strength"], strict=True):
+        i, j = place[first], place[second]
+        matrix[i, j] = matrix[j, i] = strength
     np.fill_diagonal(matrix, 1.0)
     return matrix

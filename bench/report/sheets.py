@@ -72,6 +72,7 @@ def document(sheets: Sequence[Sheet]) -> str:
     """A LaTeX document that inputs the sheets beside it."""
     inputs = "\n".join(rf"\input{{{sheet.name}.tex}}\clearpage" for sheet in sheets)
     return (
+        "% Run LaTeX twice: longtable knows the widths of its columns from the run before.\n"
         "\\documentclass[9pt]{extarticle}\n"
         "\\usepackage[T1]{fontenc}\n\\usepackage[utf8]{inputenc}\n\\usepackage[margin=15mm,landscape]{geometry}\n"
         "\\usepackage{booktabs,longtable}\n\\setlength{\\tabcolsep}{4pt}\n"

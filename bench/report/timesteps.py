@@ -81,18 +81,18 @@ def draw(found: pd.DataFrame) -> Figure:
             0.0, height, str(grid), transform=axes.get_yaxis_transform(), va="center", fontweight="bold"
         )
         height += 1
-        for row in part.itertuples(index=False):
-            axes.plot([0, max(row.path)], [height, height], color="#E4E4E4", linewidth=0.7, zorder=1)
+        for path, label in zip(part["path"], part["label"], strict=True):
+            axes.plot([0, max(path)], [height, height], color="#E4E4E4", linewidth=0.7, zorder=1)
             axes.plot(
-                list(row.path),
-                [height] * len(row.path),
+                list(path),
+                [height] * len(path),
                 linestyle="none",
                 marker="o",
                 markersize=3.4,
                 markeredgewidth=0,
                 color=GRIDS.get(str(grid), GREY),
             )
-            ticks.append((height, str(row.label)))
+            ticks.append((height, str(label)))
             height += 1
     axes.set_yticks([at for at, _ in ticks], [label for _, label in ticks], fontsize=7)
     axes.set_ylim(height, -1)
