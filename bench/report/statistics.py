@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 
 from tabstep import store
 from tabstep.report.budget import front, steps_to_equal_quality
-from tabstep.report.compare import LEVEL, Missing, Ranking, rank
+from tabstep.report.compare import LEVEL, Missing, Ranking, name_of, rank
 from tabstep.report.drawing import save
 from tabstep.report.markdown import table_of
+from tabstep.report.plots import GREY, colour
 from tabstep.report.table import csv
 from tabstep.store import Record
 
@@ -38,7 +39,8 @@ def write(
         table = pd.DataFrame({"mean_rank": ranking.mean_rank, **ranking.scores.T}).rename_axis("entrant")
         lines += _ranks(ranking, drawn)
         if drawn:
-            written += save({"ranks": (lambda: diagram(ranking), table.reset_index())}, folder)
+            colours = {name_of(r): colour(r.cell.method, r.cell.sampler or "") for r in records}
+            written += save({"ranks": (lambda: diagram(ranking, colours), table.reset_index())}, folder)
         else:
             store.replace(folder / "ranks.csv", csv(table.reset_index()).encode())
             written.append(folder / "ranks.csv")
@@ -127,7 +129,7 @@ def _number(value: Any, unit: str = "", digits: int = 1) -> str:
     return "" if pd.isna(value) else f"{value:.{digits}f}{unit}"
 
 
-def diagram(ranking: Ranking) -> Figure:
+def diagram(ranking: Ranking, colours: Mapping[str, str]) -> Figure:
     """The critical-difference diagram of the best entrants (Demsar 2006)."""
     import scikit_posthocs as posthocs
 
@@ -140,9 +142,11 @@ def diagram(ranking: Ranking) -> Figure:
         ranking.nemenyi.loc[names, names],
         ax=axes,
         alpha=LEVEL,
-        color_palette=dict.fromkeys(names, "#000000"),
+        color_palette={name: colours[name] for name in names},
+        label_fmt_left="{label} ({rank:.1f})",
+        label_fmt_right="({rank:.1f}) {label}",
         label_props={"fontsize": 8},
-        crossbar_props={"color": "#0072B2", "linewidth": 2, "marker": ""},
+        crossbar_props={"color": GREY, "linewidth": 2, "marker": ""},
         elbow_props={"linewidth": 0.7},
         text_h_margin=0.02,
     )
