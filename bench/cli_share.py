@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import Annotated, Literal, cast, get_args
 
 import typer
 from rich.markup import escape
@@ -315,7 +315,8 @@ def diff(
     shown = found if every else found[~found["what"].isin(["same", "within"])]
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("cell", "", "score", "A", "B", "largest", "also"):
-        table.add_column(heading, justify="right" if heading in ("A", "B", "largest") else "left")
+        justify: Literal["left", "right"] = "right" if heading in ("A", "B", "largest") else "left"
+        table.add_column(heading, justify=justify, overflow="fold")
     for row in shown.to_dict("records"):
         numbers = [
             "" if row[n] is None or row[n] != row[n] else f"{row[n]:.4g}" for n in ("a", "b", "difference")

@@ -11,6 +11,8 @@ from tabstep.store import Cell, Record
 
 What = Literal["same", "within", "differs", "status", "only in A", "only in B"]
 
+FEW = 3  # names of scores in a line
+
 COLUMNS = ("cell", "what", "metric", "a", "b", "difference", "said")
 
 
@@ -41,7 +43,8 @@ def _row(place: str, a: Record | None, b: Record | None, tolerance: float) -> di
         return line | {"what": "same" if same else "status", "said": "; ".join(filter(None, (both, *said)))}
     missing = sorted(set(a.scores) ^ set(b.scores))
     if missing:
-        said.append(f"scored by one alone: {', '.join(missing)}")
+        more = f" and {len(missing) - FEW} more" if len(missing) > FEW else ""
+        said.append(f"scored by one alone: {', '.join(missing[:FEW])}{more}")
     apart = {
         metric: max(abs(x - y) for x, y in zip(values, b.scores[metric], strict=True))
         for metric, values in a.scores.items()
