@@ -53,7 +53,7 @@ CONDITIONS: list[tuple[dict[int, float], dict[int, int]]] = [
 
 @pytest.mark.parametrize(("numbers", "classes"), CONDITIONS, ids=str)
 def test_many_particles_give_the_conditional_law(numbers: dict[int, float], classes: dict[int, int]) -> None:
-    n = 800
+    n = 500
     known = fixed(n, numbers, classes)
     rows = draw(WORLD.process(), known, M=64)
     assert torch.equal(rows.x[known.has_x], known.x[known.has_x])

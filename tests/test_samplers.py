@@ -108,7 +108,8 @@ def test_full_steps_reproduce_the_mixed_table(name: str) -> None:
     def features(x: np.ndarray, c: np.ndarray) -> np.ndarray:
         return np.hstack([x, np.eye(3)[c[:, 0]] / 2**0.5, np.eye(4)[c[:, 1]] / 2**0.5])
 
-    assert mmd2(features(x, c), features(out.x.numpy(), out.c.numpy())) < 2e-3
+    few = 1200  # its time grows with their square
+    assert mmd2(features(x, c)[:few], features(out.x.numpy(), out.c.numpy())[:few]) < 2e-3
 
 
 @pytest.mark.parametrize("sampler", [Ancestral(), Ancestral(variance="small"), DDIM()], ids=str)
