@@ -110,6 +110,7 @@ def rows(
     found = entrants(records)
     if not found:
         stop(f"no finished cell in {folder.runs} that the options leave")
+    drew = 0
     for name, best in found.items():
         try:
             source = Source(name, mirror=data_mirror, archive=data_archive).load()
@@ -134,6 +135,8 @@ def rows(
             highlight=False,
         )
         console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+        drew += 1
+    raise typer.Exit(0 if drew else 1)
 
 
 def _records(results: Path, only: tuple[str, ...]) -> dict[str, list[Record]]:

@@ -94,7 +94,7 @@ def score(
     data_archive: Archive = None,
     results: Results = Path("results"),
 ) -> None:
-    """Score a file of rows, beside `real`: for methods whose code cannot be shared.
+    """Score a file of rows by the protocol of the suites: for methods whose code cannot be shared.
 
     tabstep score --rows synthetic.parquet --dataset adult --name mine --metric fidelity,detection
     """

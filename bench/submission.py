@@ -24,6 +24,7 @@ import pandas as pd
 
 from tabstep import cards, store
 from tabstep.cards import DataError
+from tabstep.metrics.facts import fact
 from tabstep.provenance import environment
 from tabstep.store import Malformed, Record
 from tabstep.suites import SUITES
@@ -45,38 +46,6 @@ _MEMBER = re.compile(rf"(records/{_PART}/{_PART}/{_PART}\.json|rows/{_PART}/{_PA
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _MARKUP = re.compile(r"<\s*[A-Za-z/!?]|&#|javascript:", re.IGNORECASE)  # but not <=50K, which is a label
-
-_UNIT = ("f1_macro", "accuracy", "roc_auc")
-_SHARES = frozenset(
-    {
-        *(
-            "shape",
-            "trend",
-            "trend_corrected",
-            "jensen_shannon",
-            "coverage",
-            "alpha_precision",
-            "beta_recall",
-        ),
-        *("alpha_precision_oc", "beta_recall_oc", "c2st_logistic", "c2st_xgboost", "out_of_range", "unseen"),
-        *(
-            "new_gaps",
-            "fractions",
-            "duplicates",
-            "duplicates_expected",
-            "copies_exact",
-            "copies",
-            "copies_expected",
-        ),
-        *("dcr_share", "nndr", "mia_auc", "mia_tpr"),
-    }
-)
-_EVALUATED = re.compile(
-    r"(catboost|xgboost|mlp|simple|simple_tree|simple_forest|simple_linear|simple_mlp)"
-    r"_(f1_macro|accuracy|roc_auc|r2|rmse)(_val)?"
-)
-_POSITIVE = frozenset({"wasserstein", "correlation_l2", "density", "dcr_median", "dcr_mean"})
-_ENDS = re.compile(r"(c2st_logistic|c2st_xgboost)_(low|high)")
 
 
 class Rejected(ValueError):
@@ -337,24 +306,15 @@ def _plausible(place: str, record: Record) -> None:
     if record.status == "ok" and record.cell.steps is not None and not record.nfe:
         raise Rejected(f"{place}: {record.cell.steps} steps without a network evaluation")
     for metric, values in record.scores.items():
-        low, high = _range(place, metric)
+        try:
+            known = fact(metric)
+        except KeyError:
+            raise Rejected(f"{place}: unknown score {metric[:60]!r}") from None
         for value in values:
-            if not low <= value <= high:
-                raise Rejected(f"{place}: {metric} is {value:g}, which must lie in {low:g} .. {high:g}")
-
-
-def _range(place: str, metric: str) -> tuple[float, float]:
-    evaluated = _EVALUATED.fullmatch(metric)
-    if evaluated:
-        kind = evaluated[2]
-        return (0, 1) if kind in _UNIT else (-1e6, 1) if kind == "r2" else (0, 1e12)
-    if metric in _SHARES or _ENDS.fullmatch(metric):
-        return (-1, 1)
-    if metric in _POSITIVE:
-        return (0, 1e9)
-    if metric in ("nelbo", "nelbo_num", "nelbo_cat") or metric.startswith("nelbo"):
-        return (-1e6, 1e6)
-    raise Rejected(f"{place}: unknown score {metric[:60]!r}")
+            if not known.low <= value <= known.high:
+                raise Rejected(
+                    f"{place}: {metric} is {value:g}, which must lie in {known.low:g} .. {known.high:g}"
+                )
 
 
 def _odd(record: Record) -> Iterator[str]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from tabstep import run, store
 from tabstep.executors import Executor
+from tabstep.metrics.facts import fact
 from tabstep.plan import Filters, Plan
 from tabstep.provenance import environment
 from tabstep.samplers import space
@@ -48,27 +49,10 @@ class Verdict:
     env: dict[str, Any]
 
 
-TELLS: dict[Metric, str] = {
-    "validation": "_val",
-    "fidelity": "shape",
-    "privacy": "dcr_mean",
-    "coverage": "beta_recall",
-    "detection": "c2st_logistic",
-    "faults": "out_of_range",
-    "xgboost": "xgboost_",
-    "mlp": "mlp_",
-    "simple": "simple_tree_",
-}
-"""A part of the name of a score that is there where the metric was asked for, and only then."""
-
-
 def asked(record: Record) -> tuple[Metric, ...]:
-    """The metrics, beside those of its suite, that a record was scored by."""
-    return tuple(m for m, part in TELLS.items() if any(_tells(name, part) for name in record.scores))
-
-
-def _tells(score: str, part: str) -> bool:
-    return score.endswith(part) if part.startswith("_") else score.startswith(part)
+    """The metrics that a record was scored by, efficacy apart, which always is."""
+    found = {fact(name).metric for name in record.scores}
+    return tuple(metric for metric in get_args(Metric) if metric in found - {"efficacy"})
 
 
 def sample(

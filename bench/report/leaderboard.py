@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep import store
+from tabstep.metrics.facts import fact
 from tabstep.report.compare import LEVEL, MARGIN
 from tabstep.report.plots import colour
 from tabstep.report.table import CEILING, GROUP, PRIMARY, results
@@ -22,19 +23,6 @@ from tabstep.store import Record
 
 PAGE = Path(__file__).resolve().parent / "page"
 HERE = "here"
-LOWER = (
-    *(
-        "wasserstein",
-        "jensen_shannon",
-        "correlation_l2",
-        "c2st_logistic",
-        "c2st_xgboost",
-        "mia_auc",
-        "mia_tpr",
-    ),
-    *("out_of_range", "unseen", "new_gaps", "fractions", "duplicates", "copies_exact", "copies"),
-)
-"""Scores of which less is better, or as good as can be had."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +83,7 @@ def data(parts: Sequence[Part]) -> dict[str, Any]:
         "settings": settings.values,
         "environments": environments.values,
         "primary": PRIMARY,
-        "lower": LOWER,
+        "lower": sorted({m for e in entries for m in e["scores"] if fact(m).better == "lower"}),
         "ceiling": CEILING,
         "margin": MARGIN,
         "level": LEVEL,

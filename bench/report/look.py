@@ -82,13 +82,11 @@ def marginals(every: Mapping[str, pd.DataFrame], schema: Schema) -> pd.DataFrame
 
 
 def _binned(values: pd.Series, measure: pd.Series) -> list[dict[str, object]]:
-    low, high = measure.quantile([0.005, 0.995]).to_numpy(float)
     known = np.unique(measure.dropna().to_numpy(float))
-    if len(known) <= BINS and np.all(known == np.round(known)):
-        edges = np.arange(known[0] - 0.5, known[-1] + 1) if known[-1] - known[0] < BINS else np.empty(0)
+    if np.all(known == np.round(known)) and known[-1] - known[0] < BINS:
+        edges = np.arange(known[0] - 0.5, known[-1] + 1)
     else:
-        edges = np.empty(0)
-    if not len(edges):
+        low, high = measure.quantile([0.005, 0.995]).to_numpy(float)
         edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
     there = values.dropna().to_numpy(float)
     counts, _ = np.histogram(np.clip(there, edges[0], edges[-1]), edges)

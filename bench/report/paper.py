@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -203,8 +202,3 @@ def summary(lines: pd.DataFrame) -> pd.DataFrame:
     counted = lines.groupby(["table", "verdict"]).size().unstack(fill_value=0)
     order: Sequence[Verdict] = ("equal", "within 2 sd", "differs", "no deviation", "missing")
     return counted.reindex(columns=list(order), fill_value=0).reset_index()
-
-
-def folder_of(results: Path) -> Path:
-    """Where the tables lie."""
-    return results / "tables"

@@ -91,7 +91,7 @@
   const metricOf = (e) => (state.metric === "primary" ? primary(e) : state.metric);
   const scoreOf = (e) => (e.scores[metricOf(e)] ? e.scores[metricOf(e)][0] : null);
   const seconds = (e) => (e.sample_s === null ? null : (e.prepare_s || 0) + e.sample_s);
-  const lowerIsBetter = (metric) => data.lower.includes(metric) || metric.endsWith("rmse");
+  const lowerIsBetter = (metric) => data.lower.includes(metric);
   const digits = (v) => (v === null || v === undefined ? "" : Math.abs(v) >= 100 ? v.toFixed(0) : Math.abs(v) >= 0.0995 || v === 0 ? v.toFixed(3) : v.toPrecision(2));
 
   // State, and the address that holds it.
