@@ -53,13 +53,14 @@ class Memory:
 
 MEMORY_POLL_S = 0.02
 # Far longer than a child takes from its start to the program that it was started for, on a busy machine too.
-CHILD_START_S = 0.25
+CHILD_START_S = 1.0
 
 
 @contextmanager
 def watched_memory(device: str | torch.device = "cpu") -> Iterator[Memory]:
     """Poll the memory of the process tree from a thread, which takes time: never in a block whose time counts."""
-    memory = Memory(before=_tree_bytes())
+    seen: dict[int, float] = {}
+    memory = Memory(before=_tree_bytes(seen))
     cuda = torch.device(device).type == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
@@ -67,7 +68,7 @@ def watched_memory(device: str | torch.device = "cpu") -> Iterator[Memory]:
 
     def poll() -> None:
         while True:
-            memory.peak = max(memory.peak, _tree_bytes())
+            memory.peak = max(memory.peak, _tree_bytes(seen))
             if done.wait(MEMORY_POLL_S):
                 return
 
@@ -76,23 +77,26 @@ def watched_memory(device: str | torch.device = "cpu") -> Iterator[Memory]:
     try:
         yield memory
     finally:
-        memory.peak = max(memory.peak, _tree_bytes())
+        memory.peak = max(memory.peak, _tree_bytes(seen))
         done.set()
         thread.join()
         if cuda:
             memory.device_peak = torch.cuda.max_memory_allocated(device)
 
 
-def _tree_bytes() -> int:
+def _tree_bytes(seen: dict[int, float]) -> int:
+    """Resident bytes of this process and its children. `seen` keeps, from call to call, when each was first seen:
+    the system's own start times are a second off where it knows the time of its boot in whole seconds."""
     me = psutil.Process()
     total = me.memory_info().rss
     programs = {me.pid: me.cmdline()}
+    now = time.monotonic()
     for process in me.children(recursive=True):
         try:
             programs[process.pid] = process.cmdline()
             # Until it runs its own program, a child's memory is its parent's, and would be counted twice.
             starts = programs[process.pid] == programs.get(process.ppid())
-            if not starts or time.time() - process.create_time() > CHILD_START_S:
+            if not starts or now - seen.setdefault(process.pid, now) >= CHILD_START_S:
                 total += process.memory_info().rss
         except (psutil.NoSuchProcess, psutil.ZombieProcess):  # a child that has just ended
             continue
