@@ -42,6 +42,17 @@ def timed(device: str | torch.device = "cpu") -> Iterator[Span]:
     span.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """torch's threads while a block runs; the process has its own again afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 @dataclass
 class Memory:
     """Peak bytes of this process and its children while a block ran, on the device too; `before` it began."""

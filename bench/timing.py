@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
 from tabstep import store, work
-from tabstep.clock import Stopwatch, calibrate, synchronize, watched_memory
+from tabstep.clock import Stopwatch, calibrate, synchronize, torch_threads, watched_memory
 from tabstep.contracts import Unsupported
 from tabstep.diffusion.mixed import Denoiser
 from tabstep.diffusion.model import Diffusion
@@ -164,34 +163,38 @@ def of_baseline(job: Job) -> Draws:
 
 def run(jobs: Sequence[Job], folder: Folder, clock: Clock, say: Callable[[str], None]) -> None:
     """Time every cell at one training and one sampling seed; a cell that was timed in the same way is left."""
-    torch.set_num_threads(jobs[0].threads)
     todo = [job for job in once(jobs) if not _known(folder, job, clock)]
-    for i, job in enumerate(todo, start=1):
+    with torch_threads(jobs[0].threads):
+        for i, job in enumerate(todo, start=1):
+            cell = job.cell
+            way = f"{cell.sampler} {cell.grid} {cell.steps}" if cell.sampler else ""
+            say(f"{i}/{len(todo)} {cell.dataset} {cell.method} {way}".rstrip())
+            found = {
+                "key": _key(job, clock),
+                "cell": asdict(cell),
+                "device": job.device,
+                "threads": job.threads,
+                "batches": _batches(job, folder, clock),
+                "env": environment(),
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            }
+            content = json.dumps(found, indent=1, allow_nan=False) + "\n"
+            store.replace(_path(folder, cell), content.encode())
+
+
+def _batches(job: Job, folder: Folder, clock: Clock) -> list[dict[str, Any]]:
+    try:
+        draws = of_diffusion(job, folder) if work.is_diffusion(job) else of_baseline(job)
+        return [measure(draws, rows, clock, job.device) for rows in clock.batches]
+    except FileNotFoundError:
         cell = job.cell
-        way = f"{cell.sampler} {cell.grid} {cell.steps}" if cell.sampler else ""
-        say(f"{i}/{len(todo)} {cell.dataset} {cell.method} {way}".rstrip())
-        found: list[dict[str, Any]]
-        try:
-            draws = of_diffusion(job, folder) if work.is_diffusion(job) else of_baseline(job)
-            found = [measure(draws, rows, clock, job.device) for rows in clock.batches]
-        except FileNotFoundError:
-            reason = f"no fitted model; `tabstep run {cell.suite} --dataset {cell.dataset}` makes it"
-            found = [{"rows": rows, "status": "skipped", "reason": reason} for rows in clock.batches]
-        except Unsupported as error:
-            found = [{"rows": rows, "status": "skipped", "reason": str(error)} for rows in clock.batches]
-        except Exception as error:  # noqa: BLE001  whatever a competitor raises is one row, not the end of the pass
-            reason = f"{type(error).__name__}: {error}"
-            found = [{"rows": rows, "status": "failed", "reason": reason} for rows in clock.batches]
-        content = {
-            "key": _key(job, clock),
-            "cell": asdict(cell),
-            "device": job.device,
-            "threads": job.threads,
-            "batches": found,
-            "env": environment(),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        store.replace(_path(folder, cell), (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+        reason = f"no fitted model; `tabstep run {cell.suite} --dataset {cell.dataset}` makes it"
+        status = "skipped"
+    except Unsupported as error:
+        status, reason = "skipped", str(error)
+    except Exception as error:  # noqa: BLE001  whatever a competitor raises is one row, not the end of the pass
+        status, reason = "failed", f"{type(error).__name__}: {error}"
+    return [{"rows": rows, "status": status, "reason": reason} for rows in clock.batches]
 
 
 def once(jobs: Iterable[Job]) -> list[Job]:

@@ -14,7 +14,7 @@ from tabstep import executors, run, tuning
 from tabstep.executors import Local
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
 

@@ -98,8 +98,8 @@ def mmd2(a: np.ndarray, b: np.ndarray) -> float:
 
 @EVERY
 def test_full_steps_reproduce_the_mixed_table(name: str) -> None:
-    world, n = mixed_table(100), 2500
-    out = run(world.process(), name, 100, n)
+    world, n = mixed_table(50), 2500
+    out = run(world.process(), name, 50, n)
     x, c = world.rows(n, seed=7)
     joint = np.bincount(c[:, 0] * 4 + c[:, 1], minlength=12) / n
     drawn = np.bincount((out.c[:, 0] * 4 + out.c[:, 1]).numpy(), minlength=12) / n

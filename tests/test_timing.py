@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from tabstep import clock, timing, work
 from tabstep.clock import Machine, Stopwatch
@@ -138,9 +139,16 @@ def test_a_pass_times_each_cell_once_and_says_what_it_could_not_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = Source("small", file=small_table(tmp_path / "small.csv"), target="label")
-    todo, folder = plan(TINY, [source]), Folder(tmp_path / "results")
-    said: list[str] = []
-    timing.run(todo.jobs, folder, Clock((1, 30)), said.append)
+    todo, folder = plan(TINY, [source], threads=2), Folder(tmp_path / "results")
+    said, threads = [], []
+
+    def say(line: str) -> None:
+        said.append(line)
+        threads.append(torch.get_num_threads())
+
+    timing.run(todo.jobs, folder, Clock((1, 30)), say)
+    assert set(threads) == {2}
+    assert torch.get_num_threads() == 1, "the process has its own threads again"
     assert said == [
         "1/4 small real",
         "2/4 small marginals",
