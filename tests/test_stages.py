@@ -18,7 +18,7 @@ import pytest
 from filelock import FileLock
 from typer.testing import CliRunner
 
-from tabstep import cache, drawn, run, store, work
+from tabstep import cache, drawn, run, store, suites, work
 from tabstep.cli import app
 from tabstep.drawn import Cost, Drawn, Missing
 from tabstep.plan import Filters, Plan, narrow, plan
@@ -86,6 +86,7 @@ def execute(todo: Plan, folder: Folder, stages: Stages) -> list[tuple[str, str |
     return [(o.status, o.reason) for o in run.execute(todo, folder, stages=stages).outcomes]
 
 
+@pytest.mark.usefixtures("shared_worker")
 def test_stages_one_by_one_make_the_records_of_all_at_once(done: Done, tmp_path: Path) -> None:
     folder = Folder(tmp_path / "results")
     cells = len(done.plan.jobs)
@@ -155,37 +156,44 @@ for name in ("catboost", "xgboost", "optuna", "sdv", "ctgan", "copulas", "rdt"):
     sys.modules[name] = None
 """
 
+# `tests.test_run` has the same, but imports what is blocked.
+DRIVER = """
+import sys
+from tabstep import cli, suites
+from tabstep.suites import Entry, Suite
+
+tiny = Entry("tabddpm", "tiny", {"T": 10, "steps": 5, "layers": (8,)})
+suites.SUITES["own"] = Suite(
+    "own", "", (), (Entry("real"), tiny), (("ddim", "trailing"),), (2,), sample_seeds=2, eval_seeds=1, evaluator="fast"
+)
+sys.argv[0] = "tabstep"
+cli.app()
+"""
+
 
 @pytest.mark.usefixtures("shared_worker")
-def test_rows_are_drawn_without_evaluators_and_scored_elsewhere(tmp_path: Path) -> None:
+def test_rows_are_drawn_without_evaluators_and_scored_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A box with a GPU need not have catboost, xgboost, optuna or sdv."""
     (tmp_path / "block").mkdir()
     (tmp_path / "block" / "sitecustomize.py").write_text(BLOCK)
     table = small_table(tmp_path / "small.csv")
-    (tmp_path / "short.py").write_text(
-        "from dataclasses import dataclass\n"
-        "from tabstep.diffusion.tabddpm import TabDDPM\n"
-        "@dataclass(frozen=True)\n"
-        "class Short(TabDDPM):\n"
-        "    T: int = 10\n    steps: int = 5\n    layers: tuple[int, ...] = (8,)\n"
-    )
-    command = [sys.executable, "-m", "tabstep", "run", "--csv", str(table), "--target", "label"]
-    command += [
-        "--method",
-        f"real,{tmp_path / 'short.py'}:Short",
-        "--sampler",
-        "dpmpp-2m-sde",
-        "--steps",
-        "2",
-    ]
+    command = ["run", "--csv", str(table), "--target", "label", "--method", "real,tabddpm", "--steps", "2"]
     command += ["--workers", "1", "--results", str(tmp_path / "results")]
-    bare = os.environ | {"PYTHONPATH": str(tmp_path / "block")}
+    root = Path(__file__).resolve().parents[1]
+    bare = os.environ | {"PYTHONPATH": f"{tmp_path / 'block'}{os.pathsep}{root}"}
     first = subprocess.run(
-        [*command, "--until", "draw"], env=bare, capture_output=True, text=True, check=False
+        [sys.executable, "-c", DRIVER, *command, "--until", "draw"],
+        env=bare,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert first.returncode == 0, first.stdout + first.stderr
-    assert "2 cells done" in first.stdout
-    second = CliRunner().invoke(app, [*command[3:], "--from", "score"])
+    assert "4 cells done" in first.stdout
+    monkeypatch.setitem(suites.SUITES, "own", TINY)
+    second = CliRunner().invoke(app, [*command, "--from", "score"])
     assert second.exit_code == 0, second.output
     records, _ = store.read_all(tmp_path / "results" / "own" / "runs")
     assert {r.status for r in records} == {"ok"}
@@ -228,8 +236,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.usefixtures("shared_worker")
-def test_a_full_disk_and_a_read_only_one_lose_nothing_finished(small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_and_a_read_only_one_lose_nothing_finished(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table = small_table(tmp_path / "small.csv")
+    monkeypatch.setitem(suites.SUITES, "own", TINY)
     command = [
         "run",
         "--csv",
