@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,8 +65,11 @@ def shared_worker(worker: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def own_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """One worker process for all runs and studies of the test, started in its folder."""
-    with Local(1, 1) as inner:
-        _use(Kept(inner), monkeypatch)
-        yield
+def worker_here(worker: Kept, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """As `shared_worker`, for a test of relative paths: it and the worker are in `tmp_path` while it runs."""
+    before = Path.cwd()
+    monkeypatch.chdir(tmp_path)
+    worker.submit(os.chdir, (tmp_path,), None).result()
+    _use(worker, monkeypatch)
+    yield
+    worker.submit(os.chdir, (before,), None).result()

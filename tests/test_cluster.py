@@ -22,10 +22,10 @@ __all__ = ["done"]  # a fixture
 
 @pytest.fixture
 def machines() -> Iterator[Any]:
-    """Three nodes with one core each, in processes of this machine."""
+    """A head without a core for tasks; nodes join it, all of them processes of this machine."""
     from ray.cluster_utils import Cluster as Machines
 
-    found = Machines(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    found = Machines(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     yield found
     found.shutdown()
 

@@ -18,10 +18,9 @@ CONTENT = [page for page in PAGES if page.name != "README.md"]
 FENCE = re.compile(r"^```(\w*)(?: file=(\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.usefixtures("own_worker")
+@pytest.mark.usefixtures("worker_here")
 @pytest.mark.parametrize("page", CONTENT, ids=lambda page: page.stem)
 def test_blocks_run_in_order(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "mine", raising=False)
     found = FENCE.findall(page.read_text(encoding="utf-8"))
