@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tabstep import drawn, store, work
-from tabstep.work import Folder, Job, Stage
+from tabstep.job import Folder, Job, Stage, is_diffusion
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def why(job: Job, folder: Folder) -> list[State]:
 
 
 def _of_fit(job: Job, folder: Folder) -> State:
-    if not work.is_diffusion(job):
+    if not is_diffusion(job):
         return State("fit", False, "models of methods without steps are not kept; fitted when rows are drawn")
     path = folder.model(job)
     if work.sound(path):

@@ -69,7 +69,7 @@ def report(
     results: Results = Path("results"),
 ) -> None:
     """Rebuild tables and plots of a suite from its records alone."""
-    from tabstep.work import Folder
+    from tabstep.job import Folder
 
     make_report(Folder(results / suite), console)
 
@@ -94,8 +94,8 @@ def compare(
       tabstep compare quick "tabddpm quick ddim trailing 5" "tabddpm quick ancestral trailing 5"
     """
     from tabstep import cards, store
+    from tabstep.job import Folder
     from tabstep.report import compare as comparing
-    from tabstep.work import Folder
 
     records, _ = store.read_all(Folder(results / suite).runs)
     if not records:
@@ -243,8 +243,8 @@ def time_(
     from tabstep import plan as planning
     from tabstep import timing
     from tabstep.cards import DataError
+    from tabstep.job import Folder, Source
     from tabstep.report import times
-    from tabstep.work import Folder, Source
 
     for part in split(batch):
         if not part.isdecimal():

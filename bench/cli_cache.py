@@ -19,7 +19,7 @@ app = typer.Typer(help="What a results folder holds, and why a run repeats somet
 def _plan(suite: str, filters: Filters, mirror: Path | None, archive: str | None, results: Path) -> Plan:
     from tabstep import plan as planning
     from tabstep.cards import DataError
-    from tabstep.work import Source
+    from tabstep.job import Source
 
     try:
         narrowed = planning.narrow(planning.suite_named(suite), filters)
@@ -47,9 +47,9 @@ def why(
       tabstep cache why quick --dataset mlc-churn --method tabddpm --sampler ddim
     """
     from tabstep import cache
+    from tabstep.job import Folder
     from tabstep.plan import Filters
     from tabstep.progress import name_of
-    from tabstep.work import Folder
 
     filters = Filters(split(dataset), split(method), split(sampler), metrics=split(metric))
     todo, folder = _plan(suite, filters, data_mirror, data_archive, results), Folder(results / suite)
@@ -75,8 +75,8 @@ def collect(
     Cells that were added to the suite by --method, --sampler, --steps or --params are not of it: their rows go.
     """
     from tabstep import cache
+    from tabstep.job import Folder
     from tabstep.plan import Filters
-    from tabstep.work import Folder
 
     todo, folder = _plan(suite, Filters(), data_mirror, data_archive, results), Folder(results / suite)
     if todo.skipped:

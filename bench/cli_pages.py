@@ -51,8 +51,8 @@ def leaderboard(
     It holds its data, loads nothing, and opens from a file or any server.
     """
     from tabstep import submission, verify
+    from tabstep.job import Folder
     from tabstep.report import leaderboard as making
-    from tabstep.work import Folder
 
     parts = [
         making.Part(records, verified=verify.verified(Folder(results / name), records))
@@ -86,10 +86,10 @@ def rows(
     """
     from tabstep import drawn
     from tabstep.cards import DataError
+    from tabstep.job import Folder, Source
     from tabstep.report import look
     from tabstep.report.compare import entrants
     from tabstep.report.plots import colour
-    from tabstep.work import Folder, Source
 
     folder = Folder(results / suite)
     budgets = parse_steps(steps)

@@ -27,11 +27,11 @@ from tabstep.options import (
 
 if TYPE_CHECKING:
     from tabstep.executors import Executor
+    from tabstep.job import Folder, Source, Stages
     from tabstep.plan import Plan
     from tabstep.run import Status
     from tabstep.suites import Params
     from tabstep.table import Task
-    from tabstep.work import Folder, Source, Stages
 
 
 def _seeds(values: Many) -> tuple[int, ...]:
@@ -119,7 +119,7 @@ def run(
     from tabstep import executors
     from tabstep import plan as planning
     from tabstep.cards import DataError
-    from tabstep.work import STAGES, Folder, Source
+    from tabstep.job import STAGES, Folder, Source
 
     where = device_named(device)
     # A device with a number is the one that all workers share.
@@ -232,9 +232,9 @@ def carry_out(
     stages: Stages | None = None,
     executor: Executor | None = None,
 ) -> Status:
+    from tabstep.job import STAGES
     from tabstep.progress import View
     from tabstep.run import Busy, execute
-    from tabstep.work import STAGES
 
     try:
         with View(console) as view:

@@ -103,9 +103,9 @@ def score(
     from tabstep.cards import DataError, names
     from tabstep.drawn import Cost
     from tabstep.executors import Local
+    from tabstep.job import Folder, Source
     from tabstep.report import readable, table
     from tabstep.suites import EvaluatorSource, Metric
-    from tabstep.work import Folder, Source
 
     folder = Folder(results / scoring.SUITE)
     try:
@@ -166,7 +166,7 @@ def submit(
     tabstep submit quick --name my-method --method MyMethod --about "a paragraph's worth in a line"
     """
     from tabstep import store, submission
-    from tabstep.work import Folder
+    from tabstep.job import Folder
 
     folder, path = Folder(results / suite), out or Path(f"{name}.zip")
     records, _ = store.read_all(folder.runs)
@@ -228,9 +228,9 @@ def verify(
     from tabstep import store
     from tabstep import verify as verifying
     from tabstep.executors import Local
+    from tabstep.job import Folder, Source
     from tabstep.progress import View
     from tabstep.run import Busy
-    from tabstep.work import Folder, Source
 
     count, folder, where = workers or os.cpu_count() or 1, Folder(results / suite), device_named(device)
     try:

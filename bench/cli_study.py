@@ -13,8 +13,8 @@ from tabstep.cli_run import carry_out, summary
 from tabstep.options import Archive, Many, Mirror, Results, console, device_named, errors, split, stop
 
 if TYPE_CHECKING:
+    from tabstep.job import Folder, Job
     from tabstep.plan import Plan
-    from tabstep.work import Folder, Job
 
 app = typer.Typer(help="Studies: a suite, what is measured beside it, and a page.", no_args_is_help=True)
 
@@ -110,8 +110,8 @@ def _networks(
     name: str, dataset: Many, device: str, mirror: Path | None, archive: str | None, results: Path
 ) -> tuple[list[Job], Folder]:
     """The short fits of the study of samplers, one job each, and the folder of the study `name`."""
+    from tabstep.job import Folder, Source
     from tabstep.plan import Filters, narrow, plan, suite_named
-    from tabstep.work import Folder, Source
 
     try:
         names = split(dataset) or ("adult", "churn2", "buddy")
@@ -137,8 +137,8 @@ def _run_suite(
     name: str, dataset: Many, workers: int, mirror: Path | None, archive: str | None, results: Path
 ) -> tuple[Plan, Folder]:
     """Run what is left of a suite, on some or all of its datasets."""
+    from tabstep.job import Folder, Source
     from tabstep.plan import Filters, narrow, plan, suite_named
-    from tabstep.work import Folder, Source
 
     count = workers or os.cpu_count() or 1
     try:

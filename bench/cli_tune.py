@@ -65,9 +65,9 @@ def tune(
     from tabstep.cards import DataError, names
     from tabstep.contracts import Unsupported
     from tabstep.data import Unreachable
+    from tabstep.job import Source
     from tabstep.registry import GRIDS, METHODS, SAMPLERS, UNTUNED
     from tabstep.suites import EvaluatorSource
-    from tabstep.work import Source
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     count = workers or os.cpu_count() or 1
@@ -158,8 +158,8 @@ def tune_sampler(
 
     from tabstep import plan as planning
     from tabstep import studies, tuning
+    from tabstep.job import Folder, Source, is_diffusion
     from tabstep.run import Busy, execute
-    from tabstep.work import Folder, Source, is_diffusion
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     count = workers or os.cpu_count() or 1

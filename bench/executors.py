@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self
 import torch
 from pebble import ProcessExpired, ProcessPool
 
-from tabstep import work
+from tabstep.worker import start_worker, thread_limits
 
 
 class Executor(Protocol):
@@ -54,7 +54,7 @@ class Local:
         self.stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self.stack.enter_context(work.thread_limits(self.threads))
+        self.stack.enter_context(thread_limits(self.threads))
         # The fork server of Python would inherit torch's thread pools; a spawned worker starts clean.
         context = multiprocessing.get_context("spawn")
         # A pool for each GPU: the worker that replaces a dead one begins with the same arguments.
@@ -64,7 +64,7 @@ class Local:
         self.pools = [
             ProcessPool(
                 count,
-                initializer=work.start_worker,
+                initializer=start_worker,
                 initargs=(self.threads, self.memory_bytes, gpu),
                 context=context,
             )

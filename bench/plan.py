@@ -13,6 +13,7 @@ from tabstep import cards, external, published
 from tabstep.cards import DataError
 from tabstep.contracts import Unsupported
 from tabstep.data import Unreachable
+from tabstep.job import DRAW_VERSION, FIT_VERSION, Evaluator, Job, Source
 from tabstep.metrics import efficacy, evaluators, likelihood, rows
 from tabstep.metrics.catboost_trees import CatBoostParams
 from tabstep.metrics.efficacy import params_of
@@ -23,7 +24,6 @@ from tabstep.samplers import space
 from tabstep.store import Cell
 from tabstep.suites import SUITES, Entry, EvaluatorSource, Metric, Pairs, Params, Steps, Suite
 from tabstep.table import Dataset
-from tabstep.work import DRAW_VERSION, FIT_VERSION, Evaluator, Job, Source
 
 TUNED = Path(__file__).resolve().parents[1] / "results" / "tuned"
 

@@ -12,9 +12,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from tabstep.job import Outcome
 from tabstep.run import Status
 from tabstep.store import Cell
-from tabstep.work import Outcome
 
 MARKS = {"ok": ("done", "green"), "failed": ("FAILED", "red"), "skipped": ("skipped", "yellow")}
 

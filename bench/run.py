@@ -17,9 +17,9 @@ from filelock import FileLock, Timeout
 
 from tabstep import drawn, store, work
 from tabstep.executors import Executor, Local, explained
+from tabstep.job import STAGES, Folder, Job, Outcome, Stages, is_diffusion
 from tabstep.plan import Plan
 from tabstep.tasklog import in_log
-from tabstep.work import STAGES, Folder, Job, Outcome, Stages
 
 POLL_S = 0.2
 AHEAD = 2  # tasks handed over for each place, so that none waits for this process
@@ -77,7 +77,7 @@ def tasks(jobs: Sequence[Job], folder: Folder, stages: Stages = STAGES) -> list[
     for members in groups.values():
         first = members[0]
         name = f"{first.cell.dataset} {first.cell.method} seed {first.cell.train_seed}"
-        if not work.is_diffusion(first):
+        if not is_diffusion(first):
             cost = 4.0 + 2.0 * len(members)
             if stages != ("fit",):  # these models are not kept: they are fitted when rows are drawn
                 todo = (tuple(members), folder, stages)

@@ -13,11 +13,11 @@ from tabstep import drawn, frames, own
 from tabstep.cards import DataError
 from tabstep.drawn import Cost, Drawn
 from tabstep.external import Code
+from tabstep.job import Folder, Job, Source
 from tabstep.plan import Plan, plan, with_keys
 from tabstep.provenance import environment
 from tabstep.suites import Entry, EvaluatorSource, Metric, Suite
 from tabstep.table import Dataset
-from tabstep.work import Folder, Job, Source
 
 SUITE = "scored"
 PARAMS = "rows"

@@ -24,11 +24,11 @@ import pandas as pd
 
 from tabstep import cards, store
 from tabstep.cards import DataError
+from tabstep.job import Folder
 from tabstep.metrics.facts import fact
 from tabstep.provenance import environment
 from tabstep.store import Malformed, Record
 from tabstep.suites import SUITES
-from tabstep.work import Folder
 
 FORMAT = 1
 SAMPLE_ROWS = 100  # of each cell, in a bundle

@@ -19,9 +19,9 @@ from tabstep.clock import Stopwatch, calibrate, synchronize, torch_threads, watc
 from tabstep.contracts import Unsupported
 from tabstep.diffusion.mixed import Denoiser
 from tabstep.diffusion.model import Diffusion
+from tabstep.job import Folder, Job, is_diffusion
 from tabstep.provenance import environment
 from tabstep.store import Cell
-from tabstep.work import Folder, Job
 
 VERSION = 1  # raise when what is measured changes
 
@@ -184,7 +184,7 @@ def run(jobs: Sequence[Job], folder: Folder, clock: Clock, say: Callable[[str], 
 
 def _batches(job: Job, folder: Folder, clock: Clock) -> list[dict[str, Any]]:
     try:
-        draws = of_diffusion(job, folder) if work.is_diffusion(job) else of_baseline(job)
+        draws = of_diffusion(job, folder) if is_diffusion(job) else of_baseline(job)
         return [measure(draws, rows, clock, job.device) for rows in clock.batches]
     except FileNotFoundError:
         cell = job.cell

@@ -31,11 +31,12 @@ from optuna.samplers import TPESampler
 from optuna.trial import Trial, TrialState
 from pebble import ProcessExpired
 
-from tabstep import store, studies, validity, work
+from tabstep import store, studies, validity
 from tabstep.complete import Completion
 from tabstep.contracts import Unsupported
 from tabstep.diffusion.model import Diffusion
 from tabstep.executors import Local, gpus
+from tabstep.job import DRAW_VERSION, FIT_VERSION, Source
 from tabstep.metrics import efficacy
 from tabstep.metrics.catboost_trees import CatBoostParams
 from tabstep.provenance import environment
@@ -43,7 +44,6 @@ from tabstep.registry import GRIDS, METHODS, SAMPLERS
 from tabstep.samplers import space
 from tabstep.samplers.setting import Sampler, Setting, Table, path_for
 from tabstep.table import Development
-from tabstep.work import Source
 
 VERSION = 1  # raise when the same settings lead to other trials: old studies are then left alone
 
@@ -189,7 +189,7 @@ def study_name(task: AnyTask, digest: str) -> str:
     facts = asdict(replace(task, source=Source(task.source.name), evaluator={})) | {
         "evaluator": dict(task.evaluator),
         "digest": digest,
-        "versions": [VERSION, efficacy.VERSION, work.FIT_VERSION, work.DRAW_VERSION],
+        "versions": [VERSION, efficacy.VERSION, FIT_VERSION, DRAW_VERSION],
     }
     for name in ("threads", "device", "model"):  # where and how fast
         facts.pop(name, None)

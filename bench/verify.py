@@ -14,13 +14,13 @@ import numpy as np
 
 from tabstep import run, store
 from tabstep.executors import Executor
+from tabstep.job import Folder, Job
 from tabstep.metrics.facts import fact
 from tabstep.plan import Filters, Plan
 from tabstep.provenance import environment
 from tabstep.samplers import space
 from tabstep.store import Record
 from tabstep.suites import Metric, Params
-from tabstep.work import Folder, Job
 
 How = Literal["bitwise", "equivalent", "differs", "failed"]
 

@@ -5,182 +5,37 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import resource
 import shutil
-import threading
-import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path, PurePath
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
-import torch
 
-from tabstep import drawn, own, store, validity
+from tabstep import drawn, store, validity
 from tabstep.clock import timed
 from tabstep.complete import Completion
-from tabstep.contracts import Method, Unsupported
-from tabstep.data import load
+from tabstep.contracts import Unsupported
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.model import Diffusion
 from tabstep.drawn import Cost, Drawn, Missing
-from tabstep.external import Code
+from tabstep.job import STAGES, Folder, Job, Outcome, Source, Stages
 from tabstep.metrics import evaluators, likelihood
 from tabstep.metrics import rows as rows_metrics
 from tabstep.metrics.catboost_trees import catboost_efficacy
 from tabstep.metrics.efficacy import Split
 from tabstep.provenance import environment
-from tabstep.registry import GRIDS, METHODS, SAMPLERS, make_method, walks
-from tabstep.samplers import space
+from tabstep.registry import GRIDS
 from tabstep.samplers.setting import Artifacts, Sampler, Setting, Steps, Table, path_for
-from tabstep.store import Cell, Record
-from tabstep.suites import Metric
-from tabstep.table import Dataset, Task
-
-FIT_VERSION = 1  # raise when the same settings, data and seed give another model
-DRAW_VERSION = 1  # raise when the same model gives other rows
+from tabstep.store import Record
 
 WARM_ROWS = 64
-MOST_TIMES = (
-    101  # of a path in a record; a longer one leaves out next to no time and would be most of the file
-)
-
-Stage = Literal["fit", "draw", "score"]
-Stages = tuple[Stage, ...]
-STAGES: Stages = ("fit", "draw", "score")
-PARENT_POLL_S = 1.0
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a dataset comes from: a card by name, or a file of the user's own with its target."""
-
-    name: str
-    mirror: Path | None = None
-    archive: str | None = None
-    file: Path | None = None
-    target: str | None = None
-    task: Task | None = None
-    drop: tuple[str, ...] = ()
-
-    def load(self) -> Dataset:
-        """Raises `data.Unreachable` or `cards.DataError`."""
-        return _dataset(self)
-
-
-@lru_cache(maxsize=4)
-def _dataset(source: Source) -> Dataset:
-    if source.file is not None:
-        assert source.target is not None
-        return own.read(source.file, source.target, source.task, drop=source.drop)
-    return load(source.name, mirror=source.mirror, archive=source.archive)
-
-
-@dataclass(frozen=True)
-class Evaluator:
-    """Parameters of an evaluator and where they come from ("default", "fast", "tuned", "published")."""
-
-    source: str
-    params: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Job:
-    """A cell and everything that determines its numbers.
-
-    evaluator     CatBoost; `beside` are the others that score, by name
-    tuned         what `tabstep tune-sampler` found, for a cell whose sampler is "tuned"
-    code          where a method from outside comes from; None for one of the registry
-    fit_key, draw_key, key  content hashes: of the fitted model, of the rows, and of the finished cell
-    """
-
-    cell: Cell
-    source: Source
-    settings: Mapping[str, Any]
-    rows: int
-    evaluator: Evaluator
-    eval_seeds: tuple[int, ...]
-    task: Task
-    dataset_digest: str
-    fit_key: str
-    draw_key: str
-    key: str
-    device: str = "cpu"
-    threads: int = 1
-    workers: int = 1
-    metrics: tuple[Metric, ...] = ("efficacy",)
-    beside: Mapping[str, Evaluator] = field(default_factory=dict)
-    tuned: Mapping[str, Any] | None = None
-    code: Code | None = None
-
-    @property
-    def kind(self) -> type[Any]:
-        """The class of the method. Raises `external.NotLoaded`."""
-        return METHODS[self.cell.method] if self.code is None else self.code.load()
-
-    @property
-    def method(self) -> Method:
-        """The method with its settings."""
-        return make_method(self.kind, self.settings)
-
-    @property
-    def sampler(self) -> Sampler | None:
-        """That of the cell; None for a method without steps."""
-        if self.tuned is not None:
-            return space.built(self.tuned)
-        return SAMPLERS[self.cell.sampler] if self.cell.sampler else None
-
-    def describe(self) -> dict[str, Any]:
-        """Settings for the record: method, sampler and grid fields, evaluator parameters."""
-        sampler = self.tuned or self.sampler
-        grid = GRIDS[self.cell.grid] if self.cell.grid else None
-        return {
-            "method": asdict(self.method),  # type: ignore[call-overload]
-            "sampler": asdict(sampler) if is_dataclass(sampler) else sampler,
-            "evaluator": {"source": self.evaluator.source, **self.evaluator.params},
-            "rows": self.rows,
-            **({} if self.code is None else {"code": {"file": self.code.shown, "sha256": self.code.digest}}),
-            **(
-                {"beside": {n: {"source": e.source, **e.params} for n, e in self.beside.items()}}
-                if self.beside
-                else {}
-            ),
-            **({"grid": asdict(grid)} if is_dataclass(grid) and not isinstance(grid, type) else {}),
-        }
-
-
-@dataclass(frozen=True)
-class Folder:
-    """The folder of a suite's results and the places in it."""
-
-    root: Path
-
-    @property
-    def runs(self) -> Path:
-        return self.root / "runs"
-
-    def model(self, job: Job) -> Path:
-        return self.root / "models" / job.fit_key
-
-    def rows(self, cell: Cell) -> Path:
-        return (self.root / "samples" / cell.path).with_suffix(".parquet")
-
-    def log(self, cell: Cell) -> Path:
-        return (self.root / "logs" / cell.path).with_suffix(".log")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a worker tells the parent of a finished cell."""
-
-    cell: Cell
-    status: store.Status
-    reason: str | None = None
+# Of a path in a record: a longer one leaves out next to no time and would be most of the file.
+MOST_TIMES = 101
 
 
 def record(
@@ -498,48 +353,3 @@ def _score(job: Job, folder: Folder, rows: pd.DataFrame, done: Drawn) -> Outcome
 def bounded(job: Job) -> bool:
     """Whether the sampler has a bound on the likelihood: one with a variance, and the classes as the model has them."""
     return job.tuned is None and hasattr(job.sampler, "variance")
-
-
-def is_diffusion(job: Job) -> bool:
-    return walks(job.kind)
-
-
-def _end_with_parent(parent: int) -> None:
-    """Leave when the run was killed: a worker in the middle of an hour of training would go on for nobody."""
-    while os.getppid() == parent:
-        time.sleep(PARENT_POLL_S)
-    os._exit(1)
-
-
-def start_worker(threads: int, memory_bytes: int | None = None, gpu: str | None = None) -> None:
-    """Limit a fresh worker process to its threads, so that workers use the cores once, its memory, and its GPU.
-
-    Memory is what it may write to (RLIMIT_DATA); beyond that an allocation fails, and the cell with it.
-    """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # read when torch first calls CUDA, which no import does
-    environment()  # the commit is the one whose code was loaded, not whatever is checked out when work ends
-    torch.set_num_threads(threads)
-    torch.set_num_interop_threads(1)
-    threadpool_limits(threads)
-    if memory_bytes is not None:
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-
-
-@contextmanager
-def thread_limits(threads: int) -> Iterator[None]:
-    """Thread limits that numerical libraries read when a worker imports them."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, str(threads)))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value

@@ -11,11 +11,11 @@ from typer.testing import CliRunner, Result
 
 from tabstep import cards, run, store
 from tabstep.cli import app
+from tabstep.job import Folder, Outcome
 from tabstep.plan import Plan
 from tabstep.registry import GRIDS, METHODS, SAMPLERS
 from tabstep.run import Status
 from tabstep.suites import SUITES
-from tabstep.work import Folder, Outcome
 from tests.test_report import small_run
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from tabstep import run
 from tabstep.cluster import Cluster
+from tabstep.job import Folder, Outcome
 from tabstep.plan import plan
-from tabstep.work import Folder, Outcome
 from tests.test_run import TINY, Done, done, record_of
 
 ray = pytest.importorskip("ray", reason="Ray is not installed; the extra `ray` brings it")

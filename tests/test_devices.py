@@ -10,11 +10,11 @@ import torch
 
 from tabstep import run, store
 from tabstep.diffusion.model import Diffusion
+from tabstep.job import Folder, Source
 from tabstep.plan import Filters, narrow, plan
 from tabstep.registry import SAMPLERS
 from tabstep.samplers.grid import trailing
 from tabstep.samplers.setting import Setting
-from tabstep.work import Folder, Source
 from tests.test_run import TINY, Done, done, pick, small_table
 
 __all__ = ["done"]  # a fixture

@@ -12,9 +12,9 @@ import pytest
 
 from tabstep import conformance, external, run, store
 from tabstep.external import Code, NotLoaded
+from tabstep.job import Folder, Source
 from tabstep.plan import Filters, Refused, narrow, plan
 from tabstep.registry import METHODS
-from tabstep.work import Folder, Source
 from tests.test_run import TINY, small_table
 
 MINE = '''

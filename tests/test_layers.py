@@ -24,8 +24,9 @@ LAYERS = (
     "samplers.*",
     "baselines.*",
     "registry suites published",
-    "validity tasklog work executors cluster cache plan run timing tuning given api "
-    "conformance scoring submission verify",
+    "validity tasklog job worker",
+    "work executors cluster plan",
+    "cache run timing tuning given api conformance scoring submission verify",
     "progress report.*",
     "study.*",
     "options",

@@ -11,14 +11,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tabstep import plan, published, work
+from tabstep import plan, published
 from tabstep.cards import DataError
 from tabstep.data import ARCHIVE_VARIABLE, MIRROR_VARIABLE
+from tabstep.job import Job, Source
 from tabstep.metrics import efficacy
 from tabstep.plan import Filters, Plan, Refused, narrow
 from tabstep.samplers.ddim import DDIM
 from tabstep.suites import SUITES, Entry, Suite
-from tabstep.work import Job, Source
 
 TINY = Suite(
     name="tiny",
@@ -260,7 +260,7 @@ def test_other_bytes_than_the_card_says_stop_the_plan(tmp_path: Path) -> None:
 
 def test_published_entries_take_the_authors_settings_and_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Source("breast-cancer").load()
-    monkeypatch.setattr(work, "_dataset", lambda source: replace(real, name="churn2"))
+    monkeypatch.setattr("tabstep.job._dataset", lambda source: replace(real, name="churn2"))
     suite = replace(TINY, entries=(Entry("tabddpm", "published"), Entry("real")), evaluator="published")
     found = plan.plan(suite, [Source("churn2")])
     known = published.tabddpm("churn2")

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 
 from tabstep import registry, store, work
+from tabstep.job import Folder, Job, Source
 from tabstep.plan import plan
 from tabstep.report.compare import rank, units, versus
 from tabstep.report.table import results
 from tabstep.store import Record
 from tabstep.suites import Entry, Suite
 from tabstep.table import Schema
-from tabstep.work import Folder, Source
 
 TABLES = 10
 
@@ -72,7 +72,7 @@ def measured(
     suite = Suite("own", "planted", (), entries, sample_seeds=seeds, eval_seeds=1, evaluator="fast")
     folder.mkdir(parents=True, exist_ok=True)
     todo, place = plan(suite, tables(folder)), Folder(folder / "results")
-    groups: dict[str, list[work.Job]] = {}
+    groups: dict[str, list[Job]] = {}
     for job in todo.jobs:
         groups.setdefault(job.fit_key, []).append(job)
     for jobs in groups.values():

@@ -28,13 +28,14 @@ from pandas.testing import assert_frame_equal
 from tabstep import executors, registry, run, store, work
 from tabstep.contracts import Unsupported
 from tabstep.executors import Local
+from tabstep.job import Folder, Job, Outcome, Source, is_diffusion
 from tabstep.plan import Filters, Plan, narrow, plan
 from tabstep.report import readable, table
 from tabstep.run import Status, Task
 from tabstep.store import Record
 from tabstep.suites import Entry, Suite
 from tabstep.table import Schema
-from tabstep.work import Folder, Job, Outcome, Source
+from tabstep.worker import thread_limits
 from tests.conftest import Kept
 
 TINY = Suite(
@@ -208,7 +209,7 @@ def test_cells_of_a_model_follow_each_other(
     found, folder = plan(TINY, [done.source], seeds=(0, 1, 2)), Folder(tmp_path)
     monkeypatch.setattr(work, "sound", lambda path: path.exists())
     for job in found.jobs:
-        if work.is_diffusion(job):
+        if is_diffusion(job):
             folder.model(job).mkdir(parents=True, exist_ok=True)
     keys = [t.jobs[0].fit_key for t in run.tasks(found.jobs, folder) if t.function is work.run_cell]
     assert len(keys) == 3 * 4
@@ -253,8 +254,8 @@ def test_other_evaluators_score_where_they_are_asked_for(done: Done, tmp_path: P
 
 def test_a_worker_with_a_memory_limit_fails_the_cell_that_takes_more(done: Done, tmp_path: Path) -> None:
     folder, job = Folder(tmp_path), pick(done.plan, "real")
-    call = f"work.start_worker(1, 3 * 2**30); np.ones(10); print('small'); np.ones({2**30})"
-    code = f"import numpy as np; from tabstep import work; {call}"
+    call = f"start_worker(1, 3 * 2**30); np.ones(10); print('small'); np.ones({2**30})"
+    code = f"import numpy as np; from tabstep.worker import start_worker; {call}"
     failed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert failed.stdout == "small\n"
     assert "MemoryError" in failed.stderr
@@ -406,7 +407,7 @@ def test_interrupt_stops_the_workers(copy: Done, monkeypatch: pytest.MonkeyPatch
 def test_thread_limits_are_set_for_workers_and_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    with work.thread_limits(3):
+    with thread_limits(3):
         assert (os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"]) == ("3", "3")
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert "MKL_NUM_THREADS" not in os.environ
@@ -610,12 +611,12 @@ def test_fitting_again_gives_the_same_model_and_never_twice(done: Done, tmp_path
 BUSY = r"""
 import multiprocessing, sys, time
 from pebble import ProcessPool
-from tabstep import work
+from tabstep.worker import start_worker
 
 TASK = "import os; open(%r, 'w').write(str(os.getpid()))\nwhile True: pass"
 if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPool(1, initializer=work.start_worker, initargs=(1,), context=context)
+    pool = ProcessPool(1, initializer=start_worker, initargs=(1,), context=context)
     pool.submit(exec, None, TASK % sys.argv[1])
     time.sleep(3600)
 """

@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from tabstep import run, work
+from tabstep.job import Folder, Outcome, Source
 from tabstep.plan import plan
-from tabstep.work import Folder, Outcome, Source
 from tests.test_run import TINY, small_table
 
 CELLS = 20_000

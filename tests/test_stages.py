@@ -21,9 +21,9 @@ from typer.testing import CliRunner
 from tabstep import cache, drawn, run, store, suites, work
 from tabstep.cli import app
 from tabstep.drawn import Cost, Drawn, Missing
+from tabstep.job import STAGES, Folder, Job, Stages
 from tabstep.plan import Filters, Plan, narrow, plan
 from tabstep.table import Schema
-from tabstep.work import STAGES, Folder, Job, Stages
 from tests.test_run import TINY, Done, copy, done, pick, record_of, small_table
 
 __all__ = ["copy", "done"]  # fixtures

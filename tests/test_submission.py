@@ -20,9 +20,9 @@ import pytest
 from tabstep import run, scoring, store, submission
 from tabstep.cards import DataError
 from tabstep.data import load
+from tabstep.job import Folder, Source
 from tabstep.plan import Filters, narrow, plan, suite_named
 from tabstep.submission import MANIFEST, Rejected
-from tabstep.work import Folder, Source
 from tests.conftest import Kept
 
 NAME = "mlc-churn"

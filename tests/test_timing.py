@@ -15,10 +15,10 @@ import torch
 
 from tabstep import clock, timing, work
 from tabstep.clock import Machine, Stopwatch
+from tabstep.job import Folder, Source
 from tabstep.plan import plan
 from tabstep.report import times
 from tabstep.timing import Clock, Draws
-from tabstep.work import Folder, Source
 from tests.test_run import TINY, small_table
 
 MIB = 2**20

@@ -19,6 +19,7 @@ from optuna.trial import FixedTrial, TrialState
 from tabstep import plan as planning
 from tabstep import store, studies, tuning, work
 from tabstep.contracts import Unsupported
+from tabstep.job import Folder, Job, Source
 from tabstep.metrics.catboost_trees import CatBoostParams
 from tabstep.registry import DEFAULT_SAMPLER, METHODS, SAMPLERS, UNTUNED
 from tabstep.samplers import space
@@ -26,7 +27,6 @@ from tabstep.samplers.tempered import Tempered
 from tabstep.suites import Entry
 from tabstep.table import Development
 from tabstep.tuning import Budget, Ended, SamplerTask, Task
-from tabstep.work import Folder, Job, Source
 from tests.test_run import TINY, small_table
 
 FAST = asdict(CatBoostParams.fast())

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tabstep import run, store, verify
+from tabstep.job import Folder, Job
 from tabstep.plan import Filters, Plan, narrow, plan
 from tabstep.report.diff import diff
 from tabstep.store import Record
 from tabstep.verify import judged
-from tabstep.work import Folder, Job
 from tests.conftest import Kept
 from tests.test_run import CELLS, TINY, Done, copy, done, pick, record_of
 

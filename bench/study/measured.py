@@ -12,8 +12,9 @@ import torch
 
 from tabstep import store, work
 from tabstep.clock import calibrate
+from tabstep.job import Folder, Job
 from tabstep.provenance import environment
-from tabstep.work import Fitted, Folder, Job
+from tabstep.work import Fitted
 
 Lines = Callable[[Fitted], list[dict[str, Any]]]
 

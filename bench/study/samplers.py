@@ -19,12 +19,12 @@ from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import Diffusion
 from tabstep.diffusion.nelbo import Variance
 from tabstep.diffusion.tabddpm import TabDDPM
+from tabstep.job import Folder, Job
 from tabstep.metrics.catboost_trees import CatBoostParams, catboost_efficacy
 from tabstep.provenance import environment
 from tabstep.report.table import PRIMARY
 from tabstep.samplers.setting import Setting
 from tabstep.study import bounds, heads, marginals
-from tabstep.work import Folder, Job
 
 VERSION = 1  # raise when a measurement below changes
 
