@@ -23,8 +23,8 @@ from tabstep.options import (
 )
 
 if TYPE_CHECKING:
-    from tabstep import tuning
     from tabstep.suites import EvaluatorSource
+    from tabstep.trials import Ended
 
 
 def tune(
@@ -68,6 +68,7 @@ def tune(
     from tabstep.job import Source
     from tabstep.registry import GRIDS, METHODS, SAMPLERS, UNTUNED
     from tabstep.suites import EvaluatorSource
+    from tabstep.trials import Task
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     count = workers or os.cpu_count() or 1
@@ -97,7 +98,7 @@ def tune(
                 scored_by = planning.evaluator(
                     cast("EvaluatorSource", evaluator), source.load(), results / "tuned"
                 )
-                task = tuning.Task(
+                task = Task(
                     source,
                     chosen,
                     scored_by.params,
@@ -160,6 +161,7 @@ def tune_sampler(
     from tabstep import studies, tuning
     from tabstep.job import Folder, Source, is_diffusion
     from tabstep.run import Busy, execute
+    from tabstep.trials import SamplerTask
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     count = workers or os.cpu_count() or 1
@@ -197,7 +199,7 @@ def tune_sampler(
         for job in jobs:
             cell = job.cell
             assert cell.steps is not None
-            task = tuning.SamplerTask(
+            task = SamplerTask(
                 job.source,
                 cell.method,
                 job.evaluator.params,
@@ -241,7 +243,7 @@ def _said(found: dict[str, Any]) -> str:
     return f"{found['update']} on {found['grid']} ({shown})"
 
 
-def _watch(done: int, asked: int, ended: tuning.Ended) -> None:
+def _watch(done: int, asked: int, ended: Ended) -> None:
     value = f"{ended.value:.4f}" if ended.value is not None else escape(ended.reason or "")
     console.print(f"[{done:>4}/{asked}] {ended.state.name.lower()} {value}", soft_wrap=True, markup=False)
 

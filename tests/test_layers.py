@@ -26,7 +26,7 @@ LAYERS = (
     "registry suites published",
     "validity tasklog job worker",
     "work executors cluster plan",
-    "cache run timing tuning given api conformance scoring submission verify",
+    "cache run timing trials tuning given api conformance scoring submission verify",
     "progress report.*",
     "study.*",
     "options",

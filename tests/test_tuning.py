@@ -17,7 +17,7 @@ import pytest
 from optuna.trial import FixedTrial, TrialState
 
 from tabstep import plan as planning
-from tabstep import store, studies, tuning, work
+from tabstep import store, studies, trials, tuning, work
 from tabstep.contracts import Unsupported
 from tabstep.job import Folder, Job, Source
 from tabstep.metrics.catboost_trees import CatBoostParams
@@ -26,7 +26,8 @@ from tabstep.samplers import space
 from tabstep.samplers.tempered import Tempered
 from tabstep.suites import Entry
 from tabstep.table import Development
-from tabstep.tuning import Budget, Ended, SamplerTask, Task
+from tabstep.trials import Ended, SamplerTask, Task
+from tabstep.tuning import Budget
 from tests.test_run import TINY, small_table
 
 FAST = asdict(CatBoostParams.fast())
@@ -67,10 +68,10 @@ def test_values_do_not_depend_on_test_rows(task: Task) -> None:
     spoiled = replace(dataset, test=dataset.test.sample(frac=1, random_state=0).head(3))
     spoiled.test["label"] = "never"
     trial = FixedTrial({"k_neighbors": 5, "log2_rows": 0})
-    values = [tuning.objective(trial, task, Development.of(d)) for d in (dataset, spoiled)]  # type: ignore[arg-type]
+    values = [trials.objective(trial, task, Development.of(d)) for d in (dataset, spoiled)]  # type: ignore[arg-type]
     assert values[0] == values[1]
     other = replace(dataset, val=dataset.val.assign(label=dataset.val["label"].to_numpy()[::-1]))
-    assert tuning.objective(trial, task, Development.of(other)) != values[0]  # type: ignore[arg-type]
+    assert trials.objective(trial, task, Development.of(other)) != values[0]  # type: ignore[arg-type]
 
 
 # Trials
@@ -116,7 +117,7 @@ def test_failures_are_failed_trials(
     monkeypatch.setitem(METHODS, "smote", Wayward)
     s = study()
     s.enqueue_trial({"how": how})
-    ended = tuning.attempt(s.ask(), task, Development.of(task.source.load()))
+    ended = trials.attempt(s.ask(), task, Development.of(task.source.load()))
     assert (ended.state, ended.value) == (TrialState.FAIL, None)
     assert str(ended.reason).startswith(reason)
 
@@ -126,7 +127,7 @@ def test_an_unsupported_method_ends_the_study(task: Task, monkeypatch: pytest.Mo
     s = study()
     s.enqueue_trial({"how": "unsupported"})
     with pytest.raises(Unsupported, match="not installed"):
-        tuning.attempt(s.ask(), task, Development.of(task.source.load()))
+        trials.attempt(s.ask(), task, Development.of(task.source.load()))
 
 
 def test_a_bad_proxy_prunes_before_the_dear_draws(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,15 +136,15 @@ def test_a_bad_proxy_prunes_before_the_dear_draws(task: Task, monkeypatch: pytes
             return True
 
     scored: list[CatBoostParams] = []
-    real = tuning.score
+    real = trials.score
 
     def watched(rows: pd.DataFrame, data: Development, params: CatBoostParams, **more: Any) -> float:
         scored.append(params)
         return real(rows, data, params, **more)
 
-    monkeypatch.setattr(tuning, "score", watched)
+    monkeypatch.setattr(trials, "score", watched)
     s = optuna.create_study(direction="maximize", pruner=Never())
-    ended = tuning.attempt(s.ask(), replace(task, evaluator={}), Development.of(task.source.load()))
+    ended = trials.attempt(s.ask(), replace(task, evaluator={}), Development.of(task.source.load()))
     assert ended == Ended(TrialState.PRUNED)
     assert scored == [CatBoostParams.fast()]
 
@@ -159,7 +160,7 @@ def test_every_diffusion_trial_is_one_fit_and_its_draws(
     )
     s = study()
     task = Task(source, "tabddpm", FAST, draws=2, steps=3)
-    ended = tuning.attempt(s.ask(), task, Development.of(source.load()))
+    ended = trials.attempt(s.ask(), task, Development.of(source.load()))
     assert ended.state == TrialState.COMPLETE, ended.reason
     (trial,) = s.get_trials()
     assert sorted(trial.intermediate_values) == [0, 1], "the proxy, then the mean of all draws but the last"
