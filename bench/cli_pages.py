@@ -8,7 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from tabstep.options import Archive, Many, Mirror, Results, console, errors, parse_steps, split, stop
+from tabstep.options import (
+    Archive,
+    Csv,
+    Drop,
+    Many,
+    Mirror,
+    Results,
+    Target,
+    TaskName,
+    console,
+    errors,
+    own_source,
+    parse_steps,
+    refuse_without_csv,
+    split,
+    stop,
+)
 
 if TYPE_CHECKING:
     from tabstep.store import Record
@@ -68,7 +84,9 @@ def leaderboard(
 
 
 def rows(
-    suite: Annotated[str, typer.Argument(help="The suite that drew the rows.")] = "quick",
+    suite: Annotated[
+        str | None, typer.Argument(help="The suite that drew the rows.", show_default="quick")
+    ] = None,
     dataset: Annotated[Many, typer.Option(help="Only these datasets (repeat or separate by commas).")] = None,
     method: Annotated[Many, typer.Option(help="Only these methods.")] = None,
     sampler: Annotated[Many, typer.Option(help="Only these samplers.")] = None,
@@ -76,6 +94,10 @@ def rows(
     steps: Annotated[Many, typer.Option(help="Only these step budgets.")] = None,
     data_mirror: Mirror = None,
     data_archive: Archive = None,
+    csv: Csv = None,
+    target: Target = None,
+    task: TaskName = None,
+    drop: Drop = None,
     results: Results = Path("results"),
 ) -> None:
     """Look at rows: marginals of each column and associations of each pair, real and drawn, a figure a dataset.
@@ -83,6 +105,8 @@ def rows(
     Shows the four entrants with the best scores among those that the options leave, by their first seeds.
 
     tabstep rows quick --dataset mlc-churn --method tabddpm --sampler ddim --steps 2,10
+
+    tabstep rows --csv my.csv --target price
     """
     from tabstep import drawn
     from tabstep.cards import DataError
@@ -91,12 +115,19 @@ def rows(
     from tabstep.report.compare import entrants
     from tabstep.report.plots import colour
 
-    folder = Folder(results / suite)
     budgets = parse_steps(steps)
     if "T" in budgets:
         stop("--steps takes numbers here, as results.csv has them, got T")
+    own = {}
+    if csv is not None:
+        source = own_source(csv, target, task, drop, suite, dataset)
+        suite, own[source.name] = "own", source
+    else:
+        refuse_without_csv(target=target, task=task, drop=drop)
+        suite = suite or "quick"
+    folder = Folder(results / suite)
     asked: dict[str, tuple[Any, ...]] = {
-        "dataset": split(dataset),
+        "dataset": (*own, *split(dataset)),
         "method": split(method),
         "sampler": (*split(sampler), None) if sampler else (),  # methods without steps are there beside any
         "grid": (*split(grid), None) if grid else (),
@@ -113,20 +144,23 @@ def rows(
     drew = 0
     for name, best in found.items():
         try:
-            source = Source(name, mirror=data_mirror, archive=data_archive).load()
+            table = own.get(name, Source(name, mirror=data_mirror, archive=data_archive)).load()
         except (DataError, OSError) as error:
-            errors.print(f"[yellow]left out[/] {name}: {escape(str(error))}", soft_wrap=True)
+            hint = (
+                "; a table of your own is named by --csv and --target" if suite == "own" and not own else ""
+            )
+            errors.print(f"[yellow]left out[/] {name}: {escape(str(error))}{hint}", soft_wrap=True)
             continue
         shown = {}
         for entrant, record in list(best.items())[: look.MOST_DRAWN]:
-            if record.dataset_digest != source.digest:
+            if record.dataset_digest != table.digest:
                 stop(f"{entrant} on {name} is of other data than what is there now; run it again")
             try:
-                frame = drawn.kept(folder.rows(record.cell), source.schema)
+                frame = drawn.kept(folder.rows(record.cell), table.schema)
             except drawn.Missing as gap:
                 stop(f"{entrant} on {name}: {gap}; `tabstep run {suite} --until draw` draws rows again")
             shown[entrant] = look.Rows(frame, colour(record.cell.method, record.cell.sampler or ""))
-        written = look.write(source.train, shown, source.schema, folder.root / "report" / "rows", name)
+        written = look.write(table.train, shown, table.schema, folder.root / "report" / "rows", name)
         others = len(best) - len(shown)
         console.print(
             f"{name}: {', '.join(shown)}"

@@ -14,13 +14,19 @@ from rich.table import Table
 
 from tabstep.options import (
     Archive,
+    Csv,
+    Drop,
     Many,
     Mirror,
     Results,
+    Target,
+    TaskName,
     console,
     device_named,
     errors,
+    own_source,
     parse_steps,
+    refuse_without_csv,
     split,
     stop,
 )
@@ -31,7 +37,6 @@ if TYPE_CHECKING:
     from tabstep.plan import Plan
     from tabstep.run import Status
     from tabstep.suites import Params
-    from tabstep.table import Task
 
 
 def _seeds(values: Many) -> tuple[int, ...]:
@@ -93,14 +98,10 @@ def run(
     ] = None,
     data_mirror: Mirror = None,
     data_archive: Archive = None,
-    csv: Annotated[
-        Path | None, typer.Option(help="A table of your own, CSV or Parquet; needs --target.")
-    ] = None,
-    target: Annotated[str | None, typer.Option(help="Column to predict, with --csv.")] = None,
-    task: Annotated[
-        str | None, typer.Option(help="binclass, multiclass or regression, if the guess is wrong.")
-    ] = None,
-    drop: Annotated[Many, typer.Option(help="Columns of --csv to leave out, such as ids.")] = None,
+    csv: Csv = None,
+    target: Target = None,
+    task: TaskName = None,
+    drop: Drop = None,
     card: Annotated[Path | None, typer.Option(help="Write the inferred card of --csv to this file.")] = None,
     results: Results = Path("results"),
 ) -> None:
@@ -138,17 +139,10 @@ def run(
         elif address is not None:
             stop("--address only with --executor ray")
         if csv is not None:
-            if target is None:
-                stop("--csv needs --target, the name of the column to predict")
-            if suite not in (None, "own") or dataset:
-                stop("--csv runs the suite own on that file alone; leave out the suite and --dataset")
-            chosen_task = cast("Task | None", task)  # any other text is refused where the file is read
-            own_source = Source(
-                csv.stem, file=csv.resolve(), target=target, task=chosen_task, drop=split(drop)
-            )
-            _show_own(own_source, card)
+            source = own_source(csv, target, task, drop, suite, dataset)
+            _show_own(source, card)
             chosen = planning.suite_named("own")
-            sources = [own_source]
+            sources = [source]
             narrowed = planning.narrow(
                 chosen,
                 planning.Filters(
@@ -158,11 +152,7 @@ def run(
                 ),
             )
         else:
-            unused = [
-                f"--{n}" for n, v in (("target", target), ("task", task), ("drop", drop), ("card", card)) if v
-            ]
-            if unused:
-                stop(f"{', '.join(unused)} only with --csv")
+            refuse_without_csv(target=target, task=task, drop=drop, card=card)
             filters = planning.Filters(
                 *(
                     split(dataset),

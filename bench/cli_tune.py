@@ -79,12 +79,9 @@ def tune(
         planning.choose("sampler", sampler, SAMPLERS)
         on = planning.choose("grid", grid or SAMPLERS[sampler].grid, GRIDS)
         budget = tuning.Budget(trials, seconds, timeout)
-        if storage is not None:
-            studies.open_storage(storage)
-    except (ValueError, ImportError) as error:
+    except ValueError as error:
         stop(str(error))
-    except Exception as error:  # noqa: BLE001  whatever a database says when it cannot be reached
-        stop(f"--storage cannot be opened: {error}")
+    _reach(storage)
 
     where, without = device_named(device), 0
     for name in datasets:
@@ -181,6 +178,7 @@ def tune_sampler(
         )
     except ValueError as error:
         stop(str(error))
+    _reach(storage)
     jobs = [job for job in todo.jobs if is_diffusion(job) and job.cell.sample_seed == 0]
     for reason in sorted({reason for _, reason in todo.skipped}):
         errors.print(f"[yellow]skipped[/] {escape(reason)}", soft_wrap=True)
@@ -241,6 +239,19 @@ def _said(found: dict[str, Any]) -> str:
     options = {**found["settings"], **{k: v for k, v in found.items() if k == "temperature"}}
     shown = ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in options.items())
     return f"{found['update']} on {found['grid']} ({shown})"
+
+
+def _reach(storage: str | None) -> None:
+    """Open what --storage names, so that a wrong address is told before work starts."""
+    from tabstep import studies
+
+    try:
+        if storage is not None:
+            studies.open_storage(storage)
+    except (ValueError, ImportError) as error:
+        stop(str(error))
+    except Exception as error:  # noqa: BLE001  whatever a database says when it cannot be reached
+        stop(f"--storage cannot be opened: {error}")
 
 
 def _watch(done: int, asked: int, ended: Ended) -> None:

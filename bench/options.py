@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+
+if TYPE_CHECKING:
+    from tabstep.job import Source
+    from tabstep.table import Task
 
 console = Console(width=None if sys.stdout.isatty() else 100)  # a file has no width; rich would take 80
 errors = Console(stderr=True)
@@ -30,6 +34,14 @@ Archive = Annotated[
     ),
 ]
 Results = Annotated[Path, typer.Option("--results", help="Folder that holds a folder for each suite.")]
+Csv = Annotated[
+    Path | None, typer.Option("--csv", help="A table of your own, CSV or Parquet; needs --target.")
+]
+Target = Annotated[str | None, typer.Option("--target", help="Column to predict, with --csv.")]
+TaskName = Annotated[
+    str | None, typer.Option("--task", help="binclass, multiclass or regression, if the guess is wrong.")
+]
+Drop = Annotated[Many, typer.Option("--drop", help="Columns of --csv to leave out, such as ids.")]
 
 
 def stop(message: str) -> NoReturn:
@@ -63,3 +75,24 @@ def device_named(name: str) -> str:
     if kind == "cuda" and not torch.cuda.is_available():
         stop("--device cuda: no CUDA device is available here; use cpu or auto")
     return name
+
+
+def own_source(
+    csv: Path, target: str | None, task: str | None, drop: Many, suite: str | None, dataset: Many
+) -> Source:
+    """The table that --csv and the options beside it mean; it is the one dataset of the suite `own`."""
+    from tabstep.job import Source
+
+    if target is None:
+        stop("--csv needs --target, the name of the column to predict")
+    if suite not in (None, "own") or dataset:
+        stop("--csv is the table of the suite own; leave out the suite and --dataset")
+    known = cast("Task | None", task)  # any other text is refused where the file is read
+    return Source(csv.stem, file=csv.resolve(), target=target, task=known, drop=split(drop))
+
+
+def refuse_without_csv(**given: Any) -> None:
+    """Options that mean something for a table of one's own alone."""
+    unused = [f"--{name}" for name, value in given.items() if value]
+    if unused:
+        stop(f"{', '.join(unused)} only with --csv")

@@ -103,6 +103,7 @@ def test_figures_show_the_numbers(tmp_path: Path) -> None:
     figure = look.draw_marginals(shares, SCHEMA, {name: rows.colour for name, rows in drawn.items()})
     axis = next(a for a in figure.axes if a.get_title("left").startswith("x "))
     assert figure.axes[0] is axis, "the column that is furthest off comes first"
+    assert len(figure.axes) == 4, "a panel a column and no empty one"
     stairs = {patch.get_label(): patch for patch in axis.patches if patch.get_label() in drawn}
     for name in drawn:
         expected = shares[(shares["column"] == "x") & (shares["rows"] == name)]["share"]

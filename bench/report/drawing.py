@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -22,6 +23,15 @@ STYLE: dict[Any, Any] = {
     "axes.linewidth": 0.7,
     "pdf.fonttype": 42,  # text stays text
 }
+
+
+def panels(figure: Figure, count: int, wide: int) -> list[Axes]:
+    """`count` axes, at most `wide` beside each other; what the last line has left stays empty."""
+    wide = min(wide, count)
+    axes = list(figure.subplots(-(-count // wide), wide, squeeze=False).flat)
+    for axis in axes[count:]:
+        axis.remove()
+    return axes[:count]
 
 
 def save(figures: Mapping[str, tuple[Callable[[], Figure], pd.DataFrame]], folder: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats.contingency import association
 
-from tabstep.report.drawing import save
+from tabstep.report.drawing import panels, save
 from tabstep.table import Schema
 
 BINS = 30
@@ -120,14 +120,12 @@ def draw_marginals(shares: pd.DataFrame, schema: Schema, colours: Mapping[str, s
     wide = min(4, len(distance))
     high = -(-len(distance) // wide)
     figure = Figure(figsize=(2.6 * wide + 0.3, 2.0 * high + 0.7), layout="constrained")
-    axes = figure.subplots(high, wide, squeeze=False).flat
-    for axis, (column, far) in zip(axes, distance.items(), strict=False):
+    axes = panels(figure, len(distance), wide)
+    for axis, (column, far) in zip(axes, distance.items(), strict=True):
         part = shares[shares["column"] == column]
         (_numbers if column in schema.numbers else _labels)(axis, part, colours)
         axis.set_title(f"{column}  ({far:.2f})", loc="left", fontweight="bold", fontsize=8)
         axis.tick_params(labelsize=7)
-    for axis in list(axes):
-        axis.set_axis_off()
     found: dict[str, Any] = {}
     for axis in figure.axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from tabstep.report.drawing import save
+from tabstep.report.drawing import panels, save
 from tabstep.report.plots import GREY, GRIDS, colour
 from tabstep.study.samplers import best_grids
 
@@ -33,13 +33,12 @@ def write(table: pd.DataFrame, folder: Path) -> list[Path]:
 def budgets(chosen: pd.DataFrame) -> Figure:
     """Part of the full-T score kept against the budget: a panel a dataset and their mean; a line a sampler."""
     mean = chosen.groupby(["method", "sampler", "steps"])["kept"].mean().reset_index()
-    panels: list[tuple[str, pd.DataFrame]] = [
+    parts: list[tuple[str, pd.DataFrame]] = [
         ("mean of the datasets", mean),
         *((str(d), part) for d, part in chosen.groupby("dataset")),
     ]
-    figure = Figure(figsize=(11, 2.9 * -(-len(panels) // 3)), layout="constrained")
-    axes = figure.subplots(-(-len(panels) // 3), 3, squeeze=False).flat
-    for axis, (title, part) in zip(axes, panels, strict=False):
+    figure = Figure(figsize=(11, 2.9 * -(-len(parts) // 3)), layout="constrained")
+    for axis, (title, part) in zip(panels(figure, len(parts), 3), parts, strict=True):
         for (method, sampler), points in part.groupby(["method", "sampler"]):
             line = points.sort_values("steps")
             axis.plot(
@@ -58,8 +57,6 @@ def budgets(chosen: pd.DataFrame) -> Figure:
         axis.set_title(title, loc="left", fontweight="bold", fontsize=9)
         steps_axis(axis, part)
         axis.set_ylabel("% of the full-T score")
-    for axis in list(axes):
-        axis.set_axis_off()
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     return figure
@@ -96,10 +93,10 @@ def grids(kept: pd.DataFrame) -> Figure:
 
 def bounds(excess: pd.DataFrame) -> Figure:
     """NELBO above that of all T steps against the budget, for analytic variances: a panel a dataset, a line a grid."""
-    panels = list(excess.groupby("dataset"))
-    figure = Figure(figsize=(2.4 * max(1, len(panels)) + 0.6, 2.9), layout="constrained")
-    axes = figure.subplots(1, max(1, len(panels)), squeeze=False)[0]
-    for axis, (dataset, part) in zip(axes, panels, strict=False):
+    parts = list(excess.groupby("dataset"))
+    figure = Figure(figsize=(2.4 * max(1, len(parts)) + 0.6, 2.9), layout="constrained")
+    axes = figure.subplots(1, max(1, len(parts)), squeeze=False)[0]
+    for axis, (dataset, part) in zip(axes, parts, strict=False):
         for grid, points in part.groupby("grid"):
             line = points.sort_values("steps")
             axis.plot(
