@@ -38,6 +38,9 @@ def check(
             help="path/to/mine.py, path/to/mine.py:MyMethod, package.module:MyMethod, or a known name."
         ),
     ],
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that a point may take before it counts as wrong.", min=1)
+    ] = 300,
 ) -> None:
     """Try the contract of a method on two small tables, and say what to change.
 
@@ -46,10 +49,9 @@ def check(
     tabstep run quick --method mine.py --dataset mlc-churn    # then benchmark it
     """
     from tabstep import conformance, external
-    from tabstep.registry import METHODS
 
     try:
-        kind = METHODS[method] if method in METHODS else external.find(method).load()
+        kind = conformance.named(method)
     except external.NotLoaded as error:
         stop(str(error))
     table = Table(
@@ -60,15 +62,14 @@ def check(
     table.add_column("what was seen")
     found = []
     with console.status("trying") as status:
-        for finding in conformance.check(kind):
-            status.update(f"tried: {finding.point}")
+        for finding in conformance.apart(method, timeout, lambda point: status.update(f"trying: {point}")):
             found.append(finding)
             table.add_row(escape(finding.point), MARKS[finding.state], escape(finding.said))
     console.print(table)
     wrong = sum(f.state == "wrong" for f in found)
     if wrong:
         console.print(
-            f"[red]{wrong} points of the contract do not hold[/]; docs/adding-a-method.md has it in full"
+            f"[red]points of the contract that do not hold: {wrong}[/]; docs/adding-a-method.md has it in full"
         )
         raise typer.Exit(1)
     console.print("[green]the contract holds[/]; `tabstep run quick --method ...` benchmarks it")

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from pandas.testing import assert_frame_equal
 
-from tabstep import validity
+from tabstep import external, validity
 from tabstep.clock import timed
 from tabstep.contracts import Unsupported
 from tabstep.diffusion.model import Diffusion
-from tabstep.registry import SAMPLERS, about
+from tabstep.registry import METHODS, SAMPLERS, about
 from tabstep.samplers.grid import trailing
 from tabstep.samplers.setting import Setting
 from tabstep.table import Schema
 
+START_S = 60.0  # of a process, before the first point
 ROWS = 200
 STEPS = 3
 State = Literal["ok", "warning", "wrong", "not tried"]
+Watch = Callable[[str], None]
+"""Called with each point before it is tried."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +73,58 @@ def tables() -> dict[str, tuple[pd.DataFrame, Schema]]:
     }
 
 
-def check(kind: type[Any]) -> Iterator[Finding]:
+def named(method: str) -> type[Any]:
+    """The class of a known method or of one from outside. Raises `external.NotLoaded`."""
+    return METHODS[method] if method in METHODS else external.find(method).load()
+
+
+def apart(method: str, limit_s: float, watch: Watch) -> Iterator[Finding]:
+    """`check` in a process of its own: a method that crashes it or takes longer for a point is told as any other."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_send, args=(method, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    point = ""
+    try:
+        while ours.poll(limit_s if point else max(limit_s, START_S)):
+            heard: str | Finding | None = ours.recv()
+            if heard is None:
+                return
+            if isinstance(heard, Finding):
+                yield heard
+            else:
+                point = heard
+                watch(point)
+        yield Finding(
+            point, "wrong", f"took longer than the limit of {limit_s:g} s; nothing after it was tried"
+        )
+    except EOFError:
+        process.join()
+        died = f"the process died (exit code {process.exitcode}); nothing after it was tried"
+        yield Finding(point, "wrong", died)
+    finally:
+        process.kill()
+        process.join()
+
+
+def _send(method: str, pipe: Connection) -> None:
+    for finding in check(named(method), pipe.send):
+        pipe.send(finding)
+    pipe.send(None)
+
+
+def check(kind: type[Any], watch: Watch = lambda point: None) -> Iterator[Finding]:
     """Try the points of the contract one after the other; what a broken one leaves untried is said."""
-    yield _tried("a line that says what it is", lambda: _about(kind))
-    yield _tried("settings can be sent to a worker", lambda: _pickled(kind))
+    yield _tried("a line that says what it is", lambda: _about(kind), watch)
+    yield _tried("settings can be sent to a worker", lambda: _pickled(kind), watch)
     for title, (train, schema) in tables().items():
-        yield from _on_table(kind, title, train, schema)
+        yield from _on_table(kind, title, train, schema, watch)
 
 
-def _on_table(kind: type[Any], title: str, train: pd.DataFrame, schema: Schema) -> Iterator[Finding]:
+def _on_table(
+    kind: type[Any], title: str, train: pd.DataFrame, schema: Schema, watch: Watch
+) -> Iterator[Finding]:
     given, made = train.copy(), {}
 
     def fit() -> str:
@@ -87,7 +135,7 @@ def _on_table(kind: type[Any], title: str, train: pd.DataFrame, schema: Schema) 
                 raise Doubtful(f"Unsupported on this table, a skipped cell: {reason}") from None
         return f"{span.seconds:.2f} s for {ROWS} rows"
 
-    fitted = _tried(f"{title}: fits", fit)
+    fitted = _tried(f"{title}: fits", fit, watch)
     yield fitted
     rest = [
         ("leaves the training rows as they are", lambda: _untouched(given, train)),
@@ -101,7 +149,7 @@ def _on_table(kind: type[Any], title: str, train: pd.DataFrame, schema: Schema) 
     usable = True
     for point, function in rest:
         finding = (
-            _tried(f"{title}: {point}", function)
+            _tried(f"{title}: {point}", function, watch)
             if fitted.state == "ok" and usable
             else Finding(f"{title}: {point}", "not tried")
         )
@@ -109,7 +157,8 @@ def _on_table(kind: type[Any], title: str, train: pd.DataFrame, schema: Schema) 
         yield finding
 
 
-def _tried(point: str, function: Callable[[], str]) -> Finding:
+def _tried(point: str, function: Callable[[], str], watch: Watch) -> Finding:
+    watch(point)
     try:
         return Finding(point, "ok", function())
     except Doubtful as error:

@@ -188,6 +188,23 @@ def test_our_own_methods_keep_the_contract(name: str) -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("time.sleep(600)", "took longer than the limit of 1 s"),
+        ("os._exit(7)", "the process died (exit code 7)"),
+    ],
+)
+def test_a_method_that_hangs_or_crashes_is_told_as_any_other(does: str, said: str, tmp_path: Path) -> None:
+    path, tried = tmp_path / "faulty.py", []
+    path.write_text("import os, time\n" + MINE.replace("return Again(train)", does))
+    *before, last = conformance.apart(str(path), 1.0, tried.append)
+    assert [finding.state for finding in before] == ["ok", "ok"]
+    assert (last.point, last.state) == ("mixed, two classes: fits", "wrong")
+    assert said in last.said
+    assert tried[-1] == last.point
+
+
 def test_the_command_says_what_to_change(mine: Path) -> None:
     def check(path: Path) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "tabstep", "check", str(path)]
