@@ -6,6 +6,9 @@ The figures of the README are those of CELLS = 1_000_000 (7 minutes).
 from __future__ import annotations
 
 import heapq
+import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import Future
@@ -16,9 +19,10 @@ from typing import Any
 import psutil
 import pytest
 
-from tabstep import run, work
+from tabstep import run, store, work
+from tabstep.drawn import Cost
 from tabstep.job import Folder, Outcome, Source
-from tabstep.plan import plan
+from tabstep.plan import Plan, plan
 from tests.test_run import TINY, small_table
 
 CELLS = 20_000
@@ -72,14 +76,59 @@ class Sleepers:
                 time.sleep(0.002)
 
 
+def planned(table: Path, cells: int) -> Plan:
+    """Cells of one network with two budgets, 1,000 training seeds and as many sampling seeds as it takes."""
+    source = Source("small", file=small_table(table), target="label")
+    entries = tuple(e for e in TINY.entries if e.method == "tabddpm")
+    return plan(
+        replace(TINY, entries=entries, train_seeds=1000, sample_seeds=cells // 2000), [source], workers=2
+    )
+
+
+RESUME = """
+import sys, time
+from pathlib import Path
+import psutil
+from tabstep import run
+from tabstep.job import Folder
+from tests.test_scale import planned
+
+if __name__ == "__main__":
+    begun = time.monotonic()
+    todo = planned(Path(sys.argv[1]), 10_000)
+    planned_s = time.monotonic() - begun
+    begun = time.monotonic()
+    status = run.execute(todo, Folder(Path(sys.argv[2])))
+    found_s = time.monotonic() - begun
+    assert {(o.status, o.reason) for o in status.outcomes} == {("ok", "already done")}
+    print(len(status.outcomes), planned_s, found_s, psutil.Process().memory_info().rss / 2**20)
+"""
+
+
+@pytest.mark.slow
+def test_ten_thousand_finished_cells_are_found_so_in_seconds(tmp_path: Path) -> None:
+    table, folder = tmp_path / "small.csv", Folder(tmp_path / "results")
+    for job in planned(table, 10_000).jobs:
+        store.write(
+            folder.runs, work.record(job, "ok", cost=Cost(1.0, 0.0, 1.0, 2.0, 2**30), scores={"a": [1.0]})
+        )
+    command = [sys.executable, "-c", RESUME, str(table), str(folder.root)]
+    root = Path(__file__).resolve().parents[1]
+    printed = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(root)}
+    ).stdout
+    cells, planned_s, found_s, megabytes = map(float, printed.split()[-4:])
+    print(f"\n{cells:.0f} cells: planned in {planned_s:.1f} s, found in {found_s:.1f} s, {megabytes:.0f} MB")  # noqa: T201
+    assert cells == 10_000
+    assert found_s < 5
+    assert megabytes < 1024
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_a_thousand_workers_are_kept_busy(tmp_path: Path) -> None:
-    source = Source("small", file=small_table(tmp_path / "small.csv"), target="label")
-    entries = tuple(e for e in TINY.entries if e.method == "tabddpm")
-    suite = replace(TINY, entries=entries, train_seeds=1000, sample_seeds=CELLS // 2000)
     begun, before = time.monotonic(), psutil.Process().memory_info().rss
-    todo = plan(suite, [source])
+    todo = planned(tmp_path / "small.csv", CELLS)
     planned_s = time.monotonic() - begun
     assert len(todo.jobs) == CELLS
     place, begun = Sleepers(), time.monotonic()
