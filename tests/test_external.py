@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tabstep import conformance, external, run, store
+from tabstep.cli import app
 from tabstep.external import Code, NotLoaded
 from tabstep.job import Folder, Source
 from tabstep.plan import Filters, Refused, narrow, plan
@@ -206,18 +205,12 @@ def test_a_method_that_hangs_or_crashes_is_told_as_any_other(does: str, said: st
 
 
 def test_the_command_says_what_to_change(mine: Path) -> None:
-    def check(path: Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "tabstep", "check", str(path)]
-        return subprocess.run(
-            command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"}
-        )
-
-    good = check(mine)
-    assert good.returncode == 0, good.stderr
+    good = CliRunner().invoke(app, ["check", str(mine)])
+    assert good.exit_code == 0, good.output
     assert "the contract holds" in good.stdout
     mine.write_text(MINE.replace(", random_state=seed", ""))
-    bad = check(mine)
-    assert bad.returncode == 1
+    bad = CliRunner().invoke(app, ["check", str(mine)])
+    assert bad.exit_code == 1
     assert "two draws with seed=5 differ" in " ".join(bad.stdout.split())
 
 
