@@ -101,7 +101,8 @@ def test_edited_rows_keep_what_is_fixed_and_follow_it(learned: tabstep.Synthesiz
     gaps = learned.edit(rows, {"income": None}, steps=25)
     assert gaps["income"].isna().all()
     assert (gaps["city"] == "Lima").mean() > 0.8
-    pd.testing.assert_frame_equal(gaps, learned.edit(rows, {"income": None}, steps=25))
+    once, again = (learned.edit(rows.head(20), {"income": None}, steps=5) for _ in range(2))
+    pd.testing.assert_frame_equal(once, again)
 
 
 def test_columns_that_are_not_fixed_need_not_be_there(learned: tabstep.Synthesizer) -> None:
