@@ -16,9 +16,12 @@ from tabstep import cli_cache, cli_pages, cli_run, cli_share, cli_study, cli_tun
 from tabstep.cli_run import make_report
 from tabstep.options import (
     Archive,
+    Datasets,
     Many,
+    Methods,
     Mirror,
     Results,
+    Samplers,
     console,
     device_named,
     parse_steps,
@@ -216,9 +219,9 @@ def check(
 @app.command("time")
 def time_(
     suite: Annotated[str, typer.Argument(help="The suite whose fitted models to time.")] = "quick",
-    dataset: Annotated[Many, typer.Option(help="Only these datasets (repeat or separate by commas).")] = None,
-    method: Annotated[Many, typer.Option(help="Only these methods.")] = None,
-    sampler: Annotated[Many, typer.Option(help="Only these samplers.")] = None,
+    dataset: Datasets = None,
+    method: Methods = None,
+    sampler: Samplers = None,
     grid: Annotated[Many, typer.Option(help="Timestep grids, instead of the suite's.")] = None,
     steps: Annotated[Many, typer.Option(help="Step budgets; T is all steps of the model.")] = None,
     batch: Annotated[Many, typer.Option(help="Rows drawn at once; 1, 1000 and 100000 when left out.")] = None,

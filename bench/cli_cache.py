@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from tabstep.options import Archive, Many, Mirror, Results, console, split, stop
+from tabstep.options import (
+    Archive,
+    Datasets,
+    Many,
+    Methods,
+    Mirror,
+    Results,
+    Samplers,
+    console,
+    split,
+    stop,
+)
 
 if TYPE_CHECKING:
     from tabstep.plan import Filters, Plan
@@ -32,9 +43,9 @@ def _plan(suite: str, filters: Filters, mirror: Path | None, archive: str | None
 @app.command("why")
 def why(
     suite: Annotated[str, typer.Argument(help="The suite of the cells.")],
-    dataset: Annotated[Many, typer.Option(help="Only these datasets (repeat or separate by commas).")] = None,
-    method: Annotated[Many, typer.Option(help="Only these methods.")] = None,
-    sampler: Annotated[Many, typer.Option(help="Only these samplers.")] = None,
+    dataset: Datasets = None,
+    method: Methods = None,
+    sampler: Samplers = None,
     metric: Annotated[Many, typer.Option(help="Scores beside the suite's, as given to run.")] = None,
     data_mirror: Mirror = None,
     data_archive: Archive = None,

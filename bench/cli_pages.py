@@ -11,10 +11,14 @@ from rich.markup import escape
 from tabstep.options import (
     Archive,
     Csv,
+    Datasets,
     Drop,
     Many,
+    Methods,
     Mirror,
     Results,
+    Samplers,
+    Suites,
     Target,
     TaskName,
     console,
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def tables(
-    suite: Annotated[Many, typer.Option(help="Only these suites (repeat or separate by commas).")] = None,
+    suite: Suites = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write to; results/tables when left out.")
     ] = None,
@@ -56,7 +60,7 @@ def tables(
 
 
 def leaderboard(
-    suite: Annotated[Many, typer.Option(help="Only these suites (repeat or separate by commas).")] = None,
+    suite: Suites = None,
     out: Annotated[
         Path | None, typer.Option(help="The page; results/leaderboard.html when left out.")
     ] = None,
@@ -87,9 +91,9 @@ def rows(
     suite: Annotated[
         str | None, typer.Argument(help="The suite that drew the rows.", show_default="quick")
     ] = None,
-    dataset: Annotated[Many, typer.Option(help="Only these datasets (repeat or separate by commas).")] = None,
-    method: Annotated[Many, typer.Option(help="Only these methods.")] = None,
-    sampler: Annotated[Many, typer.Option(help="Only these samplers.")] = None,
+    dataset: Datasets = None,
+    method: Methods = None,
+    sampler: Samplers = None,
     grid: Annotated[Many, typer.Option(help="Only these timestep grids.")] = None,
     steps: Annotated[Many, typer.Option(help="Only these step budgets.")] = None,
     data_mirror: Mirror = None,

@@ -15,10 +15,13 @@ from rich.table import Table
 from tabstep.options import (
     Archive,
     Csv,
+    Datasets,
     Drop,
     Many,
+    Methods,
     Mirror,
     Results,
+    Samplers,
     Target,
     TaskName,
     console,
@@ -50,9 +53,9 @@ def run(
     suite: Annotated[
         str | None, typer.Argument(help="smoke, quick (the default), paper, ...: see `tabstep list suites`.")
     ] = None,
-    dataset: Annotated[Many, typer.Option(help="Only these datasets (repeat or separate by commas).")] = None,
-    method: Annotated[Many, typer.Option(help="Only these methods.")] = None,
-    sampler: Annotated[Many, typer.Option(help="Only these samplers.")] = None,
+    dataset: Datasets = None,
+    method: Methods = None,
+    sampler: Samplers = None,
     grid: Annotated[Many, typer.Option(help="Timestep grids, instead of the suite's.")] = None,
     steps: Annotated[Many, typer.Option(help="Step budgets; T is all steps of the model.")] = None,
     seed: Annotated[Many, typer.Option(help="Training seeds.")] = None,
@@ -138,33 +141,17 @@ def run(
             data_mirror = data_mirror and data_mirror.resolve()
         elif address is not None:
             stop("--address only with --executor ray")
+        filters = planning.Filters(
+            *(split(dataset), split(method), split(sampler), split(grid), parse_steps(steps), _seeds(seed)),
+            metrics=split(metric),
+            params=cast("Params | None", params),  # any other text is refused where it is chosen
+        )
         if csv is not None:
             source = own_source(csv, target, task, drop, suite, dataset)
             _show_own(source, card)
-            chosen = planning.suite_named("own")
-            sources = [source]
-            narrowed = planning.narrow(
-                chosen,
-                planning.Filters(
-                    *((), split(method), split(sampler), split(grid), parse_steps(steps), _seeds(seed)),
-                    metrics=split(metric),
-                    params=cast("Params | None", params),
-                ),
-            )
+            narrowed, sources = planning.narrow(planning.suite_named("own"), filters), [source]
         else:
             refuse_without_csv(target=target, task=task, drop=drop, card=card)
-            filters = planning.Filters(
-                *(
-                    split(dataset),
-                    split(method),
-                    split(sampler),
-                    split(grid),
-                    parse_steps(steps),
-                    _seeds(seed),
-                ),
-                metrics=split(metric),
-                params=cast("Params | None", params),  # any other text is refused where it is chosen
-            )
             narrowed = planning.narrow(planning.suite_named(suite or "quick"), filters)
             if not narrowed.datasets:
                 stop(f"suite {suite!r} names no datasets; give --dataset or --csv")

@@ -13,9 +13,12 @@ from rich.table import Table
 
 from tabstep.options import (
     Archive,
+    Datasets,
     Many,
+    Methods,
     Mirror,
     Results,
+    Workers,
     console,
     device_named,
     errors,
@@ -155,7 +158,7 @@ def submit(
     ],
     name: Annotated[str, typer.Option(help="Of the submission: small letters, digits and -.")],
     about: Annotated[str, typer.Option(help="A line on what it is.")] = "",
-    dataset: Annotated[Many, typer.Option(help="Only these datasets (repeat or separate by commas).")] = None,
+    dataset: Datasets = None,
     method: Annotated[
         Many, typer.Option(help="Only these methods, by the name that the table gives them.")
     ] = None,
@@ -210,9 +213,9 @@ def verify(
     suite: Annotated[str, typer.Argument(help="The suite whose records to check.")] = "quick",
     sample: Annotated[int, typer.Option(help="Cells to do again, drawn at random.", min=1)] = 3,
     seed: Annotated[int, typer.Option(help="Of the choice of cells.", min=0)] = 0,
-    dataset: Annotated[Many, typer.Option(help="Only these datasets (repeat or separate by commas).")] = None,
-    method: Annotated[Many, typer.Option(help="Only these methods.")] = None,
-    workers: Annotated[int, typer.Option(help="Worker processes; 0 takes one a core.", min=0)] = 0,
+    dataset: Datasets = None,
+    method: Methods = None,
+    workers: Workers = 0,
     timeout: Annotated[
         float | None, typer.Option(help="Seconds that one fit or cell may take.", min=1)
     ] = None,

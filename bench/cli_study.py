@@ -10,7 +10,19 @@ import typer
 from rich.markup import escape
 
 from tabstep.cli_run import carry_out, summary
-from tabstep.options import Archive, Many, Mirror, Results, console, device_named, errors, split, stop
+from tabstep.options import (
+    Archive,
+    Datasets,
+    Many,
+    Mirror,
+    Results,
+    Workers,
+    console,
+    device_named,
+    errors,
+    split,
+    stop,
+)
 
 if TYPE_CHECKING:
     from tabstep.job import Folder, Job
@@ -21,8 +33,8 @@ app = typer.Typer(help="Studies: a suite, what is measured beside it, and a page
 
 @app.command("samplers")
 def study_samplers(
-    workers: Annotated[int, typer.Option(help="Worker processes; 0 takes one a core.", min=0)] = 0,
-    dataset: Annotated[Many, typer.Option(help="Only these datasets (repeat or separate by commas).")] = None,
+    workers: Workers = 0,
+    dataset: Datasets = None,
     data_mirror: Mirror = None,
     data_archive: Archive = None,
     results: Results = Path("results"),
@@ -41,8 +53,8 @@ def study_samplers(
 
 @app.command("families")
 def study_families(
-    workers: Annotated[int, typer.Option(help="Worker processes; 0 takes one a core.", min=0)] = 0,
-    dataset: Annotated[Many, typer.Option(help="Only these datasets (repeat or separate by commas).")] = None,
+    workers: Workers = 0,
+    dataset: Datasets = None,
     data_mirror: Mirror = None,
     data_archive: Archive = None,
     results: Results = Path("results"),

@@ -11,7 +11,9 @@ from rich.markup import escape
 
 from tabstep.options import (
     Archive,
+    Datasets,
     Many,
+    Methods,
     Mirror,
     Results,
     console,
@@ -124,8 +126,8 @@ def tune(
 
 def tune_sampler(
     suite: Annotated[str, typer.Argument(help="The suite whose fitted models to draw from.")] = "quick",
-    dataset: Annotated[Many, typer.Option(help="Only these datasets (repeat or separate by commas).")] = None,
-    method: Annotated[Many, typer.Option(help="Only these methods.")] = None,
+    dataset: Datasets = None,
+    method: Methods = None,
     steps: Annotated[
         Many, typer.Option(help="Step budgets, a study each; the suite's when left out.")
     ] = None,

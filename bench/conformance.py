@@ -23,7 +23,7 @@ from tabstep.samplers.grid import trailing
 from tabstep.samplers.setting import Setting
 from tabstep.table import Schema
 
-START_S = 60.0  # of a process, before the first point
+START_S = 60.0  # at least, of a process, before the first point
 ROWS = 200
 STEPS = 3
 State = Literal["ok", "warning", "wrong", "not tried"]
@@ -85,19 +85,19 @@ def apart(method: str, limit_s: float, watch: Watch) -> Iterator[Finding]:
     process = context.Process(target=_send, args=(method, theirs), daemon=True)
     process.start()
     theirs.close()
-    point = ""
+    point, limit = "a process to try it in starts", max(limit_s, START_S)
     try:
-        while ours.poll(limit_s if point else max(limit_s, START_S)):
+        while ours.poll(limit):
             heard: str | Finding | None = ours.recv()
             if heard is None:
                 return
             if isinstance(heard, Finding):
                 yield heard
             else:
-                point = heard
+                point, limit = heard, limit_s
                 watch(point)
         yield Finding(
-            point, "wrong", f"took longer than the limit of {limit_s:g} s; nothing after it was tried"
+            point, "wrong", f"took longer than the limit of {limit:g} s; nothing after it was tried"
         )
     except EOFError:
         process.join()

@@ -18,6 +18,13 @@ console = Console(width=None if sys.stdout.isatty() else 100)  # a file has no w
 errors = Console(stderr=True)
 
 Many = list[str] | None
+Suites = Annotated[Many, typer.Option("--suite", help="Only these suites (repeat or separate by commas).")]
+Datasets = Annotated[
+    Many, typer.Option("--dataset", help="Only these datasets (repeat or separate by commas).")
+]
+Methods = Annotated[Many, typer.Option("--method", help="Only these methods.")]
+Samplers = Annotated[Many, typer.Option("--sampler", help="Only these samplers.")]
+Workers = Annotated[int, typer.Option("--workers", help="Worker processes; 0 takes one a core.", min=0)]
 Mirror = Annotated[
     Path | None,
     typer.Option(
