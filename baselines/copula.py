@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tabstep.baselines.conform import conform
-from tabstep.table import Schema
+from tabstep.baselines.row_form import conform
+from tabstep.data.table import Schema
 
 if TYPE_CHECKING:
     import optuna

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tabstep.baselines import sdv_adapter
 from tabstep.baselines.ctgan import CTGAN
-from tabstep.table import Schema
+from tabstep.data.table import Schema
 
 
 @dataclass(frozen=True)

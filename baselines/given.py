@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from tabstep.contracts import Unsupported
-from tabstep.table import Schema
+from tabstep.data.table import Schema
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pandas as pd
 
-from tabstep.table import Schema
+from tabstep.data.table import Schema
 
 if TYPE_CHECKING:
     import optuna

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tabstep.baselines.conform import conform
+from tabstep.baselines.row_form import conform
 from tabstep.contracts import Unsupported
-from tabstep.table import Schema
+from tabstep.data.table import Schema
 
 Synthesizer = Literal["CTGANSynthesizer", "CopulaGANSynthesizer", "TVAESynthesizer"]
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tabstep.baselines.conform import conform
+from tabstep.baselines.row_form import conform
 from tabstep.contracts import Unsupported
-from tabstep.table import Schema
+from tabstep.data.table import Schema
 
 if TYPE_CHECKING:
     import optuna

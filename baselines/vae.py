@@ -9,12 +9,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from tabstep.data.encode import Encoder
+from tabstep.data.table import Schema
 from tabstep.diffusion.autoencoder import Autoencoder, Fitted
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.mixed import State
 from tabstep.diffusion.noise import KINDS, Noise, stream
-from tabstep.encode import Encoder
-from tabstep.table import Schema
 
 if TYPE_CHECKING:
     import optuna

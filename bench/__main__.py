@@ -1,6 +1,6 @@
 """`python -m tabstep` is `tabstep`."""
 
-from tabstep.cli import app
+from tabstep.cli.app import app
 
 if __name__ == "__main__":
     app()

@@ -13,19 +13,19 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from tabstep import frames
-from tabstep.columns import Column
-from tabstep.complete import Completion
+from tabstep.data import frames
+from tabstep.data.columns import Column
+from tabstep.data.completion import Completion
+from tabstep.data.encode import schema_from_json
+from tabstep.data.fixed import given
+from tabstep.data.table import Schema, Task
 from tabstep.diffusion.mixed import Draw, State, stacked
 from tabstep.diffusion.model import BATCH_ROWS, Diffusion
 from tabstep.diffusion.tabddpm import TabDDPM
-from tabstep.encode import schema_from_json
-from tabstep.given import given
 from tabstep.registry import DEFAULT_SAMPLER, GRIDS, SAMPLERS
 from tabstep.samplers.conditional import Known, complete
 from tabstep.samplers.inversion import INVERSIONS, Latent, between, decode, encode
 from tabstep.samplers.setting import Artifacts, Setting, Steps, Table, path_for
-from tabstep.table import Schema, Task
 
 FORMAT = 1
 MEASURED_ROWS = 512

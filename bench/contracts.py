@@ -6,7 +6,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import pandas as pd
 
-from tabstep.table import Schema
+from tabstep.data.table import Schema
 
 
 class Unsupported(Exception):
@@ -25,7 +25,7 @@ class Model(Protocol):
 class Method(Protocol):
     """Hyper-parameters (the fields of a frozen dataclass) and how to fit with them.
 
-    `train` is complete: no missing values, no constant feature (see `tabstep.complete`); it must not be changed.
+    `train` is complete: no missing values, no constant feature (see `tabstep.data.completion`); it must not be changed.
     """
 
     def fit(self, train: pd.DataFrame, schema: Schema, *, seed: int, device: str = "cpu") -> Any:

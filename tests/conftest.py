@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from tabstep import executors, run, tuning
-from tabstep.executors import Local
+from tabstep.engine import executors, run
+from tabstep.engine.executors import Local
+from tabstep.tuning import methods as tuning
 
 
 @pytest.fixture(autouse=True)

@@ -18,16 +18,16 @@ from scipy.stats import ks_2samp, norm, spearmanr
 from sklearn.preprocessing import StandardScaler
 
 from tabstep.baselines import sdv_adapter
-from tabstep.baselines.conform import conform
 from tabstep.baselines.copula import GaussianCopula, LabelMargin, NumberMargin
 from tabstep.baselines.copulagan import CopulaGAN
 from tabstep.baselines.ctgan import CTGAN
 from tabstep.baselines.marginals import Marginals
 from tabstep.baselines.real import Real
+from tabstep.baselines.row_form import conform
 from tabstep.baselines.smote import SMOTE, allot, halves
 from tabstep.baselines.tvae import TVAE
 from tabstep.contracts import Model, Unsupported
-from tabstep.table import Schema
+from tabstep.data.table import Schema
 
 SMALL: dict[str, Any] = {"epochs": 1, "embedding_dim": 8}
 GAN: dict[str, Any] = {**SMALL, "batch_size": 40, "generator_dim": (16,), "discriminator_dim": (16,)}

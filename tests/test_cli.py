@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from tabstep import cards, run, store
-from tabstep.cli import app
-from tabstep.job import Folder, Outcome
-from tabstep.plan import Plan
+from tabstep.cli.app import app
+from tabstep.data import cards
+from tabstep.engine import run
+from tabstep.engine.job import Folder, Outcome
+from tabstep.engine.plan import Plan
+from tabstep.engine.run import Status
+from tabstep.records import store
 from tabstep.registry import GRIDS, METHODS, SAMPLERS
-from tabstep.run import Status
 from tabstep.suites import SUITES
 from tests.test_report import small_run
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tabstep import run
-from tabstep.cluster import Cluster
-from tabstep.job import Folder, Outcome
-from tabstep.plan import plan
+from tabstep.engine import run
+from tabstep.engine.cluster import Cluster
+from tabstep.engine.job import Folder, Outcome
+from tabstep.engine.plan import plan
 from tests.test_run import TINY, Done, done, record_of
 
 ray = pytest.importorskip("ray", reason="Ray is not installed; the extra `ray` brings it")

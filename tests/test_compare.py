@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from tabstep.records.store import Cell, Record
 from tabstep.report.budget import front, hypervolume, pareto, steps_to_equal_quality
 from tabstep.report.compare import name_of, rank, units, versus, wilcoxon_holm
 from tabstep.report.table import bootstrap, results
-from tabstep.store import Cell, Record
 from tests.test_report import make
 
 

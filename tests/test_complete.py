@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from tabstep.complete import MISSING, Completion
-from tabstep.table import Schema
+from tabstep.data.completion import MISSING, Completion
+from tabstep.data.table import Schema
 
 SCHEMA = Schema("binclass", "y", ("age", "flat", "sparse", "empty"), ("town", "same", "void"))
 

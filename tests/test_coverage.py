@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tabstep.data.table import Schema
 from tabstep.metrics.coverage import balls, coverage, expected_coverage, support
 from tabstep.metrics.detection import auc_interval, detection
 from tabstep.metrics.faults import faults
 from tabstep.metrics.one_class import one_class
-from tabstep.table import Schema
 
 SCHEMA = Schema("regression", "y", ("a", "b"), ("c",), frozenset({"b"}))
 

@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tabstep import cards, data, frames
-from tabstep.cards import Card, DataError, Mirror, Rows
-from tabstep.data import Unreachable
-from tabstep.table import Dataset, Schema
+from tabstep.data import cards, frames, sources
+from tabstep.data.cards import Card, DataError, Mirror, Rows
+from tabstep.data.sources import Unreachable
+from tabstep.data.table import Dataset, Schema
 
 # fmt: off
 PAPER = (
@@ -30,13 +30,13 @@ PAPER = (
 )
 # fmt: on
 EMBEDDED = ("ames", "breast-cancer", "credit", "diamonds-cut", "diamonds-price", "mlc-churn", "wine")
-REAL = os.environ.get(data.MIRROR_VARIABLE)  # read before the fixture below hides it
+REAL = os.environ.get(sources.MIRROR_VARIABLE)  # read before the fixture below hides it
 
 
 @pytest.fixture(autouse=True)
 def no_configured_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(data.MIRROR_VARIABLE, raising=False)
-    monkeypatch.delenv(data.ARCHIVE_VARIABLE, raising=False)
+    monkeypatch.delenv(sources.MIRROR_VARIABLE, raising=False)
+    monkeypatch.delenv(sources.ARCHIVE_VARIABLE, raising=False)
 
 
 # --- a small set, as the mirror and as the archive hold it
@@ -110,12 +110,12 @@ def toy(mirror: bytes = b"", archive: Mapping[str, bytes] | None = None) -> Card
 def from_mirror(folder: Path, frame: pd.DataFrame, **changes: object) -> Dataset:
     path = folder / "toy.parquet"
     frame.to_parquet(path, index=False)
-    return data.load_card(replace(toy(path.read_bytes()), **changes), mirror=folder)  # type: ignore[arg-type]
+    return sources.load_card(replace(toy(path.read_bytes()), **changes), mirror=folder)  # type: ignore[arg-type]
 
 
 def from_archive(folder: Path, content: Mapping[str, bytes]) -> Dataset:
     path = write_tar(folder / "data.tar", content)
-    return data.load_card(toy(archive=content), archive=path)
+    return sources.load_card(toy(archive=content), archive=path)
 
 
 # --- cards
@@ -169,7 +169,7 @@ def test_a_broken_card_is_refused(old: str, new: str, message: str, tmp_path: Pa
 
 def test_an_unknown_name_gets_the_close_ones() -> None:
     with pytest.raises(DataError, match="no data set 'abalon': did you mean 'abalone'"):
-        data.load("abalon")
+        sources.load("abalon")
 
 
 def test_cards_can_live_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_cards_can_live_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_embedded_tables_are_canonical(name: str) -> None:
-    dataset = data.load(name)
+    dataset = sources.load(name)
     schema = dataset.schema
     for frame in (dataset.train, dataset.val, dataset.test):
         assert tuple(frame.columns) == schema.columns
@@ -195,7 +195,7 @@ def test_embedded_tables_are_canonical(name: str) -> None:
         assert {type(v) for c in schema.labels for v in frame[c]} <= {str, type(None)}
         assert frame[schema.target].notna().all()
     assert "rownames" not in schema.columns
-    assert dataset.digest == data.load(name).digest == cards.find(name).digest
+    assert dataset.digest == sources.load(name).digest == cards.find(name).digest
     for column in schema.integer:
         assert (dataset.train[column].dropna() % 1 == 0).all()
     for column in set(schema.numbers) - schema.integer:
@@ -206,7 +206,7 @@ def test_embedded_tables_are_canonical(name: str) -> None:
 
 
 def test_missing_values_are_kept() -> None:
-    dataset = data.load("credit")
+    dataset = sources.load("credit")
     whole = pd.concat([dataset.train, dataset.val, dataset.test])
     # the counts that the documentation of the table gives
     assert whole["Income"].isna().sum() == 381
@@ -216,7 +216,7 @@ def test_missing_values_are_kept() -> None:
 
 
 def test_the_two_diamond_sets_share_their_rows() -> None:
-    cut, price = (data.load(name) for name in ("diamonds-cut", "diamonds-price"))
+    cut, price = (sources.load(name) for name in ("diamonds-cut", "diamonds-price"))
     both = []
     for dataset in (cut, price):
         whole = pd.concat([dataset.train, dataset.val, dataset.test])
@@ -243,7 +243,7 @@ def test_an_embedded_table_that_differs_from_its_card_is_refused(what: str) -> N
         "column": (replace(card, numeric=("proof", *card.numeric[1:])), "expected the column 'proof', found"),
     }[what]
     with pytest.raises(DataError, match=message):
-        data.load_card(changed)
+        sources.load_card(changed)
 
 
 # --- the digest and the split
@@ -362,18 +362,18 @@ def test_a_mirror_file_of_other_bytes_is_refused_even_where_an_archive_could_ser
     rows().to_parquet(tmp_path / "toy.parquet", index=False)
     archive = write_tar(tmp_path / "data.tar", members())
     with pytest.raises(DataError, match=rf"toy.parquet: sha256: expected {sha256(b'the true bytes')}, found"):
-        data.load_card(card, mirror=tmp_path, archive=archive)
+        sources.load_card(card, mirror=tmp_path, archive=archive)
 
 
 def test_what_no_source_has_is_unreachable_with_every_reason(tmp_path: Path) -> None:
     card = toy(b"x", members())
     with pytest.raises(Unreachable, match=r"TABSTEP_DATA.*TABSTEP_ARCHIVE"):
-        data.load_card(card)
+        sources.load_card(card)
     with pytest.raises(Unreachable, match=r"no file .*toy.parquet; no archive at .*none.tar"):
-        data.load_card(card, mirror=tmp_path, archive=tmp_path / "none.tar")
+        sources.load_card(card, mirror=tmp_path, archive=tmp_path / "none.tar")
     partial = replace(card, mirror=Mirror("", absent=("train",)))
     with pytest.raises(Unreachable, match="the mirror has no train rows of toy"):
-        data.load_card(partial, mirror=tmp_path)
+        sources.load_card(partial, mirror=tmp_path)
 
 
 # --- archive
@@ -391,9 +391,9 @@ def test_mirror_and_archive_give_one_digest(tmp_path: Path) -> None:
 
 def test_the_archive_serves_what_the_mirror_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = write_tar(tmp_path / "data.tar", members())
-    monkeypatch.setenv(data.MIRROR_VARIABLE, str(tmp_path))
-    monkeypatch.setenv(data.ARCHIVE_VARIABLE, str(archive))
-    assert data.load_card(toy(b"x", members())).source == "archive (data.tar)"
+    monkeypatch.setenv(sources.MIRROR_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(sources.ARCHIVE_VARIABLE, str(archive))
+    assert sources.load_card(toy(b"x", members())).source == "archive (data.tar)"
 
 
 def test_a_changed_array_is_refused(tmp_path: Path) -> None:
@@ -402,7 +402,7 @@ def test_a_changed_array_is_refused(tmp_path: Path) -> None:
     changed[-1] ^= 1
     archive = write_tar(tmp_path / "data.tar", {**members(), name: bytes(changed)})
     with pytest.raises(DataError, match=rf"{name}: sha256: expected {sha256(members()[name])}, found"):
-        data.load_card(toy(archive=members()), archive=archive)
+        sources.load_card(toy(archive=members()), archive=archive)
 
 
 @pytest.mark.parametrize(
@@ -424,7 +424,7 @@ def test_an_array_of_the_wrong_shape_is_refused(
 def test_an_array_without_a_known_digest_is_not_read(tmp_path: Path) -> None:
     card = toy(archive={name: content for name, content in members().items() if "X_cat" not in name})
     with pytest.raises(Unreachable, match=r"no sha256 of data/toy/X_cat_train.npy is known"):
-        data.load_card(card, archive=write_tar(tmp_path / "data.tar", members()))
+        sources.load_card(card, archive=write_tar(tmp_path / "data.tar", members()))
 
 
 class Trap:
@@ -455,7 +455,7 @@ def test_members_are_read_by_exact_name_and_only_if_plain_files(tmp_path: Path) 
     content = members()
     moved = {("./" if key == name else "") + key: value for key, value in content.items()}
     with pytest.raises(Unreachable, match=f"no member {name}"):
-        data.load_card(toy(archive=content), archive=write_tar(tmp_path / "moved.tar", moved))
+        sources.load_card(toy(archive=content), archive=write_tar(tmp_path / "moved.tar", moved))
     linked = write_tar(
         tmp_path / "linked.tar", {**{k: v for k, v in content.items() if k != name}, "real": content[name]}
     )
@@ -464,14 +464,14 @@ def test_members_are_read_by_exact_name_and_only_if_plain_files(tmp_path: Path) 
         entry.type, entry.linkname = tarfile.SYMTYPE, "../../real"
         tar.addfile(entry)
     with pytest.raises(DataError, match="expected a plain file"):
-        data.load_card(toy(archive=content), archive=linked)
+        sources.load_card(toy(archive=content), archive=linked)
 
 
 def test_a_page_instead_of_an_archive_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "data.tar"
     path.write_text("<html>not found</html>" * 100)
     with pytest.raises(DataError, match="expected a plain tar archive"):
-        data.load_card(toy(archive=members()), archive=path)
+        sources.load_card(toy(archive=members()), archive=path)
 
 
 @pytest.fixture
@@ -493,11 +493,11 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_an_address_is_fetched_once(served: str, tmp_path: Path) -> None:
     card = toy(archive=members())
-    first = data.load_card(card, archive=f"{served}/data.tar")
+    first = sources.load_card(card, archive=f"{served}/data.tar")
     (tmp_path / "served" / "data.tar").unlink()
-    assert data.load_card(card, archive=f"{served}/data.tar").digest == first.digest
+    assert sources.load_card(card, archive=f"{served}/data.tar").digest == first.digest
     with pytest.raises(Unreachable, match=r"other\.tar cannot be fetched"):
-        data.load_card(card, archive=f"{served}/other.tar")
+        sources.load_card(card, archive=f"{served}/other.tar")
 
 
 # --- check
@@ -510,13 +510,13 @@ def test_check_reports_and_never_stops(monkeypatch: pytest.MonkeyPatch, tmp_path
     for card in (wine, changed, toy(b"x")):
         (tmp_path / f"{card.name}.toml").write_text(cards.text(card), "utf-8")
     (tmp_path / "broken.toml").write_text("name = ")
-    found = {line.dataset: line for line in data.check()}
+    found = {line.dataset: line for line in sources.check()}
     assert list(found) == ["broken", "changed", "toy", "wine"]
     assert found["broken"].status.startswith("MISMATCH: broken.toml: ")
     assert found["changed"].status.startswith("MISMATCH: changed: digest: expected 000")
     assert found["toy"].status.startswith("unreachable: no mirror folder is set")
     assert (found["wine"].status, found["wine"].rows, found["wine"].numeric) == ("ok", "113/29/36", 13)
-    assert data.check(["nothing"])[0].status.startswith("MISMATCH: no data set 'nothing'")
+    assert sources.check(["nothing"])[0].status.startswith("MISMATCH: no data set 'nothing'")
 
 
 # --- the real mirror, where there is one
@@ -528,7 +528,7 @@ ABSENT = ("fb-comments", "higgs-small", "miniboone")
 @needs_mirror
 @pytest.mark.parametrize("name", [name for name in PAPER if name not in ABSENT])
 def test_the_real_mirror_is_what_the_cards_say(name: str) -> None:
-    card, dataset = cards.find(name), data.load(name, mirror=Path(str(REAL)))
+    card, dataset = cards.find(name), sources.load(name, mirror=Path(str(REAL)))
     assert dataset.digest == card.digest
     assert dataset.source.startswith("mirror")
     assert dataset.schema.target in dataset.train
@@ -538,7 +538,7 @@ def test_the_real_mirror_is_what_the_cards_say(name: str) -> None:
 @pytest.mark.parametrize("name", ABSENT)
 def test_the_real_mirror_lacks_what_only_the_archive_has(name: str) -> None:
     with pytest.raises(Unreachable, match=r"only (in )?the authors' archive"):
-        data.load(name, mirror=Path(str(REAL)))
+        sources.load(name, mirror=Path(str(REAL)))
 
 
 @needs_mirror

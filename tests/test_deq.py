@@ -14,6 +14,7 @@ import torch
 from matplotlib.image import imread
 from torch import Tensor
 
+from tabstep.data.table import Schema
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.denoiser import MLP, NetworkDenoiser
 from tabstep.diffusion.mixed import Process
@@ -25,7 +26,6 @@ from tabstep.samplers.deq import DEQ, Anderson, solve
 from tabstep.samplers.grid import trailing
 from tabstep.samplers.setting import Setting
 from tabstep.study import latency
-from tabstep.table import Schema
 from tests.oracle import F64, RowTimes, bare, mixed_table, normal_columns
 
 EXACT = DEQ(tol=0.0)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from tabstep import run, store
 from tabstep.diffusion.model import Diffusion
-from tabstep.job import Folder, Source
-from tabstep.plan import Filters, narrow, plan
+from tabstep.engine import run
+from tabstep.engine.job import Folder, Source
+from tabstep.engine.plan import Filters, narrow, plan
+from tabstep.records import store
 from tabstep.registry import SAMPLERS
 from tabstep.samplers.grid import trailing
 from tabstep.samplers.setting import Setting

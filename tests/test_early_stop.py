@@ -19,6 +19,7 @@ from tabstep.baselines.copula import GaussianCopula
 from tabstep.baselines.tvae import TVAE
 from tabstep.baselines.vae import VAE
 from tabstep.contracts import Unsupported
+from tabstep.data.table import Schema
 from tabstep.diffusion.autoencoder import Autoencoder, Network, bound
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.mixed import Draw, Process, State
@@ -37,7 +38,6 @@ from tabstep.samplers.grid import linspace, logsnr, trailing
 from tabstep.samplers.kernel import kernel_widths, permutation_level, squared_mmd
 from tabstep.samplers.setting import Artifacts, Setting, Table, path_for
 from tabstep.samplers.start import Conditional, Foreign, Start
-from tabstep.table import Schema
 from tests.oracle import (
     F64,
     LatentClass,

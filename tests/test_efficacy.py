@@ -16,13 +16,13 @@ import pytest
 from catboost import CatBoostClassifier, CatBoostError
 from optuna.trial import TrialState
 
-from tabstep import evaluator_tuning
-from tabstep.evaluator_tuning import fold_scores, tune, write_atomically
+from tabstep.data.table import Dataset, Schema, Task
 from tabstep.metrics import catboost_trees, efficacy, evaluators
 from tabstep.metrics.catboost_trees import CatBoostParams, catboost_efficacy
 from tabstep.metrics.efficacy import Degenerate
 from tabstep.metrics.xgboost_trees import XGBoostParams
-from tabstep.table import Dataset, Schema, Task
+from tabstep.tuning import evaluators as evaluator_tuning
+from tabstep.tuning.evaluators import fold_scores, tune, write_atomically
 
 FAST = CatBoostParams(learning_rate=0.3, depth=3, leaf_estimation_iterations=1)
 FIELDS = [field.name for field in fields(CatBoostParams)]

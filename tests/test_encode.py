@@ -12,8 +12,8 @@ import torch
 from pandas.testing import assert_frame_equal
 from sklearn.preprocessing import QuantileTransformer
 
-from tabstep.encode import SNAP_AT_MOST, Encoder
-from tabstep.table import Schema
+from tabstep.data.encode import SNAP_AT_MOST, Encoder
+from tabstep.data.table import Schema
 
 ROWS = 900
 CLASSIFY = Schema("multiclass", "y", ("smooth", "spiked", "count"), ("many", "few"), frozenset({"count"}))

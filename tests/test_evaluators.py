@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tabstep.data.table import Dataset, Schema, Task
 from tabstep.metrics import evaluators
 from tabstep.metrics.dense import encoder
 from tabstep.metrics.efficacy import Learner, Problem, efficacy, fit_evaluator, inputs, labels
 from tabstep.metrics.mlp import MLPParams
 from tabstep.metrics.simple import KINDS, Simple, simple_efficacy
 from tabstep.metrics.xgboost_trees import PATIENCE, XGBoostParams
-from tabstep.table import Dataset, Schema, Task
 
 TASKS: tuple[Task, ...] = ("regression", "binclass", "multiclass")
 LEARNERS: dict[str, Learner] = {

@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tabstep import conformance, external, run, store
-from tabstep.cli import app
+from tabstep import external
+from tabstep.cli.app import app
+from tabstep.engine import run
+from tabstep.engine.job import Folder, Source
+from tabstep.engine.plan import Filters, Refused, narrow, plan
 from tabstep.external import Code, NotLoaded
-from tabstep.job import Folder, Source
-from tabstep.plan import Filters, Refused, narrow, plan
+from tabstep.records import store
 from tabstep.registry import METHODS
+from tabstep.sharing import conformance
 from tests.test_run import TINY, small_table
 
 MINE = '''

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tabstep import store
-from tabstep.data import load
+from tabstep.data.sources import load
 from tabstep.metrics import rows
 from tabstep.metrics.facts import ROWS, fact
+from tabstep.records import store
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 

@@ -10,9 +10,9 @@ import pytest
 from matplotlib.image import imread
 from typer.testing import CliRunner
 
-from tabstep.cli import app
+from tabstep.cli.app import app
+from tabstep.records.store import Cell, Record
 from tabstep.registry import SAMPLERS
-from tabstep.store import Cell, Record
 from tabstep.study import families
 from tabstep.suites import SUITES
 

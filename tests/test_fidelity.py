@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tabstep.data.table import Schema
 from tabstep.metrics.distances import distances
 from tabstep.metrics.shape import column_similarity, shape
 from tabstep.metrics.trend import trend
-from tabstep.table import Schema
 
 SCHEMA = Schema("binclass", "y", ("a", "b"), ("c",))
 

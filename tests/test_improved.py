@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tabstep.contracts import Unsupported
+from tabstep.data.table import Schema
 from tabstep.diffusion import gaussian
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.importance import HISTORY, LossSecondMoment
@@ -23,7 +24,6 @@ from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.registry import SAMPLERS
 from tabstep.samplers.grid import linspace
 from tabstep.samplers.setting import Setting
-from tabstep.table import Schema
 from tests.oracle import F64, mixed_table
 
 

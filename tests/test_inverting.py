@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tabstep.complete import Completion
+from tabstep.data.completion import Completion
+from tabstep.data.table import Schema
 from tabstep.diffusion.tabddpm import TabDDPM
+from tabstep.engine.work import Fitted
 from tabstep.study import inverting
-from tabstep.table import Schema
-from tabstep.work import Fitted
 
 
 def test_the_study_of_inversion(tmp_path: Path) -> None:

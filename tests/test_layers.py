@@ -16,25 +16,19 @@ from tests.oracle import bare
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# From the ground up. `package.*` is every module of a subpackage; the facade `tabstep` itself is on top.
-LAYERS = (
-    "table clock contracts",
-    "cards frames columns data own complete encode store provenance studies drawn external",
-    "diffusion.* metrics.* evaluator_tuning",
-    "samplers.*",
-    "baselines.*",
-    "registry suites published",
-    "validity tasklog job worker",
-    "work executors cluster plan",
-    "cache run timing trials tuning given api conformance scoring submission verify",
-    "progress report.*",
-    "study.*",
-    "options",
-    "cli_tune cli_cache cli_pages cli_run cli_share",
-    "cli_study",
-    "cli __main__ tabstep",
+# From the top down: the floors of the house. A wing or module imports from its own floor and from those below it.
+FLOORS = (
+    "tabstep __main__",
+    "cli",
+    "study",
+    "tuning sharing",
+    "api engine",
+    "registry report suites published",
+    "samplers metrics baselines",
+    "diffusion contracts records",
+    "data external",
 )
-HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer.split()}
+HEIGHT = {name: height for height, floor in enumerate(reversed(FLOORS)) for name in floor.split()}
 
 
 def modules() -> dict[str, Path]:
@@ -52,8 +46,8 @@ MODULES = modules()
 
 
 def height(module: str) -> int | None:
-    """The layer of a module or subpackage; None when the list above does not place it."""
-    return HEIGHT.get(module, HEIGHT.get(f"{module.split('.')[0]}.*"))
+    """The floor of a wing or of a module in one, 0 for the lowest; None when the list above does not place it."""
+    return HEIGHT.get(module.split(".")[0])
 
 
 def imported(source: str) -> list[tuple[int, str]]:
@@ -92,11 +86,45 @@ def faults(name: str, source: str) -> list[str]:
     return found
 
 
-def test_every_module_has_a_layer_and_every_layer_its_modules() -> None:
+def test_every_module_is_on_a_floor_and_every_floor_has_its_modules() -> None:
     assert len(MODULES) > 30
     assert [name for name in MODULES if height(name) is None] == []
-    gone = [n for n in HEIGHT if not any(n == m or n == f"{m.split('.')[0]}.*" for m in MODULES)]
-    assert gone == []
+    assert set(HEIGHT) == {name.split(".")[0] for name in MODULES}
+
+
+def circles(arrows: dict[str, set[str]]) -> list[str]:
+    """Those that reach themselves."""
+    reach = {name: set(direct) for name, direct in arrows.items()}
+    for middle in reach:  # Warshall's closure
+        for name in reach:
+            if middle in reach[name]:
+                reach[name] |= reach[middle]
+    return sorted(name for name in reach if name in reach[name])
+
+
+def arrows() -> dict[str, set[str]]:
+    """Module -> modules of ours that it imports, wherever the import stands."""
+    return {
+        name: {
+            module.removeprefix("tabstep.")
+            for _, module in imported(path.read_text(encoding="utf-8"))
+            if module.startswith("tabstep.")
+        }
+        - {name}
+        for name, path in MODULES.items()
+    }
+
+
+def test_there_is_no_circle_of_modules_or_wings() -> None:
+    """Also on one floor: two wings that need each other are one."""
+    between = arrows()
+    assert circles(between) == []
+    wings: dict[str, set[str]] = {name: set() for name in HEIGHT}
+    for name, others in between.items():
+        wing = name.split(".")[0]
+        wings[wing] |= {other.split(".")[0] for other in others} - {wing}
+    assert circles(wings) == []
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
@@ -107,19 +135,23 @@ def test_imports_point_down(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "source", "count"),
     [
-        ("store", "from tabstep import table, provenance", 0),
-        ("store", "from tabstep import run", 1),
-        ("table", "def f():\n    from tabstep.cli import app", 1),
-        ("encode", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import tabstep.plan", 1),
+        ("records.store", "from tabstep.data import table", 0),
+        ("records.store", "from tabstep.engine import run", 1),
+        ("data.table", "def f():\n    from tabstep.cli.app import app", 1),
+        (
+            "data.encode",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import tabstep.engine.plan",
+            1,
+        ),
         ("diffusion.model", "from tabstep.samplers.ddim import DDIM", 1),
         ("samplers.ddim", "from tabstep.diffusion import gaussian", 0),
         ("baselines.real", "from tabstep.registry import METHODS", 1),
         ("registry", "from tabstep.baselines.real import Real", 0),
-        ("cli", "from bench.store import Cell", 1),
-        ("cli", "import baselines", 1),
-        ("cli", "from datasets import load_dataset", 1),
-        ("work", "from tabstep import TabDDPM", 1),  # the facade is for users
-        ("work", "import tabstep.nowhere", 1),
+        ("cli.app", "from bench.store import Cell", 1),
+        ("cli.app", "import baselines", 1),
+        ("cli.app", "from datasets import load_dataset", 1),
+        ("engine.work", "from tabstep import TabDDPM", 1),  # the facade is for users
+        ("engine.work", "import tabstep.nowhere", 1),
     ],
 )
 def test_the_check_finds_what_it_should(name: str, source: str, count: int) -> None:
@@ -128,23 +160,16 @@ def test_the_check_finds_what_it_should(name: str, source: str, count: int) -> N
 
 def test_the_facade_and_the_command_line_import_nothing_heavy() -> None:
     """So that `--help` answers at once, torch is imported inside functions."""
-    light = {
-        "tabstep",
-        "cli",
-        "cli_cache",
-        "cli_pages",
-        "cli_run",
-        "cli_share",
-        "cli_study",
-        "cli_tune",
-        "options",
-        "__main__",
+    light = {"tabstep", "__main__", *(name for name in MODULES if name.split(".")[0] == "cli")} - {
+        "cli.progress"
     }
     for name in light:
         tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
         at_import = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
         ours = [
-            f"{n.module}.{alias.name}" if n.module == "tabstep" else n.module
+            f"{n.module}.{alias.name}"
+            if f"{n.module}.{alias.name}".removeprefix("tabstep.") in MODULES
+            else n.module
             for n in at_import
             if isinstance(n, ast.ImportFrom) and str(n.module).startswith("tabstep")
             for alias in n.names

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tabstep.records.store import Cell, Record
 from tabstep.report import leaderboard
 from tabstep.report.compare import name_of, rank, units, versus
 from tabstep.report.leaderboard import Part
-from tabstep.store import Cell, Record
 from tests.test_report import make
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

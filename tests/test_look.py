@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from tabstep.data.table import Schema
 from tabstep.report import look
-from tabstep.table import Schema
 
 SCHEMA = Schema("binclass", "label", ("x", "count"), ("color",), frozenset({"count"}))
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tabstep import cards, own
-from tabstep.cards import DataError
-from tabstep.frames import PARTS
-from tabstep.table import Dataset
+from tabstep.data import cards, own_table
+from tabstep.data.cards import DataError
+from tabstep.data.frames import PARTS
+from tabstep.data.table import Dataset
 
 ROWS = 60
 
@@ -45,7 +45,7 @@ def whole(dataset: Dataset) -> pd.DataFrame:
 
 
 def test_roles_and_task_are_inferred(tmp_path: Path) -> None:
-    dataset = own.read(save(tmp_path, table()), "label")
+    dataset = own_table.read(save(tmp_path, table()), "label")
     schema = dataset.schema
     assert (dataset.name, dataset.source, schema.task) == ("mine", "file mine.csv", "binclass")
     assert schema.numeric == ("age", "height")
@@ -59,8 +59,8 @@ def test_roles_and_task_are_inferred(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["mine.tsv", "mine.parquet"])
 def test_the_format_of_the_file_does_not_matter(name: str, tmp_path: Path) -> None:
-    expected = own.read(save(tmp_path, table()), "label")
-    found = own.read(save(tmp_path, table(), name), "label")
+    expected = own_table.read(save(tmp_path, table()), "label")
+    found = own_table.read(save(tmp_path, table(), name), "label")
     assert found.digest == expected.digest
     pd.testing.assert_frame_equal(found.train, expected.train)
 
@@ -77,7 +77,7 @@ def test_the_format_of_the_file_does_not_matter(name: str, tmp_path: Path) -> No
     ],
 )
 def test_the_target_decides_the_task(values: object, task: str, tmp_path: Path) -> None:
-    dataset = own.read(save(tmp_path, table().assign(label=values)), "label")
+    dataset = own_table.read(save(tmp_path, table().assign(label=values)), "label")
     assert dataset.schema.task == task
     expected = {"regression": "numbers"}.get(task, "labels")
     assert "label" in getattr(dataset.schema, expected)
@@ -85,7 +85,9 @@ def test_the_target_decides_the_task(values: object, task: str, tmp_path: Path) 
 
 def test_what_is_inferred_can_be_overruled(tmp_path: Path) -> None:
     path = save(tmp_path, table().assign(label=[1, 2, 3] * 20))
-    dataset = own.read(path, "label", "regression", numeric=["flag"], categorical=["age"], drop=["city"])
+    dataset = own_table.read(
+        path, "label", "regression", numeric=["flag"], categorical=["age"], drop=["city"]
+    )
     assert dataset.schema.task == "regression"
     assert dataset.schema.numeric == ("height", "flag")
     assert dataset.schema.categorical == ("age", "smoker")
@@ -98,8 +100,8 @@ def test_missing_values_and_constant_columns_are_kept(tmp_path: Path) -> None:
     frame.loc[:4, "height"] = np.nan
     frame.loc[:2, "city"] = None
     frame.loc[:1, "flag"] = np.nan
-    dataset = own.read(save(tmp_path, frame), "label")
-    lines = {line.column: line for line in own.columns(dataset)}
+    dataset = own_table.read(save(tmp_path, frame), "label")
+    lines = {line.column: line for line in own_table.columns(dataset)}
     assert list(lines) == list(dataset.schema.columns)
     assert (lines["height"].missing, lines["city"].missing, lines["flag"].missing) == (5, 3, 2)
     assert (lines["city"].role, lines["city"].distinct, lines["city"].dtype) == ("categorical", 3, "text")
@@ -111,10 +113,10 @@ def test_missing_values_and_constant_columns_are_kept(tmp_path: Path) -> None:
 
 
 def test_reading_twice_gives_the_same_rows_and_other_rows_another_digest(tmp_path: Path) -> None:
-    first, again = (own.read(save(tmp_path, table()), "label") for _ in range(2))
+    first, again = (own_table.read(save(tmp_path, table()), "label") for _ in range(2))
     pd.testing.assert_frame_equal(first.train, again.train)
     assert first.digest == again.digest
-    changed = own.read(save(tmp_path, table().assign(age=table()["age"] + 1)), "label")
+    changed = own_table.read(save(tmp_path, table().assign(age=table()["age"] + 1)), "label")
     assert changed.digest != first.digest
 
 
@@ -123,16 +125,16 @@ def test_reading_twice_gives_the_same_rows_and_other_rows_another_digest(tmp_pat
 
 def test_a_card_can_be_written_and_read_again(tmp_path: Path) -> None:
     path = save(tmp_path, table().assign(extra=1))
-    dataset = own.read(path, "label", drop=["extra"])
-    (tmp_path / "mine.toml").write_text(own.card(dataset), "utf-8")
+    dataset = own_table.read(path, "label", drop=["extra"])
+    (tmp_path / "mine.toml").write_text(own_table.card(dataset), "utf-8")
     card = cards.read(tmp_path / "mine.toml")
-    again = own.reread(path, card)
+    again = own_table.reread(path, card)
     assert (again.digest, again.schema) == (dataset.digest, dataset.schema)
     edited = replace(card, numeric=(*card.numeric, "flag"), categorical=("city", "smoker"), digest="")
-    assert own.reread(path, edited).schema.numeric == ("age", "height", "flag")
+    assert own_table.reread(path, edited).schema.numeric == ("age", "height", "flag")
     save(tmp_path, table().iloc[::-1])
     with pytest.raises(DataError, match=f"mine.csv: digest: expected {dataset.digest}, found"):
-        own.reread(path, card)
+        own_table.reread(path, card)
 
 
 # --- faults
@@ -160,7 +162,7 @@ def test_a_column_that_cannot_be_used_is_named(
     changes: dict[str, object], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match=message):
-        own.read(save(tmp_path, table().assign(**changes)), "label")
+        own_table.read(save(tmp_path, table().assign(**changes)), "label")
 
 
 def test_prose_is_refused_unless_listed(tmp_path: Path) -> None:
@@ -170,9 +172,9 @@ def test_prose_is_refused_unless_listed(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"'note' has 200 values in 300 rows, like prose; drop it \(--drop 'note'\)"
     ):
-        own.read(path, "label")
-    assert "note" in own.read(path, "label", categorical=["note"]).schema.categorical
-    assert "note" not in own.read(path, "label", drop=["note"]).schema.columns
+        own_table.read(path, "label")
+    assert "note" in own_table.read(path, "label", categorical=["note"]).schema.categorical
+    assert "note" not in own_table.read(path, "label", drop=["note"]).schema.columns
 
 
 @pytest.mark.parametrize(
@@ -191,7 +193,7 @@ def test_prose_is_refused_unless_listed(tmp_path: Path) -> None:
 )
 def test_a_wrong_argument_is_named(arguments: dict[str, object], message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
-        own.read(save(tmp_path, table()), **arguments)  # type: ignore[arg-type]
+        own_table.read(save(tmp_path, table()), **arguments)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -211,18 +213,18 @@ def test_a_broken_csv_is_named(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text(text, "utf-8")
     with pytest.raises(DataError, match=message):
-        own.read(path, "y")
+        own_table.read(path, "y")
 
 
 def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no file at .*none\.csv"):
-        own.read(tmp_path / "none.csv", "y")
+        own_table.read(tmp_path / "none.csv", "y")
     with pytest.raises(DataError, match=r"mine\.xlsx: expected a file ending in \.csv, \.tsv or \.parquet"):
-        own.read(tmp_path / "mine.xlsx", "y")
+        own_table.read(tmp_path / "mine.xlsx", "y")
     for name, content in (("mine.parquet", b"PAR0"), ("mine.csv", b"a,y\n\xff\xfe,1\n")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=f"{name} cannot be read"):
-            own.read(tmp_path / name, "y")
+            own_table.read(tmp_path / name, "y")
 
 
 @pytest.mark.parametrize(
@@ -233,7 +235,7 @@ def test_values_that_are_neither_numbers_nor_text_are_named(
     values: object, found: str, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match=f"'age' holds {found}.*; turn it into numbers or text"):
-        own.read(save(tmp_path, table().assign(age=values), "mine.parquet"), "label")
+        own_table.read(save(tmp_path, table().assign(age=values), "mine.parquet"), "label")
 
 
 def test_pandas_types_with_gaps_are_read(tmp_path: Path) -> None:
@@ -241,7 +243,7 @@ def test_pandas_types_with_gaps_are_read(tmp_path: Path) -> None:
     frame["age"] = frame["age"].astype("Int64").mask(frame.index < 3)
     frame["city"] = frame["city"].astype("category")
     frame["smoker"] = frame["smoker"].astype("boolean").mask(frame.index < 2)
-    dataset = own.read(save(tmp_path, frame, "mine.parquet"), "label")
+    dataset = own_table.read(save(tmp_path, frame, "mine.parquet"), "label")
     assert dataset.train["age"].dtype == np.float64
     assert whole(dataset)["age"].isna().sum() == 3
     assert set(whole(dataset)["smoker"]) == {"True", "False", None}

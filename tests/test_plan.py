@@ -11,12 +11,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tabstep import plan, published
-from tabstep.cards import DataError
-from tabstep.data import ARCHIVE_VARIABLE, MIRROR_VARIABLE
-from tabstep.job import Job, Source
+from tabstep import published
+from tabstep.data.cards import DataError
+from tabstep.data.sources import ARCHIVE_VARIABLE, MIRROR_VARIABLE
+from tabstep.engine import plan
+from tabstep.engine.job import Job, Source
+from tabstep.engine.plan import Filters, Plan, Refused, narrow
 from tabstep.metrics import efficacy
-from tabstep.plan import Filters, Plan, Refused, narrow
 from tabstep.samplers.ddim import DDIM
 from tabstep.suites import SUITES, Entry, Suite
 
@@ -260,7 +261,7 @@ def test_other_bytes_than_the_card_says_stop_the_plan(tmp_path: Path) -> None:
 
 def test_published_entries_take_the_authors_settings_and_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Source("breast-cancer").load()
-    monkeypatch.setattr("tabstep.job._dataset", lambda source: replace(real, name="churn2"))
+    monkeypatch.setattr("tabstep.engine.job._dataset", lambda source: replace(real, name="churn2"))
     suite = replace(TINY, entries=(Entry("tabddpm", "published"), Entry("real")), evaluator="published")
     found = plan.plan(suite, [Source("churn2")])
     known = published.tabddpm("churn2")

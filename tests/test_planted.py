@@ -10,14 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tabstep import registry, store, work
-from tabstep.job import Folder, Job, Source
-from tabstep.plan import plan
+from tabstep import registry
+from tabstep.data.table import Schema
+from tabstep.engine import work
+from tabstep.engine.job import Folder, Job, Source
+from tabstep.engine.plan import plan
+from tabstep.records import store
+from tabstep.records.store import Record
 from tabstep.report.compare import rank, units, versus
 from tabstep.report.table import results
-from tabstep.store import Record
 from tabstep.suites import Entry, Suite
-from tabstep.table import Schema
 
 TABLES = 10
 

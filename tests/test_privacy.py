@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tabstep.data.table import Schema
 from tabstep.metrics.dcr import dcr
 from tabstep.metrics.membership import membership
 from tabstep.metrics.space import embed, nearest
-from tabstep.table import Schema
 
 SCHEMA = Schema("regression", "y", ("a", "b"), ("c",))
 

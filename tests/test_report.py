@@ -14,9 +14,9 @@ from matplotlib.container import ErrorbarContainer
 from rich.console import Console
 from scipy import stats
 
+from tabstep.records.store import Cell, Record
 from tabstep.report import against, plots, readable, table
 from tabstep.report import scores as all_scores
-from tabstep.store import Cell, Record
 
 F1 = "catboost_f1_macro"
 COLUMNS = [

@@ -25,17 +25,19 @@ import psutil
 import pytest
 from pandas.testing import assert_frame_equal
 
-from tabstep import executors, registry, run, store, work
+from tabstep import registry
 from tabstep.contracts import Unsupported
-from tabstep.executors import Local
-from tabstep.job import Folder, Job, Outcome, Source, is_diffusion
-from tabstep.plan import Filters, Plan, narrow, plan
+from tabstep.data.table import Schema
+from tabstep.engine import executors, run, work
+from tabstep.engine.executors import Local
+from tabstep.engine.job import Folder, Job, Outcome, Source, is_diffusion
+from tabstep.engine.plan import Filters, Plan, narrow, plan
+from tabstep.engine.run import Status, Task
+from tabstep.engine.worker import thread_limits
+from tabstep.records import store
+from tabstep.records.store import Record
 from tabstep.report import readable, table
-from tabstep.run import Status, Task
-from tabstep.store import Record
 from tabstep.suites import Entry, Suite
-from tabstep.table import Schema
-from tabstep.worker import thread_limits
 from tests.conftest import Kept
 
 TINY = Suite(
@@ -255,7 +257,7 @@ def test_other_evaluators_score_where_they_are_asked_for(done: Done, tmp_path: P
 def test_a_worker_with_a_memory_limit_fails_the_cell_that_takes_more(done: Done, tmp_path: Path) -> None:
     folder, job = Folder(tmp_path), pick(done.plan, "real")
     call = f"start_worker(1, 3 * 2**30); np.ones(10); print('small'); np.ones({2**30})"
-    code = f"import numpy as np; from tabstep.worker import start_worker; {call}"
+    code = f"import numpy as np; from tabstep.engine.worker import start_worker; {call}"
     failed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert failed.stdout == "small\n"
     assert "MemoryError" in failed.stderr
@@ -271,7 +273,7 @@ def test_every_task_has_a_log_with_what_it_printed(done: Done, tmp_path: Path) -
     text = (done.folder.root / "logs" / "small" / "tabddpm-tiny" / "fit-t0.log").read_text()
     assert re.search(r"small tabddpm seed 0 fit\n(.*\n)*.* ended after \d+\.\d s", text)
     code = (
-        "import os, sys; from pathlib import Path; from tabstep.tasklog import logged\n"
+        "import os, sys; from pathlib import Path; from tabstep.engine.tasklog import logged\n"
         "with logged(Path(sys.argv[1]), 'a task'):\n    print('in'); os.system('echo deep; echo err >&2')\nprint('out')"
     )
     path = tmp_path / "a" / "task.log"
@@ -611,7 +613,7 @@ def test_fitting_again_gives_the_same_model_and_never_twice(done: Done, tmp_path
 BUSY = r"""
 import multiprocessing, sys, time
 from pebble import ProcessPool
-from tabstep.worker import start_worker
+from tabstep.engine.worker import start_worker
 
 TASK = "import os; open(%r, 'w').write(str(os.getpid()))\nwhile True: pass"
 if __name__ == "__main__":
@@ -642,12 +644,13 @@ def test_a_worker_does_not_outlive_a_killed_run(tmp_path: Path) -> None:
 
 DRIVER = """
 import sys
-from tabstep import cli, suites
+from tabstep.cli.app import app
+from tabstep import suites
 from tests.test_run import TINY
 
 suites.SUITES["own"] = TINY
 sys.argv[0] = "tabstep"
-cli.app()
+app()
 """
 
 

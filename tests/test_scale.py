@@ -19,10 +19,11 @@ from typing import Any
 import psutil
 import pytest
 
-from tabstep import run, store, work
-from tabstep.drawn import Cost
-from tabstep.job import Folder, Outcome, Source
-from tabstep.plan import Plan, plan
+from tabstep.engine import run, work
+from tabstep.engine.drawn_rows import Cost
+from tabstep.engine.job import Folder, Outcome, Source
+from tabstep.engine.plan import Plan, plan
+from tabstep.records import store
 from tests.test_run import TINY, small_table
 
 CELLS = 20_000
@@ -89,8 +90,8 @@ RESUME = """
 import sys, time
 from pathlib import Path
 import psutil
-from tabstep import run
-from tabstep.job import Folder
+from tabstep.engine import run
+from tabstep.engine.job import Folder
 from tests.test_scale import planned
 
 if __name__ == "__main__":

@@ -18,12 +18,14 @@ import pytest
 from filelock import FileLock
 from typer.testing import CliRunner
 
-from tabstep import cache, drawn, run, store, suites, work
-from tabstep.cli import app
-from tabstep.drawn import Cost, Drawn, Missing
-from tabstep.job import STAGES, Folder, Job, Stages
-from tabstep.plan import Filters, Plan, narrow, plan
-from tabstep.table import Schema
+from tabstep import suites
+from tabstep.cli.app import app
+from tabstep.data.table import Schema
+from tabstep.engine import cache, drawn_rows, run, work
+from tabstep.engine.drawn_rows import Cost, Drawn, Missing
+from tabstep.engine.job import STAGES, Folder, Job, Stages
+from tabstep.engine.plan import Filters, Plan, narrow, plan
+from tabstep.records import store
 from tests.test_run import TINY, Done, copy, done, pick, record_of, small_table
 
 __all__ = ["copy", "done"]  # fixtures
@@ -49,8 +51,8 @@ def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
     known = Drawn(
         "k", Cost(1.0, 2.0, 3.0, 5.0, 6), {"cpu": "x"}, "now", {"nelbo": 1.5}, {"commit": "c"}, (9, 4, 0)
     )
-    drawn.write(tmp_path / "a" / "rows.parquet", frame, known)
-    rows, found = drawn.read(tmp_path / "a" / "rows.parquet", "k", schema)
+    drawn_rows.write(tmp_path / "a" / "rows.parquet", frame, known)
+    rows, found = drawn_rows.read(tmp_path / "a" / "rows.parquet", "k", schema)
     pd.testing.assert_frame_equal(rows, frame)
     assert [type(v) for v in rows["c"]] == [str, type(None), str]
     assert found == known
@@ -71,12 +73,12 @@ def test_rows_that_are_not_whole_do_not_count(
 ) -> None:
     frame, schema = table()
     path = tmp_path / "rows.parquet"
-    drawn.write(path, frame, Drawn("k", Cost(), {}, "now"))
+    drawn_rows.write(path, frame, Drawn("k", Cost(), {}, "now"))
     with pytest.raises(Missing, match="other settings"):
-        drawn.read(path, "another", schema)
+        drawn_rows.read(path, "another", schema)
     spoil(path)
     with pytest.raises(Missing, match=says):
-        drawn.read(path, "k", schema)
+        drawn_rows.read(path, "k", schema)
 
 
 # Stages
@@ -120,7 +122,7 @@ def test_what_a_stage_lacks_is_the_reason_of_a_skipped_cell(done: Done, tmp_path
 def test_another_metric_draws_nothing_again(copy: Done) -> None:
     wanted = plan(narrow(TINY, Filters(metrics=("fidelity", "validation"))), [copy.source])
     assert {j.draw_key for j in wanted.jobs} == {j.draw_key for j in copy.plan.jobs}
-    created = {j.cell: drawn.known(copy.folder.rows(j.cell))["created"] for j in wanted.jobs}
+    created = {j.cell: drawn_rows.known(copy.folder.rows(j.cell))["created"] for j in wanted.jobs}
     stamps = {j.cell: copy.folder.rows(j.cell).stat().st_mtime_ns for j in wanted.jobs}
     for model in (copy.folder.root / "models").iterdir():
         for file in model.iterdir():
@@ -131,7 +133,7 @@ def test_another_metric_draws_nothing_again(copy: Done) -> None:
         record, before = record_of(copy.folder, job), record_of(copy.folder, job)
         assert {"shape", "catboost_f1_macro_val"} < set(record.scores)
         assert record.sample_s == before.sample_s
-        assert drawn.known(copy.folder.rows(job.cell))["created"] == created[job.cell]
+        assert drawn_rows.known(copy.folder.rows(job.cell))["created"] == created[job.cell]
         assert copy.folder.rows(job.cell).stat().st_mtime_ns == stamps[job.cell]
 
 
@@ -159,7 +161,8 @@ for name in ("catboost", "xgboost", "optuna", "sdv", "ctgan", "copulas", "rdt"):
 # `tests.test_run` has the same, but imports what is blocked.
 DRIVER = """
 import sys
-from tabstep import cli, suites
+from tabstep.cli.app import app
+from tabstep import suites
 from tabstep.suites import Entry, Suite
 
 tiny = Entry("tabddpm", "tiny", {"T": 10, "steps": 5, "layers": (8,)})
@@ -167,7 +170,7 @@ suites.SUITES["own"] = Suite(
     "own", "", (), (Entry("real"), tiny), (("ddim", "trailing"),), (2,), sample_seeds=2, eval_seeds=1, evaluator="fast"
 )
 sys.argv[0] = "tabstep"
-cli.app()
+app()
 """
 
 

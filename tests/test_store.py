@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tabstep import provenance, store
-from tabstep.store import Cell, Malformed, Record
+from tabstep.records import provenance, store
+from tabstep.records.store import Cell, Malformed, Record
 
 DDIM = Cell("paper", "adult", "tabddpm", "tuned", "ddim", "quad", 10, 1, 2)
 SMOTE = Cell("paper", "adult", "smote", "default", None, None, None, 0, 0)
@@ -146,7 +146,7 @@ def test_a_failing_replace_keeps_the_old_record_and_no_leftover(
 def test_a_process_killed_before_the_replace_leaves_only_rubbish_that_is_ignored(tmp_path: Path) -> None:
     path = store.write(tmp_path, make())
     program = (
-        "import os, sys; from pathlib import Path; from tabstep import store\n"
+        "import os, sys; from pathlib import Path; from tabstep.records import store\n"
         "os.replace = lambda *_: os._exit(9)\n"
         "store.replace(Path(sys.argv[1]), b'{}')"
     )

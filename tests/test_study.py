@@ -13,7 +13,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from tabstep.cli import app
+from tabstep.cli.app import app
 from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import Counted
 from tabstep.samplers.setting import Setting

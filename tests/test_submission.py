@@ -17,12 +17,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tabstep import run, scoring, store, submission
-from tabstep.cards import DataError
-from tabstep.data import load
-from tabstep.job import Folder, Source
-from tabstep.plan import Filters, narrow, plan, suite_named
-from tabstep.submission import MANIFEST, Rejected
+from tabstep.data.cards import DataError
+from tabstep.data.sources import load
+from tabstep.engine import run
+from tabstep.engine.job import Folder, Source
+from tabstep.engine.plan import Filters, narrow, plan, suite_named
+from tabstep.records import store
+from tabstep.sharing import scoring, submission
+from tabstep.sharing.submission import MANIFEST, Rejected
 from tests.conftest import Kept
 
 NAME = "mlc-churn"

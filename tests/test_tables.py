@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from tabstep.records.store import Cell, Record
 from tabstep.report import paper, sheets, tables
 from tabstep.report.sheets import Sheet
 from tabstep.report.table import results
-from tabstep.store import Cell, Record
 from tests.test_report import make
 
 

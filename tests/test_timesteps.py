@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from tabstep.records.store import Cell, Record
 from tabstep.report import timesteps
-from tabstep.store import Cell, Record
 from tests.test_report import make
 
 

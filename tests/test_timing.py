@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 import torch
 
-from tabstep import clock, timing, work
-from tabstep.clock import Machine, Stopwatch
-from tabstep.job import Folder, Source
-from tabstep.plan import plan
+from tabstep.engine import timing, work
+from tabstep.engine.job import Folder, Source
+from tabstep.engine.plan import plan
+from tabstep.engine.timing import Clock, Draws
+from tabstep.records import clock
+from tabstep.records.clock import Machine, Stopwatch
 from tabstep.report import times
-from tabstep.timing import Clock, Draws
 from tests.test_run import TINY, small_table
 
 MIB = 2**20
@@ -98,7 +99,7 @@ def test_a_stopwatch_counts_what_runs_under_it_alone() -> None:
 ALONE = f"""
 import subprocess, sys, time
 import numpy as np
-from bench import clock
+from tabstep.records import clock
 
 with clock.watched_memory() as mine:
     held = np.ones({64 * MIB}, dtype=np.uint8)

@@ -13,6 +13,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from tabstep.data.table import Schema
 from tabstep.diffusion import multinomial
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.denoiser import MLP, NetworkDenoiser, time_embedding
@@ -26,7 +27,6 @@ from tabstep.diffusion.train import Diverged, batches, fit
 from tabstep.samplers import grid
 from tabstep.samplers.ancestral import Ancestral
 from tabstep.samplers.setting import Setting
-from tabstep.table import Schema
 from tests.oracle import F64, TwoColumns
 
 

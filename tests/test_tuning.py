@@ -16,18 +16,21 @@ import pandas as pd
 import pytest
 from optuna.trial import FixedTrial, TrialState
 
-from tabstep import plan as planning
-from tabstep import store, studies, trials, tuning, work
 from tabstep.contracts import Unsupported
-from tabstep.job import Folder, Job, Source
+from tabstep.data.table import Development
+from tabstep.engine import plan as planning
+from tabstep.engine import work
+from tabstep.engine.job import Folder, Job, Source
 from tabstep.metrics.catboost_trees import CatBoostParams
+from tabstep.records import store
 from tabstep.registry import DEFAULT_SAMPLER, METHODS, SAMPLERS, UNTUNED
 from tabstep.samplers import space
 from tabstep.samplers.tempered import Tempered
 from tabstep.suites import Entry
-from tabstep.table import Development
-from tabstep.trials import Ended, SamplerTask, Task
-from tabstep.tuning import Budget
+from tabstep.tuning import methods as tuning
+from tabstep.tuning import studies, trials
+from tabstep.tuning.methods import Budget
+from tabstep.tuning.trials import Ended, SamplerTask, Task
 from tests.test_run import TINY, small_table
 
 FAST = asdict(CatBoostParams.fast())

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tabstep.table import Schema
-from tabstep.validity import Invalid, check
+from tabstep.data.table import Schema
+from tabstep.data.validity import Invalid, check
 
 SCHEMA = Schema("binclass", "y", ("n", "m"), ("c",), frozenset({"m"}))
 TRAIN = pd.DataFrame({"n": [0.5, 1.5, 2.5], "m": [1, 2, 3], "c": ["a", "b", "a"], "y": ["no", "yes", "no"]})

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tabstep import run, store, verify
-from tabstep.job import Folder, Job
-from tabstep.plan import Filters, Plan, narrow, plan
+from tabstep.engine import run
+from tabstep.engine.job import Folder, Job
+from tabstep.engine.plan import Filters, Plan, narrow, plan
+from tabstep.records import store
+from tabstep.records.store import Record
 from tabstep.report.diff import diff
-from tabstep.store import Record
-from tabstep.verify import judged
+from tabstep.sharing import verify
+from tabstep.sharing.verify import judged
 from tests.conftest import Kept
 from tests.test_run import CELLS, TINY, Done, copy, done, pick, record_of
 

@@ -15,12 +15,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from tabstep.data.encode import Encoder
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.denoiser import MLP, CatInput, NetworkDenoiser
 from tabstep.diffusion.mixed import Denoiser, Draw, Process, State, stacked
 from tabstep.diffusion.noise import KINDS, stream
 from tabstep.diffusion.schedule import Schedule
-from tabstep.encode import Encoder
 
 FORMAT = 1
 BATCH_ROWS = 8192  # rows denoised at once, the same for every sampler

@@ -9,6 +9,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from tabstep.data.encode import Encoder, Normalization, Rounding
+from tabstep.data.table import Schema
 from tabstep.diffusion import schedule as schedules
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.denoiser import CatInput, NetworkDenoiser
@@ -17,8 +19,6 @@ from tabstep.diffusion.mixed import Denoiser, State
 from tabstep.diffusion.model import Architecture, Diffusion, build
 from tabstep.diffusion.noise import stream
 from tabstep.diffusion.train import Loss, Progress, fit
-from tabstep.encode import Encoder, Normalization, Rounding
-from tabstep.table import Schema
 
 if TYPE_CHECKING:
     import optuna

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
+from tabstep.data.table import Dataset, Schema
 from tabstep.metrics.efficacy import Problem, Split, efficacy, params_of
-from tabstep.table import Dataset, Schema
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

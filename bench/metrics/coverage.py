@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 
+from tabstep.data.table import Schema
 from tabstep.metrics.one_class import one_class
 from tabstep.metrics.space import embed, nearest
-from tabstep.table import Schema
 
 MOST = 5_000  # rows of either side; the time grows with their square, the scores hardly change
 NEIGHBOURS = 5  # the radius of a real row's ball is its distance to this nearest real one (Naeem et al. 2020)

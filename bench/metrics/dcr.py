@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from tabstep.data.table import Schema
 from tabstep.metrics.space import embed, nearest
-from tabstep.table import Schema
 
 
 def dcr(

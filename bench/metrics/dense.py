@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from tabstep.table import Schema
+from tabstep.data.table import Schema
 
 
 def encoder(schema: Schema, scale: Literal["minmax", "quantile"], *, rows: int, seed: int) -> Any:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabstep.data.table import Schema
 from tabstep.metrics.space import embed
-from tabstep.table import Schema
 
 FOLDS = 5
 MOST = 10_000  # rows of either side: more make the interval narrower, not the score another

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import numpy as np
 import pandas as pd
 
-from tabstep.table import Dataset, Schema
+from tabstep.data.table import Dataset, Schema
 
 VERSION = 2  # raise when a score of CatBoost changes for the same rows
 

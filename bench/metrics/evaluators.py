@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from tabstep.data.table import Dataset
 from tabstep.metrics.efficacy import Learner, Split, efficacy, params_of
 from tabstep.metrics.mlp import MLPParams
 from tabstep.metrics.simple import simple_efficacy
 from tabstep.metrics.xgboost_trees import XGBoostParams
-from tabstep.table import Dataset
 
 VERSION = 1  # raise when a score of one of them changes for the same rows
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tabstep.table import Schema
+from tabstep.data.table import Schema
 
 
 def faults(synthetic: pd.DataFrame, train: pd.DataFrame, schema: Schema) -> dict[str, float]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
+from tabstep.data.table import Dataset
 from tabstep.metrics.coverage import coverage as coverage_scores
 from tabstep.metrics.dcr import dcr
 from tabstep.metrics.detection import detection as detection_scores
@@ -14,7 +15,6 @@ from tabstep.metrics.faults import faults as fault_scores
 from tabstep.metrics.membership import membership
 from tabstep.metrics.shape import shape
 from tabstep.metrics.trend import trend
-from tabstep.table import Dataset
 
 VERSION = 1  # raise when a score below changes for the same rows
 

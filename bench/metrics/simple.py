@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabstep.data.table import Dataset
 from tabstep.metrics.dense import encoder
 from tabstep.metrics.efficacy import Problem, Split, efficacy
-from tabstep.table import Dataset
 
 DEPTH = 28
 LINEAR_ITERATIONS = 500

@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from tabstep.table import Schema
+from tabstep.data.table import Schema
 
 BINS = 10
 

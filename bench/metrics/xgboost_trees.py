@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
+from tabstep.data.table import Schema
 from tabstep.metrics.efficacy import Problem
-from tabstep.table import Schema
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

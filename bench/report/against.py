@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from tabstep import store
+from tabstep.records import store
 from tabstep.report.table import PRIMARY, csv
 
 REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference" / "published_results.csv"

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from tabstep.records.store import Record
 from tabstep.report.table import CEILING, PRIMARY
-from tabstep.store import Record
 
 Missing = Literal["drop", "worst", "floor"]
 MISSING: tuple[Missing, ...] = ("drop", "worst", "floor")

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
-from tabstep.store import Cell, Record
+from tabstep.records.store import Cell, Record
 
 What = Literal["same", "within", "differs", "status", "only in A", "only in B"]
 

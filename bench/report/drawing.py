@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tabstep import store
+from tabstep.records import store
 from tabstep.report.table import csv
 
 STYLE: dict[Any, Any] = {

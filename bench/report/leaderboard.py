@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep import store
 from tabstep.metrics.facts import fact
+from tabstep.records import store
+from tabstep.records.store import Record
 from tabstep.report.compare import LEVEL, MARGIN
 from tabstep.report.plots import colour
 from tabstep.report.table import CEILING, GROUP, PRIMARY, results
-from tabstep.store import Record
 
 PAGE = Path(__file__).resolve().parent / "page"
 HERE = "here"

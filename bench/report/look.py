@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats.contingency import association
 
+from tabstep.data.table import Schema
 from tabstep.report.drawing import panels, save
-from tabstep.table import Schema
 
 BINS = 30
 MOST_LABELS = 10  # of a column; the rarest of the real rows are one bar

@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tabstep import store
+from tabstep.records import store
+from tabstep.records.store import Record
 from tabstep.report.markdown import table_of
 from tabstep.report.table import CEILING, GROUP, PRIMARY, commit_of, csv, results, spread
-from tabstep.store import Record
 
 RIGHT = ("steps", "score", "95 %", "% of real", "nfe", "fit s", "prepare s", "sample s")
 

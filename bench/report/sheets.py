@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tabstep import store
+from tabstep.records import store
 from tabstep.report.markdown import table_of
 from tabstep.report.table import csv
 

@@ -9,14 +9,14 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tabstep import store
+from tabstep.records import store
+from tabstep.records.store import Record
 from tabstep.report.budget import front, steps_to_equal_quality
 from tabstep.report.compare import LEVEL, Missing, Ranking, name_of, rank
 from tabstep.report.drawing import save
 from tabstep.report.markdown import table_of
 from tabstep.report.plots import GREY, colour
 from tabstep.report.table import csv
-from tabstep.store import Record
 
 SHOWN = 20  # entrants in the diagram, the best ones
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from tabstep.store import Cell, Record
-from tabstep.table import Task
+from tabstep.data.table import Task
+from tabstep.records.store import Cell, Record
 
 PRIMARY: dict[Task, str] = {
     "binclass": "catboost_f1_macro",

@@ -8,14 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from tabstep import cards
+from tabstep.data import cards
+from tabstep.records.store import Record
 from tabstep.report import paper, sheets
 from tabstep.report.budget import steps_to_equal_quality
 from tabstep.report.compare import MARGIN
 from tabstep.report.readable import header, seconds
 from tabstep.report.sheets import Sheet
 from tabstep.report.table import PRIMARY
-from tabstep.store import Record
 
 FIDELITY = ("shape", "trend", "coverage")
 PER_BUDGET = ("suite", "dataset", "method", "params", "score", "sampler", "grid")

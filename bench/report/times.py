@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tabstep import store
+from tabstep.records import store
 from tabstep.report.table import csv
 
 Row = dict[Any, Any]

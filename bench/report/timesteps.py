@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tabstep.records.store import Record
 from tabstep.report.drawing import save
 from tabstep.report.plots import GREY, GRIDS
-from tabstep.store import Record
 
 COLUMNS = ("grid", "steps", "label", "path", "cells")
 PARTS = ("dataset", "train_seed", "method", "params", "sampler", "suite")

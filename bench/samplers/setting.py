@@ -17,9 +17,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tabstep.contracts import Unsupported
+from tabstep.data.encode import Encoder
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.nelbo import Variance
-from tabstep.encode import Encoder
 
 Steps = tuple[int, ...]
 """A path: K + 1 times, strictly falling from T, or from an earlier start, to 0: K network evaluations, at all but the

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tabstep import store
+from tabstep.records import store
+from tabstep.records.store import Record
 from tabstep.report.drawing import save
 from tabstep.report.plots import colour
 from tabstep.report.table import PRIMARY, commit_of, csv, results
 from tabstep.samplers.early_stop import SWEEP
-from tabstep.store import Record
 from tabstep.study.figures import steps_axis
 from tabstep.study.page import pipes, reflow
 from tabstep.study.samplers import REFERENCE, wide

@@ -9,16 +9,16 @@ from typing import Any
 
 import pandas as pd
 
-from tabstep import store
 from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import Diffusion
+from tabstep.engine.work import Fitted
+from tabstep.records import store
 from tabstep.report.markdown import table_of
 from tabstep.report.table import commit_of, csv
 from tabstep.samplers.grid import trailing
 from tabstep.samplers.inversion import INVERSIONS, decode, encode
 from tabstep.samplers.setting import Setting
 from tabstep.study.page import reflow
-from tabstep.work import Fitted
 
 VERSION = 1  # raise when a measurement below changes
 

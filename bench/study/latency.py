@@ -12,10 +12,10 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from tabstep import store
-from tabstep.clock import synchronize
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.model import Counted, Diffusion
+from tabstep.records import store
+from tabstep.records.clock import synchronize
 from tabstep.registry import SAMPLERS
 from tabstep.report.drawing import save
 from tabstep.report.table import commit_of

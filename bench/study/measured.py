@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 
-from tabstep import store, work
-from tabstep.clock import calibrate
-from tabstep.job import Folder, Job
-from tabstep.provenance import environment
-from tabstep.work import Fitted
+from tabstep.engine import work
+from tabstep.engine.job import Folder, Job
+from tabstep.engine.work import Fitted
+from tabstep.records import store
+from tabstep.records.clock import calibrate
+from tabstep.records.provenance import environment
 
 Lines = Callable[[Fitted], list[dict[str, Any]]]
 

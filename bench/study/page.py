@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from tabstep import store
+from tabstep.records import store
+from tabstep.records.store import Record
 from tabstep.report.table import PRIMARY, commit_of, csv
-from tabstep.store import Record
 from tabstep.study import figures
 from tabstep.study.samplers import REFERENCE, SMALL, Claim, best_grids, claims, ranking, wide
 

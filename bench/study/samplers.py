@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from tabstep import store
-from tabstep.complete import Completion
+from tabstep.data.completion import Completion
 from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import Diffusion
 from tabstep.diffusion.nelbo import Variance
 from tabstep.diffusion.tabddpm import TabDDPM
-from tabstep.job import Folder, Job
+from tabstep.engine.job import Folder, Job
 from tabstep.metrics.catboost_trees import CatBoostParams, catboost_efficacy
-from tabstep.provenance import environment
+from tabstep.records import store
+from tabstep.records.provenance import environment
 from tabstep.report.table import PRIMARY
 from tabstep.samplers.setting import Setting
 from tabstep.study import bounds, heads, marginals

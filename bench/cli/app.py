@@ -1,0 +1,279 @@
+"""The command line: run suites, rebuild reports, list what there is, check data, tune the evaluator."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from tabstep.cli import cache, pages, run, share, study, tune
+from tabstep.cli.options import (
+    Archive,
+    Datasets,
+    Many,
+    Methods,
+    Mirror,
+    Results,
+    Samplers,
+    console,
+    device_named,
+    parse_steps,
+    split,
+    stop,
+)
+from tabstep.cli.run import make_report
+
+if TYPE_CHECKING:
+    from tabstep.report.compare import Ranking
+
+# Heavy imports (torch, CatBoost) are inside the commands, so that --help answers at once.
+# Text from outside (names, paths, reasons) is escaped: rich reads "[...]" as markup and stops at "[/...]".
+
+app = typer.Typer(
+    help="Benchmark of tabular diffusion and its accelerated samplers, scored per step budget.\n\n"
+    "Start with `tabstep run smoke` (a minute) or `tabstep run quick` (ten minutes).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+data_app = typer.Typer(
+    help="Datasets: where they come from and whether they are what they should be.", no_args_is_help=True
+)
+app.add_typer(data_app, name="data")
+app.add_typer(study.app, name="study")
+app.add_typer(cache.app, name="cache")
+for _command in (
+    run.run,
+    pages.tables,
+    pages.leaderboard,
+    pages.rows,
+    share.check,
+    share.score,
+    share.submit,
+    share.accept,
+    share.verify,
+    share.diff,
+):
+    app.command()(_command)
+app.command()(tune.tune)
+app.command("tune-sampler")(tune.tune_sampler)
+app.command("tune-evaluator")(tune.tune_evaluator)
+
+
+@app.command()
+def report(
+    suite: Annotated[str, typer.Argument(help="The suite whose records to read.")] = "quick",
+    results: Results = Path("results"),
+) -> None:
+    """Rebuild tables and plots of a suite from its records alone."""
+    from tabstep.engine.job import Folder
+
+    make_report(Folder(results / suite), console)
+
+
+@app.command()
+def compare(
+    suite: Annotated[str, typer.Argument(help="The suite whose records to read.")],
+    first: Annotated[str | None, typer.Argument(help="An entrant, as this command prints them.")] = None,
+    second: Annotated[str | None, typer.Argument(help="Another one.")] = None,
+    missing: Annotated[
+        str,
+        typer.Option(help="A missing score: drop its dataset, worst rank there, or the floor's score there."),
+    ] = "drop",
+    results: Results = Path("results"),
+) -> None:
+    """Rank the entrants of a suite over its datasets, or say of two which is better, or that they are equal.
+
+    Examples:
+
+      tabstep compare quick
+
+      tabstep compare quick "tabddpm quick ddim trailing 5" "tabddpm quick ancestral trailing 5"
+    """
+    from tabstep.data import cards
+    from tabstep.engine.job import Folder
+    from tabstep.records import store
+    from tabstep.report import compare as comparing
+
+    records, _ = store.read_all(Folder(results / suite).runs)
+    if not records:
+        stop(f"no records in {Folder(results / suite).runs}; `tabstep run {suite}` makes them")
+    scores = comparing.units(records)
+    try:
+        if first is None:
+            _show_ranks(comparing.rank(records, missing))  # type: ignore[arg-type]  # checked there
+            return
+        if second is None:
+            stop("compare takes two entrants, or none for a ranking")
+        for name in (first, second):
+            if name not in scores:
+                stop(f"unknown entrant {name!r}; {cards.suggest(name, list(scores))}")
+        verdict = comparing.versus(scores[first], scores[second])
+    except ValueError as error:
+        stop(str(error))
+    relation = {
+        "better": "is better than",
+        "worse": "is worse than",
+        "equal": "is equal within 1 % to",
+        "undecided": "is neither shown to differ from nor to equal",
+    }[verdict.says]
+    console.print(f"[bold]{escape(first)}[/] {relation} [bold]{escape(second)}[/]", soft_wrap=True)
+    console.print(
+        f"difference {verdict.difference:+.4f}, 95 % interval {verdict.low:+.4f} .. {verdict.high:+.4f}, "
+        f"effect size {verdict.effect:+.2f}; {verdict.pairs} pairs on {verdict.datasets} datasets\n"
+        f"p = {verdict.p_different:.3g} that they are the same, "
+        f"p = {verdict.p_equal:.3g} that they differ by {verdict.margin:.4f} or more",
+        soft_wrap=True,
+    )
+
+
+def _show_ranks(ranking: Ranking) -> None:
+    table = Table(
+        title="mean rank over datasets, 1 is best", title_justify="left", box=None, padding=(0, 2, 0, 0)
+    )
+    table.add_column("entrant", no_wrap=True)
+    table.add_column("rank", justify="right")
+    for name, value in ranking.mean_rank.items():
+        table.add_row(escape(str(name)), f"{value:.2f}")
+    console.print(table)
+    n = len(ranking.scores)
+    said = [f"{n} dataset{'s' * (n != 1)}", ranking.note]
+    if not math.isnan(ranking.friedman):
+        said.insert(1, f"Friedman's test that all are alike: p = {ranking.friedman:.2g}")
+    console.print(escape("; ".join(said)), soft_wrap=True)
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(help="datasets, methods, samplers, grids, suites, or all.")] = "all",
+) -> None:
+    """What there is, a line each."""
+    from tabstep.data import cards
+    from tabstep.registry import GRIDS, METHODS, SAMPLERS, about, options
+    from tabstep.suites import SUITES
+
+    def datasets() -> Iterable[tuple[str, str]]:
+        for name in cards.names():
+            c = cards.find(name)
+            yield (
+                name,
+                f"{c.task}, {c.rows} rows, {len(c.numeric)} numeric, {len(c.categorical)} categorical; {c.source}",
+            )
+
+    kinds: dict[str, Iterable[tuple[str, str]]] = {
+        "datasets": datasets(),
+        "methods": ((name, about(kind)) for name, kind in METHODS.items()),
+        "samplers": ((name, f"{about(s)} [{options(s)}]") for name, s in SAMPLERS.items()),
+        "grids": ((name, about(function)) for name, function in GRIDS.items()),
+        "suites": ((name, s.about) for name, s in SUITES.items()),
+    }
+    if what != "all" and what not in kinds:
+        stop(f"unknown kind {what!r}; known: {', '.join(kinds)}, all")
+    for kind, lines in kinds.items():
+        if what in (kind, "all"):
+            table = Table(title=kind, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+            table.add_column(no_wrap=True, style="bold")
+            table.add_column()
+            for name, line in lines:
+                table.add_row(name, escape(line))
+            console.print(table)
+
+
+@data_app.command()
+def check(
+    dataset: Annotated[list[str] | None, typer.Argument(help="Names; all when left out.")] = None,
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+) -> None:
+    """Verify every reachable dataset by digest and print what was found."""
+    from tabstep.data import sources
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("dataset", "task", "train/val/test", "num", "cat", "licence", "source", "status"):
+        table.add_column(heading, justify="right" if heading in ("num", "cat") else "left")
+    bad = 0
+    for line in sources.check(split(dataset) or None, mirror=data_mirror, archive=data_archive):
+        colour = (
+            "green" if line.status == "ok" else "yellow" if line.status.startswith("unreachable") else "red"
+        )
+        bad += colour == "red"
+        table.add_row(
+            line.dataset,
+            line.task,
+            line.rows,
+            str(line.numeric),
+            str(line.categorical),
+            line.licence,
+            line.source,
+            f"[{colour}]{escape(line.status)}[/]",
+        )
+    console.print(table)
+    raise typer.Exit(1 if bad else 0)
+
+
+@app.command("time")
+def time_(
+    suite: Annotated[str, typer.Argument(help="The suite whose fitted models to time.")] = "quick",
+    dataset: Datasets = None,
+    method: Methods = None,
+    sampler: Samplers = None,
+    grid: Annotated[Many, typer.Option(help="Timestep grids, instead of the suite's.")] = None,
+    steps: Annotated[Many, typer.Option(help="Step budgets; T is all steps of the model.")] = None,
+    batch: Annotated[Many, typer.Option(help="Rows drawn at once; 1, 1000 and 100000 when left out.")] = None,
+    repeats: Annotated[
+        int, typer.Option(help="Timed draws of each batch, after one that does not count.")
+    ] = 5,
+    limit: Annotated[float, typer.Option(help="Seconds that all draws of one batch may take.")] = 300,
+    threads: Annotated[int, typer.Option(help="Threads of an operator; 0 takes all cores.", min=0)] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """Time fitted models one after the other, in this process, on a machine that should have nothing else to do.
+
+    Examples:
+
+      tabstep time quick --sampler ddim --steps 5,20 --batch 1,1000
+
+      tabstep time samplers --dataset adult --device cuda
+    """
+    from tabstep.data.cards import DataError
+    from tabstep.engine import plan as planning
+    from tabstep.engine import timing
+    from tabstep.engine.job import Folder, Source
+    from tabstep.report import times
+
+    for part in split(batch):
+        if not part.isdecimal():
+            stop(f"--batch takes positive integers, got {part!r}")
+    try:
+        clock = timing.Clock(tuple(map(int, split(batch))) or timing.BATCHES, repeats, limit)
+        filters = planning.Filters(
+            split(dataset), split(method), split(sampler), split(grid), parse_steps(steps)
+        )
+        narrowed = planning.narrow(planning.suite_named(suite), filters)
+        sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in narrowed.datasets]
+        todo = planning.plan(
+            narrowed,
+            sources,
+            device=device_named(device),
+            threads=threads or os.cpu_count() or 1,
+            tuned_in=results / "tuned",
+        )
+    except (planning.Refused, DataError, ValueError) as error:
+        stop(str(error))
+    if not todo.jobs:
+        stop("nothing to time: " + "; ".join(sorted({reason for _, reason in todo.skipped})))
+    folder = Folder(results / suite)
+    timing.run(todo.jobs, folder, clock, lambda text: console.print(escape(text), highlight=False))
+    found = timing.table(folder)
+    written = times.write(found, folder.root / "report")
+    times.show(found, console)
+    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)

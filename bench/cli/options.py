@@ -1,0 +1,105 @@
+"""What the commands share: options, and how they speak."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from tabstep.data.table import Task
+    from tabstep.engine.job import Source
+
+console = Console(width=None if sys.stdout.isatty() else 100)  # a file has no width; rich would take 80
+errors = Console(stderr=True)
+
+Many = list[str] | None
+Suites = Annotated[Many, typer.Option("--suite", help="Only these suites (repeat or separate by commas).")]
+Datasets = Annotated[
+    Many, typer.Option("--dataset", help="Only these datasets (repeat or separate by commas).")
+]
+Methods = Annotated[Many, typer.Option("--method", help="Only these methods.")]
+Samplers = Annotated[Many, typer.Option("--sampler", help="Only these samplers.")]
+Workers = Annotated[int, typer.Option("--workers", help="Worker processes; 0 takes one a core.", min=0)]
+Mirror = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-mirror", envvar="TABSTEP_DATA", help="Folder with <dataset>.parquet files.", show_envvar=True
+    ),
+]
+Archive = Annotated[
+    str | None,
+    typer.Option(
+        "--data-archive",
+        envvar="TABSTEP_ARCHIVE",
+        help="The TabDDPM authors' data.tar: a file or a URL.",
+        show_envvar=True,
+    ),
+]
+Results = Annotated[Path, typer.Option("--results", help="Folder that holds a folder for each suite.")]
+Csv = Annotated[
+    Path | None, typer.Option("--csv", help="A table of your own, CSV or Parquet; needs --target.")
+]
+Target = Annotated[str | None, typer.Option("--target", help="Column to predict, with --csv.")]
+TaskName = Annotated[
+    str | None, typer.Option("--task", help="binclass, multiclass or regression, if the guess is wrong.")
+]
+Drop = Annotated[Many, typer.Option("--drop", help="Columns of --csv to leave out, such as ids.")]
+
+
+def stop(message: str) -> NoReturn:
+    errors.print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    raise typer.Exit(2)
+
+
+def split(values: Many) -> tuple[str, ...]:
+    """Options may be repeated or hold commas."""
+    return tuple(part for value in values or () for part in value.split(",") if part)
+
+
+def parse_steps(values: Many) -> tuple[Any, ...]:
+    """Step budgets: whole numbers, or T for all steps of the model."""
+    parsed: list[Any] = []
+    for part in split(values):
+        if part != "T" and not part.isdecimal():
+            stop(f"--steps takes positive integers or T, got {part!r}")
+        parsed.append(part if part == "T" else int(part))
+    return tuple(parsed)
+
+
+def device_named(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind = name.split(":")[0]
+    if kind not in ("cpu", "cuda"):
+        stop(f"--device must be cpu, cuda or auto, got {name!r}")
+    if kind == "cuda" and not torch.cuda.is_available():
+        stop("--device cuda: no CUDA device is available here; use cpu or auto")
+    return name
+
+
+def own_source(
+    csv: Path, target: str | None, task: str | None, drop: Many, suite: str | None, dataset: Many
+) -> Source:
+    """The table that --csv and the options beside it mean; it is the one dataset of the suite `own`."""
+    from tabstep.engine.job import Source
+
+    if target is None:
+        stop("--csv needs --target, the name of the column to predict")
+    if suite not in (None, "own") or dataset:
+        stop("--csv is the table of the suite own; leave out the suite and --dataset")
+    known = cast("Task | None", task)  # any other text is refused where the file is read
+    return Source(csv.stem, file=csv.resolve(), target=target, task=known, drop=split(drop))
+
+
+def refuse_without_csv(**given: Any) -> None:
+    """Options that mean something for a table of one's own alone."""
+    unused = [f"--{name}" for name, value in given.items() if value]
+    if unused:
+        stop(f"{', '.join(unused)} only with --csv")

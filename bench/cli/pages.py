@@ -1,0 +1,198 @@
+"""The commands that make pages of what is there: tables for papers, and the leaderboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from tabstep.cli.options import (
+    Archive,
+    Csv,
+    Datasets,
+    Drop,
+    Many,
+    Methods,
+    Mirror,
+    Results,
+    Samplers,
+    Suites,
+    Target,
+    TaskName,
+    console,
+    errors,
+    own_source,
+    parse_steps,
+    refuse_without_csv,
+    split,
+    stop,
+)
+
+if TYPE_CHECKING:
+    from tabstep.records.store import Record
+
+
+def tables(
+    suite: Suites = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write to; results/tables when left out.")
+    ] = None,
+    results: Results = Path("results"),
+) -> None:
+    """The tables of the TabDDPM paper with ours beside, and efficacy, fidelity and seconds by step budget.
+
+    Markdown, LaTeX (booktabs) and CSV, from the records alone; what was not run is said to be missing.
+    """
+    from tabstep.report import paper, table
+    from tabstep.report import tables as making
+
+    records = [r for found in _records(results, split(suite)).values() for r in found]
+    if not records:
+        stop(f"no records in {results}; `tabstep run quick` makes some")
+    frame = table.results(records)
+    folder = out or results / "tables"
+    written = making.write(records, frame, folder)
+    counts = paper.summary(paper.compared(frame))
+    console.print(counts.to_string(index=False))
+    console.print(f"{len(written)} files in {escape(str(folder))}; start with paper.md and budgets.md")
+
+
+def leaderboard(
+    suite: Suites = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The page; results/leaderboard.html when left out.")
+    ] = None,
+    results: Results = Path("results"),
+) -> None:
+    """One HTML page to sort, filter, plot and compare all records, and the self-reported ones that were accepted.
+
+    It holds its data, loads nothing, and opens from a file or any server.
+    """
+    from tabstep.engine.job import Folder
+    from tabstep.report import leaderboard as making
+    from tabstep.sharing import submission, verify
+
+    parts = [
+        making.Part(records, verified=verify.verified(Folder(results / name), records))
+        for name, records in _records(results, split(suite)).items()
+    ]
+    for name, (_, records) in submission.accepted(results / "submissions").items():
+        parts.append(making.Part(records, origin=name))
+    try:
+        path = making.write(parts, out or results / "leaderboard.html")
+    except ValueError as error:
+        stop(str(error))
+    console.print(f"{escape(str(path))}: {path.stat().st_size / 2**20:.1f} MB", soft_wrap=True)
+
+
+def rows(
+    suite: Annotated[
+        str | None, typer.Argument(help="The suite that drew the rows.", show_default="quick")
+    ] = None,
+    dataset: Datasets = None,
+    method: Methods = None,
+    sampler: Samplers = None,
+    grid: Annotated[Many, typer.Option(help="Only these timestep grids.")] = None,
+    steps: Annotated[Many, typer.Option(help="Only these step budgets.")] = None,
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    csv: Csv = None,
+    target: Target = None,
+    task: TaskName = None,
+    drop: Drop = None,
+    results: Results = Path("results"),
+) -> None:
+    """Look at rows: marginals of each column and associations of each pair, real and drawn, a figure a dataset.
+
+    Shows the four entrants with the best scores among those that the options leave, by their first seeds.
+
+    tabstep rows quick --dataset mlc-churn --method tabddpm --sampler ddim --steps 2,10
+
+    tabstep rows --csv my.csv --target price
+    """
+    from tabstep.data.cards import DataError
+    from tabstep.engine import drawn_rows
+    from tabstep.engine.job import Folder, Source
+    from tabstep.report import look
+    from tabstep.report.compare import entrants
+    from tabstep.report.plots import colour
+
+    budgets = parse_steps(steps)
+    if "T" in budgets:
+        stop("--steps takes numbers here, as results.csv has them, got T")
+    own = {}
+    if csv is not None:
+        source = own_source(csv, target, task, drop, suite, dataset)
+        suite, own[source.name] = "own", source
+    else:
+        refuse_without_csv(target=target, task=task, drop=drop)
+        suite = suite or "quick"
+    folder = Folder(results / suite)
+    asked: dict[str, tuple[Any, ...]] = {
+        "dataset": (*own, *split(dataset)),
+        "method": split(method),
+        "sampler": (*split(sampler), None) if sampler else (),  # methods without steps are there beside any
+        "grid": (*split(grid), None) if grid else (),
+        "steps": (*budgets, None) if budgets else (),
+    }
+    records = [
+        r
+        for r in _records(results, (suite,))[suite]
+        if all(not names or getattr(r.cell, field) in names for field, names in asked.items())
+    ]
+    found = entrants(records)
+    if not found:
+        stop(f"no finished cell in {folder.runs} that the options leave")
+    drew = 0
+    for name, best in found.items():
+        try:
+            table = own.get(name, Source(name, mirror=data_mirror, archive=data_archive)).load()
+        except (DataError, OSError) as error:
+            hint = (
+                "; a table of your own is named by --csv and --target" if suite == "own" and not own else ""
+            )
+            errors.print(f"[yellow]left out[/] {name}: {escape(str(error))}{hint}", soft_wrap=True)
+            continue
+        shown = {}
+        for entrant, record in list(best.items())[: look.MOST_DRAWN]:
+            if record.dataset_digest != table.digest:
+                stop(f"{entrant} on {name} is of other data than what is there now; run it again")
+            try:
+                frame = drawn_rows.kept(folder.rows(record.cell), table.schema)
+            except drawn_rows.Missing as gap:
+                stop(f"{entrant} on {name}: {gap}; `tabstep run {suite} --until draw` draws rows again")
+            shown[entrant] = look.Rows(frame, colour(record.cell.method, record.cell.sampler or ""))
+        written = look.write(table.train, shown, table.schema, folder.root / "report" / "rows", name)
+        others = len(best) - len(shown)
+        console.print(
+            f"{name}: {', '.join(shown)}"
+            + (f"; {others} more entrants, choose with --method, --sampler, --steps" if others else ""),
+            soft_wrap=True,
+            highlight=False,
+        )
+        console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+        drew += 1
+    raise typer.Exit(0 if drew else 1)
+
+
+def _records(results: Path, only: tuple[str, ...]) -> dict[str, list[Record]]:
+    """Records of each suite with a folder of runs; those of `smoke` when asked for, or where there are no others."""
+    from tabstep.records import store
+
+    folders = sorted(path.parent for path in results.glob("*/runs") if path.parent.name != "submissions")
+    known = [path.name for path in folders]
+    for name in only:
+        if name not in known:
+            stop(f"no records of a suite {name!r} in {results}; there are {', '.join(known) or 'none'}")
+    found = {}
+    for folder in folders:
+        if folder.name in only or (not only and (folder.name != "smoke" or known == ["smoke"])):
+            records, problems = store.read_all(folder / "runs")
+            for problem in problems:
+                errors.print(
+                    f"[yellow]ignored[/] {escape(f'{problem.path}: {problem.reason}')}", soft_wrap=True
+                )
+            found[folder.name] = records
+    return found

@@ -1,0 +1,293 @@
+"""The command that runs suites, and what it shares with the studies: carrying out, summing up, reporting."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tabstep.cli.options import (
+    Archive,
+    Csv,
+    Datasets,
+    Drop,
+    Many,
+    Methods,
+    Mirror,
+    Results,
+    Samplers,
+    Target,
+    TaskName,
+    console,
+    device_named,
+    errors,
+    own_source,
+    parse_steps,
+    refuse_without_csv,
+    split,
+    stop,
+)
+
+if TYPE_CHECKING:
+    from tabstep.engine.executors import Executor
+    from tabstep.engine.job import Folder, Source, Stages
+    from tabstep.engine.plan import Plan
+    from tabstep.engine.run import Status
+    from tabstep.suites import Params
+
+
+def _seeds(values: Many) -> tuple[int, ...]:
+    for part in split(values):
+        if not part.isdecimal():
+            stop(f"--seed takes integers from 0, got {part!r}")
+    return tuple(int(part) for part in split(values))
+
+
+def run(
+    suite: Annotated[
+        str | None, typer.Argument(help="smoke, quick (the default), paper, ...: see `tabstep list suites`.")
+    ] = None,
+    dataset: Datasets = None,
+    method: Methods = None,
+    sampler: Samplers = None,
+    grid: Annotated[Many, typer.Option(help="Timestep grids, instead of the suite's.")] = None,
+    steps: Annotated[Many, typer.Option(help="Step budgets; T is all steps of the model.")] = None,
+    seed: Annotated[Many, typer.Option(help="Training seeds.")] = None,
+    metric: Annotated[
+        Many,
+        typer.Option(
+            help="Score these too: validation, nelbo, fidelity, coverage, detection, privacy, faults, xgboost, mlp, "
+            "simple."
+        ),
+    ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(help="Worker processes; 0 takes as many as the cores allow, or one a GPU.", min=0),
+    ] = 0,
+    threads: Annotated[
+        int,
+        typer.Option(
+            help="Threads of a worker. Rows and scores are the same for any number of workers, not of threads.",
+            min=1,
+        ),
+    ] = 1,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    executor: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of a Ray cluster, host:port or auto; without it --executor ray starts one here."),
+    ] = None,
+    until: Annotated[
+        str, typer.Option(help="The last stage: fit, draw or score. The first two need no evaluators.")
+    ] = "score",
+    from_: Annotated[
+        str, typer.Option("--from", help="The first stage: what comes before must be there already.")
+    ] = "fit",
+    params: Annotated[
+        str | None, typer.Option(help="tuned, published or default settings, instead of the suite's.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds that one fit or cell may take before it fails.", min=1)
+    ] = None,
+    memory: Annotated[
+        float | None,
+        typer.Option(help="GiB that a worker may take before what it works on fails.", min=0.1),
+    ] = None,
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    csv: Csv = None,
+    target: Target = None,
+    task: TaskName = None,
+    drop: Drop = None,
+    card: Annotated[Path | None, typer.Option(help="Write the inferred card of --csv to this file.")] = None,
+    results: Results = Path("results"),
+) -> None:
+    """Fit, sample and score a suite; what is done already is not repeated.
+
+    Examples:
+
+      tabstep run quick --dataset diamonds-price --method tabddpm --sampler ddim --steps 5,10
+
+      tabstep run --csv my.csv --target price
+
+      tabstep run paper --until draw --device cuda    # on one machine, without evaluators
+
+      tabstep run paper --from score                  # on another one, with the results folder of the first
+    """
+    from tabstep.data.cards import DataError
+    from tabstep.engine import executors
+    from tabstep.engine import plan as planning
+    from tabstep.engine.job import STAGES, Folder, Source
+
+    where = device_named(device)
+    # A device with a number is the one that all workers share.
+    gpus = executors.gpus() if where == "cuda" and executor == "local" else ()
+    count = workers or len(gpus) or max(1, (os.cpu_count() or 1) // threads)
+    try:
+        first, last = (STAGES.index(planning.choose("stage", s, STAGES)) for s in (from_, until))  # type: ignore[arg-type]
+        if first > last:
+            stop(f"--from {from_} comes after --until {until}; the stages are {', '.join(STAGES)}")
+        stages = STAGES[first : last + 1]
+        planning.choose("executor", executor, ("local", "ray"))
+        if executor == "ray":
+            # Other machines have other working folders.
+            results = results.resolve()
+            data_mirror = data_mirror and data_mirror.resolve()
+        elif address is not None:
+            stop("--address only with --executor ray")
+        filters = planning.Filters(
+            *(split(dataset), split(method), split(sampler), split(grid), parse_steps(steps), _seeds(seed)),
+            metrics=split(metric),
+            params=cast("Params | None", params),  # any other text is refused where it is chosen
+        )
+        if csv is not None:
+            source = own_source(csv, target, task, drop, suite, dataset)
+            _show_own(source, card)
+            narrowed, sources = planning.narrow(planning.suite_named("own"), filters), [source]
+        else:
+            refuse_without_csv(target=target, task=task, drop=drop, card=card)
+            narrowed = planning.narrow(planning.suite_named(suite or "quick"), filters)
+            if not narrowed.datasets:
+                stop(f"suite {suite!r} names no datasets; give --dataset or --csv")
+            sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in narrowed.datasets]
+        todo = planning.plan(
+            narrowed,
+            sources,
+            seeds=_seeds(seed),
+            device=where,
+            threads=threads,
+            workers=count,
+            tuned_in=results / "tuned",
+        )
+    except (planning.Refused, DataError, ValueError) as error:
+        stop(str(error))
+    folder = Folder(results / narrowed.name)
+    console.print(
+        f"[bold]{narrowed.name}[/]: {len(todo.jobs)} cells on {len({j.cell.dataset for j in todo.jobs})} datasets, "
+        f"{count} workers of {threads} thread{'s' * (threads > 1)}, {where}; records in {escape(str(folder.runs))}"
+    )
+    limit = None if memory is None else int(memory * 2**30)
+    place = _place(executor, address, count, threads, where, limit, gpus)
+    status = carry_out(todo, folder, timeout, stages, place)
+    if until == "score":
+        make_report(folder, console)
+    summary(todo, status, folder)
+
+
+def _place(
+    executor: str,
+    address: str | None,
+    workers: int,
+    threads: int,
+    device: str,
+    memory_bytes: int | None,
+    gpus: Sequence[str],
+) -> Executor:
+    from importlib.util import find_spec
+
+    from tabstep.engine.executors import Local
+
+    if executor == "local":
+        return Local(workers, threads, memory_bytes, gpus)
+    if find_spec("ray") is None:
+        stop('--executor ray needs Ray: pip install -e ".[ray]"')
+    from tabstep.engine.cluster import Cluster
+
+    return Cluster(address, workers, threads, device, memory_bytes)
+
+
+def carry_out(
+    todo: Plan,
+    folder: Folder,
+    timeout_s: float | None = None,
+    stages: Stages | None = None,
+    executor: Executor | None = None,
+) -> Status:
+    from tabstep.cli.progress import View
+    from tabstep.engine.job import STAGES
+    from tabstep.engine.run import Busy, execute
+
+    try:
+        with View(console) as view:
+            chosen = stages or STAGES
+            return execute(todo, folder, stages=chosen, executor=executor, timeout_s=timeout_s, watch=view)
+    except KeyboardInterrupt:
+        errors.print("stopped; finished cells are kept, the same command goes on from here")
+        raise typer.Exit(130) from None
+    except Busy as error:
+        stop(str(error))
+    except ConnectionError as error:
+        stop(f"no cluster to run on: {error}")
+    except OSError as error:
+        stop(f"{error}; finished cells are kept, the same command goes on once {folder.root} can be written")
+
+
+def _show_own(source: Source, card: Path | None) -> None:
+    from tabstep.data import own_table
+    from tabstep.records import store
+
+    loaded = source.load()
+    table = Table(
+        title=escape(f"{loaded.name}: {loaded.schema.task}, target {loaded.schema.target}"),
+        title_justify="left",
+    )
+    for heading in ("column", "role", "type", "distinct", "missing"):
+        table.add_column(heading, justify="right" if heading in ("distinct", "missing") else "left")
+    for column in own_table.columns(loaded):
+        table.add_row(
+            escape(column.column), column.role, column.dtype, str(column.distinct), str(column.missing)
+        )
+    console.print(table)
+    console.print(
+        f"rows: {len(loaded.train)} train, {len(loaded.val)} validation, {len(loaded.test)} test (seed 0)"
+    )
+    if card is not None:
+        store.replace(card, own_table.card(loaded).encode())
+        console.print(f"card written to {escape(str(card))}")
+
+
+def summary(todo: Plan, status: Status, folder: Any) -> None:
+    counts = {kind: sum(o.status == kind for o in status.outcomes) for kind in ("ok", "failed", "skipped")}
+    console.print(f"{counts['ok']} cells done, {counts['failed']} failed, {counts['skipped']} skipped")
+    shown: set[tuple[str, str]] = set()
+    for outcome in status.outcomes:
+        key = (outcome.cell.dataset, outcome.reason or "")
+        if outcome.status != "ok" and key not in shown:
+            shown.add(key)
+            console.print(
+                escape(f"  {outcome.status}: {outcome.cell.dataset} {outcome.cell.method}: {outcome.reason}")
+            )
+    if counts["failed"]:
+        console.print(f"tracebacks are in {escape(str(folder.root / 'logs'))}")
+        raise typer.Exit(1)
+
+
+def make_report(folder: Any, out: Console) -> None:
+    from tabstep.records import store
+    from tabstep.report import against, plots, readable, scores, statistics, table, timesteps
+
+    records, problems = store.read_all(folder.runs)
+    for problem in problems:
+        errors.print(f"[yellow]ignored[/] {escape(f'{problem.path}: {problem.reason}')}", soft_wrap=True)
+    if not records:
+        stop(f"no records in {folder.runs}; `tabstep run {folder.root.name}` makes them")
+    report = folder.root / "report"
+    written = readable.write(records, report)
+    frame = table.results(records)
+    if (frame["status"] != "skipped").any() and frame["mean"].notna().any():
+        written += plots.quality_against_cost(frame, report)
+        written += statistics.write(records, frame, report)
+    written += timesteps.write(records, report)
+    written += scores.write(frame, report)
+    readable.show(frame, out)
+    compared = against.against(frame)
+    if not compared.empty:
+        written += against.write(compared, report)
+        against.show(compared, out)
+    out.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)

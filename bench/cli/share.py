@@ -1,0 +1,337 @@
+"""The commands for methods and results from elsewhere: try a method, score rows, hand results in, verify, compare."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated, Literal, cast, get_args
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from tabstep.cli.options import (
+    Archive,
+    Datasets,
+    Many,
+    Methods,
+    Mirror,
+    Results,
+    Workers,
+    console,
+    device_named,
+    errors,
+    split,
+    stop,
+)
+
+MARKS = {
+    "ok": "[green]ok[/]",
+    "warning": "[yellow]warning[/]",
+    "wrong": "[red]wrong[/]",
+    "not tried": "[dim]not tried[/]",
+}
+
+
+def check(
+    method: Annotated[
+        str,
+        typer.Argument(
+            help="path/to/mine.py, path/to/mine.py:MyMethod, package.module:MyMethod, or a known name."
+        ),
+    ],
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that a point may take before it counts as wrong.", min=1)
+    ] = 300,
+) -> None:
+    """Try the contract of a method on two small tables, and say what to change.
+
+    tabstep check mine.py
+
+    tabstep run quick --method mine.py --dataset mlc-churn    # then benchmark it
+    """
+    from tabstep import external
+    from tabstep.sharing import conformance
+
+    try:
+        kind = conformance.named(method)
+    except external.NotLoaded as error:
+        stop(str(error))
+    table = Table(
+        title=escape(f"{kind.__name__} of {method}"), title_justify="left", box=None, padding=(0, 2, 0, 0)
+    )
+    table.add_column("point", no_wrap=True)
+    table.add_column("")
+    table.add_column("what was seen")
+    found = []
+    with console.status("trying") as status:
+        for finding in conformance.apart(method, timeout, lambda point: status.update(f"trying: {point}")):
+            found.append(finding)
+            table.add_row(escape(finding.point), MARKS[finding.state], escape(finding.said))
+    console.print(table)
+    wrong = sum(f.state == "wrong" for f in found)
+    if wrong:
+        console.print(
+            f"[red]points of the contract that do not hold: {wrong}[/]; docs/adding-a-method.md has it in full"
+        )
+        raise typer.Exit(1)
+    console.print("[green]the contract holds[/]; `tabstep run quick --method ...` benchmarks it")
+
+
+def score(
+    rows: Annotated[
+        Path, typer.Option(help="Synthetic rows, CSV or Parquet, with the columns of the dataset.")
+    ],
+    dataset: Annotated[str, typer.Option(help="The dataset whose training rows they stand for.")],
+    name: Annotated[
+        str | None, typer.Option(help="What to call them; the name of the file when left out.")
+    ] = None,
+    metric: Annotated[Many, typer.Option(help="Score these too, as in `tabstep run`.")] = None,
+    evaluator: Annotated[str, typer.Option(help="default, fast, tuned or published.")] = "default",
+    seeds: Annotated[int, typer.Option(help="Evaluator seeds.", min=1)] = 5,
+    fit_s: Annotated[float | None, typer.Option(help="Seconds that the fit took, as you say.", min=0)] = None,
+    sample_s: Annotated[
+        float | None, typer.Option(help="Seconds that drawing took, as you say.", min=0)
+    ] = None,
+    threads: Annotated[int, typer.Option(help="Threads of the evaluators.", min=1)] = 1,
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """Score a file of rows by the protocol of the suites: for methods whose code cannot be shared.
+
+    tabstep score --rows synthetic.parquet --dataset adult --name mine --metric fidelity,detection
+    """
+    from tabstep.data.cards import DataError, names
+    from tabstep.engine import plan as planning
+    from tabstep.engine import run
+    from tabstep.engine.drawn_rows import Cost
+    from tabstep.engine.executors import Local
+    from tabstep.engine.job import Folder, Source
+    from tabstep.records import store
+    from tabstep.report import readable, table
+    from tabstep.sharing import scoring
+    from tabstep.suites import EvaluatorSource, Metric
+
+    folder = Folder(results / scoring.SUITE)
+    try:
+        planning.choose("dataset", dataset, names())
+        planning.choose("evaluator", evaluator, get_args(EvaluatorSource))
+        asked = [cast("Metric", planning.choose("metric", m, get_args(Metric))) for m in split(metric)]
+        if not rows.is_file():
+            stop(f"no file at {rows}")
+        todo = scoring.prepare(
+            rows,
+            name or rows.stem,
+            Source(dataset, mirror=data_mirror, archive=data_archive),
+            folder,
+            evaluator=cast("EvaluatorSource", evaluator),
+            eval_seeds=seeds,
+            metrics=tuple(dict.fromkeys(("efficacy", *asked))),
+            cost=Cost(fit_s=fit_s, sample_s=sample_s),
+            threads=threads,
+        )
+    except (DataError, ValueError) as error:
+        stop(str(error))
+    except OSError as error:
+        stop(f"{dataset} cannot be had: {error}")
+    try:
+        with console.status("scoring"):
+            status = run.execute(todo, folder, stages=("score",), executor=Local(1, threads))
+    except run.Busy as error:
+        stop(str(error))
+    (outcome,) = status.outcomes
+    if outcome.status != "ok":
+        stop(f"{outcome.status}: {outcome.reason}")
+    record = store.read(folder.runs / todo.jobs[0].cell.path)
+    readable.show(table.results([record]), console)
+    found = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("score", "mean"):
+        found.add_column(heading, justify="left" if heading == "score" else "right")
+    for metric_name, values in record.scores.items():
+        found.add_row(metric_name, f"{sum(values) / len(values):.4f}")
+    console.print(found)
+    console.print(f"record: {escape(str(folder.runs / todo.jobs[0].cell.path))}", soft_wrap=True)
+
+
+def submit(
+    suite: Annotated[
+        str, typer.Argument(help="The suite whose records to hand in; `scored` for rows of files.")
+    ],
+    name: Annotated[str, typer.Option(help="Of the submission: small letters, digits and -.")],
+    about: Annotated[str, typer.Option(help="A line on what it is.")] = "",
+    dataset: Datasets = None,
+    method: Annotated[
+        Many, typer.Option(help="Only these methods, by the name that the table gives them.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The bundle; <name>.zip when left out.")] = None,
+    results: Results = Path("results"),
+) -> None:
+    """Pack records, environment, digests and the first rows of each cell into a bundle for others.
+
+    tabstep submit quick --name my-method --method MyMethod --about "a paragraph's worth in a line"
+    """
+    from tabstep.engine.job import Folder
+    from tabstep.records import store
+    from tabstep.sharing import submission
+
+    folder, path = Folder(results / suite), out or Path(f"{name}.zip")
+    records, _ = store.read_all(folder.runs)
+    kept = [
+        r
+        for r in records
+        if (not dataset or r.cell.dataset in split(dataset))
+        and (not method or r.cell.method in split(method))
+    ]
+    if not kept:
+        known = sorted({r.cell.method for r in records})
+        stop(f"no such records in {folder.runs}; there are methods {', '.join(known) or 'none'}")
+    try:
+        count = submission.pack(folder, kept, name, about, path)
+    except submission.Rejected as error:
+        stop(f"this would not be accepted: {error}")
+    console.print(f"{len(kept)} records in {count} files: {escape(str(path))}", soft_wrap=True)
+
+
+def accept(
+    bundle: Annotated[Path, typer.Argument(help="A bundle of `tabstep submit`.")],
+    results: Results = Path("results"),
+) -> None:
+    """Validate a bundle without trusting it, and take its records in as self-reported ones.
+
+    Nothing in it is executed or unpickled. They show in the leaderboard, marked, from then on.
+    """
+    from tabstep.sharing import submission
+
+    try:
+        found = submission.accept(bundle, results / "submissions")
+    except submission.Rejected as error:
+        stop(f"refused: {error}")
+    console.print(f"{len(found.records)} records of {escape(found.name)} taken in, as self-reported")
+    for line in found.notes:
+        errors.print(f"[yellow]note[/] {escape(line)}", soft_wrap=True)
+
+
+def verify(
+    suite: Annotated[str, typer.Argument(help="The suite whose records to check.")] = "quick",
+    sample: Annotated[int, typer.Option(help="Cells to do again, drawn at random.", min=1)] = 3,
+    seed: Annotated[int, typer.Option(help="Of the choice of cells.", min=0)] = 0,
+    dataset: Datasets = None,
+    method: Methods = None,
+    workers: Workers = 0,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds that one fit or cell may take.", min=1)
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """Do random cells again from nothing and compare: bit for bit on the same platform, within the scatter elsewhere.
+
+    The exit code is 1 where a cell differs. Verdicts go to results/<suite>/verified.json and the leaderboard.
+    """
+    from tabstep.cli.progress import View
+    from tabstep.engine import plan as planning
+    from tabstep.engine.executors import Local
+    from tabstep.engine.job import Folder, Source
+    from tabstep.engine.run import Busy
+    from tabstep.records import store
+    from tabstep.sharing import verify as verifying
+
+    count, folder, where = workers or os.cpu_count() or 1, Folder(results / suite), device_named(device)
+    try:
+        chosen = planning.suite_named(suite)
+    except planning.Refused as error:
+        stop(str(error))
+
+    def planned(filters: planning.Filters) -> planning.Plan:
+        sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in filters.datasets]
+        return planning.plan(
+            planning.narrow(chosen, filters),
+            sources,
+            seeds=filters.seeds,
+            device=where,
+            workers=count,
+            tuned_in=results / "tuned",
+        )
+
+    records, _ = store.read_all(folder.runs)
+    wanted = [
+        r
+        for r in records
+        if (not dataset or r.cell.dataset in split(dataset))
+        and (not method or r.cell.method in split(method))
+    ]
+    jobs, unfit = verifying.sample(wanted, planned, sample, seed)
+    if unfit:
+        errors.print(
+            f"[yellow]{len(unfit)} records cannot be made again[/], such as {escape(unfit[0])}",
+            soft_wrap=True,
+        )
+    if not jobs:
+        stop(f"no record in {folder.runs} that this code could make again")
+    with tempfile.TemporaryDirectory(prefix="tabstep-verify-") as place, View(console) as view:
+        try:
+            verdicts = verifying.verify(
+                planning.Plan(chosen, tuple(jobs), ()),
+                folder,
+                Folder(Path(place)),
+                executor=Local(count, 1),
+                timeout_s=timeout,
+                watch=view,
+            )
+        except Busy as error:
+            stop(str(error))
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("cell", "done again", "largest difference", ""):
+        table.add_column(heading)
+    colours = {"bitwise": "green", "equivalent": "green", "differs": "red", "failed": "red"}
+    for v in verdicts:
+        largest = "" if v.largest is None else f"{v.largest:.3g}"
+        table.add_row(escape(v.cell), f"[{colours[v.how]}]{v.how}[/]", largest, escape(v.said))
+    console.print(table)
+    console.print(f"noted in {escape(str(verifying.note(folder, verdicts)))}", soft_wrap=True)
+    raise typer.Exit(1 if any(v.how in ("differs", "failed") for v in verdicts) else 0)
+
+
+def diff(
+    a: Annotated[Path, typer.Argument(help="A suite's folder of results, such as results/quick.")],
+    b: Annotated[Path, typer.Argument(help="Another one.")],
+    tolerance: Annotated[
+        float, typer.Option(help="Differences of a score up to this do not count.", min=0)
+    ] = 0.0,
+    every: Annotated[bool, typer.Option("--all", help="Show cells that are the same too.")] = False,
+    csv: Annotated[Path | None, typer.Option(help="Write every cell to this file.")] = None,
+) -> None:
+    """Compare two folders of results cell by cell; the exit code is 1 where they differ.
+
+    tabstep diff results/quick elsewhere/quick
+    """
+    from tabstep.records import store
+    from tabstep.report import diff as differing
+    from tabstep.report.table import csv as text_of
+
+    left, right = (store.read_all(path / "runs")[0] for path in (a, b))
+    for path, records in ((a, left), (b, right)):
+        if not records:
+            stop(f"no records in {path / 'runs'}; name a suite's folder, such as results/quick")
+    found = differing.diff(left, right, tolerance)
+    if csv is not None:
+        store.replace(csv, text_of(found).encode())
+    shown = found if every else found[~found["what"].isin(["same", "within"])]
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("cell", "", "score", "A", "B", "largest", "also"):
+        justify: Literal["left", "right"] = "right" if heading in ("A", "B", "largest") else "left"
+        table.add_column(heading, justify=justify, overflow="fold")
+    for row in shown.to_dict("records"):
+        numbers = [
+            "" if row[n] is None or row[n] != row[n] else f"{row[n]:.4g}" for n in ("a", "b", "difference")
+        ]
+        table.add_row(escape(row["cell"]), row["what"], row["metric"] or "", *numbers, escape(row["said"]))
+    if len(shown):
+        console.print(table)
+    counts = found["what"].value_counts()
+    console.print("; ".join(f"{count} {what}" for what, count in counts.items()))
+    raise typer.Exit(0 if set(counts.index) <= {"same", "within"} else 1)

@@ -1,0 +1,166 @@
+"""The commands of studies: a suite, what is measured beside it, and a page."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from tabstep.cli.options import (
+    Archive,
+    Datasets,
+    Many,
+    Mirror,
+    Results,
+    Workers,
+    console,
+    device_named,
+    errors,
+    split,
+    stop,
+)
+from tabstep.cli.run import carry_out, summary
+
+if TYPE_CHECKING:
+    from tabstep.engine.job import Folder, Job
+    from tabstep.engine.plan import Plan
+
+app = typer.Typer(help="Studies: a suite, what is measured beside it, and a page.", no_args_is_help=True)
+
+
+@app.command("samplers")
+def study_samplers(
+    workers: Workers = 0,
+    dataset: Datasets = None,
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """Every sampler on every grid at every budget: tables, verdicts on the papers' claims, figures (hours; resumes)."""
+    from tabstep.records import store
+    from tabstep.report import table
+    from tabstep.study import page, samplers
+
+    todo, folder = _run_suite("samplers", dataset, workers, data_mirror, data_archive, results)
+    measured = samplers.measure(todo.jobs, folder, lambda text: console.print(escape(text)))
+    records, _ = store.read_all(folder.runs)
+    written = page.write(records, table.results(records), measured, folder.root / "report")
+    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
+@app.command("families")
+def study_families(
+    workers: Workers = 0,
+    dataset: Datasets = None,
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """Early-stopped and learned samplers beside the best others: T' sweep, gains, prices (hours; resumes).
+
+    Scores are shown in parts of those with all T steps, which the suite `samplers` holds: run that first.
+    """
+    from tabstep.records import store
+    from tabstep.study import families
+
+    full = families.references(store.read_all(results / "samplers" / "runs")[0])
+    if not full:
+        stop(f"no records with all T steps in {results / 'samplers'}; `tabstep run samplers` makes them")
+    _, folder = _run_suite("families", dataset, workers, data_mirror, data_archive, results)
+    records, _ = store.read_all(folder.runs)
+    written = families.write(records, full, folder.root / "report")
+    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
+@app.command("deq")
+def study_deq(
+    dataset: Annotated[Many, typer.Option(help="Datasets; adult, churn2 and buddy when left out.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """DEQ-DDIM: calls in a row, evaluations and latency by batch beside DDIM, on a machine with nothing else to do."""
+    from tabstep.study import latency
+    from tabstep.study.measured import measure
+
+    jobs, folder = _networks("deq", dataset, device, data_mirror, data_archive, results)
+    measured = measure(
+        jobs,
+        folder,
+        lambda fitted: latency.lines(fitted.model),
+        latency.VERSION,
+        lambda text: console.print(escape(text)),
+    )
+    written = latency.write(measured, folder.root / "report")
+    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
+@app.command("inversion")
+def study_inversion(
+    dataset: Annotated[Many, typer.Option(help="Datasets; adult, churn2 and buddy when left out.")] = None,
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """Real rows to noise and back, by each method of inversion: how near they come (minutes)."""
+    from tabstep.study import inverting
+    from tabstep.study.measured import measure
+
+    jobs, folder = _networks("inversion", dataset, "cpu", data_mirror, data_archive, results)
+    measured = measure(
+        jobs, folder, inverting.lines, inverting.VERSION, lambda text: console.print(escape(text))
+    )
+    written = inverting.write(measured, folder.root / "report")
+    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
+def _networks(
+    name: str, dataset: Many, device: str, mirror: Path | None, archive: str | None, results: Path
+) -> tuple[list[Job], Folder]:
+    """The short fits of the study of samplers, one job each, and the folder of the study `name`."""
+    from tabstep.engine.job import Folder, Source
+    from tabstep.engine.plan import Filters, narrow, plan, suite_named
+
+    try:
+        names = split(dataset) or ("adult", "churn2", "buddy")
+        narrowed = narrow(suite_named("samplers"), Filters(names, ("tabddpm",), ("ddim",), (), (2,)))
+        sources = [Source(d, mirror=mirror, archive=archive) for d in narrowed.datasets]
+        todo = plan(
+            narrowed,
+            sources,
+            device=device_named(device),
+            threads=os.cpu_count() or 1,
+            tuned_in=results / "tuned",
+        )
+    except ValueError as error:
+        stop(str(error))
+    for reason in sorted({reason for _, reason in todo.skipped}):
+        errors.print(f"[yellow]skipped[/] {escape(reason)}", soft_wrap=True)
+    if not todo.jobs:
+        stop("none of these datasets can be reached; give --data-mirror")
+    return list({job.fit_key: job for job in todo.jobs}.values()), Folder(results / name)
+
+
+def _run_suite(
+    name: str, dataset: Many, workers: int, mirror: Path | None, archive: str | None, results: Path
+) -> tuple[Plan, Folder]:
+    """Run what is left of a suite, on some or all of its datasets."""
+    from tabstep.engine.job import Folder, Source
+    from tabstep.engine.plan import Filters, narrow, plan, suite_named
+
+    count = workers or os.cpu_count() or 1
+    try:
+        narrowed = narrow(suite_named(name), Filters(datasets=split(dataset)))
+        sources = [Source(d, mirror=mirror, archive=archive) for d in narrowed.datasets]
+        todo = plan(narrowed, sources, workers=count, tuned_in=results / "tuned")
+    except ValueError as error:
+        stop(str(error))
+    if not todo.jobs:
+        stop("none of its datasets can be reached; give --data-mirror")
+    folder = Folder(results / name)
+    summary(todo, carry_out(todo, folder, None), folder)
+    return todo, folder

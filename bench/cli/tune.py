@@ -1,0 +1,297 @@
+"""The commands that tune: methods on validation rows, evaluators on training rows."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+
+import typer
+from rich.markup import escape
+
+from tabstep.cli.options import (
+    Archive,
+    Datasets,
+    Many,
+    Methods,
+    Mirror,
+    Results,
+    console,
+    device_named,
+    errors,
+    parse_steps,
+    split,
+    stop,
+)
+
+if TYPE_CHECKING:
+    from tabstep.suites import EvaluatorSource
+    from tabstep.tuning.trials import Ended
+
+
+def tune(
+    method: Annotated[list[str], typer.Argument(help="Methods, in this order.")],
+    dataset: Annotated[list[str], typer.Option(help="Datasets (repeat or separate by commas).")],
+    trials: Annotated[int, typer.Option(help="Trials in all, those of earlier calls counted.", min=1)] = 50,
+    seconds: Annotated[
+        float | None, typer.Option(help="No trial starts once all trials together took this long.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a trial fails.", min=1)] = 3600.0,
+    workers: Annotated[int, typer.Option(help="Trials at a time; 0 takes one a core.", min=0)] = 1,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="Database URL of the studies, instead of a journal file in results/tuned/<dataset>."
+        ),
+    ] = None,
+    sampler: Annotated[str, typer.Option(help="Draws the rows of a diffusion's trial.")] = "ancestral",
+    grid: Annotated[str | None, typer.Option(help="Its timestep grid.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Its step budget; all steps if left out.", min=1)] = None,
+    draws: Annotated[int, typer.Option(help="Sampling seeds that a trial is averaged over.", min=1)] = 5,
+    evaluator: Annotated[str, typer.Option(help="default, fast, tuned or published.")] = "default",
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """Tune methods on validation rows; the best settings lie in results/tuned, for `run --params tuned`.
+
+    Resumable: the same command goes on. Several calls on one --storage share their studies.
+
+      tabstep tune tabddpm smote --dataset abalone --trials 50 --workers 2
+    """
+    import optuna
+
+    from tabstep.contracts import Unsupported
+    from tabstep.data.cards import DataError, names
+    from tabstep.data.sources import Unreachable
+    from tabstep.engine import plan as planning
+    from tabstep.engine.job import Source
+    from tabstep.registry import GRIDS, METHODS, SAMPLERS, UNTUNED
+    from tabstep.suites import EvaluatorSource
+    from tabstep.tuning import methods as tuning
+    from tabstep.tuning import studies
+    from tabstep.tuning.trials import Task
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    count = workers or os.cpu_count() or 1
+    try:
+        methods = [planning.choose("method", m, set(METHODS) - UNTUNED) for m in method]
+        datasets = [planning.choose("dataset", d, names()) for d in split(dataset)]
+        planning.choose("evaluator", evaluator, get_args(EvaluatorSource))
+        planning.choose("sampler", sampler, SAMPLERS)
+        on = planning.choose("grid", grid or SAMPLERS[sampler].grid, GRIDS)
+        budget = tuning.Budget(trials, seconds, timeout)
+    except ValueError as error:
+        stop(str(error))
+    _reach(storage)
+
+    where, without = device_named(device), 0
+    for name in datasets:
+        source = Source(name, mirror=data_mirror, archive=data_archive)
+        for chosen in methods:
+            place = storage or results / "tuned" / name / f"{chosen}.journal"
+            console.print(
+                f"[bold]{name} {chosen}[/]: study in {escape(studies.shown(place))}", soft_wrap=True
+            )
+            try:
+                scored_by = planning.evaluator(
+                    cast("EvaluatorSource", evaluator), source.load(), results / "tuned"
+                )
+                task = Task(
+                    source,
+                    chosen,
+                    scored_by.params,
+                    sampler=sampler,
+                    grid=on,
+                    steps=steps,
+                    draws=draws,
+                    device=where,
+                )
+                found = tuning.tune(task, budget, place, workers=count, watch=_watch)
+            except KeyboardInterrupt:
+                errors.print("stopped; ended trials are kept, the same command goes on from here")
+                raise typer.Exit(130) from None
+            except DataError as error:
+                stop(str(error))
+            except (Unreachable, Unsupported, studies.NothingFound) as error:
+                errors.print(f"[yellow]without a result[/] {escape(str(error))}", soft_wrap=True)
+                without += 1
+                continue
+            path = tuning.write(results / "tuned", task.name, found)
+            console.print(
+                f"best {found['score']:.4f} in {found['seconds']:.0f} s: {escape(str(path))}", soft_wrap=True
+            )
+    raise typer.Exit(1 if without else 0)
+
+
+def tune_sampler(
+    suite: Annotated[str, typer.Argument(help="The suite whose fitted models to draw from.")] = "quick",
+    dataset: Datasets = None,
+    method: Methods = None,
+    steps: Annotated[
+        Many, typer.Option(help="Step budgets, a study each; the suite's when left out.")
+    ] = None,
+    trials: Annotated[int, typer.Option(help="Trials in all, those of earlier calls counted.", min=1)] = 50,
+    seconds: Annotated[
+        float | None, typer.Option(help="No trial starts once all trials together took this long.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a trial fails.", min=1)] = 3600.0,
+    workers: Annotated[int, typer.Option(help="Trials at a time; 0 takes one a core.", min=0)] = 1,
+    storage: Annotated[
+        str | None, typer.Option(help="Database URL of the studies, instead of journal files.")
+    ] = None,
+    draws: Annotated[int, typer.Option(help="Sampling seeds that a trial is averaged over.", min=1)] = 3,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """Tune update, grid, eta, clipping and class temperature of the sampler, on validation rows, a study a budget.
+
+    One fitted model serves all trials. What is found runs as `--sampler tuned`:
+
+      tabstep tune-sampler quick --dataset mlc-churn --steps 5,10 --trials 40 --workers 2
+
+      tabstep run quick --dataset mlc-churn --method tabddpm --sampler tuned --steps 5,10
+    """
+    import optuna
+
+    from tabstep.engine import plan as planning
+    from tabstep.engine.job import Folder, Source, is_diffusion
+    from tabstep.engine.run import Busy, execute
+    from tabstep.tuning import methods as tuning
+    from tabstep.tuning import studies
+    from tabstep.tuning.trials import SamplerTask
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    count = workers or os.cpu_count() or 1
+    try:
+        budget = tuning.Budget(trials, seconds, timeout)
+        budgets = parse_steps(steps)
+        filters = planning.Filters(split(dataset), split(method), ("ddim",), (), budgets, (0,))
+        narrowed = planning.narrow(planning.suite_named(suite), filters)
+        sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in narrowed.datasets]
+        todo = planning.plan(
+            narrowed,
+            sources,
+            seeds=(0,),
+            device=device_named(device),
+            workers=count,
+            tuned_in=results / "tuned",
+        )
+    except ValueError as error:
+        stop(str(error))
+    _reach(storage)
+    jobs = [job for job in todo.jobs if is_diffusion(job) and job.cell.sample_seed == 0]
+    for reason in sorted({reason for _, reason in todo.skipped}):
+        errors.print(f"[yellow]skipped[/] {escape(reason)}", soft_wrap=True)
+    if not jobs:
+        stop("no fitted diffusion to tune a sampler for; choose another suite, --dataset or --method")
+    folder = Folder(results / suite)
+    try:
+        fits = planning.Plan(narrowed, tuple({job.fit_key: job for job in jobs}.values()), ())
+        console.print(
+            f"{len(fits.jobs)} models in {escape(str(folder.root / 'models'))}, fitted where missing"
+        )
+        failed = [o for o in execute(fits, folder, stages=("fit",)).outcomes if o.status != "ok"]
+        if failed:
+            stop(f"{failed[0].cell.dataset} {failed[0].cell.method} cannot be fitted: {failed[0].reason}")
+        without = 0
+        for job in jobs:
+            cell = job.cell
+            assert cell.steps is not None
+            task = SamplerTask(
+                job.source,
+                cell.method,
+                job.evaluator.params,
+                params=cell.params,
+                model=folder.model(job).resolve(),
+                fit_key=job.fit_key,
+                steps=cell.steps,
+                rows=job.rows,
+                draws=draws,
+                device=job.device,
+            )
+            place = storage or results / "tuned" / cell.dataset / f"{task.name}.journal"
+            console.print(
+                f"[bold]{cell.dataset} {cell.method} {cell.params}, {cell.steps} steps[/]: study in "
+                f"{escape(studies.shown(place))}",
+                soft_wrap=True,
+            )
+            try:
+                found = tuning.tune(task, budget, place, workers=count, watch=_watch)
+            except studies.NothingFound as error:
+                errors.print(f"[yellow]without a result[/] {escape(str(error))}", soft_wrap=True)
+                without += 1
+                continue
+            path = tuning.write(results / "tuned", task.name, found)
+            console.print(
+                f"best {found['score']:.4f} by {_said(found['settings'])}: {escape(str(path))}",
+                soft_wrap=True,
+                highlight=False,
+            )
+    except KeyboardInterrupt:
+        errors.print("stopped; ended trials are kept, the same command goes on from here")
+        raise typer.Exit(130) from None
+    except Busy as error:
+        stop(str(error))
+    raise typer.Exit(1 if without else 0)
+
+
+def _said(found: dict[str, Any]) -> str:
+    options = {**found["settings"], **{k: v for k, v in found.items() if k == "temperature"}}
+    shown = ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in options.items())
+    return f"{found['update']} on {found['grid']} ({shown})"
+
+
+def _reach(storage: str | None) -> None:
+    """Open what --storage names, so that a wrong address is told before work starts."""
+    from tabstep.tuning import studies
+
+    try:
+        if storage is not None:
+            studies.open_storage(storage)
+    except (ValueError, ImportError) as error:
+        stop(str(error))
+    except Exception as error:  # noqa: BLE001  whatever a database says when it cannot be reached
+        stop(f"--storage cannot be opened: {error}")
+
+
+def _watch(done: int, asked: int, ended: Ended) -> None:
+    value = f"{ended.value:.4f}" if ended.value is not None else escape(ended.reason or "")
+    console.print(f"[{done:>4}/{asked}] {ended.state.name.lower()} {value}", soft_wrap=True, markup=False)
+
+
+def tune_evaluator(
+    dataset: Annotated[list[str], typer.Argument(help="Datasets, in this order.")],
+    evaluator: Annotated[str, typer.Option(help="catboost or xgboost.")] = "catboost",
+    trials: Annotated[
+        int, typer.Option(help="Optuna trials in all, those of earlier runs counted.", min=1)
+    ] = 100,
+    max_seconds: Annotated[
+        float | None, typer.Option(help="No trial starts after this, per dataset.", min=0.0)
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1)] = 1,
+    data_mirror: Mirror = None,
+    results: Results = Path("results"),
+) -> None:
+    """Tune an evaluator on real training rows (5-fold CV); stored in results/tuned, resumable."""
+    from tabstep.data import cards
+    from tabstep.engine.plan import Refused, choose
+    from tabstep.tuning import evaluators as evaluator_tuning
+
+    try:
+        names = tuple(choose("dataset", name, cards.names()) for name in dataset)
+        which = choose("evaluator", evaluator, evaluator_tuning.TUNED)
+    except Refused as error:
+        stop(str(error))
+    evaluator_tuning.tune_tables(
+        names,
+        results / "tuned",
+        evaluator=which,
+        mirror=data_mirror,
+        trials=trials,
+        threads=threads,
+        max_seconds=max_seconds,
+    )

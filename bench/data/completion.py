@@ -1,0 +1,136 @@
+"""Make any table complete before it meets a method, and undo it on the method's rows.
+
+Methods see neither missing values nor columns that carry nothing. Missingness is information, so it is
+modelled: a numeric column with gaps gets a yes/no companion column, a missing category becomes a category
+of its own. Constant columns are set aside and put back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabstep.data.table import Schema
+
+MISSING = "__missing__"
+
+
+def companion(column: str) -> str:
+    """The name of the yes/no column that says where `column` has gaps."""
+    return f"{column}{MISSING}"
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A reversible map between frames of `schema` and complete frames of `inner`.
+
+    constant  values of the columns set aside (None: all missing)
+    gaps      numeric columns whose missingness has a companion column
+    dtypes    pandas dtype names of the original columns
+    """
+
+    schema: Schema
+    inner: Schema
+    constant: dict[str, Any]
+    gaps: tuple[str, ...]
+    dtypes: dict[str, str]
+
+    @classmethod
+    def fit(cls, train: pd.DataFrame, schema: Schema) -> Completion:
+        """Learn from the training rows. Raises ValueError when the target is missing or constant."""
+        target = train[schema.target]
+        if target.isna().any():
+            raise ValueError(
+                f"target {schema.target!r} is missing in {int(target.isna().sum())} rows; drop them"
+            )
+        if target.nunique() < 2:
+            raise ValueError(
+                f"target {schema.target!r} has one value, {target.iloc[0]!r}: nothing to predict"
+            )
+        clash = [c for c in schema.columns if c.endswith(MISSING)]
+        if clash:
+            raise ValueError(f"column names may not end in {MISSING!r}: {', '.join(clash)}")
+        constant: dict[str, Any] = {}
+        gaps: list[str] = []
+        for name in schema.features:
+            distinct = train[name].dropna().unique()
+            has_gaps = bool(train[name].isna().any())
+            if MISSING in distinct and name in schema.categorical:
+                raise ValueError(f"column {name!r} may not hold the text {MISSING!r}, which stands for gaps")
+            if len(distinct) == 0:
+                constant[name] = None
+            elif len(distinct) == 1 and (not has_gaps or name in schema.numeric):
+                constant[name] = distinct[0].item() if isinstance(distinct[0], np.generic) else distinct[0]
+            if has_gaps and len(distinct) > 0 and name in schema.numeric:
+                gaps.append(name)
+        inner = replace(
+            schema,
+            numeric=tuple(c for c in schema.numeric if c not in constant),
+            categorical=(
+                *(c for c in schema.categorical if c not in constant),
+                *(companion(c) for c in gaps),
+            ),
+            integer=frozenset(c for c in schema.integer if c not in constant),
+        )
+        dtypes = {c: str(train[c].dtype) for c in schema.columns}
+        return cls(schema, inner, constant, tuple(gaps), dtypes)
+
+    @property
+    def is_identity(self) -> bool:
+        return self.schema == self.inner
+
+    def forward(
+        self, frame: pd.DataFrame, *, seed: int = 0, fill: Mapping[str, float] | None = None
+    ) -> pd.DataFrame:
+        """Return the complete frame.
+
+        Gaps are filled with the column's number in `fill`, or with values drawn from the column's present ones, so
+        that no artificial spike enters the marginal; the companion column says which values to disregard.
+        """
+        rng = np.random.default_rng(seed)
+        out: dict[str, Any] = {}
+        for name in self.inner.numeric:
+            values = frame[name].to_numpy(copy=True)
+            gap = pd.isna(values)
+            if gap.any():
+                present = values[~gap] if fill is None else [fill[name]]
+                values[gap] = rng.choice(present, size=int(gap.sum()))
+            out[name] = values
+        for name in self.schema.categorical:
+            if name in self.inner.categorical:
+                out[name] = frame[name].where(frame[name].notna(), MISSING).to_numpy(dtype=object)
+        for name in self.gaps:
+            out[companion(name)] = np.where(frame[name].isna().to_numpy(), "yes", "no").astype(object)
+        out[self.schema.target] = frame[self.schema.target].to_numpy(copy=True)
+        return pd.DataFrame(out)[list(self.inner.columns)]
+
+    def inverse(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return rows of the original schema and dtypes, with the gaps and constants back in place."""
+        out: dict[str, Any] = {}
+        for name in self.schema.columns:
+            column = (
+                pd.Series([self.constant[name]] * len(rows), dtype=object)
+                if name in self.constant
+                else rows[name].reset_index(drop=True)
+            )
+            if name in self.gaps:
+                gap = (rows[companion(name)] == "yes").to_numpy()
+                column = column.astype("float64").mask(gap, np.nan)
+            elif name in self.schema.labels:
+                column = column.astype(object).where(column != MISSING, None)
+            if column.isna().any() and name in self.schema.numbers:
+                column = column.astype("float64")
+            out[name] = _cast(column, self.dtypes[name])
+        return pd.DataFrame(out)[list(self.schema.columns)]
+
+
+def _cast(column: Any, dtype: str) -> Any:
+    """Give a Series its original dtype, unless that would change its values (fractions in an integer column)."""
+    whole_needed = dtype.startswith(("int", "uint"))
+    if whole_needed and not np.array_equal(column, np.round(column.astype("float64"))):
+        return column
+    return column.astype(dtype)

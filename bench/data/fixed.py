@@ -1,0 +1,117 @@
+"""What a user holds fixed in rows: checked against the training rows, and turned into masks of encoded ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabstep.data.columns import Column
+from tabstep.data.completion import MISSING, Completion, companion
+from tabstep.data.encode import Encoder
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Complete rows in which only some columns count.
+
+    rows     (n, ...) of the completion's inner schema; what does not count holds some valid value
+    has_x    (n, d_num) bool, which encoded numbers count
+    has_c    (n, d_c) bool, which encoded categories count
+    """
+
+    rows: pd.DataFrame
+    has_x: np.ndarray
+    has_c: np.ndarray
+
+
+def given(
+    columns: Sequence[Column],
+    completion: Completion,
+    encoder: Encoder,
+    rows: pd.DataFrame,
+    fixed: Sequence[str],
+) -> Given:
+    """Read the columns `fixed` of a user's rows; the others need not be there.
+
+    Raises ValueError that names the column for one that is absent, and for a value unlike those of training rows:
+    another category, a number out of range or not whole, a gap where there were none.
+    """
+    if not len(rows):
+        raise ValueError("there are no rows")
+    known = {c.name: c for c in columns}
+    absent = [name for name in fixed if name not in rows.columns]
+    if absent:
+        raise ValueError(f"the rows lack the column {absent[0]!r}")
+    ranges = dict(zip(encoder.numbers, encoder.quantiles.T, strict=True))
+    schema = completion.schema
+    canonical: dict[str, Any] = {}
+    for name in schema.columns:
+        if name not in fixed:
+            canonical[name] = [_any(name, completion, encoder, ranges)] * len(rows)
+            continue
+        values = known[name].read(known[name].like(rows[name]))
+        if name in completion.constant:
+            _check_constant(name, values, completion)
+        elif name in schema.numbers:
+            _check_numbers(known[name], values, ranges[name], gaps=name in completion.gaps)
+            if name in schema.integer and not np.isnan(values.astype(float)).any():
+                values = values.astype(np.int64)
+        else:
+            allowed = encoder.classes if name == schema.target else encoder.categories[name]
+            _check_labels(name, values, allowed)
+        canonical[name] = values
+    frame = pd.DataFrame(canonical)
+    middles = {name: float(np.median(quantiles)) for name, quantiles in ranges.items()}
+    inner = completion.forward(frame, fill=middles)
+    shown = {name: ~pd.isna(frame[name]).to_numpy() for name in encoder.numbers}
+    has_x = [shown[name] & (name in fixed) for name in encoder.numbers]
+    of = {companion(name): name for name in completion.gaps}
+    has_c = [np.full(len(rows), of.get(name, name) in fixed) for name in encoder.categories]
+    return Given(inner, _stack(has_x, len(rows)), _stack(has_c, len(rows)))
+
+
+def _stack(parts: list[np.ndarray], n: int) -> np.ndarray:
+    return np.stack(parts, 1) if parts else np.empty((n, 0), dtype=bool)
+
+
+def _any(name: str, completion: Completion, encoder: Encoder, ranges: dict[str, np.ndarray]) -> Any:
+    if name in completion.constant:
+        return completion.constant[name]
+    if name in ranges:
+        return ranges[name][0]
+    return (encoder.classes if name == completion.schema.target else encoder.categories[name])[0]
+
+
+def _check_constant(name: str, values: Any, completion: Completion) -> None:
+    only = completion.constant[name]
+    for value in values:
+        gap = value is None or value != value
+        if gap and (only is None or name in completion.gaps):
+            continue
+        if gap or value != only:
+            raise ValueError(f"{name} = {'missing' if gap else value}: it is {only} in all training rows")
+
+
+def _check_numbers(column: Column, values: np.ndarray, quantiles: np.ndarray, *, gaps: bool) -> None:
+    name = column.name
+    shown = values[~np.isnan(values)]
+    if len(shown) < len(values) and not gaps:
+        raise ValueError(f"{name} is missing in {len(values) - len(shown)} rows; in no training row it is")
+    low, high = quantiles[0], quantiles[-1]
+    outside = shown[(shown < low) | (shown > high)]
+    if len(outside):
+        value, low, high = (column.write(pd.Series([v])).iloc[0] for v in (outside[0], low, high))
+        raise ValueError(f"{name} = {value}: training rows lie within {low} .. {high}")
+
+
+def _check_labels(name: str, values: np.ndarray, allowed: Sequence[str]) -> None:
+    for value in pd.unique(pd.Series(values, dtype=object)):
+        label = MISSING if value is None else value
+        if label not in allowed:
+            shown = [v for v in allowed if v != MISSING]
+            few = ", ".join(shown[:10]) + (", ..." if len(shown) > 10 else "")
+            raise ValueError(f"{name} = {'missing' if value is None else value}: training rows have {few}")

@@ -1,0 +1,111 @@
+"""Drawn rows on disk: a Parquet file and beside it what they cost and what they are of, verified when read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tabstep.data.table import Schema
+from tabstep.records import store
+
+VERSION = 2  # raise when the files of the same rows look different
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What has been paid so far for a cell."""
+
+    fit_s: float | None = None
+    prepare_s: float | None = None
+    sample_s: float | None = None
+    nfe: float | None = None
+    peak_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is known of drawn rows beside the rows.
+
+    key     hash of everything that determines them
+    cost    of the fit, the preparation and the draw
+    scores  scores that were taken while the model was at hand
+    fitted  commit and time of the model, where it was kept
+    path    times of the sampler's network evaluations, from the noisiest down to 0; empty for methods without steps
+    env     `tabstep.records.provenance.environment()` of the draw, with the device
+    """
+
+    key: str
+    cost: Cost
+    env: Mapping[str, Any]
+    created: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+    fitted: Mapping[str, Any] = field(default_factory=dict)
+    path: tuple[int, ...] = ()
+
+
+class Missing(Exception):
+    """There are no such rows; the message says why not."""
+
+
+def write(path: Path, rows: pd.DataFrame, drawn: Drawn) -> None:
+    """Put rows at `path` and what is known of them beside it; without the second file the first does not count."""
+    buffer = io.BytesIO()
+    rows.to_parquet(buffer, compression="zstd", index=False)
+    content = buffer.getvalue()
+    facts = {"version": VERSION, "digest": hashlib.sha256(content).hexdigest(), **asdict(drawn)}
+    store.replace(path, content)
+    store.replace(_facts(path), (json.dumps(facts, indent=1, allow_nan=False) + "\n").encode())
+
+
+def known(path: Path) -> dict[str, Any]:
+    """What is written beside the rows. Raises `Missing`."""
+    try:
+        facts: dict[str, Any] = json.loads(_facts(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Missing("no rows were drawn") from None
+    except ValueError:
+        raise Missing(f"{_facts(path).name} is not whole") from None
+    if facts.get("version") != VERSION:
+        raise Missing(f"the rows were written in version {facts.get('version')}, this is {VERSION}")
+    return facts
+
+
+def verified(path: Path, key: str) -> tuple[bytes, dict[str, Any]]:
+    """The file of rows drawn under `key` and what is written beside it. Raises `Missing`."""
+    facts = known(path)
+    if facts["key"] != key:
+        raise Missing("the rows there were drawn with other settings, data or code")
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise Missing(f"{path.name} is gone") from None
+    if hashlib.sha256(content).hexdigest() != facts["digest"]:
+        raise Missing(f"{path.name} is damaged: its digest is not the one that was written down")
+    return content, facts
+
+
+def kept(path: Path, schema: Schema) -> pd.DataFrame:
+    """The rows there, whatever determined them. Raises `Missing` where there are none, or damaged ones."""
+    return read(path, known(path)["key"], schema)[0]
+
+
+def read(path: Path, key: str, schema: Schema) -> tuple[pd.DataFrame, Drawn]:
+    """The rows drawn under `key`, as they were. Raises `Missing` where there are none, others, or damaged ones."""
+    content, facts = verified(path, key)
+    rows = pd.read_parquet(io.BytesIO(content))
+    for name in schema.labels:  # Parquet has one kind of gap, and gives it back as None
+        rows[name] = rows[name].astype(object).where(rows[name].notna(), None)
+    cost = Cost(**facts["cost"])
+    more = {name: facts[name] for name in ("env", "created", "scores", "fitted")}
+    return rows, Drawn(key, cost, **more, path=tuple(facts["path"]))
+
+
+def _facts(path: Path) -> Path:
+    return path.with_suffix(".json")

@@ -1,0 +1,159 @@
+"""A piece of work as the plan hands it out: the cell, what determines its numbers, where its results lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from tabstep.contracts import Method
+from tabstep.data import own_table
+from tabstep.data.sources import load
+from tabstep.data.table import Dataset, Task
+from tabstep.external import Code
+from tabstep.records import store
+from tabstep.records.store import Cell
+from tabstep.registry import GRIDS, METHODS, SAMPLERS, make_method, walks
+from tabstep.samplers import space
+from tabstep.samplers.setting import Sampler
+from tabstep.suites import Metric
+
+FIT_VERSION = 1  # raise when the same settings, data and seed give another model
+DRAW_VERSION = 1  # raise when the same model gives other rows
+
+Stage = Literal["fit", "draw", "score"]
+Stages = tuple[Stage, ...]
+STAGES: Stages = ("fit", "draw", "score")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a dataset comes from: a card by name, or a file of the user's own with its target."""
+
+    name: str
+    mirror: Path | None = None
+    archive: str | None = None
+    file: Path | None = None
+    target: str | None = None
+    task: Task | None = None
+    drop: tuple[str, ...] = ()
+
+    def load(self) -> Dataset:
+        """Raises `data.Unreachable` or `cards.DataError`."""
+        return _dataset(self)
+
+
+@lru_cache(maxsize=4)
+def _dataset(source: Source) -> Dataset:
+    if source.file is not None:
+        assert source.target is not None
+        return own_table.read(source.file, source.target, source.task, drop=source.drop)
+    return load(source.name, mirror=source.mirror, archive=source.archive)
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Parameters of an evaluator and where they come from ("default", "fast", "tuned", "published")."""
+
+    source: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell and everything that determines its numbers.
+
+    evaluator     CatBoost; `beside` are the others that score, by name
+    tuned         what `tabstep tune-sampler` found, for a cell whose sampler is "tuned"
+    code          where a method from outside comes from; None for one of the registry
+    fit_key, draw_key, key  content hashes: of the fitted model, of the rows, and of the finished cell
+    """
+
+    cell: Cell
+    source: Source
+    settings: Mapping[str, Any]
+    rows: int
+    evaluator: Evaluator
+    eval_seeds: tuple[int, ...]
+    task: Task
+    dataset_digest: str
+    fit_key: str
+    draw_key: str
+    key: str
+    device: str = "cpu"
+    threads: int = 1
+    workers: int = 1
+    metrics: tuple[Metric, ...] = ("efficacy",)
+    beside: Mapping[str, Evaluator] = field(default_factory=dict)
+    tuned: Mapping[str, Any] | None = None
+    code: Code | None = None
+
+    @property
+    def kind(self) -> type[Any]:
+        """The class of the method. Raises `external.NotLoaded`."""
+        return METHODS[self.cell.method] if self.code is None else self.code.load()
+
+    @property
+    def method(self) -> Method:
+        """The method with its settings."""
+        return make_method(self.kind, self.settings)
+
+    @property
+    def sampler(self) -> Sampler | None:
+        """That of the cell; None for a method without steps."""
+        if self.tuned is not None:
+            return space.built(self.tuned)
+        return SAMPLERS[self.cell.sampler] if self.cell.sampler else None
+
+    def describe(self) -> dict[str, Any]:
+        """Settings for the record: method, sampler and grid fields, evaluator parameters."""
+        sampler = self.tuned or self.sampler
+        grid = GRIDS[self.cell.grid] if self.cell.grid else None
+        return {
+            "method": asdict(self.method),  # type: ignore[call-overload]
+            "sampler": asdict(sampler) if is_dataclass(sampler) else sampler,
+            "evaluator": {"source": self.evaluator.source, **self.evaluator.params},
+            "rows": self.rows,
+            **({} if self.code is None else {"code": {"file": self.code.shown, "sha256": self.code.digest}}),
+            **(
+                {"beside": {n: {"source": e.source, **e.params} for n, e in self.beside.items()}}
+                if self.beside
+                else {}
+            ),
+            **({"grid": asdict(grid)} if is_dataclass(grid) and not isinstance(grid, type) else {}),
+        }
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The folder of a suite's results and the places in it."""
+
+    root: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    def model(self, job: Job) -> Path:
+        return self.root / "models" / job.fit_key
+
+    def rows(self, cell: Cell) -> Path:
+        return (self.root / "samples" / cell.path).with_suffix(".parquet")
+
+    def log(self, cell: Cell) -> Path:
+        return (self.root / "logs" / cell.path).with_suffix(".log")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a worker tells the parent of a finished cell."""
+
+    cell: Cell
+    status: store.Status
+    reason: str | None = None
+
+
+def is_diffusion(job: Job) -> bool:
+    return walks(job.kind)

@@ -1,0 +1,101 @@
+"""Score a file of rows by the protocol of the suites: for those who cannot share their code."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from tabstep.data import frames, own_table
+from tabstep.data.cards import DataError
+from tabstep.data.table import Dataset
+from tabstep.engine import drawn_rows
+from tabstep.engine.drawn_rows import Cost, Drawn
+from tabstep.engine.job import Folder, Job, Source
+from tabstep.engine.plan import Plan, plan, with_keys
+from tabstep.external import Code
+from tabstep.records.provenance import environment
+from tabstep.suites import Entry, EvaluatorSource, Metric, Suite
+
+SUITE = "scored"
+PARAMS = "rows"
+GIVEN = Code("tabstep.baselines.given", "Given", "")
+
+
+def read(path: Path, dataset: Dataset) -> pd.DataFrame:
+    """Rows of a CSV or Parquet file in the form of the dataset. Raises DataError that names the column and the fix.
+
+    Columns may be in any order; gaps may be where the training rows have some, and labels must be among theirs.
+    """
+    schema, train = dataset.schema, dataset.train
+    table = own_table.read_table(path)
+    extra = [str(name) for name in table.columns if name not in schema.columns]
+    if extra:
+        raise DataError(f"{path.name}: {dataset.name} has no column {extra[0]!r}; remove it")
+    rows = frames.canonical(table, schema)
+    for name in schema.columns:
+        gaps = int(rows[name].isna().sum())
+        if gaps and not train[name].isna().any():
+            raise DataError(
+                f"{path.name}: {name!r} is missing in {gaps} rows; the training rows have no gap there"
+            )
+    for name in schema.labels:
+        unseen = sorted(set(rows[name].dropna()) - set(train[name].dropna()))
+        if unseen:
+            some = ", ".join(map(repr, unseen[:5]))
+            raise DataError(f"{path.name}: {name!r} has labels that the training rows lack: {some}")
+    if not schema.is_regression and rows[schema.target].nunique() < 2:
+        raise DataError(
+            f"{path.name}: the target {schema.target!r} has one value; nothing can be learned from it"
+        )
+    return rows
+
+
+def prepare(
+    path: Path,
+    name: str,
+    source: Source,
+    folder: Folder,
+    *,
+    evaluator: EvaluatorSource = "default",
+    eval_seeds: int = 5,
+    metrics: tuple[Metric, ...] = ("efficacy",),
+    cost: Cost | None = None,
+    threads: int = 1,
+) -> Plan:
+    """Put the rows where a suite keeps what it drew, and return the plan whose stage "score" is left.
+
+    cost  what the stranger says of the seconds of fit and draw
+    Raises DataError, and `Refused` or ValueError for a name that no cell can have.
+    """
+    rows = read(path, source.load())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    suite = Suite(
+        name=SUITE,
+        about="rows of files",
+        datasets=(source.name,),
+        entries=(Entry(name, PARAMS, {"sha256": digest}, code=GIVEN),),
+        eval_seeds=eval_seeds,
+        evaluator=evaluator,
+        metrics=metrics,
+    )
+    todo = plan(suite, [source], threads=threads, tuned_in=folder.root.parent / "tuned")
+    if not todo.jobs:
+        raise DataError("; ".join(sorted({reason for _, reason in todo.skipped})))
+    (job,) = todo.jobs
+    job = with_keys(replace(job, rows=len(rows)))
+    _keep(job, folder, rows, cost or Cost())
+    return Plan(suite, (job,), ())
+
+
+def _keep(job: Job, folder: Folder, rows: pd.DataFrame, cost: Cost) -> None:
+    done = Drawn(
+        key=job.draw_key,
+        cost=cost,
+        env=environment() | {"device": job.device, "threads": job.threads, "workers": job.workers},
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    drawn_rows.write(folder.rows(job.cell), rows, done)

@@ -1,0 +1,207 @@
+"""Do a random sample of cells again from nothing, and compare with the records: bit for bit, or as samples."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from tabstep.engine import run
+from tabstep.engine.executors import Executor
+from tabstep.engine.job import Folder, Job
+from tabstep.engine.plan import Filters, Plan
+from tabstep.metrics.facts import fact
+from tabstep.records import store
+from tabstep.records.provenance import environment
+from tabstep.records.store import Record
+from tabstep.samplers import space
+from tabstep.suites import Metric, Params
+
+How = Literal["bitwise", "equivalent", "differs", "failed"]
+
+PLATFORM = ("platform", "cpu", "python", "gpu", "torch_threads", "device", "threads")
+LIBRARIES = ("torch", "numpy", "pandas", "scikit-learn", "catboost", "xgboost", "sdv", "imbalanced-learn")
+SIGMAS = 4.0  # of the scatter over seeds, that a cell done elsewhere may lie apart
+LEAST = 0.01  # and this much in any case, where a cell has no scatter to compare with
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a cell came out when it was done again.
+
+    how      bitwise: the same scores and evaluations to the last bit; equivalent: on another platform, within the
+             scatter over seeds; differs; failed
+    key      of the record that was checked: with another one the verdict says nothing
+    largest  largest difference of a score
+    """
+
+    cell: str
+    how: How
+    key: str
+    largest: float | None
+    said: str
+    created: str
+    env: dict[str, Any]
+
+
+def asked(record: Record) -> tuple[Metric, ...]:
+    """The metrics that a record was scored by, efficacy apart, which always is."""
+    found = {fact(name).metric for name in record.scores}
+    return tuple(metric for metric in get_args(Metric) if metric in found - {"efficacy"})
+
+
+def sample(
+    records: Sequence[Record], planned: Callable[[Filters], Plan], n: int, seed: int
+) -> tuple[list[Job], list[str]]:
+    """Jobs of n finished records, drawn at random, that this code and these data make; and why others cannot be made.
+
+    planned  the plan of the records' suite under filters, as `tabstep run` makes it
+    """
+    order = sorted((r for r in records if r.status == "ok"), key=lambda r: r.cell.path)
+    random.Random(seed).shuffle(order)
+    jobs: list[Job] = []
+    unfit = []
+    for record in order:
+        if len(jobs) == n:
+            break
+        job = _job_of(record, planned)
+        if isinstance(job, str):
+            unfit.append(f"{record.cell.path}: {job}")
+        else:
+            jobs.append(job)
+    return jobs, unfit
+
+
+def _job_of(record: Record, planned: Callable[[Filters], Plan]) -> Job | str:
+    """The job that makes a record, or why there is none."""
+    c = record.cell
+    narrow = Filters(
+        datasets=(c.dataset,),
+        methods=(c.method,),
+        samplers=() if c.sampler is None else (c.sampler,),
+        grids=() if c.grid is None or c.sampler == space.TUNED else (c.grid,),
+        steps=() if c.steps is None else (c.steps,),
+        seeds=(c.train_seed,),
+        metrics=asked(record),
+    )
+    ways = [narrow, *(replace(narrow, params=p) for p in get_args(Params) if p == c.params)]
+    why = "settings, data or code have changed since"
+    for filters in ways:
+        try:
+            found = planned(filters)
+        except ValueError as error:
+            why = str(error)
+            continue
+        for job in found.jobs:
+            if job.key == record.key:
+                return job
+        why = next((reason for job, reason in found.skipped if job.cell == c), why)
+    return why
+
+
+def verify(
+    todo: Plan,
+    folder: Folder,
+    scratch: Folder,
+    *,
+    executor: Executor | None = None,
+    timeout_s: float | None = None,
+    watch: run.Watch | None = None,
+) -> list[Verdict]:
+    """Fit, draw and score the cells of a plan in the empty folder `scratch`; compare with the records of `folder`."""
+    more: dict[str, Any] = {} if watch is None else {"watch": watch}
+    run.execute(todo, scratch, executor=executor, timeout_s=timeout_s, **more)
+    others, _ = store.read_all(folder.runs)
+    verdicts = []
+    for job in todo.jobs:
+        before, after = (store.read(f.runs / job.cell.path) for f in (folder, scratch))
+        how, largest, said = judged(before, after, [r for r in others if _group(r) == _group(before)])
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        verdicts.append(Verdict(str(job.cell.path), how, before.key, largest, said, now, environment()))
+    return verdicts
+
+
+def platform_differs(a: Record, b: Record) -> list[str]:
+    """What differs between two machines and their libraries; empty where bits must be the same."""
+    differing = [name for name in PLATFORM if a.env.get(name) != b.env.get(name)]
+    return differing + [
+        name
+        for name in LIBRARIES
+        if a.env.get("libraries", {}).get(name) != b.env.get("libraries", {}).get(name)
+    ]
+
+
+def _group(record: Record) -> tuple[Any, ...]:
+    c = record.cell
+    return (c.dataset, c.method, c.params, c.sampler, c.grid, c.steps)
+
+
+def judged(before: Record, after: Record, group: Sequence[Record]) -> tuple[How, float | None, str]:
+    """How a cell came out, the largest difference of a score, and what is to be said of it.
+
+    group  the records that differ from `before` in seeds alone, for the scatter
+    """
+    if after.status != "ok":
+        return "failed", None, after.reason or after.status
+    if set(after.scores) != set(before.scores):
+        return "differs", None, f"other scores: {', '.join(sorted(set(after.scores) ^ set(before.scores)))}"
+    apart = {
+        metric: float(np.max(np.abs(np.subtract(values, after.scores[metric]))))
+        for metric, values in before.scores.items()
+    }
+    worst = max(apart, key=lambda metric: apart[metric])
+    largest = apart[worst]
+    if largest == 0 and before.nfe == after.nfe:
+        return "bitwise", 0.0, ""
+    if before.nfe is not None and after.nfe is not None and abs(before.nfe - after.nfe) > 0.01 * before.nfe:
+        return "differs", largest, f"evaluations: {before.nfe:g} in the record, {after.nfe:g} now"
+    elsewhere = platform_differs(before, after)
+    if not elsewhere:
+        return "differs", largest, f"{worst} by {largest:.3g} on the same platform"
+    where = f"elsewhere: {', '.join(elsewhere)}"
+    beyond = [metric for metric, difference in apart.items() if difference > _allowed(metric, before, group)]
+    if beyond:
+        return "differs", largest, f"{', '.join(beyond)} beyond the scatter; {where}"
+    return "equivalent", largest, f"largest in {worst}; {where}"
+
+
+def _allowed(metric: str, before: Record, group: Sequence[Record]) -> float:
+    values = [value for record in group for value in record.scores.get(metric, [])]
+    scatter = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    size = float(np.mean(np.abs(before.scores[metric])))
+    return max(SIGMAS * scatter, LEAST * max(size, 1e-12))
+
+
+def note(folder: Folder, verdicts: Sequence[Verdict]) -> Path:
+    """Add verdicts to verified.json of a suite's folder, the newest of each cell; return its path."""
+    path = folder.root / "verified.json"
+    found = known(folder) | {v.cell: asdict(v) for v in verdicts}
+    store.replace(path, (json.dumps(found, indent=1, sort_keys=True) + "\n").encode())
+    return path
+
+
+def known(folder: Folder) -> dict[str, dict[str, Any]]:
+    """What is noted, by the path of a cell's record."""
+    try:
+        found: dict[str, dict[str, Any]] = json.loads(
+            (folder.root / "verified.json").read_text(encoding="utf-8")
+        )
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def verified(folder: Folder, records: Sequence[Record]) -> dict[str, How]:
+    """How the cells of these records came out, where the verdict is on the very record."""
+    noted = known(folder)
+    return {
+        str(r.cell.path): noted[str(r.cell.path)]["how"]
+        for r in records
+        if noted.get(str(r.cell.path), {}).get("key") == r.key
+    }
