@@ -9,11 +9,17 @@ if TYPE_CHECKING:
     from tabstep.api import Synthesizer, fit, load
     from tabstep.diffusion.tabddpm import TabDDPM
 
-__all__ = ["Synthesizer", "TabDDPM", "fit", "load"]
+    __version__: str
+
+__all__ = ["Synthesizer", "TabDDPM", "__version__", "fit", "load"]
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use, so that the command line answers before torch is loaded."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("tabstep")
     if name == "TabDDPM":
         from tabstep.diffusion.tabddpm import TabDDPM
 

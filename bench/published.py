@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from tabstep.contracts import Unsupported
 from tabstep.metrics.catboost_trees import CatBoostParams
+from tabstep.shipped import shipped
 
-FILE = Path(__file__).resolve().parents[1] / "results" / "reference" / "tabddpm_configs.json"
+FILE = shipped("results", "reference", "tabddpm_configs.json")
 
 
 class Published(NamedTuple):

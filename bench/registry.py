@@ -3,66 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tabstep.baselines.copula import GaussianCopula
-from tabstep.baselines.copulagan import CopulaGAN
-from tabstep.baselines.ctgan import CTGAN
-from tabstep.baselines.marginals import Marginals
-from tabstep.baselines.real import Real
-from tabstep.baselines.smote import SMOTE
-from tabstep.baselines.tvae import TVAE
-from tabstep.baselines.vae import VAE
-from tabstep.contracts import Method
-from tabstep.diffusion.improved import ImprovedDDPM
-from tabstep.diffusion.short import ShortTabDDPM
-from tabstep.diffusion.tabddpm import TabDDPM
-from tabstep.samplers.ancestral import Ancestral
-from tabstep.samplers.ddim import DDIM
-from tabstep.samplers.ddss import DDSS
-from tabstep.samplers.deq import DEQ
-from tabstep.samplers.dp import DP
-from tabstep.samplers.dpmpp import DPMSolverPP
-from tabstep.samplers.early_stop import SWEEP, EarlyStop
-from tabstep.samplers.grid import linspace, logsnr, quad, trailing
-from tabstep.samplers.setting import Grid, Sampler
-from tabstep.samplers.start import Conditional, Foreign, Start
-from tabstep.samplers.unipc import UniPC
+from tabstep.named import Named, made, place
 
-METHODS: dict[str, type[Any]] = {
-    "real": Real,
-    "marginals": Marginals,
-    "smote": SMOTE,
-    "copula": GaussianCopula,
-    "vae": VAE,
-    "tvae": TVAE,
-    "ctgan": CTGAN,
-    "copulagan": CopulaGAN,
-    "tabddpm": TabDDPM,
-    "iddpm": ImprovedDDPM,
-    "tabddpm-short": ShortTabDDPM,
-}
+if TYPE_CHECKING:
+    from tabstep.contracts import Method
+    from tabstep.samplers.setting import Grid, Sampler
+    from tabstep.samplers.start import Start
 
-
-def walks(kind: type[Any]) -> bool:
-    """Whether a method's fit is a denoiser, to be crossed with samplers and step budgets: it says its `last` step."""
-    return hasattr(kind, "last")
-
-
-DIFFUSIONS = frozenset(name for name, kind in METHODS.items() if walks(kind))
+METHODS: Named[type[Any]] = Named(
+    {
+        "real": place("tabstep.baselines.real:Real"),
+        "marginals": place("tabstep.baselines.marginals:Marginals"),
+        "smote": place("tabstep.baselines.smote:SMOTE"),
+        "copula": place("tabstep.baselines.copula:GaussianCopula"),
+        "vae": place("tabstep.baselines.vae:VAE"),
+        "tvae": place("tabstep.baselines.tvae:TVAE"),
+        "ctgan": place("tabstep.baselines.ctgan:CTGAN"),
+        "copulagan": place("tabstep.baselines.copulagan:CopulaGAN"),
+        "tabddpm": place("tabstep.diffusion.tabddpm:TabDDPM"),
+        "iddpm": place("tabstep.diffusion.improved:ImprovedDDPM"),
+        "tabddpm-short": place("tabstep.diffusion.short:ShortTabDDPM"),
+    }
+)
 
 UNTUNED = frozenset({"real", "marginals"})
 """Methods without anything to tune: `--params tuned` runs them as they are."""
 
-STARTS: dict[str, Start] = {
-    "vae": Conditional(),
-    "tvae": Foreign(TVAE()),
-    "ctgan": Foreign(CTGAN()),
-    "copula": Foreign(GaussianCopula()),
-    "smote": Foreign(SMOTE()),
-}
+
+def foreign(method: str, **settings: Any) -> Any:
+    """The start that fits a method of the harness, named as `made` does."""
+    return made("tabstep.samplers.start:Foreign", method=made(method, **settings))
+
+
+STARTS: Named[Start] = Named(
+    {
+        "vae": made("tabstep.samplers.start:Conditional"),
+        "tvae": foreign("tabstep.baselines.tvae:TVAE"),
+        "ctgan": foreign("tabstep.baselines.ctgan:CTGAN"),
+        "copula": foreign("tabstep.baselines.copula:GaussianCopula"),
+        "smote": foreign("tabstep.baselines.smote:SMOTE"),
+    }
+)
+
+SWEEP = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+"""T'/T of which the effect is shown."""
+
+
+def ancestral(**settings: Any) -> Any:
+    return made("tabstep.samplers.ancestral:Ancestral", **settings)
 
 
 def early_stopped(
@@ -70,43 +62,54 @@ def early_stopped(
 ) -> dict[str, Sampler]:
     """Every update from every start: `es-ddim-vae` chooses its T', `es-ddim-vae-30` begins at 0.3 T."""
     return {
-        f"es-{name}-{start}" + ("" if stop is None else f"-{100 * stop:.0f}"): EarlyStop(
-            update, STARTS[start], stop
+        f"es-{name}-{start}" + ("" if stop is None else f"-{100 * stop:.0f}"): made(
+            "tabstep.samplers.early_stop:EarlyStop", update=update, start=STARTS.named(start), stop=stop
         )
         for (name, update), start, stop in product(updates.items(), starts, stops)
     }
 
 
-SAMPLERS: dict[str, Sampler] = {
-    "ancestral": Ancestral(),
-    "ancestral-small": Ancestral(variance="small"),
-    "ancestral-unclipped": Ancestral(clip_x0=False),
-    "analytic": Ancestral(variance="analytic"),
-    "learned": Ancestral(variance="learned"),
-    "ddim": DDIM(),
-    "dpmpp-2m": DPMSolverPP(),
-    "dpmpp-2m-sde": DPMSolverPP(sde=True),
-    "unipc-2": UniPC(),
-    "deq": DEQ(),
-    "deq-anderson": DEQ(history=5),
-    "ddss": DDSS(),
-    "ddss-rows": DDSS(features=("rows",)),
-    "ggdm": DDSS(learn=("update",)),
-    **early_stopped({"ancestral": Ancestral(), "ddim": DDIM()}, STARTS, [None]),
-    **early_stopped({"ancestral": Ancestral()}, ["vae", "ctgan"], SWEEP),
-}
+SAMPLERS: Named[Sampler] = Named(
+    {
+        "ancestral": ancestral(),
+        "ancestral-small": ancestral(variance="small"),
+        "ancestral-unclipped": ancestral(clip_x0=False),
+        "analytic": ancestral(variance="analytic"),
+        "learned": ancestral(variance="learned"),
+        "ddim": made("tabstep.samplers.ddim:DDIM"),
+        "dpmpp-2m": made("tabstep.samplers.dpmpp:DPMSolverPP"),
+        "dpmpp-2m-sde": made("tabstep.samplers.dpmpp:DPMSolverPP", sde=True),
+        "unipc-2": made("tabstep.samplers.unipc:UniPC"),
+        "deq": made("tabstep.samplers.deq:DEQ"),
+        "deq-anderson": made("tabstep.samplers.deq:DEQ", history=5),
+        "ddss": made("tabstep.samplers.ddss:DDSS"),
+        "ddss-rows": made("tabstep.samplers.ddss:DDSS", features=("rows",)),
+        "ggdm": made("tabstep.samplers.ddss:DDSS", learn=("update",)),
+        **early_stopped(
+            {"ancestral": ancestral(), "ddim": made("tabstep.samplers.ddim:DDIM")}, STARTS, [None]
+        ),
+        **early_stopped({"ancestral": ancestral()}, ["vae", "ctgan"], SWEEP),
+    }
+)
 
 DEFAULT_SAMPLER = "dpmpp-2m-sde"
 """What a user gets who names none: on its own grid it keeps, in the mean over the five tables of the study of samplers,
 all of the full-T efficacy at 5, 10 and 20 steps; the one sampler ahead of it narrows the numeric columns."""
 
-GRIDS: dict[str, Grid] = {
-    "linspace": linspace,
-    "trailing": trailing,
-    "quad": quad,
-    "logsnr": logsnr,
-    "dp": DP(),
-}
+GRIDS: Named[Grid] = Named(
+    {
+        "linspace": place("tabstep.samplers.grid:linspace"),
+        "trailing": place("tabstep.samplers.grid:trailing"),
+        "quad": place("tabstep.samplers.grid:quad"),
+        "logsnr": place("tabstep.samplers.grid:logsnr"),
+        "dp": made("tabstep.samplers.dp:DP"),
+    }
+)
+
+
+def walks(kind: type[Any]) -> bool:
+    """Whether a method's fit is a denoiser, to be crossed with samplers and step budgets: it says its `last` step."""
+    return hasattr(kind, "last")
 
 
 def make_method(kind: type[Any], settings: Mapping[str, Any]) -> Method:
@@ -119,16 +122,3 @@ def make_method(kind: type[Any], settings: Mapping[str, Any]) -> Method:
     # JSON has no tuples: a list read from a file is one.
     method: Method = kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
     return method
-
-
-def about(item: Any) -> str:
-    """The first line of a docstring: what `tabstep list` prints."""
-    return ((item.__doc__ or "").strip().splitlines() or [""])[0]
-
-
-def options(settings: Any) -> str:
-    """The fields of a dataclass of settings, those that are settings themselves by their kind alone."""
-    return ", ".join(
-        f"{name}={type(value).__name__ if is_dataclass(value) else value}"
-        for name, value in vars(settings).items()
-    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tabstep.external import Code
-from tabstep.samplers.early_stop import SWEEP
+from tabstep.registry import SWEEP
 
 Steps = int | Literal["T"]
 Pairs = tuple[tuple[str, str], ...]  # sampler, grid

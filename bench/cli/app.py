@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 # Text from outside (names, paths, reasons) is escaped: rich reads "[...]" as markup and stops at "[/...]".
 
 app = typer.Typer(
-    help="Benchmark of tabular diffusion and its accelerated samplers, scored per step budget.\n\n"
-    "Start with `tabstep run smoke` (a minute) or `tabstep run quick` (ten minutes).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
@@ -45,6 +43,28 @@ app = typer.Typer(
 data_app = typer.Typer(
     help="Datasets: where they come from and whether they are what they should be.", no_args_is_help=True
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        console.print(f"tabstep {version('tabstep')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Benchmark of tabular diffusion and its accelerated samplers, scored per step budget.
+
+    Start with `tabstep run smoke` (a minute) or `tabstep run quick` (ten minutes).
+    """
+
+
 app.add_typer(data_app, name="data")
 app.add_typer(study.app, name="study")
 app.add_typer(cache.app, name="cache")
@@ -155,7 +175,7 @@ def list_(
 ) -> None:
     """What there is, a line each."""
     from tabstep.data import cards
-    from tabstep.registry import GRIDS, METHODS, SAMPLERS, about, options
+    from tabstep.registry import GRIDS, METHODS, SAMPLERS
     from tabstep.suites import SUITES
 
     def datasets() -> Iterable[tuple[str, str]]:
@@ -168,9 +188,9 @@ def list_(
 
     kinds: dict[str, Iterable[tuple[str, str]]] = {
         "datasets": datasets(),
-        "methods": ((name, about(kind)) for name, kind in METHODS.items()),
-        "samplers": ((name, f"{about(s)} [{options(s)}]") for name, s in SAMPLERS.items()),
-        "grids": ((name, about(function)) for name, function in GRIDS.items()),
+        "methods": ((name, METHODS.about(name)) for name in METHODS),
+        "samplers": ((name, f"{SAMPLERS.about(name)} [{SAMPLERS.options(name)}]") for name in SAMPLERS),
+        "grids": ((name, GRIDS.about(name)) for name in GRIDS),
         "suites": ((name, s.about) for name, s in SUITES.items()),
     }
     if what != "all" and what not in kinds:

@@ -13,6 +13,7 @@ from typing import Any
 import tomli_w
 
 from tabstep.data.table import TASKS, Task
+from tabstep.shipped import shipped
 
 CARDS_VARIABLE = "TABSTEP_CARDS"
 
@@ -92,11 +93,13 @@ class Card:
 
 
 def folder() -> Path:
-    """Return the folder of cards: TABSTEP_CARDS of the environment, else `datasets/` of the checkout."""
+    """Return the folder of cards: TABSTEP_CARDS of the environment, else those that come with the package."""
     chosen = os.environ.get(CARDS_VARIABLE)
-    path = Path(chosen) if chosen else Path(__file__).resolve().parents[2] / "datasets"
+    path = Path(chosen) if chosen else shipped("datasets")
     if not path.is_dir():
-        raise DataError(f"no folder of cards at {path}: run from a checkout or set {CARDS_VARIABLE}")
+        raise DataError(
+            f"no folder of cards at {path}; set {CARDS_VARIABLE} to one, or unset it for those of the package"
+        )
     return path
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Self, get_args
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 Task = Literal["binclass", "multiclass", "regression"]
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -93,6 +94,7 @@ class Development:
     @classmethod
     def of(cls, dataset: Dataset) -> Self:
         """Leave the test rows behind."""
-        seen = pd.concat([dataset.train[dataset.schema.target], dataset.val[dataset.schema.target]])
-        classes = () if dataset.schema.is_regression else tuple(sorted(seen.astype(str).unique()))
+        target = dataset.schema.target
+        seen = {str(label) for part in (dataset.train, dataset.val) for label in part[target].unique()}
+        classes = () if dataset.schema.is_regression else tuple(sorted(seen))
         return cls(dataset.name, dataset.schema, dataset.train, dataset.val, classes, dataset.digest)

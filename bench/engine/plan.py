@@ -24,9 +24,10 @@ from tabstep.metrics.xgboost_trees import XGBoostParams
 from tabstep.records.store import Cell
 from tabstep.registry import GRIDS, METHODS, SAMPLERS, UNTUNED, make_method, walks
 from tabstep.samplers import space
+from tabstep.shipped import shipped
 from tabstep.suites import SUITES, Entry, EvaluatorSource, Metric, Pairs, Params, Steps, Suite
 
-TUNED = Path(__file__).resolve().parents[2] / "results" / "tuned"
+TUNED = shipped("results", "tuned")
 
 
 class Refused(ValueError):

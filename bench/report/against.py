@@ -12,8 +12,9 @@ from rich.table import Table
 
 from tabstep.records import store
 from tabstep.report.table import PRIMARY, csv
+from tabstep.shipped import shipped
 
-REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference" / "published_results.csv"
+REFERENCE = shipped("results", "reference", "published_results.csv")
 TABLE = "Table 5: ML efficiency, tuned CatBoost"
 
 NAMES = {"real": "Real", "smote": "SMOTE", "tvae": "TVAE", "ctgan": "CTGAN", "tabddpm": "TabDDPM"}

@@ -14,7 +14,6 @@ from tabstep.samplers.kernel import kernel_widths, permutation_level, row_featur
 from tabstep.samplers.setting import Sampler, Setting, Steps, digest
 from tabstep.samplers.start import Start
 
-SWEEP = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)  # T'/T of which the effect is shown
 CANDIDATES = 10  # begins to choose from, evenly spaced
 HELD_ROWS = 1024
 

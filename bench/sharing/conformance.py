@@ -19,8 +19,9 @@ from tabstep.contracts import Unsupported
 from tabstep.data import validity
 from tabstep.data.table import Schema
 from tabstep.diffusion.model import Diffusion
+from tabstep.named import about
 from tabstep.records.clock import timed
-from tabstep.registry import METHODS, SAMPLERS, about
+from tabstep.registry import METHODS, SAMPLERS
 from tabstep.samplers.grid import trailing
 from tabstep.samplers.setting import Setting
 
