@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 from tabstep.records.store import Cell, Record
-from tabstep.report.budget import front, hypervolume, pareto, steps_to_equal_quality
 from tabstep.report.compare import name_of, rank, units, versus, wilcoxon_holm
+from tabstep.report.front import front, hypervolume, pareto
 from tabstep.report.table import bootstrap, results
 from tests.test_report import make
 
@@ -194,25 +194,6 @@ def ladder(scores: dict[str, dict[int, float]], std: float = 0.01) -> pd.DataFra
     return pd.DataFrame(rows)
 
 
-def test_steps_to_equal_quality_by_hand() -> None:
-    found = steps_to_equal_quality(
-        ladder(
-            {
-                "ancestral": {2: 0.1, 10: 0.795, 100: 0.8},
-                "ddim": {2: 0.795, 10: 0.7, 50: 0.81},  # good at 2, but not at all budgets from there on
-                "bad": {2: 0.1, 10: 0.2},
-            }
-        )
-    ).set_index("sampler")
-    assert found.loc["ancestral", "enough"] == 10
-    assert found.loc["ancestral", "speedup"] == 10
-    assert found.loc["ancestral", "time_ratio"] == pytest.approx(10)
-    assert found.loc["ddim", "enough"] == 50
-    assert found.loc["ddim", "score"] == 0.81
-    assert pd.isna(found.loc["bad", "enough"])
-    assert steps_to_equal_quality(ladder({"ddim": {2: 0.8}})).empty
-
-
 def test_the_front_and_its_area_by_hand_and_by_chance() -> None:
     cost, quality = [1, 2, 3, 4, 2], [1, 3, 2, 5, 3]
     assert pareto(cost, quality).tolist() == [True, True, False, True, True]  # equal points are both on it
@@ -233,6 +214,32 @@ def test_a_sampler_that_is_faster_and_better_has_the_larger_area() -> None:
     assert found.loc[found["sampler"] == "fast", "on_front"].all()
     assert not found.loc[found["sampler"] == "slow", "on_front"].any()
     assert front(results([])).empty
+
+
+def test_the_front_knows_every_score_and_which_end_is_better() -> None:
+    """Best in R2, best in Wasserstein, second in both, and one that lacks a score."""
+    scores = {"a": (0.9, 0.05), "b": (0.7, 0.01), "c": (0.8, 0.02), "d": (0.6, 0.03), "e": (0.95, None)}
+    r2 = ladder({name: {10: first} for name, (first, _) in scores.items()})
+    distance = ladder({name: {10: second} for name, (_, second) in scores.items() if second is not None})
+    found = front(pd.concat([r2, distance.assign(metric="wasserstein")]))
+
+    def on(column: str, score: str) -> set[str]:
+        return set(found.loc[found[column] & (found["score"] == score), "sampler"])
+
+    assert on("on_front", "efficacy") == {"e"}
+    assert on("on_front", "wasserstein") == {"b"}
+    assert on("on_front_of_all", "efficacy") == {"a", "b", "c"}, (
+        "d is beaten by c, and of e nothing is claimed"
+    )
+    assert on("on_front_of_all", "wasserstein") == {"a", "b", "c"}
+
+
+def test_points_that_lack_a_number_neither_beat_nor_stand() -> None:
+    nan = float("nan")
+    assert pareto([1, 2, nan], [1, 2, 9]).tolist() == [True, True, False]
+    assert pareto([1, 1, 1], [[1, 2], [2, nan], [1, 1]]).tolist() == [True, False, False]
+    flat = front(ladder({"a": {2: 0.5, 5: 0.5}}))
+    assert flat["hypervolume"].isna().all(), "where all scores are one there is no area"
 
 
 def test_the_bootstrap_is_as_wide_as_the_seeds_scatter() -> None:

@@ -22,7 +22,7 @@ F1 = "catboost_f1_macro"
 COLUMNS = [
     *("suite", "dataset", "task", "method", "params", "sampler", "grid", "steps", "nfe"),
     *("metric", "mean", "std", "low", "high", "n_train_seeds", "n_sample_seeds", "n_eval_seeds"),
-    *("rows", "fit_s", "prepare_s", "sample_s", "status", "reason", "commit"),
+    *("rows", "fit_s", "prepare_s", "sample_s", "status", "reason", "commit", "all_steps"),
 ]
 
 

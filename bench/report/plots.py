@@ -18,8 +18,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation
 
-from tabstep.report.budget import pareto
 from tabstep.report.drawing import save
+from tabstep.report.front import pareto
 from tabstep.report.table import CEILING, PRIMARY
 
 # One hue a sampler, the same in every figure: Okabe and Ito's colours, which colour-blind eyes tell apart,

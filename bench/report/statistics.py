@@ -11,12 +11,15 @@ from matplotlib.figure import Figure
 
 from tabstep.records import store
 from tabstep.records.store import Record
-from tabstep.report.budget import front, steps_to_equal_quality
+from tabstep.report import budget, enough, profile
+from tabstep.report.budget import ENTRANT, steps_to_equal_quality
 from tabstep.report.compare import LEVEL, Missing, Ranking, name_of, rank
 from tabstep.report.drawing import save
+from tabstep.report.front import front
 from tabstep.report.markdown import table_of
 from tabstep.report.plots import GREY, colour
 from tabstep.report.table import csv
+from tabstep.report.vector import NAMES
 
 SHOWN = 20  # entrants in the diagram, the best ones
 
@@ -24,11 +27,13 @@ SHOWN = 20  # entrants in the diagram, the best ones
 def write(
     records: Sequence[Record], results: pd.DataFrame, folder: Path, missing: Missing = "drop"
 ) -> list[Path]:
-    """Write statistics.md, ranks.csv, steps.csv, front.csv and the critical-difference diagram; return the paths."""
-    enough, points = steps_to_equal_quality(results), front(results)
+    """Write statistics.md, ranks.csv, steps.csv, front.csv, the figures of ranks and of the profile; return paths."""
+    found, points = steps_to_equal_quality(results), front(results)
     written = [folder / "steps.csv", folder / "front.csv"]
-    for path, frame in zip(written, (enough, points), strict=True):
+    for path, frame in zip(written, (found, points), strict=True):
         store.replace(path, csv(frame).encode())
+    profiled = profile.write(budget.profile(results), found, folder)
+    written += profiled
     lines = ["# Statistics", ""]
     try:
         ranking = rank(records, missing)
@@ -44,7 +49,10 @@ def write(
         else:
             store.replace(folder / "ranks.csv", csv(table.reset_index()).encode())
             written.append(folder / "ranks.csv")
-    lines += _enough(enough) + _front(points)
+    lines += enough.lines(found)
+    if profiled:
+        lines += ["![Each score by budget, beside all steps](profile.png)", ""]
+    lines += _front(points)
     store.replace(folder / "statistics.md", ("\n".join(lines) + "\n").encode())
     return [folder / "statistics.md", *written]
 
@@ -72,61 +80,34 @@ def _ranks(ranking: Ranking, drawn: bool) -> list[str]:
     return [*lines, *table_of(rows, right=("mean rank",)), ""]
 
 
-def _enough(found: pd.DataFrame) -> list[str]:
-    lines = [
-        "## Steps to equal quality",
-        "",
-        "The smallest budget whose mean score is at most one standard deviation below that of `ancestral` at all steps",
-        "of the same network, and stays so for all larger budgets that were run.",
-        "",
-    ]
-    if found.empty:
-        return [*lines, "None: that takes `ancestral` at two budgets and two seeds or more.", ""]
-    rows = [
-        {
-            "dataset": row["dataset"],
-            "method": f"{row['method']} {row['params']}".removesuffix(" default"),
-            "sampler": f"{row['sampler']} {'' if pd.isna(row['grid']) else row['grid']}".strip(),
-            "enough": "-" if pd.isna(row["enough"]) else f"{row['enough']} of {row['full_steps']}",
-            "fewer steps": _number(row["speedup"], "x"),
-            "less time": _number(row["time_ratio"], "x"),
-            "score": _number(row["score"], digits=4),
-            "full": f"{row['full_score']:.4f} - {row['tolerance']:.4f}",
-        }
-        for row in found.to_dict("records")
-    ]
-    return [*lines, *table_of(rows, right=("enough", "fewer steps", "less time", "score", "full")), ""]
-
-
 def _front(points: pd.DataFrame) -> list[str]:
     lines = [
         "## Quality and seconds at once",
         "",
-        "Points that nothing beats in score and in seconds (to prepare and to draw; fitting is not in them).",
-        "*Area*: what the points of the sampler dominate, in parts of the box from the least to the best score and, by",
-        "their logarithm, from the least seconds to ten times the most.",
+        "Points that nothing beats in seconds (to prepare and to draw; fitting is not in them) and in every score at",
+        "once: what is as fast is worse in one of them. A * marks a score by which alone nothing beats the point, and",
+        "the last column the share of the scores where that is so. Areas that points dominate are in `front.csv`.",
         "",
     ]
-    best = points[points["on_front"]] if len(points) else points
+    best = points[points["on_front_of_all"].astype(bool)] if len(points) else points
     if best.empty:
-        return [*lines, "None: no cell has a score and seconds."]
-    rows = [
-        {
-            "dataset": row["dataset"],
-            "point": " ".join(
-                str(row[c]) for c in ("method", "sampler", "grid", "steps") if not pd.isna(row[c])
-            ),
-            "score": f"{row['mean']:.4f}",
-            "seconds": f"{row['seconds']:.3g}",
-            "area": f"{row['hypervolume']:.2f}",
+        return [*lines, "None: no cell has every score and seconds."]
+    names = [name for name in NAMES if name in set(best["score"])]
+    rows = []
+    group = ["dataset", "seconds", *ENTRANT[2:], "steps"]
+    for _, of in best.groupby(group, sort=True, dropna=False):
+        row = of.iloc[0]
+        marks = {
+            name: f"{mean:.4f}{' *' * bool(alone)}"
+            for name, mean, alone in zip(of["score"], of["mean"], of["on_front"], strict=True)
         }
-        for row in best.sort_values(["dataset", "seconds"]).to_dict("records")
-    ]
-    return [*lines, *table_of(rows, right=("score", "seconds", "area"))]
-
-
-def _number(value: Any, unit: str = "", digits: int = 1) -> str:
-    return "" if pd.isna(value) else f"{value:.{digits}f}{unit}"
+        point = " ".join(str(row[c]) for c in ("method", "sampler", "grid", "steps") if not pd.isna(row[c]))
+        rows.append(
+            {"dataset": row["dataset"], "point": point, "seconds": f"{row['seconds']:.3g}"}
+            | {name: marks[name] for name in names}
+            | {"first by": f"{int(of['on_front'].sum())} of {len(of)}"}
+        )
+    return [*lines, *table_of(rows, right=("seconds", *names, "first by"))]
 
 
 def diagram(ranking: Ranking, colours: Mapping[str, str]) -> Figure:

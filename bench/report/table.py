@@ -26,7 +26,7 @@ GROUP = ("suite", "dataset", "method", "params", "sampler", "grid", "steps")
 RESULTS = (
     *("suite", "dataset", "task", "method", "params", "sampler", "grid", "steps", "nfe"),
     *("metric", "mean", "std", "low", "high", "n_train_seeds", "n_sample_seeds", "n_eval_seeds"),
-    *("rows", "fit_s", "prepare_s", "sample_s", "status", "reason", "commit"),
+    *("rows", "fit_s", "prepare_s", "sample_s", "status", "reason", "commit", "all_steps"),
 )
 COUNTS = ("n_train_seeds", "n_sample_seeds", "n_eval_seeds")
 SPREAD = (*GROUP, "metric", *COUNTS, "std_train", "std_sample", "std_eval", "boot_low", "boot_high")
@@ -51,6 +51,7 @@ def results(records: Iterable[Record]) -> pd.DataFrame:
                     `reason` says how many of how many; failed or skipped: no cell is ok, then there is one
                     row with an empty metric
     commit          of the code, 12 digits, `-dirty` where changed, `unknown` outside of a checkout
+    all_steps       time steps of the network, T, as the method's settings say; empty where they do not
 
     Methods without steps have empty sampler, grid, steps and nfe. Raises ValueError for two records of one
     cell, and for records of one dataset that were made from different data.
@@ -59,7 +60,9 @@ def results(records: Iterable[Record]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=list(RESULTS))
     numbers = ("nfe", "mean", "std", "low", "high", "rows", "fit_s", "prepare_s", "sample_s")
     whole = dict.fromkeys(COUNTS, "int64")
-    return table.astype({"steps": "Int64", **whole, **dict.fromkeys(numbers, "float64")})
+    return table.astype(
+        {"steps": "Int64", "all_steps": "Int64", **whole, **dict.fromkeys(numbers, "float64")}
+    )
 
 
 def spread(records: Iterable[Record]) -> pd.DataFrame:
@@ -135,6 +138,7 @@ def _rows(group: list[Record]) -> Iterator[dict[str, Any]]:
     common = {
         **_key(group[0].cell),
         "task": group[0].task,
+        "all_steps": _all_steps(group),
         **{name: _median(done, name) for name in ("nfe", "rows", "fit_s", "prepare_s", "sample_s")},
         "commit": "+".join(sorted({commit_of(record.env, digits=12) for record in group})),
     }
@@ -153,6 +157,16 @@ def _rows(group: list[Record]) -> Iterator[dict[str, Any]]:
             "status": "partial" if gap else status,
             "reason": "; ".join(filter(None, (reason, gap))) or None,
         }
+
+
+def _all_steps(group: list[Record]) -> int | None:
+    """T of the settings of the first record that says a usable one: records may be of strangers."""
+    for record in group:
+        method = record.settings.get("method")
+        T = method.get("T") if isinstance(method, dict) and record.cell.steps is not None else None
+        if type(T) is int and 0 < T < 2**31:
+            return T
+    return None
 
 
 def _status(group: list[Record], done: list[Record]) -> tuple[str, str | None]:

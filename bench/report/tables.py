@@ -1,4 +1,4 @@
-"""All tables of a results folder: those of the paper with ours beside, and efficacy, fidelity and seconds by budget."""
+"""All tables of a results folder: those of the paper with ours beside, scores of the vector and seconds by budget."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import pandas as pd
 
 from tabstep.data import cards
 from tabstep.records.store import Record
-from tabstep.report import paper, sheets
+from tabstep.report import enough, paper, sheets
 from tabstep.report.budget import steps_to_equal_quality
 from tabstep.report.compare import MARGIN
 from tabstep.report.readable import header, seconds
 from tabstep.report.sheets import Sheet
 from tabstep.report.table import PRIMARY
+from tabstep.report.vector import VECTOR
 
-FIDELITY = ("shape", "trend", "coverage")
+SHOWN = tuple(dict.fromkeys(metric for score in VECTOR for metric in score.metrics.values()))
 PER_BUDGET = ("suite", "dataset", "method", "params", "score", "sampler", "grid")
 
 
@@ -131,7 +132,7 @@ def _beside(part: pd.DataFrame) -> pd.DataFrame:
 
 
 def _budgets(records: Sequence[Record], results: pd.DataFrame) -> list[Sheet]:
-    """Sheets of every suite that draws with steps: efficacy and fidelity, seconds, and the budgets that are enough."""
+    """Sheets of every suite that draws with steps: scores of the vector, seconds, and the budgets that are enough."""
     walked = results[results["steps"].notna()]
     found = []
     for suite, part in walked.groupby("suite", sort=True):
@@ -151,36 +152,19 @@ def _budgets(records: Sequence[Record], results: pd.DataFrame) -> list[Sheet]:
                 PER_BUDGET,
             )
         )
-        enough = steps_to_equal_quality(results[results["suite"] == suite])
-        if enough.empty:
+        budgets = steps_to_equal_quality(results[results["suite"] == suite])
+        if budgets.empty:
             continue
-        shown = pd.DataFrame(
-            {
-                **{
-                    name: enough[name].fillna("")
-                    for name in ("dataset", "method", "params", "sampler", "grid")
-                },
-                "all steps": enough["full_steps"].astype(str),
-                "score there": [
-                    _pm(m, s) for m, s in zip(enough["full_score"], enough["tolerance"], strict=True)
-                ],
-                "enough": enough["enough"].map(lambda v: "none" if pd.isna(v) else str(v)),
-                "speed-up": enough["speedup"].map(_number(1)),
-                "in seconds": enough["time_ratio"].map(_number(1)),
-            }
-        )
         found.append(
             Sheet(
                 f"enough-{suite}",
                 f"Steps to equal quality, suite {suite}",
-                [
-                    *notes,
-                    "The smallest budget whose mean is at most one deviation (single scores, ancestral at all steps) "
-                    "below that of all steps, as are those of all larger budgets.",
-                ],
-                shown,
-                enough,
-                ("dataset", "method", "params", "sampler", "grid"),
+                [*notes, enough.ABOUT, enough.MARGINS, enough.sentence(budgets)],
+                enough.shown(budgets).drop(
+                    columns=["note", "less time"], errors="ignore"
+                ),  # the CSV has both
+                budgets,
+                ("dataset", "method", "sampler", "decided by", "without"),
             )
         )
     return found
@@ -188,10 +172,9 @@ def _budgets(records: Sequence[Record], results: pd.DataFrame) -> list[Sheet]:
 
 def per_budget(results: pd.DataFrame) -> pd.DataFrame:
     """A row for each score, entrant and budget: mean, low, high; `seconds` are those to prepare and to draw."""
-    primary = results["metric"] == results["task"].map(PRIMARY)
-    scored = results[(primary | results["metric"].isin(FIDELITY)) & results["mean"].notna()]
+    scored = results[results["metric"].isin(SHOWN) & results["mean"].notna()]
     scores = scored.assign(score=scored["metric"])
-    costs = results[primary & results["sample_s"].notna()]
+    costs = results[(results["metric"] == results["task"].map(PRIMARY)) & results["sample_s"].notna()]
     timed = costs.assign(
         score="seconds",
         mean=costs["prepare_s"].fillna(0) + costs["sample_s"],
