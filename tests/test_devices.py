@@ -10,8 +10,9 @@ import torch
 
 from tabstep.diffusion.model import Diffusion
 from tabstep.engine import run
+from tabstep.engine.filters import Filters, narrow
 from tabstep.engine.job import Folder, Source
-from tabstep.engine.plan import Filters, narrow, plan
+from tabstep.engine.plan import plan
 from tabstep.records import store
 from tabstep.registry import SAMPLERS
 from tabstep.samplers.grid import trailing

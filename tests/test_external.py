@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 from tabstep import external
 from tabstep.cli.app import app
 from tabstep.engine import run
+from tabstep.engine.filters import Filters, Refused, narrow
 from tabstep.engine.job import Folder, Source
-from tabstep.engine.plan import Filters, Refused, narrow, plan
+from tabstep.engine.plan import plan
 from tabstep.external import Code, NotLoaded
 from tabstep.records import store
 from tabstep.registry import METHODS

@@ -11,7 +11,7 @@ import pytest
 from tabstep.data.completion import Completion
 from tabstep.data.table import Schema
 from tabstep.diffusion.tabddpm import TabDDPM
-from tabstep.engine.work import Fitted
+from tabstep.engine.models import Fitted
 from tabstep.study import inverting
 
 

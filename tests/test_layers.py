@@ -151,8 +151,8 @@ def test_imports_point_down(name: str) -> None:
         ("cli.app", "from bench.store import Cell", 1),
         ("cli.app", "import baselines", 1),
         ("cli.app", "from datasets import load_dataset", 1),
-        ("engine.work", "from tabstep import TabDDPM", 1),  # the facade is for users
-        ("engine.work", "import tabstep.nowhere", 1),
+        ("engine.cells", "from tabstep import TabDDPM", 1),  # the facade is for users
+        ("engine.cells", "import tabstep.nowhere", 1),
     ],
 )
 def test_the_check_finds_what_it_should(name: str, source: str, count: int) -> None:

@@ -14,10 +14,13 @@ import pytest
 from tabstep import published
 from tabstep.data.cards import DataError
 from tabstep.data.sources import ARCHIVE_VARIABLE, MIRROR_VARIABLE
-from tabstep.engine import plan
+from tabstep.engine import keys as content_keys
+from tabstep.engine import tuned
+from tabstep.engine.filters import Filters, Refused, narrow, suite_named
 from tabstep.engine.job import Job, Source
-from tabstep.engine.plan import Filters, Plan, Refused, narrow
+from tabstep.engine.plan import Plan, plan
 from tabstep.metrics import efficacy
+from tabstep.registry import SAMPLERS
 from tabstep.samplers.ddim import DDIM
 from tabstep.suites import SUITES, Entry, Suite
 
@@ -39,7 +42,7 @@ def no_outside_sources(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def lay_out(suite: Suite = TINY, **options: Any) -> Plan:
-    return plan.plan(suite, [Source(name) for name in suite.datasets], **options)
+    return plan(suite, [Source(name) for name in suite.datasets], **options)
 
 
 def points(jobs: Sequence[Job]) -> list[tuple[Any, ...]]:
@@ -117,9 +120,9 @@ def test_filters_that_cannot_be_met(filters: Filters, message: str) -> None:
 
 
 def test_unknown_suite() -> None:
-    assert plan.suite_named("smoke") is SUITES["smoke"]
+    assert suite_named("smoke") is SUITES["smoke"]
     with pytest.raises(Refused, match="unknown suite 'smok'; did you mean 'smoke'"):
-        plan.suite_named("smok")
+        suite_named("smok")
 
 
 # Cells
@@ -209,7 +212,7 @@ def test_key_follows_the_data(tmp_path: Path) -> None:
         folder = tmp_path / name
         folder.mkdir()
         frame.assign(x=frame["x"] + change).to_csv(folder / "table.csv", index=False)
-        found.append(plan.plan(TINY, [Source("table", file=folder / "table.csv", target="y")]).jobs)
+        found.append(plan(TINY, [Source("table", file=folder / "table.csv", target="y")]).jobs)
     for before, after in zip(*found, strict=True):
         assert before.cell == after.cell
         assert before.fit_key != after.fit_key
@@ -218,7 +221,7 @@ def test_key_follows_the_data(tmp_path: Path) -> None:
 
 def test_key_follows_the_settings_of_the_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
     before = keys()
-    monkeypatch.setitem(plan.SAMPLERS, "ddim", DDIM(eta=0.5))
+    monkeypatch.setitem(SAMPLERS, "ddim", DDIM(eta=0.5))
     after = keys()
     assert before[0] == after[0], "the baseline has no sampler"
     assert all(b[0] == a[0] and b[1] != a[1] for b, a in zip(before[1:], after[1:], strict=True))
@@ -226,7 +229,11 @@ def test_key_follows_the_settings_of_the_sampler(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     ("place", "name", "refit"),
-    [(plan, "FIT_VERSION", True), (plan, "DRAW_VERSION", False), (efficacy, "VERSION", False)],
+    [
+        (content_keys, "FIT_VERSION", True),
+        (content_keys, "DRAW_VERSION", False),
+        (efficacy, "VERSION", False),
+    ],
 )
 def test_key_follows_versions(place: Any, name: str, refit: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     before = keys()
@@ -245,7 +252,7 @@ def test_unknown_setting() -> None:
 
 
 def test_unreachable_dataset_is_skipped_with_its_reason(tmp_path: Path) -> None:
-    found = plan.plan(TINY, [Source("adult", mirror=tmp_path), Source("breast-cancer")])
+    found = plan(TINY, [Source("adult", mirror=tmp_path), Source("breast-cancer")])
     assert {j.cell.dataset for j in found.jobs} == {"breast-cancer"}
     assert points([j for j, _ in found.skipped]) == points(found.jobs), "skipped cell by cell"
     for job, reason in found.skipped:
@@ -256,14 +263,14 @@ def test_unreachable_dataset_is_skipped_with_its_reason(tmp_path: Path) -> None:
 def test_other_bytes_than_the_card_says_stop_the_plan(tmp_path: Path) -> None:
     (tmp_path / "adult.parquet").write_bytes(b"something else")
     with pytest.raises(DataError, match=r"adult\.parquet: sha256: expected"):
-        plan.plan(TINY, [Source("adult", mirror=tmp_path)])
+        plan(TINY, [Source("adult", mirror=tmp_path)])
 
 
 def test_published_entries_take_the_authors_settings_and_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Source("breast-cancer").load()
     monkeypatch.setattr("tabstep.engine.job._dataset", lambda source: replace(real, name="churn2"))
     suite = replace(TINY, entries=(Entry("tabddpm", "published"), Entry("real")), evaluator="published")
-    found = plan.plan(suite, [Source("churn2")])
+    found = plan(suite, [Source("churn2")])
     known = published.tabddpm("churn2")
     ours, ceiling = (next(j for j in found.jobs if j.cell.method == m) for m in ("tabddpm", "real"))
     assert ours.settings == known.settings
@@ -283,7 +290,7 @@ def test_published_entries_without_a_publication_are_skipped() -> None:
 
 
 def test_missing_tuned_evaluator_is_skipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(plan, "TUNED", tmp_path)
+    monkeypatch.setattr(tuned, "TUNED", tmp_path)
     found = lay_out(replace(TINY, evaluator="tuned"))
     assert not found.jobs
     assert {reason for _, reason in found.skipped} == {

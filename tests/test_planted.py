@@ -12,7 +12,7 @@ import pytest
 
 from tabstep import registry
 from tabstep.data.table import Schema
-from tabstep.engine import work
+from tabstep.engine import cells
 from tabstep.engine.job import Folder, Job, Source
 from tabstep.engine.plan import plan
 from tabstep.records import store
@@ -78,7 +78,7 @@ def measured(
     for job in todo.jobs:
         groups.setdefault(job.fit_key, []).append(job)
     for jobs in groups.values():
-        work.run_baseline(jobs, place)
+        cells.run_baseline(jobs, place)
     records, problems = store.read_all(place.runs)
     assert not problems
     return records

@@ -28,10 +28,11 @@ from pandas.testing import assert_frame_equal
 from tabstep import registry
 from tabstep.contracts import Unsupported
 from tabstep.data.table import Schema
-from tabstep.engine import executors, run, work
+from tabstep.engine import cells, executors, models, outcomes, run
 from tabstep.engine.executors import Local
+from tabstep.engine.filters import Filters, narrow
 from tabstep.engine.job import Folder, Job, Outcome, Source, is_diffusion
-from tabstep.engine.plan import Filters, Plan, narrow, plan
+from tabstep.engine.plan import Plan, plan
 from tabstep.engine.run import Status, Task
 from tabstep.engine.worker import thread_limits
 from tabstep.records import store
@@ -184,9 +185,9 @@ def test_only_what_is_missing_stale_broken_or_failed_is_pending(
     (copy.folder.runs / gone.cell.path).unlink()
     (copy.folder.runs / broken.cell.path).write_text("{}")
     store.write(copy.folder.runs, replace(record_of(copy.folder, stale), key="of older settings"))
-    store.write(copy.folder.runs, work.record(failed, "failed", "of yesterday"))
+    store.write(copy.folder.runs, outcomes.record(failed, "failed", "of yesterday"))
     skipped = pick(copy.plan, "marginals")
-    store.write(copy.folder.runs, work.record(skipped, "skipped", "a library was not installed"))
+    store.write(copy.folder.runs, outcomes.record(skipped, "skipped", "a library was not installed"))
     pending: list[Job] = []
     monkeypatch.setattr(run, "tasks", lambda jobs, *_: pending.extend(jobs) or [])
     monkeypatch.setattr(run, "_drain", lambda *arguments: None)
@@ -196,24 +197,24 @@ def test_only_what_is_missing_stale_broken_or_failed_is_pending(
 
 def test_work_is_grouped_by_fit(done: Done, tmp_path: Path) -> None:
     fresh = run.tasks(done.plan.jobs, Folder(tmp_path))
-    assert {t.function for t in fresh} == {work.fit_diffusion, work.run_baseline}
-    fit = next(t for t in fresh if t.function is work.fit_diffusion)
+    assert {t.function for t in fresh} == {models.fit_diffusion, cells.run_baseline}
+    fit = next(t for t in fresh if t.function is models.fit_diffusion)
     assert [len(t.jobs) for t in fresh] == [4, 2, 2], "the dear fit first"
     assert [t.jobs for t in fit.then] == [(job,) for job in fit.jobs]
     fitted = run.tasks(done.plan.jobs, done.folder)
-    assert sum(t.function is work.run_cell for t in fitted) == 4, "a model that is there is not fitted again"
-    assert work.fit_diffusion not in {t.function for t in fitted}
+    assert sum(t.function is cells.run_cell for t in fitted) == 4, "a model that is there is not fitted again"
+    assert models.fit_diffusion not in {t.function for t in fitted}
 
 
 def test_cells_of_a_model_follow_each_other(
     done: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found, folder = plan(TINY, [done.source], seeds=(0, 1, 2)), Folder(tmp_path)
-    monkeypatch.setattr(work, "sound", lambda path: path.exists())
+    monkeypatch.setattr(models, "sound", lambda path: path.exists())
     for job in found.jobs:
         if is_diffusion(job):
             folder.model(job).mkdir(parents=True, exist_ok=True)
-    keys = [t.jobs[0].fit_key for t in run.tasks(found.jobs, folder) if t.function is work.run_cell]
+    keys = [t.jobs[0].fit_key for t in run.tasks(found.jobs, folder) if t.function is cells.run_cell]
     assert len(keys) == 3 * 4
     assert sum(a != b for a, b in pairwise(keys)) == 2
 
@@ -225,7 +226,7 @@ def test_scores_of_the_rows_are_recorded_where_they_are_asked_for(done: Done, tm
     assert not {j.key for j in found.jobs} & {j.key for j in done.plan.jobs}
     folder = Folder(tmp_path)
     for method in ("real", "marginals"):
-        work.run_baseline([pick(found, method)], folder)
+        cells.run_baseline([pick(found, method)], folder)
     real, marginals = (record_of(folder, pick(found, m)).scores for m in ("real", "marginals"))
     assert set(real) == set(marginals) > {"shape", "trend_corrected", "dcr_median", "mia_auc"}
     assert set(real) > set(record_of(done.folder, pick(done.plan, "real")).scores)
@@ -238,7 +239,7 @@ def test_other_evaluators_score_where_they_are_asked_for(done: Done, tmp_path: P
     found = plan(narrow(TINY, Filters(metrics=("xgboost", "mlp", "simple"))), [done.source])
     folder = Folder(tmp_path)
     for method in ("real", "marginals"):
-        work.run_baseline([pick(found, method)], folder)
+        cells.run_baseline([pick(found, method)], folder)
     real, marginals = (record_of(folder, pick(found, m)) for m in ("real", "marginals"))
     plain = record_of(done.folder, pick(done.plan, "real"))
     assert real.scores["catboost_f1_macro"] == plain.scores["catboost_f1_macro"]
@@ -262,7 +263,7 @@ def test_a_worker_with_a_memory_limit_fails_the_cell_that_takes_more(done: Done,
     assert failed.stdout == "small\n"
     assert "MemoryError" in failed.stderr
     with Local(1, 1, 3 * 2**30) as place:
-        outcome = place.submit(work.run_baseline, ([job], folder), None).result()[0]
+        outcome = place.submit(cells.run_baseline, ([job], folder), None).result()[0]
     assert (outcome.status, outcome.reason) == ("ok", None)
 
 
@@ -318,7 +319,7 @@ class Instant:
 
 def test_few_tasks_are_in_flight_however_many_there_are(done: Done, tmp_path: Path) -> None:
     job = pick(done.plan, "real")
-    queue = [Task(str(i), work.run_cell, (), (job,)) for i in range(4000)]
+    queue = [Task(str(i), cells.run_cell, (), (job,)) for i in range(4000)]
     place, status = Instant(50, Outcome(job.cell, "ok")), Status(total=len(queue))
     run._drain(place, queue, Folder(tmp_path), status, None, lambda *_: None)
     assert (place.told, len(status.outcomes)) == (4000, 4000)
@@ -528,7 +529,7 @@ def test_a_method_that_goes_wrong_is_one_failed_record(
 ) -> None:
     (job,) = broken(how)
     folder = Folder(tmp_path)
-    (outcome,) = work.run_baseline([job], folder)
+    (outcome,) = cells.run_baseline([job], folder)
     assert outcome.status == "failed"
     assert str(outcome.reason).startswith(REASONS[how])
     record = record_of(folder, job)
@@ -543,7 +544,7 @@ def test_a_method_that_goes_wrong_is_one_failed_record(
 
 def test_unsupported_is_skipped_without_a_traceback(broken: Callable[..., list[Job]], tmp_path: Path) -> None:
     (job,) = broken("unsupported")
-    assert work.run_baseline([job], Folder(tmp_path)) == [Outcome(job.cell, "skipped", "needs two tables")]
+    assert cells.run_baseline([job], Folder(tmp_path)) == [Outcome(job.cell, "skipped", "needs two tables")]
     record = record_of(Folder(tmp_path), job)
     assert (record.status, record.reason, record.traceback) == ("skipped", "needs two tables", None)
     assert not (tmp_path / "logs").exists()
@@ -551,7 +552,7 @@ def test_unsupported_is_skipped_without_a_traceback(broken: Callable[..., list[J
 
 def test_one_bad_draw_leaves_the_others(broken: Callable[..., list[Job]], tmp_path: Path) -> None:
     jobs = broken("second-raises", sample_seeds=3)
-    outcomes = work.run_baseline(jobs, Folder(tmp_path))
+    outcomes = cells.run_baseline(jobs, Folder(tmp_path))
     assert [o.status for o in outcomes] == ["ok", "failed", "ok"]
     assert outcomes[1].reason == "MemoryError"
     failed = record_of(Folder(tmp_path), jobs[1])
@@ -562,7 +563,7 @@ def test_one_bad_draw_leaves_the_others(broken: Callable[..., list[Job]], tmp_pa
 def test_a_method_cannot_change_the_training_rows(broken: Callable[..., list[Job]], tmp_path: Path) -> None:
     (job,) = broken("changes-train")
     before = job.source.load().train.copy()
-    work.run_baseline([job], Folder(tmp_path))
+    cells.run_baseline([job], Folder(tmp_path))
     assert_frame_equal(job.source.load().train, before)
 
 
@@ -570,7 +571,7 @@ def test_more_steps_than_the_model_has_are_skipped(done: Done, tmp_path: Path) -
     job = pick(done.plan, "tabddpm", 5)
     job = replace(job, cell=replace(job.cell, steps=11))
     shutil.copytree(done.folder.model(job), Folder(tmp_path).model(job))
-    outcome = work.run_cell(job, Folder(tmp_path))
+    outcome = cells.run_cell(job, Folder(tmp_path))
     assert (outcome.status, outcome.reason) == ("skipped", "11 steps asked of a model with T = 10")
     assert record_of(Folder(tmp_path), job).status == "skipped"
 
@@ -586,24 +587,24 @@ def test_a_sampler_that_raises_fails_its_cell(
     job = pick(done.plan, "tabddpm", 5)
     shutil.copytree(done.folder.model(job), Folder(tmp_path).model(job))
     monkeypatch.setitem(registry.SAMPLERS, "ddim", Stuck())
-    outcome = work.run_cell(job, Folder(tmp_path))
+    outcome = cells.run_cell(job, Folder(tmp_path))
     assert (outcome.status, outcome.reason) == ("failed", "ValueError: no path")
     assert record_of(Folder(tmp_path), job).nfe is None
 
 
 def test_a_missing_model_fails_its_cell(done: Done, tmp_path: Path) -> None:
-    outcome = work.run_cell(pick(done.plan, "tabddpm", 5), Folder(tmp_path))
+    outcome = cells.run_cell(pick(done.plan, "tabddpm", 5), Folder(tmp_path))
     assert outcome.status == "failed"
     assert str(outcome.reason).startswith("FileNotFoundError")
 
 
 def test_fitting_again_gives_the_same_model_and_never_twice(done: Done, tmp_path: Path) -> None:
     job, folder = pick(done.plan, "tabddpm", 5), Folder(tmp_path)
-    work.fit_diffusion(job, folder)
+    models.fit_diffusion(job, folder)
     weights = folder.model(job) / "model.safetensors"
     assert weights.read_bytes() == (done.folder.model(job) / "model.safetensors").read_bytes()
     before = weights.stat().st_mtime_ns
-    work.fit_diffusion(job, folder)
+    models.fit_diffusion(job, folder)
     assert weights.stat().st_mtime_ns == before
     assert [p.name for p in folder.model(job).parent.iterdir()] == [job.fit_key]
 

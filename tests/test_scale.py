@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tabstep.engine import run, work
+from tabstep.engine import cells, outcomes, run
 from tabstep.engine.drawn_rows import Cost
 from tabstep.engine.job import Folder, Outcome, Source
 from tabstep.engine.plan import Plan, plan
@@ -54,7 +54,7 @@ class Sleepers:
     def submit(self, function: Any, arguments: Any, timeout_s: float | None) -> Future[Any]:
         future: Future[Any] = Future()
         _, _, what, (job, *_) = arguments
-        outcome = Outcome(job.cell, "ok") if what is work.run_cell else None
+        outcome = Outcome(job.cell, "ok") if what is cells.run_cell else None
         with self.lock:
             end = max(time.monotonic(), heapq.heappop(self.free)) + TASK_S
             heapq.heappush(self.free, end)
@@ -111,7 +111,7 @@ def test_ten_thousand_finished_cells_are_found_so_in_seconds(tmp_path: Path) -> 
     table, folder = tmp_path / "small.csv", Folder(tmp_path / "results")
     for job in planned(table, 10_000).jobs:
         store.write(
-            folder.runs, work.record(job, "ok", cost=Cost(1.0, 0.0, 1.0, 2.0, 2**30), scores={"a": [1.0]})
+            folder.runs, outcomes.record(job, "ok", cost=Cost(1.0, 0.0, 1.0, 2.0, 2**30), scores={"a": [1.0]})
         )
     command = [sys.executable, "-c", RESUME, str(table), str(folder.root)]
     root = Path(__file__).resolve().parents[1]

@@ -21,10 +21,11 @@ from typer.testing import CliRunner
 from tabstep import suites
 from tabstep.cli.app import app
 from tabstep.data.table import Schema
-from tabstep.engine import cache, drawn_rows, run, work
+from tabstep.engine import cache, drawn_rows, models, outcomes, run
 from tabstep.engine.drawn_rows import Cost, Drawn, Missing
+from tabstep.engine.filters import Filters, narrow
 from tabstep.engine.job import STAGES, Folder, Job, Stages
-from tabstep.engine.plan import Filters, Plan, narrow, plan
+from tabstep.engine.plan import Plan, plan
 from tabstep.records import store
 from tests.test_run import TINY, Done, copy, done, pick, record_of, small_table
 
@@ -144,11 +145,11 @@ def test_damaged_rows_and_models_are_made_again(copy: Done) -> None:
     copy.folder.rows(job.cell).write_bytes(b"PAR1")
     weights = next(copy.folder.model(job).glob("*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-4] + b"oops")
-    assert not work.sound(copy.folder.model(job))
+    assert not models.sound(copy.folder.model(job))
     (copy.folder.runs / job.cell.path).unlink()
     status = run.execute(copy.plan, copy.folder)
     assert {o.status for o in status.outcomes} == {"ok"}
-    assert work.sound(copy.folder.model(job))
+    assert models.sound(copy.folder.model(job))
     assert copy.folder.rows(job.cell).read_bytes() == whole
 
 
@@ -315,7 +316,7 @@ def test_why_a_stage_is_done_or_not(copy: Done, tmp_path: Path) -> None:
     said = states(judged, copy.folder)
     assert said["draw"][0]
     assert said["score"] == (False, "the record is of other evaluator seeds: [0] -> [0, 1]")
-    store.write(copy.folder.runs, work.record(job, "failed", "out of memory"))
+    store.write(copy.folder.runs, outcomes.record(job, "failed", "out of memory"))
     assert states(job, copy.folder)["score"] == (False, "failed: out of memory")
     (copy.folder.model(job) / "fit.json").write_text(json.dumps({"digests": {"model.json": "0"}}))
     assert "not whole or damaged" in states(job, copy.folder)["fit"][1]

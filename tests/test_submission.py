@@ -20,8 +20,9 @@ import pytest
 from tabstep.data.cards import DataError
 from tabstep.data.sources import load
 from tabstep.engine import run
+from tabstep.engine.filters import Filters, narrow, suite_named
 from tabstep.engine.job import Folder, Source
-from tabstep.engine.plan import Filters, narrow, plan, suite_named
+from tabstep.engine.plan import plan
 from tabstep.records import store
 from tabstep.sharing import scoring, submission
 from tabstep.sharing.submission import MANIFEST, Rejected

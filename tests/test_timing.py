@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
-from tabstep.engine import timing, work
+from tabstep.engine import models, timing
 from tabstep.engine.job import Folder, Source
 from tabstep.engine.plan import plan
 from tabstep.engine.timing import Clock, Draws
@@ -164,7 +164,7 @@ def test_a_pass_times_each_cell_once_and_says_what_it_could_not_time(
     }
     assert before["reason"].dropna().str.contains("no fitted model; `tabstep run own").all()
 
-    work.fit_diffusion(next(job for job in todo.jobs if job.cell.method == "tabddpm"), folder)
+    models.fit_diffusion(next(job for job in todo.jobs if job.cell.method == "tabddpm"), folder)
     said.clear()
     timing.run(todo.jobs, folder, Clock((1, 30)), said.append)
     assert said == ["1/2 small tabddpm ddim trailing 2", "2/2 small tabddpm ddim trailing 5"]

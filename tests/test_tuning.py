@@ -18,9 +18,10 @@ from optuna.trial import FixedTrial, TrialState
 
 from tabstep.contracts import Unsupported
 from tabstep.data.table import Development
-from tabstep.engine import plan as planning
-from tabstep.engine import work
+from tabstep.engine import cells, models, tuned
+from tabstep.engine.filters import Filters, Refused, narrow
 from tabstep.engine.job import Folder, Job, Source
+from tabstep.engine.plan import plan
 from tabstep.metrics.catboost_trees import CatBoostParams
 from tabstep.records import store
 from tabstep.registry import DEFAULT_SAMPLER, METHODS, SAMPLERS, UNTUNED
@@ -254,14 +255,14 @@ def test_sqlite_is_refused() -> None:
 
 
 def test_a_run_takes_tuned_settings(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "TUNED", tmp_path)
-    suite = planning.narrow(
+    monkeypatch.setattr(tuned, "TUNED", tmp_path)
+    suite = narrow(
         replace(
             TINY,
             datasets=("adult",),
             entries=(Entry("real"), Entry("tabddpm", "tiny", {"T": 10}), Entry("smote")),
         ),
-        planning.Filters(params="tuned"),
+        Filters(params="tuned"),
     )
     assert [(e.method, e.params) for e in suite.entries] == [
         ("real", "default"),
@@ -269,10 +270,8 @@ def test_a_run_takes_tuned_settings(source: Source, tmp_path: Path, monkeypatch:
         ("smote", "tuned"),
     ]
     digest = source.load().digest
-    with pytest.raises(
-        planning.Refused, match=r"small/tabddpm.json does not exist; run `tabstep tune tabddpm"
-    ):
-        planning.plan(suite, [source])
+    with pytest.raises(Refused, match=r"small/tabddpm.json does not exist; run `tabstep tune tabddpm"):
+        plan(suite, [source])
     for method, settings in (("tabddpm", {"T": 20, "layers": [16, 16]}), ("smote", {"k_neighbors": 7})):
         found = {
             "dataset": "small",
@@ -282,14 +281,14 @@ def test_a_run_takes_tuned_settings(source: Source, tmp_path: Path, monkeypatch:
             "digest": digest,
         }
         tuning.write(tmp_path, method, found)
-    jobs = planning.plan(suite, [source]).jobs
-    tuned = next(j for j in jobs if j.cell.method == "tabddpm")
-    assert tuned.settings["layers"] == (16, 16)
-    assert tuned.rows == round(len(source.load().train) / 2)
+    jobs = plan(suite, [source]).jobs
+    diffusion = next(j for j in jobs if j.cell.method == "tabddpm")
+    assert diffusion.settings["layers"] == (16, 16)
+    assert diffusion.rows == round(len(source.load().train) / 2)
     assert next(j for j in jobs if j.cell.method == "real").rows == len(source.load().train)
     tuning.write(tmp_path, "smote", found | {"digest": "of other data"})
-    with pytest.raises(planning.Refused, match="was tuned on data of other"):
-        planning.plan(suite, [source])
+    with pytest.raises(Refused, match="was tuned on data of other"):
+        plan(suite, [source])
 
 
 # Samplers of a fitted model
@@ -297,9 +296,9 @@ def test_a_run_takes_tuned_settings(source: Source, tmp_path: Path, monkeypatch:
 
 @pytest.fixture(scope="module")
 def fitted(source: Source, tmp_path_factory: pytest.TempPathFactory) -> tuple[Job, Folder]:
-    job = next(j for j in planning.plan(TINY, [source]).jobs if j.cell.method == "tabddpm")
+    job = next(j for j in plan(TINY, [source]).jobs if j.cell.method == "tabddpm")
     folder = Folder(tmp_path_factory.mktemp("fitted"))
-    work.fit_diffusion(job, folder)
+    models.fit_diffusion(job, folder)
     return job, folder
 
 
@@ -352,36 +351,36 @@ def test_a_study_of_samplers_and_the_run_of_what_it_found(
     )
     assert s.trials[0].params == dict(space.FIRST), "first the default, so that nothing worse is found"
     assert found["score"] >= s.trials[0].value
-    monkeypatch.setattr(planning, "TUNED", tmp_path / "tuned")
-    suite = planning.narrow(TINY, planning.Filters(methods=("tabddpm",), samplers=("tuned",), steps=(3,)))
+    monkeypatch.setattr(tuned, "TUNED", tmp_path / "tuned")
+    suite = narrow(TINY, Filters(methods=("tabddpm",), samplers=("tuned",), steps=(3,)))
     with pytest.raises(
-        planning.Refused, match=r"no tuned sampler: .*/small/tabddpm-tiny-sampler-3.json .* tune-sampler own"
+        Refused, match=r"no tuned sampler: .*/small/tabddpm-tiny-sampler-3.json .* tune-sampler own"
     ):
-        planning.plan(suite, [job.source])
+        plan(suite, [job.source])
     path = tuning.write(tmp_path / "tuned", sampler_task.name, found)
     assert path.name == "tabddpm-tiny-sampler-3.json"
-    todo = planning.plan(suite, [job.source])
-    cells = [j.cell for j in todo.jobs]
-    assert {(c.sampler, c.grid, c.steps) for c in cells} == {("tuned", found["settings"]["grid"], 3)}
+    todo = plan(suite, [job.source])
+    asked = [j.cell for j in todo.jobs]
+    assert {(c.sampler, c.grid, c.steps) for c in asked} == {("tuned", found["settings"]["grid"], 3)}
     assert (
         todo.jobs[0].draw_key
-        != planning.plan(
-            planning.narrow(TINY, planning.Filters(methods=("tabddpm",), samplers=("ddim",), steps=(3,))),
+        != plan(
+            narrow(TINY, Filters(methods=("tabddpm",), samplers=("ddim",), steps=(3,))),
             [job.source],
         )
         .jobs[0]
         .draw_key
     )
-    outcome = work.run_cell(todo.jobs[0], folder)
+    outcome = cells.run_cell(todo.jobs[0], folder)
     assert outcome.status == "ok", outcome.reason
-    record = store.read(folder.runs / cells[0].path)
+    record = store.read(folder.runs / asked[0].path)
     assert record.settings["sampler"] == found["settings"]
     assert record.nfe == 3
     store.replace(path, json.dumps(found | {"fit_key": "of another"}).encode())
-    with pytest.raises(planning.Refused, match="was tuned on another model"):
-        planning.plan(suite, [job.source])
+    with pytest.raises(Refused, match="was tuned on another model"):
+        plan(suite, [job.source])
 
 
 def test_the_grid_of_a_tuned_sampler_is_not_chosen_again() -> None:
-    with pytest.raises(planning.Refused, match="leave out --grid"):
-        planning.narrow(TINY, planning.Filters(samplers=("tuned",), grids=("quad",)))
+    with pytest.raises(Refused, match="leave out --grid"):
+        narrow(TINY, Filters(samplers=("tuned",), grids=("quad",)))

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tabstep.engine import run
+from tabstep.engine.filters import Filters, narrow
 from tabstep.engine.job import Folder, Job
-from tabstep.engine.plan import Filters, Plan, narrow, plan
+from tabstep.engine.plan import Plan, plan
 from tabstep.records import store
 from tabstep.records.store import Record
 from tabstep.report.diff import diff

@@ -265,9 +265,10 @@ def time_(
       tabstep time samplers --dataset adult --device cuda
     """
     from tabstep.data.cards import DataError
-    from tabstep.engine import plan as planning
     from tabstep.engine import timing
+    from tabstep.engine.filters import Filters, Refused, narrow, suite_named
     from tabstep.engine.job import Folder, Source
+    from tabstep.engine.plan import plan
     from tabstep.report import times
 
     for part in split(batch):
@@ -275,19 +276,17 @@ def time_(
             stop(f"--batch takes positive integers, got {part!r}")
     try:
         clock = timing.Clock(tuple(map(int, split(batch))) or timing.BATCHES, repeats, limit)
-        filters = planning.Filters(
-            split(dataset), split(method), split(sampler), split(grid), parse_steps(steps)
-        )
-        narrowed = planning.narrow(planning.suite_named(suite), filters)
+        filters = Filters(split(dataset), split(method), split(sampler), split(grid), parse_steps(steps))
+        narrowed = narrow(suite_named(suite), filters)
         sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in narrowed.datasets]
-        todo = planning.plan(
+        todo = plan(
             narrowed,
             sources,
             device=device_named(device),
             threads=threads or os.cpu_count() or 1,
             tuned_in=results / "tuned",
         )
-    except (planning.Refused, DataError, ValueError) as error:
+    except (Refused, DataError, ValueError) as error:
         stop(str(error))
     if not todo.jobs:
         stop("nothing to time: " + "; ".join(sorted({reason for _, reason in todo.skipped})))

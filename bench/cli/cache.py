@@ -22,21 +22,23 @@ from tabstep.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from tabstep.engine.plan import Filters, Plan
+    from tabstep.engine.filters import Filters
+    from tabstep.engine.plan import Plan
 
 app = typer.Typer(help="What a results folder holds, and why a run repeats something.", no_args_is_help=True)
 
 
 def _plan(suite: str, filters: Filters, mirror: Path | None, archive: str | None, results: Path) -> Plan:
     from tabstep.data.cards import DataError
-    from tabstep.engine import plan as planning
+    from tabstep.engine.filters import Refused, narrow, suite_named
     from tabstep.engine.job import Source
+    from tabstep.engine.plan import plan
 
     try:
-        narrowed = planning.narrow(planning.suite_named(suite), filters)
+        narrowed = narrow(suite_named(suite), filters)
         sources = [Source(d, mirror=mirror, archive=archive) for d in narrowed.datasets]
-        return planning.plan(narrowed, sources, tuned_in=results / "tuned")
-    except (planning.Refused, DataError, ValueError) as error:
+        return plan(narrowed, sources, tuned_in=results / "tuned")
+    except (Refused, DataError, ValueError) as error:
         stop(str(error))
 
 
@@ -59,8 +61,8 @@ def why(
     """
     from tabstep.cli.progress import name_of
     from tabstep.engine import cache
+    from tabstep.engine.filters import Filters
     from tabstep.engine.job import Folder
-    from tabstep.engine.plan import Filters
 
     filters = Filters(split(dataset), split(method), split(sampler), metrics=split(metric))
     todo, folder = _plan(suite, filters, data_mirror, data_archive, results), Folder(results / suite)
@@ -86,8 +88,8 @@ def collect(
     Cells that were added to the suite by --method, --sampler, --steps or --params are not of it: their rows go.
     """
     from tabstep.engine import cache
+    from tabstep.engine.filters import Filters
     from tabstep.engine.job import Folder
-    from tabstep.engine.plan import Filters
 
     todo, folder = _plan(suite, Filters(), data_mirror, data_archive, results), Folder(results / suite)
     if todo.skipped:

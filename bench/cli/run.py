@@ -122,26 +122,27 @@ def run(
     """
     from tabstep.data.cards import DataError
     from tabstep.engine import executors
-    from tabstep.engine import plan as planning
+    from tabstep.engine.filters import Filters, Refused, choose, narrow, suite_named
     from tabstep.engine.job import STAGES, Folder, Source
+    from tabstep.engine.plan import plan
 
     where = device_named(device)
     # A device with a number is the one that all workers share.
     gpus = executors.gpus() if where == "cuda" and executor == "local" else ()
     count = workers or len(gpus) or max(1, (os.cpu_count() or 1) // threads)
     try:
-        first, last = (STAGES.index(planning.choose("stage", s, STAGES)) for s in (from_, until))  # type: ignore[arg-type]
+        first, last = (STAGES.index(choose("stage", s, STAGES)) for s in (from_, until))  # type: ignore[arg-type]
         if first > last:
             stop(f"--from {from_} comes after --until {until}; the stages are {', '.join(STAGES)}")
         stages = STAGES[first : last + 1]
-        planning.choose("executor", executor, ("local", "ray"))
+        choose("executor", executor, ("local", "ray"))
         if executor == "ray":
             # Other machines have other working folders.
             results = results.resolve()
             data_mirror = data_mirror and data_mirror.resolve()
         elif address is not None:
             stop("--address only with --executor ray")
-        filters = planning.Filters(
+        filters = Filters(
             *(split(dataset), split(method), split(sampler), split(grid), parse_steps(steps), _seeds(seed)),
             metrics=split(metric),
             params=cast("Params | None", params),  # any other text is refused where it is chosen
@@ -149,14 +150,14 @@ def run(
         if csv is not None:
             source = own_source(csv, target, task, drop, suite, dataset)
             _show_own(source, card)
-            narrowed, sources = planning.narrow(planning.suite_named("own"), filters), [source]
+            narrowed, sources = narrow(suite_named("own"), filters), [source]
         else:
             refuse_without_csv(target=target, task=task, drop=drop, card=card)
-            narrowed = planning.narrow(planning.suite_named(suite or "quick"), filters)
+            narrowed = narrow(suite_named(suite or "quick"), filters)
             if not narrowed.datasets:
                 stop(f"suite {suite!r} names no datasets; give --dataset or --csv")
             sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in narrowed.datasets]
-        todo = planning.plan(
+        todo = plan(
             narrowed,
             sources,
             seeds=_seeds(seed),
@@ -165,7 +166,7 @@ def run(
             workers=count,
             tuned_in=results / "tuned",
         )
-    except (planning.Refused, DataError, ValueError) as error:
+    except (Refused, DataError, ValueError) as error:
         stop(str(error))
     folder = Folder(results / narrowed.name)
     console.print(

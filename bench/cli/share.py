@@ -104,10 +104,10 @@ def score(
     tabstep score --rows synthetic.parquet --dataset adult --name mine --metric fidelity,detection
     """
     from tabstep.data.cards import DataError, names
-    from tabstep.engine import plan as planning
     from tabstep.engine import run
     from tabstep.engine.drawn_rows import Cost
     from tabstep.engine.executors import Local
+    from tabstep.engine.filters import choose
     from tabstep.engine.job import Folder, Source
     from tabstep.records import store
     from tabstep.report import readable, table
@@ -116,9 +116,9 @@ def score(
 
     folder = Folder(results / scoring.SUITE)
     try:
-        planning.choose("dataset", dataset, names())
-        planning.choose("evaluator", evaluator, get_args(EvaluatorSource))
-        asked = [cast("Metric", planning.choose("metric", m, get_args(Metric))) for m in split(metric)]
+        choose("dataset", dataset, names())
+        choose("evaluator", evaluator, get_args(EvaluatorSource))
+        asked = [cast("Metric", choose("metric", m, get_args(Metric))) for m in split(metric)]
         if not rows.is_file():
             stop(f"no file at {rows}")
         todo = scoring.prepare(
@@ -233,23 +233,24 @@ def verify(
     The exit code is 1 where a cell differs. Verdicts go to results/<suite>/verified.json and the leaderboard.
     """
     from tabstep.cli.progress import View
-    from tabstep.engine import plan as planning
     from tabstep.engine.executors import Local
+    from tabstep.engine.filters import Filters, Refused, narrow, suite_named
     from tabstep.engine.job import Folder, Source
+    from tabstep.engine.plan import Plan, plan
     from tabstep.engine.run import Busy
     from tabstep.records import store
     from tabstep.sharing import verify as verifying
 
     count, folder, where = workers or os.cpu_count() or 1, Folder(results / suite), device_named(device)
     try:
-        chosen = planning.suite_named(suite)
-    except planning.Refused as error:
+        chosen = suite_named(suite)
+    except Refused as error:
         stop(str(error))
 
-    def planned(filters: planning.Filters) -> planning.Plan:
+    def planned(filters: Filters) -> Plan:
         sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in filters.datasets]
-        return planning.plan(
-            planning.narrow(chosen, filters),
+        return plan(
+            narrow(chosen, filters),
             sources,
             seeds=filters.seeds,
             device=where,
@@ -275,7 +276,7 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="tabstep-verify-") as place, View(console) as view:
         try:
             verdicts = verifying.verify(
-                planning.Plan(chosen, tuple(jobs), ()),
+                Plan(chosen, tuple(jobs), ()),
                 folder,
                 Folder(Path(place)),
                 executor=Local(count, 1),

@@ -122,8 +122,9 @@ def _networks(
     name: str, dataset: Many, device: str, mirror: Path | None, archive: str | None, results: Path
 ) -> tuple[list[Job], Folder]:
     """The short fits of the study of samplers, one job each, and the folder of the study `name`."""
+    from tabstep.engine.filters import Filters, narrow, suite_named
     from tabstep.engine.job import Folder, Source
-    from tabstep.engine.plan import Filters, narrow, plan, suite_named
+    from tabstep.engine.plan import plan
 
     try:
         names = split(dataset) or ("adult", "churn2", "buddy")
@@ -149,8 +150,9 @@ def _run_suite(
     name: str, dataset: Many, workers: int, mirror: Path | None, archive: str | None, results: Path
 ) -> tuple[Plan, Folder]:
     """Run what is left of a suite, on some or all of its datasets."""
+    from tabstep.engine.filters import Filters, narrow, suite_named
     from tabstep.engine.job import Folder, Source
-    from tabstep.engine.plan import Filters, narrow, plan, suite_named
+    from tabstep.engine.plan import plan
 
     count = workers or os.cpu_count() or 1
     try:

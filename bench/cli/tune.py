@@ -65,7 +65,8 @@ def tune(
     from tabstep.contracts import Unsupported
     from tabstep.data.cards import DataError, names
     from tabstep.data.sources import Unreachable
-    from tabstep.engine import plan as planning
+    from tabstep.engine import tuned
+    from tabstep.engine.filters import choose
     from tabstep.engine.job import Source
     from tabstep.registry import GRIDS, METHODS, SAMPLERS, UNTUNED
     from tabstep.suites import EvaluatorSource
@@ -76,11 +77,11 @@ def tune(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     count = workers or os.cpu_count() or 1
     try:
-        methods = [planning.choose("method", m, set(METHODS) - UNTUNED) for m in method]
-        datasets = [planning.choose("dataset", d, names()) for d in split(dataset)]
-        planning.choose("evaluator", evaluator, get_args(EvaluatorSource))
-        planning.choose("sampler", sampler, SAMPLERS)
-        on = planning.choose("grid", grid or SAMPLERS[sampler].grid, GRIDS)
+        methods = [choose("method", m, set(METHODS) - UNTUNED) for m in method]
+        datasets = [choose("dataset", d, names()) for d in split(dataset)]
+        choose("evaluator", evaluator, get_args(EvaluatorSource))
+        choose("sampler", sampler, SAMPLERS)
+        on = choose("grid", grid or SAMPLERS[sampler].grid, GRIDS)
         budget = tuning.Budget(trials, seconds, timeout)
     except ValueError as error:
         stop(str(error))
@@ -95,7 +96,7 @@ def tune(
                 f"[bold]{name} {chosen}[/]: study in {escape(studies.shown(place))}", soft_wrap=True
             )
             try:
-                scored_by = planning.evaluator(
+                scored_by = tuned.evaluator(
                     cast("EvaluatorSource", evaluator), source.load(), results / "tuned"
                 )
                 task = Task(
@@ -157,8 +158,9 @@ def tune_sampler(
     """
     import optuna
 
-    from tabstep.engine import plan as planning
+    from tabstep.engine.filters import Filters, narrow, suite_named
     from tabstep.engine.job import Folder, Source, is_diffusion
+    from tabstep.engine.plan import Plan, plan
     from tabstep.engine.run import Busy, execute
     from tabstep.tuning import methods as tuning
     from tabstep.tuning import studies
@@ -169,10 +171,10 @@ def tune_sampler(
     try:
         budget = tuning.Budget(trials, seconds, timeout)
         budgets = parse_steps(steps)
-        filters = planning.Filters(split(dataset), split(method), ("ddim",), (), budgets, (0,))
-        narrowed = planning.narrow(planning.suite_named(suite), filters)
+        filters = Filters(split(dataset), split(method), ("ddim",), (), budgets, (0,))
+        narrowed = narrow(suite_named(suite), filters)
         sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in narrowed.datasets]
-        todo = planning.plan(
+        todo = plan(
             narrowed,
             sources,
             seeds=(0,),
@@ -190,7 +192,7 @@ def tune_sampler(
         stop("no fitted diffusion to tune a sampler for; choose another suite, --dataset or --method")
     folder = Folder(results / suite)
     try:
-        fits = planning.Plan(narrowed, tuple({job.fit_key: job for job in jobs}.values()), ())
+        fits = Plan(narrowed, tuple({job.fit_key: job for job in jobs}.values()), ())
         console.print(
             f"{len(fits.jobs)} models in {escape(str(folder.root / 'models'))}, fitted where missing"
         )
@@ -278,7 +280,7 @@ def tune_evaluator(
 ) -> None:
     """Tune an evaluator on real training rows (5-fold CV); stored in results/tuned, resumable."""
     from tabstep.data import cards
-    from tabstep.engine.plan import Refused, choose
+    from tabstep.engine.filters import Refused, choose
     from tabstep.tuning import evaluators as evaluator_tuning
 
     try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tabstep.engine import drawn_rows, work
+from tabstep.engine import drawn_rows, models
 from tabstep.engine.job import Folder, Job, Stage, is_diffusion
 from tabstep.records import store
 
@@ -32,7 +32,7 @@ def _of_fit(job: Job, folder: Folder) -> State:
     if not is_diffusion(job):
         return State("fit", False, "models of methods without steps are not kept; fitted when rows are drawn")
     path = folder.model(job)
-    if work.sound(path):
+    if models.sound(path):
         return State("fit", True, f"models/{job.fit_key}")
     if path.exists():
         return State("fit", False, f"models/{job.fit_key} is not whole or damaged")

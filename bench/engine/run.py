@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tabstep.engine import drawn_rows, work
+from tabstep.engine import cells, drawn_rows, models, outcomes
 from tabstep.engine.executors import Executor, Local, explained
 from tabstep.engine.job import STAGES, Folder, Job, Outcome, Stages, is_diffusion
 from tabstep.engine.plan import Plan
@@ -83,13 +83,13 @@ def tasks(jobs: Sequence[Job], folder: Folder, stages: Stages = STAGES) -> list[
             if stages != ("fit",):  # these models are not kept: they are fitted when rows are drawn
                 todo = (tuple(members), folder, stages)
                 log = folder.log(first.cell)
-                out.append([Task(name, work.run_baseline, todo, tuple(members), cost=cost, log=log)])
+                out.append([Task(name, cells.run_baseline, todo, tuple(members), cost=cost, log=log)])
             continue
         members.sort(key=lambda job: -(job.cell.steps or 0))
-        cells = [
+        own = [
             Task(
                 f"{name} {job.cell.sampler} {job.cell.grid} {job.cell.steps}",
-                work.run_cell,
+                cells.run_cell,
                 (job, folder, stages),
                 (job,),
                 cost=2.0 + 0.02 * (job.cell.steps or 0),
@@ -98,13 +98,13 @@ def tasks(jobs: Sequence[Job], folder: Folder, stages: Stages = STAGES) -> list[
             for job in members
             if stages != ("fit",)
         ]
-        whole = work.sound(folder.model(first)) or all(_drawn(folder, job) for job in members)
+        whole = models.sound(folder.model(first)) or all(_drawn(folder, job) for job in members)
         if whole or "fit" not in stages:
-            out.append(cells)
+            out.append(own)
         else:
             log = folder.log(first.cell).with_name(f"fit-t{first.cell.train_seed}.log")
             fit = Task(
-                f"{name} fit", work.fit_diffusion, (first, folder), tuple(members), tuple(cells), 20.0, log
+                f"{name} fit", models.fit_diffusion, (first, folder), tuple(members), tuple(own), 20.0, log
             )
             out.append([fit])
     return [task for group in sorted(filter(None, out), key=lambda group: -group[0].cost) for task in group]
@@ -150,7 +150,7 @@ def _execute(
     status = Status(total=len(plan.jobs) + len(plan.skipped))
     for job, reason in plan.skipped:
         if not store.done(folder.runs, job.cell, job.key) and _finished_key(folder, job) is None:
-            store.write(folder.runs, work.record(job, "skipped", reason))
+            store.write(folder.runs, outcomes.record(job, "skipped", reason))
         _finish(status, watch, Outcome(job.cell, "skipped", reason))
     pending = []
     for job in plan.jobs:
@@ -230,7 +230,9 @@ def _outcomes(task: Task, result: Any) -> list[Outcome]:
 def _lost(task: Task, folder: Folder, error: BaseException) -> list[Outcome]:
     """The cells of a task whose worker is gone: what it had finished before stays."""
     return [
-        Outcome(job.cell, "ok") if _finished_key(folder, job) == job.key else work.fail(folder, job, error)
+        Outcome(job.cell, "ok")
+        if _finished_key(folder, job) == job.key
+        else outcomes.fail(folder, job, error)
         for job in task.jobs
     ]
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from tabstep.contracts import Unsupported
 from tabstep.diffusion.mixed import Denoiser
 from tabstep.diffusion.model import Diffusion
-from tabstep.engine import work
+from tabstep.engine import cells, models
 from tabstep.engine.job import Folder, Job, is_diffusion
 from tabstep.records import store
 from tabstep.records.clock import Stopwatch, calibrate, synchronize, torch_threads, watched_memory
@@ -131,10 +131,10 @@ def measure(draws: Draws, rows: int, clock: Clock, device: str) -> dict[str, Any
 
 def of_diffusion(job: Job, folder: Folder) -> Draws:
     """Raises FileNotFoundError without a fitted model, and `Unsupported`."""
-    fitted = work.fitted_diffusion(folder.model(job), job.source, job.device)
+    fitted = models.fitted_diffusion(folder.model(job), job.source, job.device)
     model: Diffusion = fitted.model
     watch = Stopwatch(job.device)
-    prepared = work.prepare(
+    prepared = cells.prepare(
         job, fitted, replace(model.process, denoiser=Timed(model.process.denoiser, watch))
     )
     counter: Any = model.process.denoiser
@@ -153,7 +153,7 @@ def of_diffusion(job: Job, folder: Folder) -> Draws:
 
 def of_baseline(job: Job) -> Draws:
     """Fits it first: models of methods without steps are not kept."""
-    model = work.fit_baseline(job).model
+    model = models.fit_baseline(job).model
 
     def draw(rows: int, seed: int) -> tuple[None, None, None]:
         model.sample(rows, seed=seed)

@@ -14,8 +14,9 @@ import numpy as np
 
 from tabstep.engine import run
 from tabstep.engine.executors import Executor
+from tabstep.engine.filters import Filters
 from tabstep.engine.job import Folder, Job
-from tabstep.engine.plan import Filters, Plan
+from tabstep.engine.plan import Plan
 from tabstep.metrics.facts import fact
 from tabstep.records import store
 from tabstep.records.provenance import environment

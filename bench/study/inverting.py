@@ -11,7 +11,7 @@ import pandas as pd
 
 from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import Diffusion
-from tabstep.engine.work import Fitted
+from tabstep.engine.models import Fitted
 from tabstep.records import store
 from tabstep.report.markdown import table_of
 from tabstep.report.table import commit_of, csv

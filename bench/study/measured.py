@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from tabstep.engine import work
+from tabstep.engine import models
 from tabstep.engine.job import Folder, Job
-from tabstep.engine.work import Fitted
+from tabstep.engine.models import Fitted
 from tabstep.records import store
 from tabstep.records.clock import calibrate
 from tabstep.records.provenance import environment
@@ -34,8 +34,8 @@ def measure(
         key = f"{job.fit_key}-v{version}-{job.device}-{torch.get_num_threads()}"
         if not path.exists() or json.loads(path.read_text(encoding="utf-8"))["key"] != key:
             say(f"measuring {job.cell.dataset}")
-            work.fit_diffusion(job, folder)
-            fitted = work.fitted_diffusion(folder.model(job), job.source, job.device)
+            models.fit_diffusion(job, folder)
+            fitted = models.fitted_diffusion(folder.model(job), job.source, job.device)
             content = {
                 "key": key,
                 "dataset": job.cell.dataset,

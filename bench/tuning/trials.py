@@ -107,7 +107,7 @@ class SamplerTask:
     """The sampler of a fitted diffusion at one step budget; see `samplers.space` for what is searched.
 
     params    label of the method's settings in the suite that fitted it
-    model     folder of the model, as `work.fit_diffusion` stored it
+    model     folder of the model, as `engine.models.fit_diffusion` stored it
     fit_key   content hash of that model
     rows      to draw in a trial, those that the suite draws
     """

@@ -1,29 +1,23 @@
-"""One piece of work, as a worker process does it: fit a method, or draw and score a cell."""
+"""Cells, as a worker does them: prepare the sampler, draw rows and keep them, score them, write the record."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import shutil
-import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
-from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from tabstep.contracts import Unsupported
 from tabstep.data import validity
-from tabstep.data.completion import Completion
-from tabstep.diffusion.mixed import Draw, Process, State
+from tabstep.diffusion.mixed import Draw, Process
 from tabstep.diffusion.model import Diffusion
 from tabstep.engine import drawn_rows
 from tabstep.engine.drawn_rows import Cost, Drawn, Missing
-from tabstep.engine.job import STAGES, Folder, Job, Outcome, Source, Stages
+from tabstep.engine.job import STAGES, Folder, Job, Outcome, Stages
+from tabstep.engine.models import Fitted, fit_baseline, fitted_diffusion
+from tabstep.engine.outcomes import fail, record
 from tabstep.metrics import evaluators, likelihood
 from tabstep.metrics import rows as rows_metrics
 from tabstep.metrics.catboost_trees import catboost_efficacy
@@ -31,124 +25,12 @@ from tabstep.metrics.efficacy import Split
 from tabstep.records import store
 from tabstep.records.clock import timed
 from tabstep.records.provenance import environment
-from tabstep.records.store import Record
 from tabstep.registry import GRIDS
-from tabstep.samplers.setting import Artifacts, Sampler, Setting, Steps, Table, path_for
+from tabstep.samplers.setting import Sampler, Setting, Steps, Table, path_for
 
 WARM_ROWS = 64
 # Of a path in a record: a longer one leaves out next to no time and would be most of the file.
 MOST_TIMES = 101
-
-
-def record(
-    job: Job, status: store.Status, reason: str | None = None, cost: Cost | None = None, **more: Any
-) -> Record:
-    """A record of a cell with the environment of this process."""
-    paid = cost or Cost()
-    return Record(
-        cell=job.cell,
-        status=status,
-        reason=reason,
-        traceback=more.get("traceback"),
-        task=job.task,
-        key=job.key,
-        settings=job.describe(),
-        rows=job.rows or None,
-        nfe=paid.nfe,
-        fit_s=paid.fit_s,
-        prepare_s=paid.prepare_s,
-        sample_s=paid.sample_s,
-        peak_bytes=paid.peak_bytes,
-        scores=more.get("scores", {}),
-        eval_seeds=list(job.eval_seeds) if status == "ok" else [],
-        dataset_digest=job.dataset_digest or None,
-        env=environment() | {"device": job.device, "threads": job.threads, "workers": job.workers},
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-
-
-def fail(folder: Folder, job: Job, error: BaseException, cost: Cost | None = None) -> Outcome:
-    """Write the record of a cell that could not be finished: skipped by design, or failed with a traceback."""
-    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    if isinstance(error, Unsupported):
-        store.write(folder.runs, record(job, "skipped", str(error), cost))
-        return Outcome(job.cell, "skipped", str(error))
-    log = folder.log(job.cell)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as file:
-        file.writelines(traceback.format_exception(error))
-    where = str(log.relative_to(folder.root))
-    store.write(folder.runs, record(job, "failed", reason, cost, traceback=where))
-    return Outcome(job.cell, "failed", reason)
-
-
-def fit_diffusion(job: Job, folder: Folder) -> None:
-    """Fit the denoiser that serves all cells of (dataset, method, params, train seed), and store it.
-
-    The folder appears whole or not at all; the fit's own cost and environment lie in `fit.json`.
-    """
-    target = folder.model(job)
-    if sound(target):
-        return
-    dataset = job.source.load()
-    completion = Completion.fit(dataset.train, dataset.schema)
-    train = completion.forward(dataset.train)
-    method = job.method
-    with timed(job.device) as span:
-        model: Diffusion = method.fit(train, completion.inner, seed=job.cell.train_seed, device=job.device)
-    fresh = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    shutil.rmtree(fresh, ignore_errors=True)
-    model.save(fresh)
-    facts = {
-        "fit_s": span.seconds,
-        "peak_bytes": span.peak_bytes,
-        "dataset": job.cell.dataset,
-        "dataset_digest": job.dataset_digest,
-        "method": job.cell.method,
-        "settings": job.describe()["method"],
-        "digests": {path.name: _digest(path) for path in sorted(fresh.iterdir())},
-        "train_seed": job.cell.train_seed,
-        "env": environment() | {"device": job.device, "threads": job.threads, "workers": job.workers},
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    (fresh / "fit.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    shutil.rmtree(target, ignore_errors=True)
-    try:
-        fresh.rename(target)
-    except OSError:  # a worker of a killed run was faster
-        if not sound(target):
-            raise
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-def sound(path: Path) -> bool:
-    """Whether `path` holds a whole model as it was stored."""
-    try:
-        facts = json.loads((path / "fit.json").read_text(encoding="utf-8"))
-        return bool(facts["digests"]) and all(
-            _digest(path / PurePath(name).name) == digest for name, digest in facts["digests"].items()
-        )
-    except (OSError, ValueError, KeyError):
-        return False
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@dataclass
-class Fitted:
-    """A model in this process and what it cost; for a diffusion also encoded training, validation and test rows."""
-
-    model: Any
-    completion: Completion
-    train: pd.DataFrame
-    fit_s: float
-    encoded: State | None = None
-    held: State | None = None
-    test: State | None = None
-    provenance: dict[str, Any] = field(default_factory=dict)
-    artifacts: Artifacts = field(default_factory=Artifacts)
 
 
 class Prepared(NamedTuple):
@@ -159,40 +41,6 @@ class Prepared(NamedTuple):
     path: Steps
     setting: Setting
     seconds: float
-
-
-@lru_cache(maxsize=2)
-def fitted_diffusion(path: Path, source: Source, device: str) -> Fitted:
-    """The model that `fit_diffusion` stored in `path`. Raises FileNotFoundError where there is no whole one."""
-    if not sound(path):
-        raise FileNotFoundError(f"no whole model in {path.parent.name}/{path.name}; `--until fit` fits it")
-    dataset = source.load()
-    completion = Completion.fit(dataset.train, dataset.schema)
-    facts = json.loads((path / "fit.json").read_text(encoding="utf-8"))
-    fitted_at = {
-        "commit": facts["env"]["commit"],
-        "dirty": facts["env"]["dirty"],
-        "created": facts["created"],
-    }
-    model = Diffusion.load(path, device)
-    train = completion.forward(dataset.train)
-    held, test = (_known(model, completion.forward(part)) for part in (dataset.val, dataset.test))
-    return Fitted(
-        model,
-        completion,
-        train,
-        facts["fit_s"],
-        model.encode(train),
-        held,
-        test,
-        fitted_at,
-        Artifacts(path / "artifacts"),
-    )
-
-
-def _known(model: Diffusion, rows: pd.DataFrame) -> State:
-    """Encoded rows, without those that hold a category which the training rows lack."""
-    return model.encode(rows[model.encoder.known(rows)])
 
 
 def prepare(job: Job, fitted: Fitted, process: Process) -> Prepared:
@@ -252,17 +100,6 @@ def run_cell(job: Job, folder: Folder, stages: Stages = STAGES) -> Outcome:
         return _score(job, folder, rows, found) if "score" in stages else Outcome(job.cell, "ok")
     except Exception as error:  # noqa: BLE001  whatever a competitor raises is one row, not the end of the run
         return fail(folder, job, error, cost)
-
-
-def fit_baseline(job: Job) -> Fitted:
-    """Fit a method without steps; its models are not kept."""
-    dataset = job.source.load()
-    completion = Completion.fit(dataset.train, dataset.schema)
-    train = completion.forward(dataset.train)
-    method = job.method
-    with timed(job.device) as fitting:
-        model = method.fit(train.copy(), completion.inner, seed=job.cell.train_seed, device=job.device)
-    return Fitted(model, completion, train, fitting.seconds)
 
 
 def run_baseline(jobs: Sequence[Job], folder: Folder, stages: Stages = STAGES) -> list[Outcome]:

@@ -1,0 +1,119 @@
+"""What a user narrows a suite to: every name is checked here, before any work starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import cast, get_args
+
+from tabstep import external
+from tabstep.data import cards
+from tabstep.registry import GRIDS, METHODS, SAMPLERS, UNTUNED
+from tabstep.samplers import space
+from tabstep.suites import SUITES, Entry, Metric, Pairs, Params, Steps, Suite
+
+
+class Refused(ValueError):
+    """A request that cannot be run as asked; the message names the value and the choices."""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the user narrows a suite to; empty means all of it."""
+
+    datasets: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    samplers: tuple[str, ...] = ()
+    grids: tuple[str, ...] = ()
+    steps: tuple[Steps, ...] = ()
+    seeds: tuple[int, ...] = ()
+    metrics: tuple[str, ...] = ()  # beside those of the suite
+    params: Params | None = None
+
+
+def choose(what: str, name: str, known: Iterable[str]) -> str:
+    """The name itself. Raises `Refused` with the nearest known names."""
+    options = sorted(known)
+    if name not in options:
+        raise Refused(f"unknown {what} {name!r}; {cards.suggest(name, options)}")
+    return name
+
+
+def suite_named(name: str) -> Suite:
+    """The suite of this name. Raises `Refused`."""
+    return SUITES[choose("suite", name, SUITES)]
+
+
+def narrow(suite: Suite, filters: Filters) -> Suite:
+    """Apply the filters. A dataset, sampler or step budget outside the suite is added; a method at its defaults."""
+    known_datasets = {*cards.names(), *suite.datasets}
+    datasets = _distinct(choose("dataset", d, known_datasets) for d in filters.datasets) or suite.datasets
+    entries = suite.entries
+    if filters.methods:
+        entries = tuple(e for m in _distinct(filters.methods) for e in _entries(m, suite))
+    if filters.params is not None:
+        chosen = choose("params", filters.params, get_args(Params))
+        entries = _distinct_entries(_with_params(e, chosen) for e in entries)
+    wanted = _distinct(choose("sampler", s, {*SAMPLERS, space.TUNED}) for s in filters.samplers)
+    grids = _distinct(choose("grid", g, GRIDS) for g in filters.grids)
+    if grids and space.TUNED in wanted:
+        raise Refused("the grid of a tuned sampler was tuned with it; leave out --grid or --sampler tuned")
+    samplers = _pairs(suite.samplers, wanted, grids)
+    entries = tuple(
+        replace(e, samplers=_pairs(e.samplers, wanted, grids)) if e.samplers else e for e in entries
+    )
+    steps = filters.steps or suite.steps
+    bad = [s for s in steps if s != "T" and (not isinstance(s, int) or s < 1)]
+    if bad:
+        raise Refused(f"steps must be positive integers or T, got {bad[0]!r}")
+    if any(seed < 0 for seed in filters.seeds):
+        raise Refused(f"seeds must not be negative, got {min(filters.seeds)}")
+    asked = [cast("Metric", choose("metric", m, get_args(Metric))) for m in filters.metrics]
+    # In one order, whatever the user's: the same scores are the same cell.
+    metrics = tuple(dict.fromkeys((*suite.metrics, *(m for m in get_args(Metric) if m in asked))))
+    return replace(suite, datasets=datasets, entries=entries, samplers=samplers, steps=steps, metrics=metrics)
+
+
+def _entries(method: str, suite: Suite) -> list[Entry]:
+    """How the suite runs a method, or the method at its defaults; one from outside is known by `external.FORM`."""
+    if method not in METHODS and (":" in method or method.endswith(".py") or method in external.installed()):
+        code = external.find(method)
+        name = method if method in external.installed() else code.name
+        if name in METHODS:
+            raise Refused(f"there is a method {name!r} already; give the class of {method} another name")
+        return [Entry(name, code=code)]
+    chosen = choose("method", method, {*METHODS, *external.installed()})
+    return [e for e in suite.entries if e.method == chosen] or [Entry(chosen)]
+
+
+def _pairs(pairs: Pairs, samplers: tuple[str, ...], grids: tuple[str, ...]) -> Pairs:
+    """Those of the wanted samplers, on their own grid where the suite has none; on the wanted grids instead."""
+    if samplers:
+        pairs = tuple(
+            pair for s in samplers for pair in [p for p in pairs if p[0] == s] or [(s, _own_grid(s))]
+        )
+    if grids:
+        pairs = tuple((s, g) for s in _distinct(s for s, _ in pairs) for g in grids)
+    return pairs
+
+
+def _own_grid(sampler: str) -> str:
+    return sampler if sampler == space.TUNED else SAMPLERS[sampler].grid
+
+
+def _with_params(entry: Entry, params: str) -> Entry:
+    """The entry under other settings, where it has such."""
+    if params == "tuned" and entry.method in UNTUNED:
+        return entry
+    if params == "published" and entry.method != "tabddpm":
+        return entry
+    return replace(entry, params=params, settings={})
+
+
+def _distinct_entries(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    return tuple({(e.method, e.params): e for e in entries}.values())
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    """In order, each once: a cell that is asked for twice is still one cell."""
+    return tuple(dict.fromkeys(names))

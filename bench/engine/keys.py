@@ -1,0 +1,55 @@
+"""Content hashes: whatever changes a number is in them; where and how fast it ran is not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, replace
+from typing import Any
+
+from tabstep.engine.job import DRAW_VERSION, FIT_VERSION, Job
+from tabstep.metrics import efficacy, evaluators, likelihood, rows
+
+
+def fit_key_of(job: Job) -> str:
+    return _hash(
+        {
+            "version": FIT_VERSION,
+            "dataset": job.dataset_digest,
+            "method": job.cell.method,
+            "settings": job.describe()["method"],
+            "seed": job.cell.train_seed,
+            **({} if job.code is None else {"code": job.code.digest}),
+        }
+    )
+
+
+def with_keys(job: Job) -> Job:
+    """The job with its keys: of the fitted model, of the rows, and of the finished cell."""
+    described = job.describe()
+    fit_key = fit_key_of(job)
+    whole: dict[str, Any] = {
+        "fit": fit_key,
+        "versions": [DRAW_VERSION, efficacy.VERSION],
+        "cell": asdict(job.cell),
+        "described": described,
+        "eval_seeds": job.eval_seeds,
+    }
+    if job.metrics != ("efficacy",):
+        whole["metrics"] = [*job.metrics, likelihood.VERSION]
+    if set(job.metrics) & set(rows.GROUPS):
+        whole["rows"] = rows.VERSION
+    if job.beside:
+        whole["beside"] = evaluators.VERSION
+    drawn = {
+        "fit": fit_key,
+        "version": DRAW_VERSION,
+        "cell": {k: v for k, v in asdict(job.cell).items() if k != "suite"},
+        "described": {k: v for k, v in described.items() if k in ("sampler", "grid", "rows")},
+        "bound": likelihood.VERSION if "nelbo" in job.metrics else None,
+    }
+    return replace(job, fit_key=fit_key, draw_key=_hash(drawn), key=_hash(whole))
+
+
+def _hash(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]

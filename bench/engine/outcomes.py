@@ -1,0 +1,56 @@
+"""How a cell ended, as a record: finished, skipped by design, or failed with its traceback in a log."""
+
+from __future__ import annotations
+
+import traceback
+from datetime import UTC, datetime
+from typing import Any
+
+from tabstep.contracts import Unsupported
+from tabstep.engine.drawn_rows import Cost
+from tabstep.engine.job import Folder, Job, Outcome
+from tabstep.records import store
+from tabstep.records.provenance import environment
+from tabstep.records.store import Record
+
+
+def record(
+    job: Job, status: store.Status, reason: str | None = None, cost: Cost | None = None, **more: Any
+) -> Record:
+    """A record of a cell with the environment of this process."""
+    paid = cost or Cost()
+    return Record(
+        cell=job.cell,
+        status=status,
+        reason=reason,
+        traceback=more.get("traceback"),
+        task=job.task,
+        key=job.key,
+        settings=job.describe(),
+        rows=job.rows or None,
+        nfe=paid.nfe,
+        fit_s=paid.fit_s,
+        prepare_s=paid.prepare_s,
+        sample_s=paid.sample_s,
+        peak_bytes=paid.peak_bytes,
+        scores=more.get("scores", {}),
+        eval_seeds=list(job.eval_seeds) if status == "ok" else [],
+        dataset_digest=job.dataset_digest or None,
+        env=environment() | {"device": job.device, "threads": job.threads, "workers": job.workers},
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def fail(folder: Folder, job: Job, error: BaseException, cost: Cost | None = None) -> Outcome:
+    """Write the record of a cell that could not be finished: skipped by design, or failed with a traceback."""
+    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, Unsupported):
+        store.write(folder.runs, record(job, "skipped", str(error), cost))
+        return Outcome(job.cell, "skipped", str(error))
+    log = folder.log(job.cell)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as file:
+        file.writelines(traceback.format_exception(error))
+    where = str(log.relative_to(folder.root))
+    store.write(folder.runs, record(job, "failed", reason, cost, traceback=where))
+    return Outcome(job.cell, "failed", reason)
