@@ -18,6 +18,8 @@ METHODS: Named[type[Any]] = Named(
     {
         "real": place("tabstep.baselines.real:Real"),
         "marginals": place("tabstep.baselines.marginals:Marginals"),
+        "bootstrap": place("tabstep.baselines.bootstrap:Bootstrap"),
+        "mixture": place("tabstep.baselines.mixture:MixtureOfProducts"),
         "smote": place("tabstep.baselines.smote:SMOTE"),
         "copula": place("tabstep.baselines.copula:GaussianCopula"),
         "vae": place("tabstep.baselines.vae:VAE"),
@@ -30,7 +32,7 @@ METHODS: Named[type[Any]] = Named(
     }
 )
 
-UNTUNED = frozenset({"real", "marginals"})
+UNTUNED = frozenset({"real", "marginals", "bootstrap"})
 """Methods without anything to tune: `--params tuned` runs them as they are."""
 
 

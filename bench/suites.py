@@ -107,6 +107,7 @@ def _trailing(*samplers: str) -> Pairs:
 
 
 _FLOOR_AND_CEILING = (Entry("real"), Entry("marginals"))
+_FLOORS = (*_FLOOR_AND_CEILING, Entry("bootstrap"), Entry("mixture"))
 _SHORT = {"T": 1000, "steps": 4000, "layers": (256, 256, 256), "batch_size": 1024}
 
 SUITES: dict[str, Suite] = {
@@ -117,7 +118,7 @@ SUITES: dict[str, Suite] = {
             about="every method once on one small mixed table, trained for seconds: does it all run?",
             datasets=("mlc-churn",),
             entries=(
-                *_FLOOR_AND_CEILING,
+                *_FLOORS,
                 Entry("smote"),
                 Entry("copula"),
                 Entry("tvae", "smoke", {"epochs": 1}),
@@ -134,7 +135,7 @@ SUITES: dict[str, Suite] = {
             about="three real embedded tables, every method with short training, six step budgets",
             datasets=("mlc-churn", "diamonds-cut", "diamonds-price"),
             entries=(
-                *_FLOOR_AND_CEILING,
+                *_FLOORS,
                 Entry("smote"),
                 Entry("copula"),
                 Entry("tvae", "quick", {"epochs": 20}),
@@ -230,7 +231,7 @@ SUITES: dict[str, Suite] = {
             about="the sixteen tables of the TabDDPM paper, published configurations, every step budget",
             datasets=PAPER_DATASETS,
             entries=(
-                *_FLOOR_AND_CEILING,
+                *_FLOORS,
                 Entry("smote"),
                 Entry("copula"),
                 Entry("tvae"),
@@ -248,7 +249,7 @@ SUITES: dict[str, Suite] = {
             about="every method at its defaults on a table of your own (tabstep run --csv)",
             datasets=(),
             entries=(
-                *_FLOOR_AND_CEILING,
+                *_FLOORS,
                 Entry("smote"),
                 Entry("copula"),
                 Entry("tvae"),

@@ -14,20 +14,23 @@ import optuna
 import pandas as pd
 import pytest
 import torch
-from scipy.stats import ks_2samp, norm, spearmanr
+from scipy.stats import chisquare, ks_2samp, norm, spearmanr
 from sklearn.preprocessing import StandardScaler
 
 from tabstep.baselines import sdv_adapter
+from tabstep.baselines.bootstrap import Bootstrap
 from tabstep.baselines.copula import GaussianCopula, LabelMargin, NumberMargin
 from tabstep.baselines.copulagan import CopulaGAN
 from tabstep.baselines.ctgan import CTGAN
 from tabstep.baselines.marginals import Marginals
+from tabstep.baselines.mixture import MixtureOfProducts
 from tabstep.baselines.real import Real
 from tabstep.baselines.row_form import conform
 from tabstep.baselines.smote import SMOTE, allot, halves
 from tabstep.baselines.tvae import TVAE
 from tabstep.contracts import Model, Unsupported
 from tabstep.data.table import Schema
+from tabstep.metrics.dcr import dcr
 
 SMALL: dict[str, Any] = {"epochs": 1, "embedding_dim": 8}
 GAN: dict[str, Any] = {**SMALL, "batch_size": 40, "generator_dim": (16,), "discriminator_dim": (16,)}
@@ -36,7 +39,7 @@ SDV = [
     CopulaGAN(**GAN),
     TVAE(**SMALL, batch_size=40, compress_dims=(16,), decompress_dims=(16,)),
 ]
-OWN = [Real(), Marginals(), SMOTE(), GaussianCopula()]
+OWN = [Real(), Marginals(), Bootstrap(), MixtureOfProducts(), SMOTE(), GaussianCopula()]
 METHODS = {type(method).__name__: method for method in [*OWN, *SDV]}
 TABLES = ["binclass", "multiclass", "regression", "numeric"]
 
@@ -168,6 +171,20 @@ def test_marginals_keep_columns_and_lose_dependence() -> None:
     assert set(rows["x"]) <= set(x)
     assert ks_2samp(rows["x"], x).pvalue > 0.001
     assert (rows["y"] == "high").mean() == pytest.approx((label == "high").mean(), abs=0.03)
+
+
+def test_bootstrap_is_caught_by_privacy_alone() -> None:
+    """Each row comes as often as chance has it, and every one of them is a copy."""
+    train, schema = toy("regression", 400)
+    rows = Bootstrap().fit(train, schema, seed=0).sample(4000, seed=1)
+    counts = rows["x"].value_counts().reindex(train["x"], fill_value=0)
+    assert set(rows["x"]) <= set(train["x"])
+    assert chisquare(counts).pvalue > 1e-4
+    fresh, _ = toy("regression", 800)
+    fresh = fresh.iloc[400:].reset_index(drop=True)
+    found = dcr(rows.head(400), train, fresh, schema, seed=0)
+    assert found["copies"] == 1
+    assert found["dcr_median"] == 0
 
 
 # --- Gaussian copula
