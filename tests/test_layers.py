@@ -93,6 +93,14 @@ def test_every_module_is_on_a_floor_and_every_floor_has_its_modules() -> None:
     assert set(HEIGHT) == {name.split(".")[0] for name in MODULES}
 
 
+def test_the_page_on_architecture_shows_these_floors() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for floor in FLOORS[1:]:
+        assert f"    {', '.join(floor.split())}\n" in page
+    for wing in {name.split(".")[0] for name in MODULES if "." in name}:
+        assert f"- **{wing}** " in page or f"**{wing}**" in page
+
+
 def circles(arrows: dict[str, set[str]]) -> list[str]:
     """Those that reach themselves."""
     reach = {name: set(direct) for name, direct in arrows.items()}
