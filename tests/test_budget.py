@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tabstep.metrics.facts import fact
 from tabstep.records.store import Cell, Record
+from tabstep.report import enough as pages
 from tabstep.report.budget import least, profile, said, steps_to_equal_quality
 from tabstep.report.table import results
 from tabstep.report.vector import NAMES, VECTOR, Score
@@ -284,9 +285,62 @@ def test_the_least_by_enumeration(states: list[str]) -> None:
     assert least(ladder.sample(frac=1, random_state=0)) == (good[0] if good else None)
 
 
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_what_a_budget_keeps_by_hand() -> None:
+    curves = {"ancestral": every(MONOTONE, efficacy={2: 2.0, 5: 0.5, 10: 0.5, 100: 0.0})}
+    lines = pages.kept(profile(frame(curves))).set_index("steps")
+    assert lines["efficacy"].to_dict() == {2: 0, 5: 1, 10: 1, 100: 1}
+    assert lines["all"].to_dict() == {2: 0, 5: 0, 10: 1, 100: 1}
+    assert lines["share_low"].to_dict() == pytest.approx({2: 97.5, 5: 99.375, 10: 99.375, 100: 100})
+    assert lines.loc[5, "margins"] == pytest.approx(3)
+
+
+def test_pages_show_the_vector_and_its_figure(tmp_path: Path) -> None:
+    curves = {"ancestral": every(MONOTONE), "ddim": every({2: 9.0, 5: 3.0, 10: "failed", 100: 0.2})}
+    written = pages.write(frame(curves), tmp_path)
+    assert {path.name for path in written} == {
+        "profile.md",
+        "steps.csv",
+        "profile.png",
+        "profile.pdf",
+        "profile.csv",
+    }
+    text = (tmp_path / "profile.md").read_text()
+    assert "| d | tabddpm | ancestral trailing | 10 of 100 | 10 | 10 | 10 | 10 | 10 | 10 | " in text
+    assert "| d | tabddpm | ddim trailing | 100 of 100 | " in text
+    assert "failed: 10" in text
+    read = pd.read_csv(tmp_path / "steps.csv")
+    assert pages.headline(read).startswith("tabddpm ancestral trailing: 10 of 100 are enough on 1 dataset;")
+    alone = pages.write(frame({"ancestral": {"efficacy": {100: 0.0}}}), tmp_path / "alone")
+    assert [path.name for path in alone] == ["profile.md", "steps.csv"], "one budget has no profile"
+    assert "Judged by efficacy alone" in (tmp_path / "alone" / "profile.md").read_text()
+
+
+def test_the_readme_says_what_the_committed_example_says() -> None:
+    """The old headline and the new one, on the same numbers."""
+    table = pd.read_csv(ROOT / "results" / "example" / "results.csv")
+    lines = pages.kept(profile(table))
+    ten = lines[(lines["sampler"] == "ancestral") & (lines["steps"] == 10)].iloc[0]
+    found = steps_to_equal_quality(table)
+    own = found[found["sampler"] == "ancestral"].set_index("dataset")
+    others = found[found["sampler"] == "ddim"]
+    assert others["enough"].isna().all()
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert (
+        f"`ancestral` at 10 evaluations keeps {ten['share_low']:.1f} to {ten['share_high']:.1f} % of the efficacy of "
+        f"all 100 steps on all {ten['efficacy']} tables, but every score on {ten['all']} of them"
+    ) in readme
+    budgets = ", ".join(f"{own.loc[d, 'enough']} for {d}" for d in sorted(own.index))
+    assert f"enough are {budgets}; `ddim` keeps all six at no budget on any of them" in readme
+    committed = pd.read_csv(ROOT / "results" / "example" / "steps.csv")
+    assert committed["enough"].fillna(-1).tolist() == found["enough"].fillna(-1).tolist()
+
+
 def test_margins_are_wider_than_the_scatter_they_are_seen_through() -> None:
     """The scatter of `ancestral` at 20 evaluations or more in the committed example; and not far wider."""
-    table = pd.read_csv(Path(__file__).resolve().parents[1] / "results" / "example" / "results.csv")
+    table = pd.read_csv(ROOT / "results" / "example" / "results.csv")
     walked = table[(table["sampler"] == "ancestral") & (table["steps"] >= 20)]
     for score in VECTOR:
         for metric in set(score.metrics.values()) - {"catboost_f1_macro"}:

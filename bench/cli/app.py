@@ -71,6 +71,7 @@ app.add_typer(cache.app, name="cache")
 for _command in (
     run.run,
     pages.tables,
+    pages.profile,
     pages.leaderboard,
     pages.rows,
     share.check,

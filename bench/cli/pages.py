@@ -59,6 +59,39 @@ def tables(
     console.print(f"{len(written)} files in {escape(str(folder))}; start with paper.md and budgets.md")
 
 
+def profile(
+    what: Annotated[
+        str, typer.Argument(help="A suite, or a results.csv that a report left, whose folder is written to.")
+    ] = "quick",
+    results: Results = Path("results"),
+) -> None:
+    """Which budgets are enough by every score of the vector: a page, its figure and tables.
+
+    tabstep profile quick
+
+    tabstep profile results/example/results.csv
+    """
+    import pandas as pd
+
+    from tabstep.report import enough, table
+
+    if what.endswith(".csv"):
+        path = Path(what)
+        if not path.is_file():
+            stop(f"no file {path}; `tabstep report quick` leaves results/quick/report/results.csv")
+        frame, folder = pd.read_csv(path), path.parent
+        lacking = [name for name in (*table.GROUP, "metric", "mean", "std", "task") if name not in frame]
+        if lacking:
+            stop(f"{path} is no results.csv of a report: it has no column {lacking[0]!r}")
+    else:
+        frame = table.results(_records(results, (what,))[what])
+        folder = results / what / "report"
+    written = enough.write(frame, folder)
+    found = pd.read_csv(folder / "steps.csv")
+    console.print(escape(enough.headline(found) if len(found) else "no network has a measure at all steps"))
+    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
 def leaderboard(
     suite: Suites = None,
     out: Annotated[

@@ -271,7 +271,7 @@ def summary(todo: Plan, status: Status, folder: Any) -> None:
 
 def make_report(folder: Any, out: Console) -> None:
     from tabstep.records import store
-    from tabstep.report import against, plots, readable, scores, statistics, table, timesteps
+    from tabstep.report import against, enough, plots, readable, scores, statistics, table, timesteps
 
     records, problems = store.read_all(folder.runs)
     for problem in problems:
@@ -284,6 +284,7 @@ def make_report(folder: Any, out: Console) -> None:
     if (frame["status"] != "skipped").any() and frame["mean"].notna().any():
         written += plots.quality_against_cost(frame, report)
         written += statistics.write(records, frame, report)
+        written += enough.write(frame, report)
     written += timesteps.write(records, report)
     written += scores.write(frame, report)
     readable.show(frame, out)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from tabstep.records import store
+from tabstep.report import budget, profile
 from tabstep.report.budget import ENTRANT, said
 from tabstep.report.markdown import table_of
+from tabstep.report.table import csv
 from tabstep.report.vector import NAMES, VECTOR
 
 RIGHT = ("enough", *NAMES, "fewer steps", "less time")
@@ -19,6 +24,87 @@ ABOUT = (
     "failed, has one seed, or an error above the margin, nothing is said (-)."
 )
 MARGINS = "Margins: " + ", ".join(f"{score.name} {score.margin:g}" for score in VECTOR) + "."
+
+
+def write(results: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write profile.md, steps.csv and the figure of the profile with its numbers; return the paths."""
+    profiled, found = budget.profile(results), budget.steps_to_equal_quality(results)
+    drawn = profile.write(profiled, found, folder)
+    text = ["# Few steps, by every score", "", *lines(found)]
+    if drawn:
+        text += ["![Each score by budget, beside all steps](profile.png)", ""]
+    text += kept_lines(kept(profiled))
+    store.replace(folder / "steps.csv", csv(found).encode())
+    store.replace(folder / "profile.md", ("\n".join(text) + "\n").encode())
+    return [folder / "profile.md", folder / "steps.csv", *drawn]
+
+
+def kept(profiled: pd.DataFrame) -> pd.DataFrame:
+    """What each budget of each entrant keeps over its datasets: efficacy alone, and every score that there is.
+
+    share_low, share_high  least and largest efficacy over datasets, in percent of that at all steps
+    efficacy, all          datasets of `datasets` where efficacy is kept, and where every score is
+    worst, margins         the score that is farthest from all steps on any dataset, and by how many margins
+    """
+    rows = []
+    for _, part in profiled[profiled["full"].notna()].groupby(
+        [*ENTRANT[2:], "steps"], sort=True, dropna=False
+    ):
+        first = part.iloc[0]
+        efficacy = part[part["score"] == "efficacy"]
+        share = 100 * efficacy["mean"] / efficacy["full"].where(efficacy["full"] > 0)
+        margins = (part["worse"] / part["margin"]).to_numpy(float)
+        far = margins[~np.isnan(margins)]
+        whole = (part["state"] == "kept").groupby([part["suite"], part["dataset"]]).all()
+        rows.append(
+            {
+                **{name: first[name] for name in [*ENTRANT[2:], "steps"]},
+                **{"datasets": len(whole), "share_low": share.min(), "share_high": share.max()},
+                **{"efficacy": int((efficacy["state"] == "kept").sum()), "all": int(whole.sum())},
+                "worst": part["score"].to_numpy()[np.nanargmax(margins)] if len(far) else None,
+                "margins": far.max() if len(far) else None,
+            }
+        )
+    columns = [
+        *ENTRANT[2:],
+        "steps",
+        "datasets",
+        "share_low",
+        "share_high",
+        "efficacy",
+        "all",
+        "worst",
+        "margins",
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def kept_lines(found: pd.DataFrame) -> list[str]:
+    """The section of a page, from `kept`."""
+    text = [
+        "## What a budget keeps",
+        "",
+        "Efficacy in percent of that at all steps, from the worst dataset to the best; on how many datasets it is "
+        "within its margin of all steps, and on how many every score is; which is farthest off, in its margins.",
+        "",
+    ]
+    rows = [
+        {
+            "method": f"{row['method']} {row['params']}".removesuffix(" default"),
+            "sampler": f"{row['sampler']} {'' if pd.isna(row['grid']) else row['grid']}".strip(),
+            "steps": str(row["steps"]),
+            "efficacy, %": ""
+            if pd.isna(row["share_low"])
+            else f"{row['share_low']:.1f} to {row['share_high']:.1f}",
+            "efficacy kept": f"{row['efficacy']} of {row['datasets']}",
+            "all kept": f"{row['all']} of {row['datasets']}",
+            "farthest off": "" if pd.isna(row["margins"]) else f"{row['worst']}, {row['margins']:.1f}",
+        }
+        for row in found.to_dict("records")
+    ]
+    if not rows:
+        return [*text, "None: no score has a measure at all steps."]
+    return [*text, *table_of(rows, right=("steps", "efficacy, %", "efficacy kept", "all kept"))]
 
 
 def lines(found: pd.DataFrame) -> list[str]:
@@ -78,7 +164,7 @@ def headline(found: pd.DataFrame) -> str:
         if of["enough"].isna().any():
             parts.append(f"{name}: no budget is enough on all of {where}")
         else:
-            parts.append(f"{name}: {of['enough'].max()} of {of['full_steps'].max()} are enough on {where}")
+            parts.append(f"{name}: {of['enough'].max():g} of {of['full_steps'].max()} are enough on {where}")
     return "; ".join(parts)
 
 

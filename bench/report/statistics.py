@@ -1,4 +1,4 @@
-"""The page of statistics of a suite: ranks over datasets, budgets that are enough, quality and seconds at once."""
+"""The page of statistics of a suite: ranks over datasets, quality and seconds at once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 
 from tabstep.records import store
 from tabstep.records.store import Record
-from tabstep.report import budget, enough, profile
-from tabstep.report.budget import ENTRANT, steps_to_equal_quality
+from tabstep.report.budget import ENTRANT
 from tabstep.report.compare import LEVEL, Missing, Ranking, name_of, rank
 from tabstep.report.drawing import save
 from tabstep.report.front import front
@@ -27,13 +26,10 @@ SHOWN = 20  # entrants in the diagram, the best ones
 def write(
     records: Sequence[Record], results: pd.DataFrame, folder: Path, missing: Missing = "drop"
 ) -> list[Path]:
-    """Write statistics.md, ranks.csv, steps.csv, front.csv, the figures of ranks and of the profile; return paths."""
-    found, points = steps_to_equal_quality(results), front(results)
-    written = [folder / "steps.csv", folder / "front.csv"]
-    for path, frame in zip(written, (found, points), strict=True):
-        store.replace(path, csv(frame).encode())
-    profiled = profile.write(budget.profile(results), found, folder)
-    written += profiled
+    """Write statistics.md, ranks.csv, front.csv and the critical-difference diagram; return the paths."""
+    points = front(results)
+    written = [folder / "front.csv"]
+    store.replace(written[0], csv(points).encode())
     lines = ["# Statistics", ""]
     try:
         ranking = rank(records, missing)
@@ -49,9 +45,6 @@ def write(
         else:
             store.replace(folder / "ranks.csv", csv(table.reset_index()).encode())
             written.append(folder / "ranks.csv")
-    lines += enough.lines(found)
-    if profiled:
-        lines += ["![Each score by budget, beside all steps](profile.png)", ""]
     lines += _front(points)
     store.replace(folder / "statistics.md", ("\n".join(lines) + "\n").encode())
     return [folder / "statistics.md", *written]
