@@ -86,8 +86,125 @@ def test_only_what_both_have_counts() -> None:
     assert versus(first | alone, second) == versus(first, second)
     with pytest.raises(ValueError, match="two pairs of cells are needed for a comparison, found 0"):
         versus(alone, second)
-    same = versus(first, first)
-    assert (same.says, same.difference, same.p_different) == ("equal", 0.0, 1.0)
+
+
+def nested(
+    rng: np.random.Generator, trainings: int, samples: int, deviations: tuple[float, float], gap: float = 0.0
+) -> tuple[Scores, Scores]:
+    """Scores of two entrants on one dataset whose expectations differ by `gap`.
+
+    deviations  of training, and of sampling within a training
+    """
+    out: list[Scores] = []
+    for shift in (gap, 0.0):
+        of_training = 0.8 + shift + deviations[0] * rng.normal(size=trainings)
+        of_sampling = deviations[1] * rng.normal(size=(trainings, samples))
+        out.append(
+            {
+                ("d", t, s): float(of_training[t] + of_sampling[t, s])
+                for t in range(trainings)
+                for s in range(samples)
+            }
+        )
+    return out[0], out[1]
+
+
+def test_one_dataset_is_judged_by_its_training_seeds() -> None:
+    first, second = nested(np.random.default_rng(5), 3, 4, (0.01, 0.01))
+    found = versus(first, second)
+    means = [np.mean([first[("d", t, s)] - second[("d", t, s)] for s in range(4)]) for t in range(3)]
+    wanted = stats.ttest_1samp(means, 0)
+    assert (found.over, found.size, found.pairs) == ("training seeds", 3, 12)
+    assert found.p_different == pytest.approx(wanted.pvalue)
+    interval = wanted.confidence_interval()
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    # A training seed with more samples has no more say, as in the results table.
+    more = {("d", 0, s): 0.9 for s in range(4, 40)}
+    uneven = versus(first | more, second | {unit: 0.5 for unit in more})
+    of_zero = np.mean([first[("d", 0, s)] - second[("d", 0, s)] for s in range(4)]) / 10 + 0.4 * 36 / 40
+    assert uneven.difference == pytest.approx((of_zero + means[1] + means[2]) / 3)
+
+
+def test_one_training_seed_speaks_of_its_networks_only() -> None:
+    first, second = nested(np.random.default_rng(1), 1, 5, (0.01, 0.002), gap=0.03)
+    found = versus(first, second)
+    assert (found.over, found.size) == ("sampling seeds", 5)
+    several = versus(*planted(0.02, 0))
+    assert (several.over, several.size) == ("datasets", 6)
+
+
+def rates(
+    trainings: int, samples: int, deviations: tuple[float, float], repeats: int, part: float = 0.0
+) -> tuple[float, float, float]:
+    """Shares of simulations with a false "better" or "worse", a false "equal", an interval that holds the truth.
+
+    part  of the margin that the expectations differ by
+    """
+    rng = np.random.default_rng(7)
+    gap = part * 0.01 * 0.8
+    wrong = equal = held = 0
+    for _ in range(repeats):
+        found = versus(*nested(rng, trainings, samples, deviations, gap))
+        wrong += found.says in ("better", "worse")
+        equal += found.says == "equal"
+        held += found.low <= gap <= found.high
+    return wrong / repeats, equal / repeats, held / repeats
+
+
+def test_sampling_seeds_are_not_more_networks() -> None:
+    wrong, _, held = rates(3, 5, (0.01, 0.01), 300)
+    assert wrong <= 0.05 + 3 * (0.05 * 0.95 / 300) ** 0.5
+    assert held >= 0.95 - 3 * (0.05 * 0.95 / 300) ** 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("trainings", "samples"), [(2, 1), (2, 5), (3, 5), (5, 1), (5, 5), (10, 1)])
+@pytest.mark.parametrize("training", [0.003, 0.01, 0.02])
+def test_the_interval_holds_the_truth_and_errors_have_their_level(
+    trainings: int, samples: int, training: float
+) -> None:
+    repeats = 1500
+    scatter = 3 * (0.05 * 0.95 / repeats) ** 0.5
+    wrong, _, held = rates(trainings, samples, (training, 0.01), repeats)
+    assert wrong <= 0.05 + scatter
+    assert abs(held - 0.95) <= scatter
+    _, equal, held = rates(trainings, samples, (training, 0.005), repeats, part=1.0)
+    assert equal <= 0.05 + scatter
+    assert abs(held - 0.95) <= scatter
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [(0.82, 0.80), (0.82, 0.80)],
+        [(0.80, 0.80), (0.80, 0.80)],
+        [(0.4, 0.3), (0.3, 0.2)],  # .1 twice, but for the last bit
+        [(0.0, 0.0), (0.0, 0.0), (0.0, 0.0)],
+    ],
+)
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_what_does_not_scatter_decides_nothing(pairs: list[tuple[float, float]], level: int) -> None:
+    units_of = [("d0", 0, 0), ("d0", 0, 0), ("d0", 0, 0)]
+    named: list[tuple[str, int, int]] = []
+    for i, (name, train, sample) in enumerate(units_of[: len(pairs)]):
+        named.append((f"d{i}", train, sample) if level == 0 else (name, *((i, 0) if level == 1 else (0, i))))
+    found = versus(*({unit: pair[side] for unit, pair in zip(named, pairs, strict=True)} for side in (0, 1)))
+    assert (found.says, found.p_different, found.p_equal) == ("undecided", 1.0, 1.0)
+    assert np.isnan([found.low, found.high, found.effect]).all()
+    assert found.difference == pytest.approx(pairs[0][0] - pairs[0][1])
+
+
+def test_scores_near_zero_can_be_equal_and_a_failure_drowns_nothing() -> None:
+    rng = np.random.default_rng(0)
+    near = [{("d", t, 0): 1e-4 * float(rng.normal()) for t in range(20)} for _ in range(2)]
+    found = versus(near[0], near[1])
+    assert (found.says, found.margin) == ("equal", 0.001)
+    # One table where the second teaches nothing at all, by R2 -10: five others still speak.
+    first, second = planted(0.02, 0)
+    sunk = {("sunk", 0, s): -10.0 + float(rng.normal()) for s in range(5)}
+    level = {("sunk", 0, s): 0.02 + 0.001 * float(rng.normal()) for s in range(5)}
+    assert versus(first | level, second | sunk).says == "better"
+    assert versus(first | sunk, second | {u: v - 5 for u, v in sunk.items()}).difference < 0.02
 
 
 def records(table: dict[str, dict[str, float | None]]) -> list[Record]:

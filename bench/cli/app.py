@@ -145,13 +145,25 @@ def compare(
         "undecided": "is neither shown to differ from nor to equal",
     }[verdict.says]
     console.print(f"[bold]{escape(first)}[/] {relation} [bold]{escape(second)}[/]", soft_wrap=True)
+    if math.isnan(verdict.effect):
+        said = f"difference {verdict.difference:+.4f}, and no scatter: nothing can be tested"
+        tests = ""
+    else:
+        said = (
+            f"difference {verdict.difference:+.4f}, 95 % interval {verdict.low:+.4f} .. {verdict.high:+.4f}, "
+            f"effect size {verdict.effect:+.2f}"
+        )
+        tests = (
+            f"\np = {verdict.p_different:.3g} that they are the same, "
+            f"p = {verdict.p_equal:.3g} that they differ by {verdict.margin:.4f} or more"
+        )
     console.print(
-        f"difference {verdict.difference:+.4f}, 95 % interval {verdict.low:+.4f} .. {verdict.high:+.4f}, "
-        f"effect size {verdict.effect:+.2f}; {verdict.pairs} pairs on {verdict.datasets} datasets\n"
-        f"p = {verdict.p_different:.3g} that they are the same, "
-        f"p = {verdict.p_equal:.3g} that they differ by {verdict.margin:.4f} or more",
+        f"{said}; {verdict.pairs} pairs on {verdict.datasets} datasets, the sample is {verdict.size} "
+        f"{verdict.over}{tests}",
         soft_wrap=True,
     )
+    if verdict.over == "sampling seeds":
+        console.print("One training seed: this is of these two networks only, not of the two methods.")
 
 
 def _show_ranks(ranking: Ranking) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -19,25 +19,34 @@ MISSING: tuple[Missing, ...] = ("drop", "worst", "floor")
 FLOOR = "marginals"  # the method whose score stands in for missing ones under the policy "floor"
 LEVEL = 0.05
 MARGIN = 0.01  # "equal" is within this part of the second's score
+LEAST_MARGIN = 0.001  # and within this in any case: no part of a score near 0 could be shown
+DUST = 1e-9  # differences that scatter by less than this part of the scores differ by rounding alone
 
 Unit = tuple[str, int, int]  # dataset, training seed, sampling seed
+Over = Literal["datasets", "training seeds", "sampling seeds"]
 
 
 @dataclass(frozen=True)
 class Verdict:
     """Scores of a first entrant less those of a second, paired by dataset, training and sampling seed.
 
-    difference   mean over datasets of the mean over pairs, in units of the score
-    low, high    its 95 % t-interval, over datasets, or over the pairs where there is one dataset
-    effect       Cohen's d of the paired differences, with the deviation that the interval is from
-    p_different  two-sided, that the means are equal
-    p_equal      of two one-sided tests (Schuirmann 1987), that they differ by `margin` or more
-    margin       `MARGIN` of the second's mean score
-    says         better, worse or equal where a test at 5 % says so; else undecided
+    datasets, pairs  that both entrants have
+    over             what the sample is, `size` of them: datasets; of one dataset its training seeds; of one training
+                     seed its sampling seeds, and then the verdict is on those two networks, not on two methods
+    difference       mean over datasets of the mean over training seeds of the mean over sampling seeds
+    low, high        its 95 % t-interval over the sample; NaN where the sample does not scatter
+    effect           Cohen's d of the sample; NaN where it does not scatter
+    p_different      two-sided, that the means are equal
+    p_equal          of two one-sided tests (Schuirmann 1987), that they differ by `margin` or more
+    margin           mean over datasets of `MARGIN` of the second's score there, but `LEAST_MARGIN` at least
+    says             better, worse or equal where a test at 5 % says so; else undecided, as where nothing scatters:
+                     then both p-values are 1, since no test can be made
     """
 
     datasets: int
     pairs: int
+    over: Over
+    size: int
     difference: float
     low: float
     high: float
@@ -86,36 +95,46 @@ def units(records: Iterable[Record]) -> dict[str, dict[Unit, float]]:
 def versus(first: dict[Unit, float], second: dict[Unit, float], margin: float = MARGIN) -> Verdict:
     """Compare two entrants on what both have. Raises ValueError with fewer than two pairs.
 
-    With two or more datasets these are the sample, each by its mean difference, as seeds of one table say nothing about
-    another; with one dataset its pairs are. So few datasets decide little, and say so.
+    The sample is the topmost level that there are two of. With two or more datasets it is they, each by its mean
+    difference, as seeds of one table say nothing about another. Within one dataset it is the training seeds, each by
+    its mean over sampling seeds: rows of one network share what its training left to chance. With one training seed its
+    sampling seeds are left, which tell two networks apart and no more. So few datasets or networks decide little, and
+    say so. A score below 0 counts as 0: how much worse than the mean of the target rows teach would drown all else.
     """
     common = sorted(set(first) & set(second))
     if len(common) < 2:
         raise ValueError(f"two pairs of cells are needed for a comparison, found {len(common)}")
-    by: dict[str, list[float]] = {}
-    base: dict[str, list[float]] = {}
-    for unit in common:
-        by.setdefault(unit[0], []).append(first[unit] - second[unit])
-        base.setdefault(unit[0], []).append(second[unit])
-    sample = np.array([np.mean(v) for v in by.values()] if len(by) > 1 else next(iter(by.values())))
-    bound = margin * abs(float(np.mean([np.mean(v) for v in base.values()])))
-    mean, n = float(sample.mean()), len(sample)
-    error = float(sample.std(ddof=1)) / n**0.5
-    if error == 0:
-        different, equal = float(mean == 0), float(abs(mean) >= bound)
-        half, effect = 0.0, 0.0 if mean == 0 else float(np.copysign(np.inf, mean))
-    else:
-        t = stats.t(n - 1)
+    by: dict[str, dict[int, list[tuple[float, float]]]] = {}
+    for dataset, train, sample in common:
+        unit = (dataset, train, sample)
+        of = by.setdefault(dataset, {}).setdefault(train, [])
+        of.append((max(first[unit], 0.0), max(second[unit], 0.0)))
+    trained = {d: [np.mean(pairs, axis=0) for pairs in seeds.values()] for d, seeds in by.items()}
+    tables = [np.mean(networks, axis=0) for networks in trained.values()]
+    over, scores = _sample(tables, next(iter(trained.values())), next(iter(next(iter(by.values())).values())))
+    bound = float(np.mean([max(margin * float(base), LEAST_MARGIN) for _, base in tables]))
+    differences = scores[:, 0] - scores[:, 1]
+    mean, n = float(differences.mean()), len(differences)
+    deviation = float(differences.std(ddof=1))
+    half, effect, different, equal = float("nan"), float("nan"), 1.0, 1.0
+    if deviation > DUST * float(scores.max()):
+        t, error = stats.t(n - 1), deviation / n**0.5
         different = 2 * float(t.sf(abs(mean) / error))
         equal = max(float(t.sf((mean + bound) / error)), float(t.cdf((mean - bound) / error)))
-        half, effect = float(t.ppf(1 - LEVEL / 2)) * error, mean / (error * n**0.5)
+        half, effect = float(t.ppf(1 - LEVEL / 2)) * error, mean / deviation
     says: Literal["better", "worse", "equal", "undecided"] = "undecided"
     if equal < LEVEL:
         says = "equal"  # as far as anyone cares, also where the difference is sure
     elif different < LEVEL:
         says = "better" if mean > 0 else "worse"
-    return Verdict(
-        len(by), len(common), mean, mean - half, mean + half, effect, different, equal, bound, says
+    where = len(by), len(common), over, n
+    return Verdict(*where, mean, mean - half, mean + half, effect, different, equal, bound, says)
+
+
+def _sample(*levels: Sequence[Any]) -> tuple[Over, np.ndarray]:
+    """The topmost of the levels (datasets, training seeds, sampling seeds) with two members or more, and them (n, 2)."""
+    return next(
+        (name, np.array(level)) for name, level in zip(get_args(Over), levels, strict=True) if len(level) > 1
     )
 
 

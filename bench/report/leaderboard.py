@@ -17,8 +17,9 @@ import pandas as pd
 from tabstep.metrics.facts import fact
 from tabstep.records import store
 from tabstep.records.store import Record
-from tabstep.report.compare import LEVEL, MARGIN
+from tabstep.report.compare import DUST, LEAST_MARGIN, LEVEL, MARGIN
 from tabstep.report.plots import colour
+from tabstep.report.readable import ONE_NETWORK
 from tabstep.report.table import CEILING, GROUP, PRIMARY, results
 
 PAGE = Path(__file__).resolve().parent / "page"
@@ -86,6 +87,8 @@ def data(parts: Sequence[Part]) -> dict[str, Any]:
         "lower": sorted({m for e in entries for m in e["scores"] if fact(m).better == "lower"}),
         "ceiling": CEILING,
         "margin": MARGIN,
+        "least_margin": LEAST_MARGIN,
+        "dust": DUST,
         "level": LEVEL,
         "suite": max(sorted(sets), key=lambda s: sets[s]),
         "colours": {f"{m} {s or ''}": colour(m, s or "") for m, s in sorted(walkers, key=str)},
@@ -190,5 +193,6 @@ def _made(records: Sequence[Record]) -> str:
     machines = sorted({str(r.env.get("cpu") or "unknown processor") for r in records})
     return (
         f"Made from records of {days[0]} to {days[-1]} (UTC) by {len(commits)} commits on {', '.join(machines)}. "
-        "Scores: mean ± half of the 95 % interval over the topmost kind of seed with more than one."
+        "Scores: mean ± half of the 95 % interval over the topmost kind of seed with more than one, "
+        f"{ONE_NETWORK}."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from tabstep.records.store import Record
 from tabstep.report.markdown import table_of
 from tabstep.report.table import CEILING, GROUP, PRIMARY, commit_of, csv, results, spread
 
+ONE_NETWORK = "with * of one training seed, so of that network and not of the method"
 RIGHT = ("steps", "score", "95 %", "% of real", "nfe", "fit s", "prepare s", "sample s")
 
 
@@ -113,12 +114,17 @@ def _line(row: dict[str, Any]) -> dict[str, str]:
         **{name: "" if row[name] is None else str(row[name]) for name in GROUP[2:]},
         "steps": "" if row["steps"] is None else f"{row['steps']:g}",  # a float in a table read from CSV
         "score": score if row["std"] is None else f"{score} ± {row['std']:.4f}",
-        "95 %": "" if row["low"] is None else f"{row['low']:.4f} .. {row['high']:.4f}",
+        "95 %": "" if row["low"] is None else f"{row['low']:.4f} .. {row['high']:.4f}{of_one(row)}",
         "% of real": "" if row["of_real"] is None else f"{row['of_real']:.1f}",
         "nfe": "" if row["nfe"] is None else f"{row['nfe']:g}",
         **{f"{stage} s": seconds(row[f"{stage}_s"]) for stage in ("fit", "prepare", "sample")},
         "status": f"{row['status']}: {row['reason']}" if row["reason"] else row["status"],
     }
+
+
+def of_one(row: Mapping[str, Any]) -> str:
+    """The mark of an interval that leaves the chance of training out."""
+    return " *" if row["n_train_seeds"] == 1 else ""
 
 
 def seconds(value: float | None) -> str:
@@ -150,7 +156,7 @@ def header(records: Sequence[Record]) -> list[str]:
         + "; ".join(f"{name} {', '.join(map(str, sorted(values)))}" for name, values in seeds.items()),
         f"- Evaluator: {'; '.join(sorted({_evaluators(record) for record in records}))}",
         "- Score: mean ± standard deviation of all single scores; 95 %: t-interval over the topmost kind of seed with "
-        "more than one; % of real: against training on the real rows; seconds: median over cells.",
+        f"more than one; {ONE_NETWORK}; % of real: against training on the real rows; seconds: median over cells.",
     ]
     dirty = sum(record.env.get("dirty") is True for record in records)
     unknown = sum(commit_of(record.env) == "unknown" for record in records)

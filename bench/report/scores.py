@@ -10,6 +10,7 @@ import pandas as pd
 
 from tabstep.records import store
 from tabstep.report.markdown import table_of
+from tabstep.report.readable import ONE_NETWORK, of_one
 from tabstep.report.table import CEILING, GROUP, PRIMARY
 
 EVALUATORS = ("catboost", "xgboost", "mlp", "simple")
@@ -36,9 +37,10 @@ def write(results: pd.DataFrame, folder: Path) -> list[Path]:
     lines = [
         "# Scores",
         "",
-        "Mean and its 95 % interval over the topmost kind of seed with more than one; a detection score has its own "
-        "interval, of one sample, where there is one seed. No interval where all its values are one. The definitions "
-        "are in results/README.md. With two seeds an interval is wide: its factor is 12.7, with five 2.8.",
+        f"Mean and its 95 % interval over the topmost kind of seed with more than one, {ONE_NETWORK}; scores of "
+        "detection and membership have their own interval, of one sample, where there is one seed. No interval where "
+        "all its values are one. The definitions are in results/README.md. With two seeds an interval is wide: its "
+        "factor is 12.7, with five 2.8.",
     ]
     for (suite, dataset), part in results.groupby(["suite", "dataset"], sort=True):
         lines += ["", f"## {dataset} ({suite})"]
@@ -62,7 +64,7 @@ def _tables(part: pd.DataFrame) -> Iterator[tuple[str, list[str]]]:
     for first, found in cells:
         row = _entrant(first)
         for score in efficacy:
-            row[score] = _interval(found, score)
+            row[score] = _interval(found, score, of_one(first))
             row[f"% real, {score.removesuffix(primary)}"] = _share(found, ceiling, score)
         rows.append(row)
     if rows and efficacy:
@@ -76,7 +78,7 @@ def _tables(part: pd.DataFrame) -> Iterator[tuple[str, list[str]]]:
             yield (
                 family,
                 table_of(
-                    [_entrant(f) | {s: _interval(found, s) for s in there} for f, found in cells], there
+                    [_entrant(f) | {s: _interval(found, s, of_one(f)) for s in there} for f, found in cells], there
                 ),
             )
 
@@ -92,14 +94,15 @@ def _entrant(first: dict[str, Any]) -> dict[str, str]:
     return {"method": first["method"], "sampler": sampler, "steps": steps}
 
 
-def _interval(found: Found, score: str) -> str:
+def _interval(found: Found, score: str, mark: str) -> str:
+    """The mean and its interval, with the `mark` of one over seeds."""
     if score not in found:
         return ""
     mean, low, high = found[score]
     if pd.isna(low) and f"{score}_low" in found:
-        low, high = (found[f"{score}_{end}"][0] for end in ("low", "high"))
+        low, high, mark = found[f"{score}_low"][0], found[f"{score}_high"][0], ""
     # Where seeds change nothing, as training seeds do not for a bootstrap of real rows, there is no scatter to see.
-    return f"{mean:.3f}" if pd.isna(low) or low == high else f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{mean:.3f}" if pd.isna(low) or low == high else f"{mean:.3f} [{low:.3f}, {high:.3f}]{mark}"
 
 
 def _share(found: Found, ceiling: Found | None, score: str) -> str:

@@ -58,32 +58,35 @@
 
   function versus(first, second) {
     const key = (e, u) => `${e.dataset} ${u[0]} ${u[1]}`;
-    const scores = (group) => new Map(group.flatMap((e) => (e.units || []).map((u) => [key(e, u), { dataset: e.dataset, value: u[2] }])));
+    const scores = (group) => new Map(group.flatMap((e) => (e.units || []).map((u) => [key(e, u), { dataset: e.dataset, train: u[0], value: Math.max(u[2], 0) }])));
     const a = scores(first), b = scores(second);
-    const by = new Map();
+    const by = new Map();  // dataset, training seed, pairs of scores
     let pairs = 0;
     for (const [k, x] of a) {
       if (!b.has(k)) continue;
       pairs++;
-      if (!by.has(x.dataset)) by.set(x.dataset, { difference: [], base: [] });
-      by.get(x.dataset).difference.push(x.value - b.get(k).value);
-      by.get(x.dataset).base.push(b.get(k).value);
+      if (!by.has(x.dataset)) by.set(x.dataset, new Map());
+      const seeds = by.get(x.dataset);
+      if (!seeds.has(x.train)) seeds.set(x.train, []);
+      seeds.get(x.train).push([x.value, b.get(k).value]);
     }
     if (pairs < 2) return { pairs, datasets: by.size };
-    const groups = [...by.values()];
-    const sample = by.size > 1 ? groups.map((g) => mean(g.difference)) : groups[0].difference;
-    const bound = data.margin * Math.abs(mean(groups.map((g) => mean(g.base))));
-    const m = mean(sample), n = sample.length, error = deviation(sample) / Math.sqrt(n);
-    let different, equal, half;
-    if (error === 0) {
-      different = m === 0 ? 1 : 0; equal = Math.abs(m) >= bound ? 1 : 0; half = 0;
-    } else {
+    const both = (list) => [mean(list.map((p) => p[0])), mean(list.map((p) => p[1]))];
+    const trained = [...by.values()].map((seeds) => [...seeds.values()].map(both));
+    const tables = trained.map(both);
+    const levels = [["datasets", tables], ["training seeds", trained[0]], ["sampling seeds", [...[...by.values()][0].values()][0]]];
+    const [over, sample] = levels.find(([, level]) => level.length > 1);
+    const bound = mean(tables.map(([, base]) => Math.max(data.margin * base, data.least_margin)));
+    const differences = sample.map(([x, y]) => x - y);
+    const m = mean(differences), n = differences.length, scatter = deviation(differences), error = scatter / Math.sqrt(n);
+    let different = 1, equal = 1, half = NaN;
+    if (scatter > data.dust * Math.max(...sample.flat())) {
       different = 2 * upperTail(Math.abs(m) / error, n - 1);
       equal = Math.max(upperTail((m + bound) / error, n - 1), upperTail(-(m - bound) / error, n - 1));
       half = quantile(data.level / 2, n - 1) * error;
     }
     const says = equal < data.level ? "equal" : different < data.level ? (m > 0 ? "better" : "worse") : "undecided";
-    return { pairs, datasets: by.size, difference: m, low: m - half, high: m + half, different, equal, bound, says };
+    return { pairs, datasets: by.size, over, size: n, difference: m, low: m - half, high: m + half, different, equal, bound, says };
   }
 
   // Scores.
@@ -162,10 +165,12 @@
 
   // The table of entries.
   const link = (e, text) => make("a", { href: `#entry=${encodeURIComponent(e.id)}`, onclick: (event) => { event.preventDefault(); open(e.id); } }, text);
-  function interval(score) {
+  const ofOne = (e) => (e.seeds[0].length === 1 ? " *" : "");  // one training seed: the interval is of one network
+  function interval(e, metric) {
+    const score = e.scores[metric];
     if (!score) return "";
     const half = score[1] === null ? null : (score[2] - score[1]) / 2;
-    return [digits(score[0]), half === null ? null : make("span", { class: "half" }, ` ± ${Math.abs(score[0]) >= 100 ? half.toFixed(0) : half.toFixed(3)}`)];
+    return [digits(score[0]), half === null ? null : make("span", { class: "half" }, ` ± ${Math.abs(score[0]) >= 100 ? half.toFixed(0) : half.toFixed(3)}${ofOne(e)}`)];
   }
   const marks = { bitwise: ["good", "verified"], equivalent: ["good", "verified elsewhere"], differs: ["bad", "differs"], failed: ["bad", "fails again"] };
   function status(e) {
@@ -180,7 +185,7 @@
     ["method", "method", (e) => `${e.method} ${e.params}`, (e) => link(e, e.params === "default" ? e.method : `${e.method} ${e.params}`)],
     ["sampler", "sampler", (e) => value(e, "sampler"), (e) => value(e, "sampler")],
     ["steps", "steps", (e) => e.steps, (e) => e.steps ?? "", "number"],
-    ["score", "score", (e) => scoreOf(e), (e) => interval(e.scores[metricOf(e)]), "number"],
+    ["score", "score", (e) => scoreOf(e), (e) => interval(e, metricOf(e)), "number"],
     ["real", "% of real", (e) => share(e), (e) => (share(e) === null ? "" : share(e).toFixed(1)), "number wide"],
     ["nfe", "evaluations", (e) => e.nfe, (e) => (e.nfe === null ? "" : String(+e.nfe.toPrecision(4))), "number wide"],
     ["seconds", "draw s", (e) => seconds(e), (e) => digits(seconds(e)), "number"],
@@ -321,14 +326,18 @@
     const first = rows.filter((e) => e.entrant === state.a), second = rows.filter((e) => e.entrant === state.b);
     const v = versus(first, second);
     if (v.says === undefined) box.append(make("p", { class: "verdict" }, `No verdict: two pairs of cells are needed, found ${v.pairs}.`));
-    else box.append(make("p", { class: "verdict", id: "verdict", "data-says": v.says, "data-difference": v.difference, "data-different": v.different, "data-equal": v.equal, "data-low": v.low, "data-high": v.high },
-      make("strong", {}, state.a), ` ${words[v.says]} `, make("strong", {}, state.b), `. Difference ${v.difference.toFixed(4)}, 95 % interval ${v.low.toFixed(4)} .. ${v.high.toFixed(4)}; p = ${v.different.toPrecision(3)} that they are the same, p = ${v.equal.toPrecision(3)} that they differ by ${v.bound.toFixed(4)} or more; ${v.pairs} pairs on ${v.datasets} dataset${v.datasets === 1 ? "" : "s"}.`));
+    else {
+      const tests = Number.isNaN(v.low) ? "no scatter: nothing can be tested" : `95 % interval ${v.low.toFixed(4)} .. ${v.high.toFixed(4)}; p = ${v.different.toPrecision(3)} that they are the same, p = ${v.equal.toPrecision(3)} that they differ by ${v.bound.toFixed(4)} or more`;
+      const scope = v.over === "sampling seeds" ? " One training seed: this is of these two networks only, not of the two methods." : "";
+      box.append(make("p", { class: "verdict", id: "verdict", "data-says": v.says, "data-over": v.over, "data-difference": v.difference, "data-different": v.different, "data-equal": v.equal, "data-low": v.low, "data-high": v.high },
+        make("strong", {}, state.a), ` ${words[v.says]} `, make("strong", {}, state.b), `. Difference ${v.difference.toFixed(4)}, ${tests}; ${v.pairs} pairs on ${v.datasets} dataset${v.datasets === 1 ? "" : "s"}, the sample is ${v.size} ${v.over}.${scope}`));
+    }
     const lines = [];
     for (const set of [...new Set([...first, ...second].map((e) => e.dataset))].sort()) {
       const a = first.find((e) => e.dataset === set), b = second.find((e) => e.dataset === set);
       const metrics = [...new Set([a, b].filter(Boolean).flatMap((e) => Object.keys(e.scores)))].sort();
       const cells = (name, show) => lines.push(make("tr", {}, make("td", {}, set), make("td", {}, name), ...[a, b].map((e) => make("td", { class: "number" }, e ? show(e) : ""))));
-      for (const m of metrics) cells(m, (e) => interval(e.scores[m]));
+      for (const m of metrics) cells(m, (e) => interval(e, m));
       cells("seconds to draw", (e) => digits(seconds(e)));
       cells("network evaluations", (e) => (e.nfe === null ? "" : String(e.nfe)));
       cells("seconds to fit", (e) => digits(e.fit_s));
@@ -353,7 +362,7 @@
     if (!e) return;
     $("entry-title").textContent = `${e.entrant} on ${e.dataset}`;
     const link = make("a", { href: `#entry=${encodeURIComponent(e.id)}`, id: "permalink" }, "permalink");
-    const scores = make("table", {}, make("thead"), make("tbody", {}, Object.entries(e.scores).map(([m, s]) => make("tr", {}, make("td", {}, m), make("td", { class: "number" }, digits(s[0])), make("td", { class: "number" }, s[1] === null ? "" : `${digits(s[1])} .. ${digits(s[2])}`)))));
+    const scores = make("table", {}, make("thead"), make("tbody", {}, Object.entries(e.scores).map(([m, s]) => make("tr", {}, make("td", {}, m), make("td", { class: "number" }, digits(s[0])), make("td", { class: "number" }, s[1] === null ? "" : `${digits(s[1])} .. ${digits(s[2])}${ofOne(e)}`)))));
     heads(scores, [["", "score"], ["", "mean", null, null, "number"], ["", "95 % interval", null, null, "number"]], false);
     $("entry-body").replaceChildren(
       make("p", {}, link, " ", make("button", { type: "button", onclick: () => write({ a: e.entrant }) }, "Compare as first"), " ", make("button", { type: "button", onclick: () => write({ b: e.entrant }) }, "Compare as second"), " ", make("button", { type: "button", onclick: () => write({ entry: "" }) }, "Close")),
