@@ -12,7 +12,7 @@ from scipy import stats
 
 from tabstep.records.store import Cell, Record
 from tabstep.report.compare import name_of, rank, units, versus, wilcoxon_holm
-from tabstep.report.front import front, hypervolume, pareto
+from tabstep.report.front import front, hypervolume, pareto, without_seconds
 from tabstep.report.table import bootstrap, results
 from tests.test_report import make
 
@@ -321,6 +321,15 @@ def test_the_front_and_its_area_by_hand_and_by_chance() -> None:
     at = rng.random((200_000, 2))
     hit = ((c <= at[:, :1]) & (q >= at[:, 1:])).any(1).mean()
     assert hypervolume(c, q, (1.0, 0.0)) == pytest.approx(hit, abs=0.005)
+
+
+def test_what_has_no_price_is_on_no_front_and_is_counted() -> None:
+    assert pareto([1, np.nan, 2], [1, 5, np.nan]).tolist() == [True, False, False]
+    table = ladder({"fast": {1: 0.7}, "slow": {10: 0.7}})
+    assert front(table)["hypervolume"].isna().all()  # all scores are the same: a box without an area
+    free = table.assign(sample_s=[np.nan, 1.0], prepare_s=np.nan)
+    assert list(front(free)["sampler"]) == ["slow"]
+    assert without_seconds(free) == 1
 
 
 def test_a_sampler_that_is_faster_and_better_has_the_larger_area() -> None:

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from tabstep.data.table import Schema
+from tabstep.metrics.areas import area_interval
 from tabstep.metrics.coverage import balls, coverage, expected_coverage, support
-from tabstep.metrics.detection import auc_interval, detection
+from tabstep.metrics.detection import detection
 from tabstep.metrics.faults import faults
-from tabstep.metrics.one_class import one_class
+from tabstep.metrics.space import Points
 
 SCHEMA = Schema("regression", "y", ("a", "b"), ("c",), frozenset({"b"}))
 
@@ -37,16 +38,18 @@ def scores(synthetic: pd.DataFrame) -> dict[str, float]:
 def test_balls_by_hand() -> None:
     real = np.array([[0.0], [1], [2], [3], [4], [5], [6]])
     # The fifth neighbour of 0 and of 6 is 5 away, of 1 and 5 it is 4, of 2 and 4 it is 3, of 3 it is 3.
-    found = balls(real, np.array([[-4.5], [3.0], [100.0]]))
+    found = balls(Points(real), Points(np.array([[-4.5], [3.0], [100.0]])))
     assert found["density"] == pytest.approx((1 + 7 + 0) / (5 * 3))
     assert found["coverage"] == 1
-    assert balls(real, np.array([[-4.5], [100.0]]))["coverage"] == pytest.approx(1 / 7)
+    assert balls(Points(real), Points(np.array([[-4.5], [100.0]])))["coverage"] == pytest.approx(1 / 7)
 
 
 @pytest.mark.parametrize(("n", "m", "d"), [(200, 200, 1), (200, 50, 3), (50, 200, 10)])
 def test_fresh_rows_cover_as_much_as_the_closed_form_says(n: int, m: int, d: int) -> None:
     rng = np.random.default_rng(0)
-    found = [balls(rng.normal(size=(n, d)) ** 3, rng.normal(size=(m, d)) ** 3) for _ in range(60)]
+    found = [
+        balls(Points(rng.normal(size=(n, d)) ** 3), Points(rng.normal(size=(m, d)) ** 3)) for _ in range(60)
+    ]
     for name, wanted in (("coverage", expected_coverage(n, m)), ("density", 1.0)):
         values = [f[name] for f in found]
         assert abs(np.mean(values) - wanted) < 4 * np.std(values) / 60**0.5 + 1e-9
@@ -54,18 +57,43 @@ def test_fresh_rows_cover_as_much_as_the_closed_form_says(n: int, m: int, d: int
 
 def test_the_support_of_a_ball() -> None:
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(4000, 3))
-    fresh = support(x, rng.normal(size=(4000, 3)))
+    x = Points(rng.normal(size=(4000, 3)))
+
+    def found(y: np.ndarray) -> dict[str, float]:
+        return support(x, Points(y))
+
+    fresh = found(rng.normal(size=(4000, 3)))
     assert fresh["alpha_precision"] > 0.97
     assert fresh["beta_recall"] > 0.93
+    # The first neighbour is as often real as synthetic, so half of the real rows count.
+    assert fresh["beta_recall_published"] == pytest.approx(0.5, abs=0.03)
     # All at the centre: inside every support, so the curve is 1 everywhere; none of it reaches the outskirts.
-    point = support(x, 1e-6 * rng.normal(size=(4000, 3)))
+    point = found(1e-6 * rng.normal(size=(4000, 3)))
     assert point["alpha_precision"] < 0.05
     assert point["beta_recall"] < 0.05
-    far = support(x, rng.normal(size=(4000, 3)) + 20)
+    far = found(rng.normal(size=(4000, 3)) + 20)
     assert far["alpha_precision"] == pytest.approx(0, abs=1e-3)
-    wide = support(x, 1.5 * rng.normal(size=(4000, 3)))
+    wide = found(1.5 * rng.normal(size=(4000, 3)))
     assert wide["alpha_precision"] < 0.75
+
+
+def test_the_published_recall_is_what_its_authors_code_says() -> None:
+    """Row by row, with the 30 values of beta that they take."""
+    rng = np.random.default_rng(3)
+    real, synthetic = rng.normal(size=(300, 2)), 0.8 * rng.normal(size=(300, 2))
+    betas = np.linspace(0, 1, 30)
+    centre = synthetic.mean(0)
+    hits, far = [], []
+    for i, row in enumerate(real):
+        to_real = min(np.linalg.norm(row - other) for j, other in enumerate(real) if j != i)
+        nearest_one = min(synthetic, key=lambda s: np.linalg.norm(row - s))
+        hits.append(np.linalg.norm(row - nearest_one) <= to_real)
+        far.append(np.linalg.norm(nearest_one - centre))
+    reach = np.quantile(far, betas)
+    curve = np.array([np.mean(np.array(hits) & (np.array(far) <= r)) for r in reach])
+    wanted = 1 - np.abs(betas - curve).sum() / betas.sum()
+    found = support(Points(real), Points(synthetic))["beta_recall_published"]
+    assert found == pytest.approx(wanted, abs=0.02)
 
 
 def test_fresh_real_rows_pass_and_marginals_do_not() -> None:
@@ -73,11 +101,10 @@ def test_fresh_real_rows_pass_and_marginals_do_not() -> None:
     expected = expected_coverage(1500, 1500)
     assert fresh["coverage"] == pytest.approx(expected, abs=0.02)
     assert fresh["density"] == pytest.approx(1, abs=0.1)
-    for name in ("alpha_precision", "beta_recall", "alpha_precision_oc", "beta_recall_oc"):
+    for name in ("alpha_precision", "beta_recall"):
         assert fresh[name] > 0.8, name
     assert broken["coverage"] < expected - 0.1
     assert broken["density"] < 0.8
-    assert broken["alpha_precision_oc"] < fresh["alpha_precision_oc"] - 0.1
 
 
 def test_a_shrunken_sampler_has_precision_without_recall() -> None:
@@ -86,29 +113,36 @@ def test_a_shrunken_sampler_has_precision_without_recall() -> None:
     assert narrow["coverage"] < expected_coverage(1500, 1500) - 0.1
 
 
-def test_row_and_column_order_and_units_do_not_matter() -> None:
-    n = len(REAL)
-    base = coverage(FRESH, REAL, TRAIN, SCHEMA, seed=0)
-    scale = lambda f: f.assign(a=3 * f["a"] - 7)  # noqa: E731
-    moved = coverage(scale(FRESH), scale(REAL), scale(TRAIN), SCHEMA, seed=0)
-    turned = coverage(FRESH[FRESH.columns[::-1]], REAL, TRAIN, SCHEMA, seed=0)
-    for name in ("density", "coverage", "alpha_precision", "beta_recall"):
-        assert moved[name] == pytest.approx(base[name], abs=1e-9)
-        assert turned[name] == pytest.approx(base[name], abs=1e-9)
-    order = np.random.default_rng(0).permutation(n)
-    again = coverage(FRESH.iloc[order], REAL.iloc[order], TRAIN, SCHEMA, seed=0)
-    for name in ("density", "coverage", "alpha_precision", "beta_recall"):
-        assert again[name] == pytest.approx(base[name], abs=1e-9)  # all rows are drawn here, in another order
+def test_few_rows_cover_little_even_as_copies() -> None:
+    few = coverage(REAL.head(12), REAL, TRAIN, SCHEMA, seed=0)
+    assert few["coverage"] < 0.1
+    assert few["beta_recall"] < 0.2
+    fresh = coverage(FRESH.head(150), REAL, TRAIN, SCHEMA, seed=0)
+    assert fresh["coverage_expected"] == pytest.approx(expected_coverage(1500, 150))
+    assert fresh["coverage"] == pytest.approx(fresh["coverage_expected"], abs=0.05)
 
 
-def test_a_one_class_map_is_not_constant_and_keeps_to_its_seed() -> None:
+@pytest.mark.parametrize("n", [400, 3000])
+def test_row_and_column_order_do_not_matter(n: int) -> None:
+    """Also where a part of the rows is drawn, and by which rows share a fold."""
+    synthetic = table(n, 2)
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(800, 4))
-    learned = one_class(x, seed=1)
-    np.testing.assert_array_equal(learned(x), one_class(x, seed=1)(x))
-    near, far = (np.linalg.norm(learned(rows), axis=1).mean() for rows in (rng.normal(size=(500, 4)), x + 6))
-    assert far > 2 * near
-    assert learned(x).std() > 0
+    turned = Schema("regression", "y", ("b", "a"), ("c",), frozenset({"b"}))
+    frames = [
+        f.sample(frac=1, random_state=rng.integers(99))[["y", "c", "b", "a"]]
+        for f in (synthetic, REAL, TRAIN)
+    ]
+    assert coverage(*frames, turned, seed=0) == pytest.approx(
+        coverage(synthetic, REAL, TRAIN, SCHEMA, seed=0), abs=1e-9
+    )
+    wanted = detection(synthetic, REAL, TRAIN, SCHEMA, seed=0)
+    assert detection(*frames, SCHEMA, seed=0) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_units_do_not_matter() -> None:
+    scale = lambda f: f.assign(a=3 * f["a"] - 7)  # noqa: E731
+    base = coverage(FRESH, REAL, TRAIN, SCHEMA, seed=0)
+    assert coverage(scale(FRESH), scale(REAL), scale(TRAIN), SCHEMA, seed=0) == pytest.approx(base, abs=1e-9)
 
 
 def test_detection_of_nothing_of_marginals_and_of_a_shift() -> None:
@@ -125,6 +159,13 @@ def test_detection_of_nothing_of_marginals_and_of_a_shift() -> None:
     assert broken["c2st_logistic"] < 0.55  # every column by itself is right
     shifted = found(FRESH.assign(a=FRESH["a"] + 1))
     assert shifted["c2st_logistic_low"] > 0.6
+    for one in (fresh, broken, shifted):
+        for name in ("c2st_logistic", "c2st_xgboost", "c2st_logistic_train", "c2st_xgboost_train"):
+            assert one[f"{name}_score"] == pytest.approx(1 - (2 * max(one[name], 0.5) - 1))
+    assert (fresh["c2st_rows"], fresh["c2st_train_rows"]) == (1500, 1500)
+    assert found(FRESH.head(200))["c2st_train_rows"] == 200
+    # Copies pass against the rows that they are copies of.
+    assert found(TRAIN)["c2st_xgboost_train_score"] > 0.97
 
 
 def test_the_interval_of_an_area_holds_it() -> None:
@@ -135,7 +176,7 @@ def test_the_interval_of_an_area_holds_it() -> None:
     for _ in range(300):
         label = np.repeat([0, 1], 60)
         score = rng.normal(size=120) + label  # area Phi(1 / sqrt 2)
-        area, low, high = auc_interval([(label, score)])
+        area, low, high = area_interval([(label, score)])
         assert area == pytest.approx(roc_auc_score(label, score))
         held += low <= 0.7602 <= high
     assert 0.91 < held / 300 < 0.985

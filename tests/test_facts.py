@@ -47,6 +47,8 @@ def test_scores_of_the_records_here_are_known_and_in_range() -> None:
         ("xgboost_r2", "xgboost", "higher"),
         ("simple_forest_f1_macro", "simple", "higher"),
         ("nelbo_categorical", "nelbo", "lower"),
+        ("alpha_precision_oc", "coverage", "higher"),
+        ("dcr_share", "privacy", "expected"),
     ],
 )
 def test_evaluators_and_bounds(score: str, metric: str, better: str) -> None:
@@ -59,3 +61,19 @@ def test_evaluators_and_bounds(score: str, metric: str, better: str) -> None:
 def test_what_none_of_us_makes_is_not_known(score: str) -> None:
     with pytest.raises(KeyError):
         fact(score)
+
+
+def test_what_should_be_as_of_fresh_rows_names_what_that_is() -> None:
+    for name, known in ROWS.items():
+        assert (known.better == "expected") == (known.expected is not None)
+        if isinstance(known.expected, str):
+            assert fact(known.expected).metric == known.metric, name
+    assert fact("dcr_share").expected == 0.5
+    assert fact("density").expected == 1
+
+
+def test_groups_at_their_first_version_leave_keys_as_they_were() -> None:
+    assert rows.version(("efficacy", "fidelity", "faults")) == 1
+    later = rows.version(("efficacy", "fidelity", "privacy"))
+    assert later == {"privacy": rows.VERSIONS["privacy"]}
+    assert set(rows.VERSIONS) == set(rows.GROUPS)

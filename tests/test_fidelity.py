@@ -134,3 +134,54 @@ def test_a_constant_column_has_no_correlation_to_compare() -> None:
     found = scores(real.assign(b=1.0), real)
     assert np.isfinite(list(found.values())).all()
     assert found["correlation_l2"] == pytest.approx(np.sqrt(2) * abs(real["a"].corr(real["b"])))
+
+
+@pytest.mark.parametrize("levels", [3, 400])
+def test_a_faster_count_has_the_same_digits(levels: int) -> None:
+    """Joint frequencies by sorting all codes, as one would write them down, for few and for many labels."""
+    rng = np.random.default_rng(0)
+    labels = np.array([f"l{i}" for i in range(levels)], dtype=object)
+    real, fake = (
+        table(n, seed).assign(c=labels[rng.integers(0, levels, n)], y=labels[rng.integers(0, levels, n)])
+        for n, seed in ((700, 0), (500, 1))
+    )
+    schema = Schema("multiclass", "y", ("a",), ("c",))
+    edges = np.histogram_bin_edges(real["a"], bins=10)
+    sides = [pd.DataFrame({"a": np.digitize(f["a"], edges), "c": f["c"], "y": f["y"]}) for f in (fake, real)]
+    similar = []
+    for one, two in combinations(schema.columns, 2):
+        p, q = (side.groupby([one, two]).size() / len(side) for side in sides)
+        p, q = p.align(q, fill_value=0.0)
+        similar.append(1 - np.abs(p - q).sum() / 2)
+    assert trend(fake, real, schema)["trend_corrected"] == pytest.approx(np.mean(similar), abs=1e-12)
+
+
+def test_a_column_without_a_value_is_as_far_as_can_be() -> None:
+    real = table(400, 0)
+    schema = Schema("binclass", "y", ("a", "b"), ("c",))
+    gone = real.assign(a=np.nan)
+    found = scores(gone, real, schema)
+    assert np.isfinite(list(found.values())).all()
+    assert found["shape"] == pytest.approx(3 / 4)
+    assert found["wasserstein"] == pytest.approx(1 / 2)
+    neither = scores(gone, real.assign(a=np.nan), schema)
+    assert neither["shape"] == 1
+    assert neither["wasserstein"] == 0
+    labels = column_similarity(real.assign(c=None), real, schema)
+    assert labels[schema.columns.index("c")] == 0
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300, -1e300])
+def test_what_is_absurd_gives_numbers(value: float) -> None:
+    """Every group takes it, and every score stays in its range."""
+    from tabstep.data.table import Dataset
+    from tabstep.metrics import rows
+    from tabstep.metrics.facts import fact
+
+    parts = [table(n, seed) for n, seed in ((300, 0), (100, 1), (200, 2))]
+    dataset = Dataset("d", SCHEMA, *parts, digest="", source="")
+    odd = table(200, 3)
+    odd.loc[:3, "a"] = value
+    for group in rows.GROUPS.values():
+        for name, found in group(odd, dataset).items():
+            assert fact(name).low <= found <= fact(name).high, (name, found)

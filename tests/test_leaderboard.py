@@ -221,6 +221,38 @@ def test_ranks_are_those_of_the_command_line(opened: Any, records: list[Record])
 
 
 @browser_only
+def test_what_should_be_as_of_fresh_rows_is_ranked_by_its_distance(browser: Any, tmp_path: Path) -> None:
+    shares = {"leaks": 0.9, "fresh": 0.51, "noise": 0.1}
+    found = []
+    for i, (label, share) in enumerate(shares.items()):
+        cell = Cell("samplers", "alpha", "smote", label, None, None, None, 0, 0)
+        scores = {"dcr_share": [share], "nndr": [share], "nndr_expected": [0.55], "catboost_f1_macro": [0.5]}
+        found.append(replace(make(scores, cell=cell), sample_s=1.0 + i, prepare_s=0.0))
+    path = leaderboard.write([Part(found)], tmp_path / "page.html")
+    page = browser.new_page()
+    for metric in ("dcr_share", "nndr"):
+        page.goto("about:blank")
+        page.goto(f"{path.as_uri()}#metric={metric}")
+        lines = page.evaluate("tabstep.ranks().lines")
+        assert [line["name"].split()[-1] for line in lines] == ["fresh", "leaks", "noise"], metric
+        assert page.locator("#plot circle.on-front").count() == 2, (
+            "the first, and the one that is as of fresh rows"
+        )
+    page.close()
+
+
+@browser_only
+def test_one_network_is_said_to_be_one(opened: Any) -> None:
+    opened.locator("select[name=dataset]").select_option("gamma")
+    opened.locator("select[name=a]").select_option("smote")
+    opened.locator("select[name=b]").select_option("tabddpm ddim trailing 5")
+    shown = opened.locator("#verdict")
+    assert shown.get_attribute("data-over") == "sampling seeds"
+    assert "of these two networks only" in shown.text_content()
+    assert " *" in column(opened, 5)[0]
+
+
+@browser_only
 def test_an_entry_has_its_page_and_its_address(opened: Any, browser: Any, place: Path) -> None:
     opened.locator("select[name=dataset]").select_option("alpha")
     opened.locator("tr[data-id='samplers/alpha/tabddpm/default/ddim/trailing/100'] a").click()

@@ -22,7 +22,7 @@ F1 = "catboost_f1_macro"
 COLUMNS = [
     *("suite", "dataset", "task", "method", "params", "sampler", "grid", "steps", "nfe"),
     *("metric", "mean", "std", "low", "high", "n_train_seeds", "n_sample_seeds", "n_eval_seeds"),
-    *("rows", "fit_s", "prepare_s", "sample_s", "status", "reason", "commit", "all_steps"),
+    *("rows", "fit_s", "prepare_s", "sample_s", "status", "reason", "commit", "all_steps", "mark"),
 ]
 
 
@@ -386,3 +386,40 @@ def test_the_page_of_all_scores_has_a_table_per_family_with_intervals_and_parts_
     assert "| real |  |  | 0.800 | 100.0 | 0.900 | 100.0 |" in efficacy
     assert "0.920 [" in fidelity
     assert "| real |  |  | 0.600 [0.550, 0.650] |" in detection
+
+
+@pytest.mark.parametrize(
+    ("scores", "drawn", "says"),
+    [
+        ({}, {"share": 0.9, "expected": 0.0}, "copies: 90% of the rows are training rows, 0% would be usual"),
+        ({"copies": [0.3], "copies_expected": [0.0]}, {}, "copies: 30%"),
+        ({"copies": [0.3], "copies_expected": [0.29]}, {}, None),  # a table of few values
+        ({"copies": [0.005], "copies_expected": [0.0]}, {}, None),
+        ({"mia_tpr": [0.5], "mia_auc_low": [0.6]}, {}, "leaks: an attack finds 50%"),
+        ({"mia_tpr": [0.06], "mia_auc_low": [0.49]}, {}, None),  # few rows and their luck
+        ({}, {}, None),
+    ],
+)
+def test_copies_are_marked(scores: dict[str, list[float]], drawn: dict[str, float], says: str | None) -> None:
+    whole = make({F1: [0.9], **scores}, rows=500, settings={"drawn": {"copies": drawn} if drawn else {}})
+    frame = table.results([whole])
+    marks = set(frame["mark"].dropna())
+    assert len(marks) == (says is not None)
+    text = readable.markdown([whole], frame)
+    if says is not None:
+        assert marks.pop().startswith(says)
+        assert says in text
+    console = Console(width=200, record=True)
+    readable.show(frame, console)
+    assert ("training rows" in console.export_text()) == (says is not None)
+
+
+def test_an_interval_that_leaves_training_out_is_marked() -> None:
+    one = [make({F1: [0.5, 0.6]}, sample=i) for i in range(3)]
+    several = [make({F1: [0.5, 0.6 + 0.1 * i]}, train=i) for i in range(3)]
+    for records, marked in ((one, True), (several, False)):
+        frame = table.results(records)
+        line = next(
+            part for part in readable.markdown(records, frame).splitlines() if part.startswith("| tabddpm")
+        )
+        assert (" * |" in line) == marked

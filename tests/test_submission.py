@@ -80,7 +80,6 @@ def _spoiled(name: str, rows: pd.DataFrame) -> pd.DataFrame:
         "more": lambda: rows.assign(Unnamed=1),
         "gap": lambda: rows.assign(**{number: rows[number].astype(float).where(rows.index > 3)}),
         "label": lambda: rows.assign(**{label: "perhaps"}),
-        "class": lambda: rows.assign(**{label: rows[label].iloc[0]}),
         "text": lambda: rows.assign(**{number: "many"}),
     }
     return changes[name]()
@@ -93,7 +92,6 @@ def _spoiled(name: str, rows: pd.DataFrame) -> pd.DataFrame:
         ("more", "has no column 'Unnamed'; remove it"),
         ("gap", "is missing in 4 rows"),
         ("label", "labels that the training rows lack: 'perhaps'"),
-        ("class", "has one value"),
         ("text", "expected numbers"),
     ],
 )

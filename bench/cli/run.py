@@ -62,8 +62,8 @@ def run(
     metric: Annotated[
         Many,
         typer.Option(
-            help="Score these too: validation, nelbo, fidelity, coverage, detection, privacy, faults, xgboost, mlp, "
-            "simple."
+            help="Score these too: validation, nelbo, fidelity, dependence, tails, coverage, detection, utility, "
+            "augmentation, privacy, faults, xgboost, mlp, simple."
         ),
     ] = None,
     workers: Annotated[

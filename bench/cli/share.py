@@ -115,6 +115,7 @@ def score(
     from tabstep.suites import EvaluatorSource, Metric
 
     folder = Folder(results / scoring.SUITE)
+    source = Source(dataset, mirror=data_mirror, archive=data_archive)
     try:
         choose("dataset", dataset, names())
         choose("evaluator", evaluator, get_args(EvaluatorSource))
@@ -124,7 +125,7 @@ def score(
         todo = scoring.prepare(
             rows,
             name or rows.stem,
-            Source(dataset, mirror=data_mirror, archive=data_archive),
+            source,
             folder,
             evaluator=cast("EvaluatorSource", evaluator),
             eval_seeds=seeds,
@@ -152,6 +153,8 @@ def score(
     for metric_name, values in record.scores.items():
         found.add_row(metric_name, f"{sum(values) / len(values):.4f}")
     console.print(found)
+    if few := scoring.few(record, source.load()):
+        console.print(f"[yellow]{escape(few)}[/]", soft_wrap=True)
     console.print(f"record: {escape(str(folder.runs / todo.jobs[0].cell.path))}", soft_wrap=True)
 
 

@@ -22,6 +22,7 @@ from tabstep.metrics import evaluators, likelihood
 from tabstep.metrics import rows as rows_metrics
 from tabstep.metrics.catboost_trees import catboost_efficacy
 from tabstep.metrics.efficacy import Split
+from tabstep.metrics.faults import copies
 from tabstep.records import store
 from tabstep.records.clock import timed
 from tabstep.records.provenance import environment
@@ -180,7 +181,11 @@ def _score(job: Job, folder: Folder, rows: pd.DataFrame, done: Drawn) -> Outcome
         for name, value in found.items():
             scores.setdefault(name, []).append(value)
     result = record(job, "ok", None, done.cost, scores=scores)
-    more: dict[str, Any] = {"drawn": {"env": dict(done.env), "created": done.created}}
+    copied = {
+        "share": copies(rows, dataset.train, dataset.schema),
+        "expected": copies(dataset.test, dataset.train, dataset.schema),
+    }
+    more: dict[str, Any] = {"drawn": {"env": dict(done.env), "created": done.created, "copies": copied}}
     if done.fitted:
         more["fitted"] = dict(done.fitted)
     if 0 < len(done.path) <= MOST_TIMES:

@@ -38,7 +38,7 @@ def with_keys(job: Job) -> Job:
     if job.metrics != ("efficacy",):
         whole["metrics"] = [*job.metrics, likelihood.VERSION]
     if set(job.metrics) & set(rows.GROUPS):
-        whole["rows"] = rows.VERSION
+        whole["rows"] = rows.version(job.metrics)
     if job.beside:
         whole["beside"] = evaluators.VERSION
     drawn = {

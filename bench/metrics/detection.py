@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tabstep.data.table import Schema
-from tabstep.metrics.space import embed
+from tabstep.metrics.areas import area_interval
+from tabstep.metrics.space import FEW, Points, chosen, embed
 
 FOLDS = 5
 MOST = 10_000  # rows of either side: more make the interval narrower, not the score another
@@ -20,45 +21,44 @@ def detection(
 ) -> dict[str, float]:
     """Areas under the curve of predictions for rows that the classifier was not trained on; 0.5 is undetected.
 
-    `c2st_logistic` sees single columns, `c2st_xgboost` what columns have to do with each other as well; each has its
-    95 % interval in `*_low` and `*_high` (`auc_interval`). As many synthetic rows as real ones, 10,000 at most. Below
-    0.5 is chance too. Raises ValueError with fewer than ten rows of either.
+    c2st_*         against rows of `real`, which no one was trained on, with its 95 % interval in `*_low` and `*_high`
+                   (`area_interval`)
+    c2st_*_train   against the training rows, as others have it; copies go undetected
+    *_score        the same on the scale 1 - (2 area - 1), 1 is undetected; an area below 0.5 counts as 0.5
+    c2st_rows, c2st_train_rows  rows of either side: as many synthetic as real ones, 10,000 at most
+
+    `c2st_logistic` sees single columns, so independent columns with the right marginals pass it; `c2st_xgboost` sees
+    what columns have to do with each other as well. Below 0.5 is chance too. Raises ValueError with fewer than ten rows
+    of any.
     """
-    n = min(len(synthetic), len(real), MOST)
-    if n < 2 * FOLDS:
-        raise ValueError(f"needs {2 * FOLDS} rows, got {len(synthetic)} and {len(real)}")
-    rng = np.random.default_rng(seed)
-    parts = [embed(f, train, schema)[rng.permutation(len(f))[:n]] for f in (real, synthetic)]
-    x, is_synthetic = np.concatenate(parts), np.repeat([0, 1], n)
+    known = embed(train, train, schema)
     scores: dict[str, float] = {}
-    for name, make in CLASSIFIERS.items():
-        found = auc_interval(list(_out_of_fold(x, is_synthetic, make, seed)))
-        scores |= dict(zip((f"c2st_{name}", f"c2st_{name}_low", f"c2st_{name}_high"), found, strict=True))
+    for suffix, side in (("", real), ("_train", train)):
+        n = min(len(synthetic), len(side), MOST)
+        if n < 2 * FOLDS:
+            raise ValueError(f"needs {2 * FOLDS} rows, got {len(synthetic)} and {len(side)}")
+        parts = [features(embed(chosen(f, n, seed=seed), train, schema), known) for f in (side, synthetic)]
+        x, is_synthetic = np.concatenate(parts), np.repeat([0, 1], n)
+        scores[f"c2st{suffix}_rows"] = float(n)
+        for name, make in CLASSIFIERS.items():
+            area, low, high = area_interval(list(_out_of_fold(x, is_synthetic, make, seed)))
+            scores[f"c2st_{name}{suffix}"] = area
+            scores[f"c2st_{name}{suffix}_score"] = 2 - 2 * max(area, 0.5)
+            if not suffix:
+                scores |= {f"c2st_{name}_low": low, f"c2st_{name}_high": high}
     return scores
 
 
-def auc_interval(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float, float]:
-    """Mean area under the curve of (labels, scores) and its 95 % interval, from DeLong's variances (1988) by ranks.
+def features(points: Points, known: Points) -> np.ndarray:
+    """Points as numbers (n, d) for a classifier: of a column of many labels the most frequent known ones, one-hot.
 
-    Each fold has its own area: scores of different models do not share a scale, and pooled they lie below chance where
-    there is nothing to find. Folds share training rows, which is not counted, so the interval is somewhat narrow.
+    A label that hardly occurs teaches a classifier nothing, and one column for each is more than memory holds.
     """
-    found = [_area(label, score) for label, score in parts]
-    area = float(np.mean([a for a, _ in found]))
-    half = 1.959964 * float(np.sqrt(np.sum([v for _, v in found]))) / len(found)
-    return area, max(0.0, area - half), min(1.0, area + half)
-
-
-def _area(label: np.ndarray, score: np.ndarray) -> tuple[float, float]:
-    """Area under the curve and its variance."""
-    from scipy.stats import rankdata
-
-    one, zero = score[label == 1], score[label == 0]
-    m, n = len(one), len(zero)
-    both = rankdata(np.concatenate([one, zero]))
-    above = (both[:m] - rankdata(one)) / n  # share of zeros below each one
-    below = 1 - (both[m:] - rankdata(zero)) / m
-    return float(above.mean()), float(above.var(ddof=1) / m + below.var(ddof=1) / n)
+    columns = [points.x]
+    for j in range(points.codes.shape[1]):
+        frequent = np.argsort(-np.bincount(known.codes[:, j]), kind="stable")[:FEW]
+        columns.append((points.codes[:, j, None] == frequent) / np.sqrt(2))
+    return np.hstack(columns)
 
 
 def _out_of_fold(

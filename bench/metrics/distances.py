@@ -11,7 +11,8 @@ from tabstep.data.table import Schema
 def distances(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema) -> dict[str, float]:
     """`wasserstein`, `jensen_shannon` and `correlation_l2`, those that the columns allow.
 
-    wasserstein     mean over number columns of the Wasserstein-1 distance, in units of the column's real range
+    wasserstein     mean over number columns of the Wasserstein-1 distance, in units of the column's real range; a
+                    column that has values on one side only is one range off, one that has none on either is left out
     jensen_shannon  mean over label columns of the Jensen-Shannon distance to base 2, the root of the divergence, 0..1
     correlation_l2  Frobenius norm of the difference of the Pearson correlation matrices of the number columns; a
                     column that is constant on a side counts as uncorrelated there
@@ -24,9 +25,11 @@ def distances(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema) -> di
         apart = []
         for name in schema.numbers:
             x, y = (frame[name].dropna().to_numpy(np.float64) for frame in (synthetic, real))
-            scale = np.ptp(y) or 1.0
-            apart.append(wasserstein_distance(x, y) / scale)
-        scores["wasserstein"] = float(np.mean(apart))
+            if len(x) and len(y):
+                apart.append(wasserstein_distance(x, y) / (np.ptp(y) or 1.0))
+            elif len(x) or len(y):
+                apart.append(1.0)
+        scores["wasserstein"] = float(np.mean(apart)) if apart else 0.0
     if schema.labels:
         apart = []
         for name in schema.labels:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Better = Literal["higher", "lower"]
+Better = Literal["higher", "lower", "expected"]
 
 
 @dataclass(frozen=True)
@@ -15,41 +15,66 @@ class Fact:
 
     metric     that asks for it, as in `tabstep run --metric`; an evaluator's is its name, CatBoost's "efficacy"
     low, high  range of its values
-    better     the end to rank by; of a share that should be one half, the nearer to it of what is seen
+    better     the end to rank by; "expected" is better the nearer it is to what fresh real rows have
+    expected   that value, or the name of the score that says it; None where an end is better
     """
 
     metric: str
     low: float
     high: float
     better: Better = "higher"
+    expected: float | str | None = None
 
 
 def _facts(metric: str, low: float, high: float, better: Better, *names: str) -> dict[str, Fact]:
     return dict.fromkeys(names, Fact(metric, low, high, better))
 
 
+def _expected(metric: str, high: float, of: dict[str, float | str]) -> dict[str, Fact]:
+    return {name: Fact(metric, 0, high, "expected", value) for name, value in of.items()}
+
+
 ROWS: dict[str, Fact] = {
     **_facts("fidelity", 0, 1, "higher", "shape", "trend", "trend_corrected"),
     **_facts("fidelity", 0, 1, "lower", "jensen_shannon"),
     **_facts("fidelity", 0, 1e9, "lower", "wasserstein", "correlation_l2"),
-    **_facts("coverage", 0, 1e9, "higher", "density"),
-    **_facts("coverage", 0, 1, "higher", "coverage"),
+    **_facts("dependence", 0, 1, "higher", "wnmis", "marginals_3"),
+    **_facts("dependence", -100, 1, "higher", "marginals_3_expected"),
+    **_facts("tails", 0, 1, "higher", "tail_1", "tail_99", "extremes", "point_masses"),
+    **_expected("coverage", 1e9, {"density": 1.0}),
+    **_facts("coverage", 0, 1, "higher", "coverage", "coverage_expected"),
     # 1 less twice an area of at most 1.
-    **_facts("coverage", -1, 1, "higher", "alpha_precision", "beta_recall"),
-    **_facts("coverage", -1, 1, "higher", "alpha_precision_oc", "beta_recall_oc"),
+    **_facts("coverage", -1, 1, "higher", "alpha_precision", "beta_recall", "beta_recall_published"),
     **_facts("detection", 0, 1, "lower", "c2st_logistic", "c2st_xgboost"),
+    **_facts("detection", 0, 1, "lower", "c2st_logistic_train", "c2st_xgboost_train"),
     # Ends of an interval that is symmetric, and may reach beyond what it is of.
     **_facts("detection", -1, 2, "lower", "c2st_logistic_low", "c2st_logistic_high"),
     **_facts("detection", -1, 2, "lower", "c2st_xgboost_low", "c2st_xgboost_high"),
-    **_facts("privacy", 0, 1e9, "higher", "dcr_median", "dcr_mean"),
-    **_facts("privacy", 0, 1, "higher", "dcr_share", "nndr", "copies_expected"),
-    **_facts("privacy", 0, 1, "lower", "copies", "mia_auc", "mia_tpr"),
+    **_facts("detection", 0, 1, "higher", "c2st_logistic_score", "c2st_xgboost_score"),
+    **_facts("detection", 0, 1, "higher", "c2st_logistic_train_score", "c2st_xgboost_train_score"),
+    **_facts("detection", 0, 1e9, "higher", "c2st_rows", "c2st_train_rows"),
+    **_expected("privacy", 1e9, {"dcr_median": "dcr_median_expected", "dcr_mean": "dcr_mean_expected"}),
+    **_expected(
+        "privacy", 1, {"dcr_share": 0.5, "nndr": "nndr_expected", "authenticity": "authenticity_expected"}
+    ),
+    **_facts("privacy", 0, 1e9, "higher", "dcr_median_expected", "dcr_mean_expected"),
+    **_facts("privacy", 0, 1, "higher", "nndr_expected", "authenticity_expected", "copies_expected"),
+    **_facts("privacy", 0, 1, "lower", "copies", "mia_auc", "mia_auc_low", "mia_auc_high", "mia_tpr"),
+    **_facts("privacy", 0, 1, "lower", "mia_closest", "mia_density", "mia_local", "mia_max", "mia_max_tpr"),
     **_facts("faults", 0, 1, "lower", "out_of_range", "unseen", "new_gaps", "fractions", "duplicates"),
     **_facts("faults", 0, 1, "lower", "copies_exact"),
     **_facts("faults", 0, 1, "higher", "duplicates_expected"),
+    **_facts("utility", 0, 1, "higher", "global_utility"),
+    **_facts("utility", 0, 1e9, "higher", "utility_columns"),
+    **_facts("augmentation", -1e6, 1, "higher", "augment_10", "augment_100"),
+    **_facts("augmentation", -1e6, 1, "higher", "augment_10_real", "augment_100_real"),
+    **_facts("augmentation", -1e6, 1e6, "higher", "augment_10_gain", "augment_100_gain"),
     **_facts("nelbo", -1e12, 1e12, "lower", "nelbo", "nelbo_numeric", "nelbo_categorical"),
 }
 """Scores of rows, and the bound of a model."""
+
+PAST = _facts("coverage", -1, 1, "higher", "alpha_precision_oc", "beta_recall_oc")
+"""Scores that older records have and that are made no more."""
 
 _RANGES: dict[str, tuple[float, float, Better]] = {
     "f1_macro": (0, 1, "higher"),
@@ -67,9 +92,10 @@ def fact(score: str) -> Fact:
     """What is known of a score. Raises KeyError for one that none of our metrics makes."""
     found = _EVALUATED.fullmatch(score)
     if found is None:
-        if score not in ROWS:
+        known = ROWS | PAST
+        if score not in known:
             raise KeyError(f"{score!r} is not a score that tabstep.metrics.facts knows; add it there")
-        return ROWS[score]
+        return known[score]
     evaluator, kind, validation = found.groups()
     metric = "validation" if validation else "efficacy" if evaluator == "catboost" else evaluator
     return Fact(metric, *_RANGES[kind])

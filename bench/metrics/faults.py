@@ -44,6 +44,13 @@ def faults(synthetic: pd.DataFrame, train: pd.DataFrame, schema: Schema) -> dict
     }
 
 
+def copies(rows: pd.DataFrame, train: pd.DataFrame, schema: Schema) -> float:
+    """Share of rows that are equal to a training row in every column."""
+    columns = list(schema.columns)
+    own, real = _codes(rows[columns], train[columns], schema)
+    return float(own.isin(set(real)).mean())
+
+
 def _codes(rows: pd.DataFrame, known: pd.DataFrame, schema: Schema) -> tuple[pd.Series, pd.Series]:
     """A number for each distinct row of the two tables together."""
     both = pd.concat([rows, known], ignore_index=True)

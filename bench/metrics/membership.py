@@ -6,38 +6,68 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.table import Schema
-from tabstep.metrics.space import embed, nearest
+from tabstep.metrics.areas import area_interval
+from tabstep.metrics.attacks import ATTACKS
+from tabstep.metrics.space import Points, chosen, embed
 
 FALSE_POSITIVES = 0.01
+MOST = 3_000  # holdout rows: half of them attacked, half the reference, and then the other way round
+KERNELS = 10_000  # synthetic rows in a density
+
+Fold = tuple[np.ndarray, np.ndarray]  # whether a row is a member, and its suspicion
 
 
 def membership(
     synthetic: pd.DataFrame, train: pd.DataFrame, holdout: pd.DataFrame, schema: Schema, *, seed: int
 ) -> dict[str, float]:
-    """`mia_auc` (0.5: nothing leaks) and `mia_tpr` (0.01: nothing leaks), of an attack by calibrated distances.
+    """Areas under the curve of attacks on membership (0.5: nothing leaks), and members found (0.01: nothing leaks).
+
+    mia_auc                         of the attack by calibrated distances, with its 95 % interval in `_low`, `_high`
+    mia_closest, mia_density, mia_local  of the other attacks of `attacks`
+    mia_max                         the largest of the four: what one would find who tries them all
+    mia_tpr, mia_max_tpr            share of members found by the first, and by the best of all, where at most 1 % of
+                                    the others are accused
 
     Half of the holdout rows are the reference, which says how close rows are to their like; the other half are the
-    non-members, and as many training rows the members. A row is called a member when it is nearer to the synthetic
-    rows than to the reference, by the share of the first distance in both. `mia_tpr` is the share of members found
-    where at most 1 % of non-members are accused. Raises ValueError with fewer than two holdout rows.
+    others, and as many training rows the members; then the halves change places, and areas are the mean. The largest
+    of four is above 0.5 by chance, by about half the width of the interval of `mia_auc`. Raises ValueError with fewer
+    than four holdout or two training rows.
     """
-    from sklearn.metrics import roc_auc_score, roc_curve
-
-    if len(holdout) < 2:
-        raise ValueError(f"needs 2 holdout rows, got {len(holdout)}")
-    rng = np.random.default_rng(seed)
-    fresh = rng.permutation(len(holdout))
-    half = len(holdout) // 2
-    reference, outside = holdout.iloc[fresh[:half]], holdout.iloc[fresh[half:]]
-    inside = train.iloc[rng.permutation(len(train))[: len(outside)]]
-    attacked = np.concatenate([embed(frame, train, schema) for frame in (inside, outside)])
-    near = nearest(attacked, embed(synthetic, train, schema))[:, 0]
-    usual = nearest(attacked, embed(reference, train, schema))[:, 0]
-    total = near + usual
-    suspicion = -np.divide(near, total, out=np.full(len(near), 0.5), where=total > 0)
-    member = np.arange(len(attacked)) < len(inside)
-    wrong, found, _ = roc_curve(member, suspicion)
+    if len(holdout) < 4 or len(train) < 2:
+        raise ValueError(f"needs 4 holdout and 2 training rows, got {len(holdout)} and {len(train)}")
+    fresh = embed(chosen(holdout, MOST, seed=seed), train, schema)
+    half = len(fresh) // 2
+    inside = embed(chosen(train, 2 * half, seed=seed), train, schema)
+    size = len(inside) // 2
+    points = embed(synthetic, train, schema)
+    some = embed(chosen(synthetic, KERNELS, seed=seed), train, schema)
+    folds: dict[str, list[Fold]] = {name: [] for name in ATTACKS}
+    for i, (outside, reference) in enumerate(((fresh[half:], fresh[:half]), (fresh[:half], fresh[half:]))):
+        members = inside[slice(i * size, (i + 1) * size)]
+        attacked = joined(members, outside)
+        member = np.arange(len(attacked)) < len(members)
+        for name, attack in ATTACKS.items():
+            seen = some if name == "density" else points
+            folds[name].append((member, attack(attacked, seen, reference)))
+    areas = {name: area_interval(parts) for name, parts in folds.items()}
+    found = {name: float(np.mean([_found(*part) for part in parts])) for name, parts in folds.items()}
     return {
-        "mia_auc": float(roc_auc_score(member, suspicion)),
-        "mia_tpr": float(found[wrong <= FALSE_POSITIVES].max()),
+        **dict(zip(("mia_auc", "mia_auc_low", "mia_auc_high"), areas["calibrated"], strict=True)),
+        **{f"mia_{name}": areas[name][0] for name in ("closest", "density", "local")},
+        "mia_max": max(area for area, _, _ in areas.values()),
+        "mia_tpr": found["calibrated"],
+        "mia_max_tpr": max(found.values()),
     }
+
+
+def joined(a: Points, b: Points) -> Points:
+    """The points of both, in turn."""
+    codes = np.concatenate([a.codes, b.codes]) if a.codes.size else a.codes
+    return Points(np.concatenate([a.x, b.x]), codes)
+
+
+def _found(member: np.ndarray, suspicion: np.ndarray) -> float:
+    from sklearn.metrics import roc_curve
+
+    wrong, found, _ = roc_curve(member, suspicion)
+    return float(found[wrong <= FALSE_POSITIVES].max())

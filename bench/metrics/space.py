@@ -2,51 +2,150 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
 import numpy as np
 import pandas as pd
 
 from tabstep.data.table import Schema
 
+FEW = 100  # a column of more labels is kept as codes: one-hot it would be all of the memory
+FAR = 1e6  # a number lies this many ranges away at most, so that squares of what is absurd are still numbers
+CHUNK = 2**22  # distances at once
 
-def embed(rows: pd.DataFrame, train: pd.DataFrame, schema: Schema) -> np.ndarray:
-    """Rows as points (n, d) float64, the target among their columns.
 
-    Numbers are scaled to 0..1 by the range of the training rows (and not cut off outside of it), a label is one-hot
-    over the square root of 2, so that one difference is the distance 1. A missing label is a label; a missing number
-    is the middle of the range and a difference of 1 to every number that is present. A label that the training rows
-    lack is at equal distance from all of theirs.
+@dataclass(frozen=True)
+class Points:
+    """Rows as points.
+
+    x      (n, d) float64, numbers, and labels one-hot over the square root of 2
+    codes  (n, c) int32, labels of columns with many: a difference is the distance 1, as of those
     """
-    columns = []
+
+    x: np.ndarray
+    codes: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.int32))
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> Points:
+        return Points(self.x[rows], self.codes[rows] if self.codes.size else self.codes)
+
+
+def embed(rows: pd.DataFrame, train: pd.DataFrame, schema: Schema) -> Points:
+    """Rows as points, the target among their columns.
+
+    Numbers are scaled to 0..1 by the range of the training rows (and not cut off outside of it, below `FAR` ranges), a
+    difference of labels is the distance 1. A missing label is a label; a missing number is the middle of the range and
+    a difference of 1 to every number that is present. A label that the training rows lack is at equal distance from all
+    of theirs.
+    """
+    columns, coded = [], []
     for name in schema.numbers:
-        known = train[name].to_numpy(np.float64)
-        low, high = np.nanmin(known), np.nanmax(known)
+        known = train[name].dropna().to_numpy(np.float64)
+        low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
         x = rows[name].to_numpy(np.float64)
         gone = np.isnan(x)
-        columns.append(np.where(gone, 0.5, (x - low) / ((high - low) or 1.0)))
+        columns.append(np.clip(np.where(gone, 0.5, (x - low) / ((high - low) or 1.0)), -FAR, FAR))
         columns.append(gone.astype(np.float64))
     for name in schema.labels:
-        labels = pd.unique(train[name])
+        # Sorted, so that the order of the training rows is not that of columns, by which trees break ties.
+        labels = sorted(pd.unique(train[name]), key=lambda label: (pd.isna(label), str(label)))
         # factorize of the known labels first gives them the same codes for whatever rows follow.
         both = pd.concat([pd.Series(labels, dtype=object), rows[name].astype(object)])
         codes, _ = pd.factorize(both, use_na_sentinel=False)
         codes = np.minimum(codes[len(labels) :], len(labels))  # all unseen ones share a place
-        columns.extend(np.eye(len(labels) + 1)[:, codes] / np.sqrt(2))
-    points = np.column_stack(columns)
-    return np.ascontiguousarray(points)
+        if len(labels) <= FEW:
+            columns.extend(np.eye(len(labels) + 1)[:, codes] / np.sqrt(2))
+        else:
+            coded.append(codes.astype(np.int32))
+    x = np.ascontiguousarray(np.column_stack(columns)) if columns else np.zeros((len(rows), 0))
+    return Points(x, np.column_stack(coded)) if coded else Points(x)
 
 
-def nearest(points: np.ndarray, others: np.ndarray, k: int = 1) -> np.ndarray:
+def chosen(rows: pd.DataFrame, n: int, *, seed: int) -> pd.DataFrame:
+    """n rows at random, all where there are no more; which ones hangs on what is in them, not on any order.
+
+    Neither rows nor columns in another order give another choice, so a score of a part has no such luck in it.
+    """
+    mixed = np.zeros(len(rows), np.uint64)
+    with np.errstate(over="ignore"):
+        for name in rows.columns:
+            column = rows[name]
+            number = pd.api.types.is_numeric_dtype(column)
+            values = column.to_numpy(np.float64) if number else column.astype(str).to_numpy(object)
+            salt = pd.util.hash_array(np.array([f"{name}"], object))[0]
+            mixed += _mixed(pd.util.hash_array(values) + salt)
+        order = np.argsort(_mixed(mixed + np.uint64(seed)), kind="stable")
+    return rows.iloc[order[:n]]
+
+
+def _mixed(x: np.ndarray) -> np.ndarray:
+    """The finaliser of SplitMix64 (Steele et al. 2014): near numbers become far ones."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(x ^ (x >> np.uint64(31)))
+
+
+def nearest(points: Points, others: Points, k: int = 1) -> np.ndarray:
     """Distances (n, k) of each point to its k nearest others, rising; exact, in memory that grows with n alone."""
+    return neighbours(points, others, k)[0]
+
+
+def neighbours(points: Points, others: Points, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Distances (n, k) and places of the k nearest others; see `nearest`."""
     from sklearn.neighbors import NearestNeighbors
 
     # Columns that are the same number everywhere, such as flags of gaps in a table without, cost time only.
-    vary = (points != others[0]).any(0) | (others != others[0]).any(0)
-    points, others = (np.ascontiguousarray(side[:, vary]) for side in (points, others))
-    if not vary.any():
-        return np.zeros((len(points), k))
-    distances, index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(others).kneighbors(points)
+    vary = (points.x != others.x[0]).any(0) | (others.x != others.x[0]).any(0)
+    points, others = (Points(np.ascontiguousarray(side.x[:, vary]), side.codes) for side in (points, others))
+    if points.codes.size:
+        parts = [_nearest(part, k) for _, part in squares(points, others)]
+        squared, index = (np.concatenate(found) for found in zip(*parts, strict=True))
+        distances = np.sqrt(squared)
+    elif vary.any():
+        near = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(others.x)
+        distances, index = near.kneighbors(points.x)
+    else:
+        return np.zeros((len(points), k)), np.tile(np.arange(k), (len(points), 1))
     # |x|^2 - 2xy + |y|^2 leaves a small positive rest where two rows are equal; copies must have distance 0.
     for j in range(k):
         close = distances[:, j] < 1e-4
-        distances[close, j] = np.linalg.norm(points[close] - others[index[close, j]], axis=1)
-    return np.asarray(distances)
+        here, there = points[close], others[index[close, j]]
+        apart = np.linalg.norm(here.x - there.x, axis=1)
+        # Codes differ by 1 or not at all, so that points this near have the same.
+        distances[close, j] = apart
+    return np.asarray(distances), np.asarray(index)
+
+
+def _nearest(squared: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    index = np.argpartition(squared, k - 1, axis=1)[:, :k]
+    values = np.take_along_axis(squared, index, axis=1)
+    order = np.argsort(values, axis=1)
+    return np.take_along_axis(values, order, axis=1), np.take_along_axis(index, order, axis=1)
+
+
+def squares(points: Points, others: Points) -> Iterator[tuple[slice, np.ndarray]]:
+    """Squared distances of points to all others, some rows at a time: which, and (rows, m)."""
+    from sklearn.metrics import euclidean_distances
+
+    step = max(1, CHUNK // max(len(others), 1))
+    for start in range(0, len(points), step):
+        rows = slice(start, min(start + step, len(points)))
+        if points.x.shape[1]:
+            squared = euclidean_distances(points.x[rows], others.x, squared=True)
+        else:
+            squared = np.zeros((rows.stop - rows.start, len(others)))
+        for j in range(points.codes.shape[1]):
+            squared += points.codes[rows, j, None] != others.codes[:, j]
+        yield rows, squared
+
+
+def from_centre(points: Points, of: Points) -> np.ndarray:
+    """Distances (n,) of points to the mean of others, whose labels are shares of it."""
+    squared = np.square(points.x - of.x.mean(0)).sum(1)
+    for j in range(points.codes.shape[1]):
+        share = np.bincount(of.codes[:, j], minlength=int(points.codes[:, j].max()) + 1) / len(of)
+        squared += (1 - 2 * share[points.codes[:, j]] + np.square(share).sum()) / 2
+    return np.asarray(np.sqrt(squared))

@@ -18,13 +18,16 @@ BINS = 10
 
 
 def trend(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema) -> dict[str, float]:
-    """`trend` and `trend_corrected`, means of `pair_similarity` over all pairs that have one, in 0..1."""
+    """`trend` and `trend_corrected`, means of `pair_similarity` over pairs that have one, in 0..1; 1 without any."""
     edges = {c: _edges(real[c]) for c in schema.numbers}
     own = {c: _edges(synthetic[c]) for c in schema.numbers}
-    return {
-        "trend": float(np.nanmean(pair_similarity(synthetic, real, schema, own, edges))),
-        "trend_corrected": float(np.nanmean(pair_similarity(synthetic, real, schema, edges, edges))),
-    }
+    published = pair_similarity(synthetic, real, schema, own, edges)
+    corrected = pair_similarity(synthetic, real, schema, edges, edges, known=published)
+    return {"trend": _mean(published), "trend_corrected": _mean(corrected)}
+
+
+def _mean(similarity: np.ndarray) -> float:
+    return 1.0 if np.isnan(similarity).all() else float(np.nanmean(similarity))
 
 
 def pair_similarity(
@@ -33,15 +36,18 @@ def pair_similarity(
     schema: Schema,
     synthetic_edges: dict[str, np.ndarray],
     real_edges: dict[str, np.ndarray],
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """Similarity of every pair of `schema.columns`, in the order of `itertools.combinations`.
 
     Two numbers: 1 - |r - s| / 2 for their Pearson correlations over rows where both are present; NaN where a
     correlation does not exist (a constant column). Otherwise one minus the total variation distance of the joint
     frequencies, numbers binned at the inner edges given for each table.
+
+    known  what other edges gave: pairs of two numbers and of two labels, which no edges touch, are taken from there
     """
-    numbers = set(schema.numbers)
-    correlation = _correlations(synthetic, schema), _correlations(real, schema)
+    numbers = {c: i for i, c in enumerate(schema.numbers)}
+    s, r = (_correlations(frame, schema) for frame in (synthetic, real)) if known is None else (None, None)
     codes = {
         c: (
             (_bins(synthetic[c], synthetic_edges[c]), _bins(real[c], real_edges[c]))
@@ -50,15 +56,16 @@ def pair_similarity(
         )
         for c in schema.columns
     }
-    found = []
-    for a, b in combinations(schema.columns, 2):
-        if a in numbers and b in numbers:
-            i, j = schema.numbers.index(a), schema.numbers.index(b)
-            s, r = (float(matrix[i, j]) for matrix in correlation)
-            found.append(1 - abs(r - s) / 2)
+    found = np.empty(len(schema.columns) * (len(schema.columns) - 1) // 2)
+    for place, (a, b) in enumerate(combinations(schema.columns, 2)):
+        if known is not None and (a in numbers) == (b in numbers):
+            found[place] = known[place]
+        elif s is not None and r is not None and a in numbers and b in numbers:
+            at = numbers[a], numbers[b]
+            found[place] = 1 - abs(float(s[at]) - float(r[at])) / 2
         else:
-            found.append(1 - _joint_distance(codes[a], codes[b]))
-    return np.array(found)
+            found[place] = 1 - _joint_distance(codes[a], codes[b])
+    return found
 
 
 def _correlations(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
@@ -85,8 +92,9 @@ def _joint_distance(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.nd
     """Total variation distance of the joint frequencies of two coded columns in two tables."""
     width = 1 + max(int(side.max()) for side in b)
     joint = [x * width + y for x, y in zip(a, b, strict=True)]
-    _, cell = np.unique(np.concatenate(joint), return_inverse=True)
-    n = len(joint[0])
-    p = np.bincount(cell[:n], minlength=cell.max() + 1) / n
-    q = np.bincount(cell[n:], minlength=cell.max() + 1) / len(joint[1])
+    size = 1 + max(int(side.max()) for side in joint)
+    if size > sum(map(len, joint)):  # more cells than rows: those that hold a row are numbered anew
+        _, cell = np.unique(np.concatenate(joint), return_inverse=True)
+        joint, size = [cell[: len(joint[0])], cell[len(joint[0]) :]], int(cell.max()) + 1
+    p, q = (np.bincount(side, minlength=size) / len(side) for side in joint)
     return float(np.abs(p - q).sum() / 2)

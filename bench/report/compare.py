@@ -132,7 +132,7 @@ def versus(first: dict[Unit, float], second: dict[Unit, float], margin: float = 
 
 
 def _sample(*levels: Sequence[Any]) -> tuple[Over, np.ndarray]:
-    """The topmost of the levels (datasets, training seeds, sampling seeds) with two members or more, and them (n, 2)."""
+    """The topmost of datasets, training seeds and sampling seeds with two members or more, and their scores (n, 2)."""
     return next(
         (name, np.array(level)) for name, level in zip(get_args(Over), levels, strict=True) if len(level) > 1
     )

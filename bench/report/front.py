@@ -90,6 +90,14 @@ def front(results: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(out)[FRONT].reset_index(drop=True) if out else pd.DataFrame(columns=FRONT)
 
 
+def without_seconds(results: pd.DataFrame) -> int:
+    """How many points have a score of the vector and no seconds, and so are not in `front`."""
+    metrics = {metric for score in VECTOR for metric in score.metrics.values()}
+    scored = results[results["metric"].isin(metrics) & results["mean"].notna() & (results["method"] != CEILING)]
+    free = scored[~(scored["prepare_s"].fillna(0) + scored["sample_s"] > 0)]
+    return len(free.drop_duplicates([*ENTRANT, "steps"]))
+
+
 def _points(results: pd.DataFrame) -> pd.DataFrame:
     """A row for each group with a score of the vector, its name, and `quality`, which is better where it is higher."""
     results = results.reset_index(drop=True)

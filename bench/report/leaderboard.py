@@ -73,6 +73,7 @@ def data(parts: Sequence[Part]) -> dict[str, Any]:
     if not entries:
         raise ValueError("there are no records to show; `tabstep run quick` makes some")
     records = [r for part in parts for r in part.records]
+    shown = {m for e in entries for m in e["scores"]}
     walkers = {(e["method"], e["sampler"]) for e in entries}
     own = [e for e in entries if e["from"] == HERE] or entries
     sets = {
@@ -84,7 +85,8 @@ def data(parts: Sequence[Part]) -> dict[str, Any]:
         "settings": settings.values,
         "environments": environments.values,
         "primary": PRIMARY,
-        "lower": sorted({m for e in entries for m in e["scores"] if fact(m).better == "lower"}),
+        "lower": sorted({m for m in shown if fact(m).better == "lower"}),
+        "expected": {m: fact(m).expected for m in sorted(shown) if fact(m).better == "expected"},
         "ceiling": CEILING,
         "margin": MARGIN,
         "least_margin": LEAST_MARGIN,
@@ -152,6 +154,7 @@ def _entries(
             "cells": len(group),
             "status": first["status"],
             "reason": first["reason"],
+            "mark": first["mark"],
             "failures": sorted({f"{r.status}: {r.reason}" for r in group if r.reason}),
             "commit": first["commit"],
             "created": max(r.created for r in group),

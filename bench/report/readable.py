@@ -76,10 +76,12 @@ def show(table: pd.DataFrame, console: Console) -> None:
             view.add_row(*(Text(cell) for cell in cells))
         console.print(view)
         for row in part:
+            name = " ".join(str(row[column]) for column in GROUP[2:] if row[column] is not None)
             if row["reason"]:
-                name = " ".join(str(row[column]) for column in GROUP[2:] if row[column] is not None)
                 reason = " ".join(row["reason"].split())
                 console.print(Text(f"{name}: {row['status']}, {reason}"), style="dim")
+            if row["mark"]:
+                console.print(Text(f"{name}: {row['mark']}"), style="yellow")
 
 
 def _per_dataset(table: pd.DataFrame) -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -118,7 +120,11 @@ def _line(row: dict[str, Any]) -> dict[str, str]:
         "% of real": "" if row["of_real"] is None else f"{row['of_real']:.1f}",
         "nfe": "" if row["nfe"] is None else f"{row['nfe']:g}",
         **{f"{stage} s": seconds(row[f"{stage}_s"]) for stage in ("fit", "prepare", "sample")},
-        "status": f"{row['status']}: {row['reason']}" if row["reason"] else row["status"],
+        "status": "; ".join(
+            part
+            for part in (f"{row['status']}: {row['reason']}" if row["reason"] else row["status"], row["mark"])
+            if part
+        ),
     }
 
 

@@ -14,7 +14,7 @@ from tabstep.records.store import Record
 from tabstep.report.budget import ENTRANT
 from tabstep.report.compare import LEVEL, Missing, Ranking, name_of, rank
 from tabstep.report.drawing import save
-from tabstep.report.front import front
+from tabstep.report.front import front, without_seconds
 from tabstep.report.markdown import table_of
 from tabstep.report.plots import GREY, colour
 from tabstep.report.table import csv
@@ -45,7 +45,7 @@ def write(
         else:
             store.replace(folder / "ranks.csv", csv(table.reset_index()).encode())
             written.append(folder / "ranks.csv")
-    lines += _front(points)
+    lines += _front(points, without_seconds(results))
     store.replace(folder / "statistics.md", ("\n".join(lines) + "\n").encode())
     return [folder / "statistics.md", *written]
 
@@ -73,13 +73,14 @@ def _ranks(ranking: Ranking, drawn: bool) -> list[str]:
     return [*lines, *table_of(rows, right=("mean rank",)), ""]
 
 
-def _front(points: pd.DataFrame) -> list[str]:
+def _front(points: pd.DataFrame, without: int) -> list[str]:
     lines = [
         "## Quality and seconds at once",
         "",
         "Points that nothing beats in seconds (to prepare and to draw; fitting is not in them) and in every score at",
         "once: what is as fast is worse in one of them. A * marks a score by which alone nothing beats the point, and",
         "the last column the share of the scores where that is so. Areas that points dominate are in `front.csv`.",
+        *([f"Left out: {without} that have a score and no seconds."] if without else []),
         "",
     ]
     best = points[points["on_front_of_all"].astype(bool)] if len(points) else points

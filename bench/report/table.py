@@ -14,6 +14,7 @@ from scipy import stats
 
 from tabstep.data.table import Task
 from tabstep.records.store import Cell, Record
+from tabstep.report.marks import copied
 
 PRIMARY: dict[Task, str] = {
     "binclass": "catboost_f1_macro",
@@ -26,7 +27,7 @@ GROUP = ("suite", "dataset", "method", "params", "sampler", "grid", "steps")
 RESULTS = (
     *("suite", "dataset", "task", "method", "params", "sampler", "grid", "steps", "nfe"),
     *("metric", "mean", "std", "low", "high", "n_train_seeds", "n_sample_seeds", "n_eval_seeds"),
-    *("rows", "fit_s", "prepare_s", "sample_s", "status", "reason", "commit", "all_steps"),
+    *("rows", "fit_s", "prepare_s", "sample_s", "status", "reason", "commit", "all_steps", "mark"),
 )
 COUNTS = ("n_train_seeds", "n_sample_seeds", "n_eval_seeds")
 SPREAD = (*GROUP, "metric", *COUNTS, "std_train", "std_sample", "std_eval", "boot_low", "boot_high")
@@ -52,6 +53,7 @@ def results(records: Iterable[Record]) -> pd.DataFrame:
                     row with an empty metric
     commit          of the code, 12 digits, `-dirty` where changed, `unknown` outside of a checkout
     all_steps       time steps of the network, T, as the method's settings say; empty where they do not
+    mark            what is to be said of rows that are copies of training rows (`marks.copied`); else empty
 
     Methods without steps have empty sampler, grid, steps and nfe. Raises ValueError for two records of one
     cell, and for records of one dataset that were made from different data.
@@ -141,6 +143,7 @@ def _rows(group: list[Record]) -> Iterator[dict[str, Any]]:
         "all_steps": _all_steps(group),
         **{name: _median(done, name) for name in ("nfe", "rows", "fit_s", "prepare_s", "sample_s")},
         "commit": "+".join(sorted({commit_of(record.env, digits=12) for record in group})),
+        "mark": copied(done),
     }
     status, reason = _status(group, done)
     nested = list(_nested(group))

@@ -19,6 +19,7 @@ from tabstep.engine.keys import with_keys
 from tabstep.engine.plan import Plan, plan
 from tabstep.external import Code
 from tabstep.records.provenance import environment
+from tabstep.records.store import Record
 from tabstep.suites import Entry, EvaluatorSource, Metric, Suite
 
 SUITE = "scored"
@@ -48,11 +49,17 @@ def read(path: Path, dataset: Dataset) -> pd.DataFrame:
         if unseen:
             some = ", ".join(map(repr, unseen[:5]))
             raise DataError(f"{path.name}: {name!r} has labels that the training rows lack: {some}")
-    if not schema.is_regression and rows[schema.target].nunique() < 2:
-        raise DataError(
-            f"{path.name}: the target {schema.target!r} has one value; nothing can be learned from it"
-        )
     return rows
+
+
+def few(record: Record, dataset: Dataset) -> str | None:
+    """What is to be said of fewer rows than there are test rows, with which scores of rows compare them; else None."""
+    n, tested = record.rows or 0, len(dataset.test)
+    if n >= tested:
+        return None
+    return (
+        f"{n} rows beside {tested} test rows: scores of so few are not those of more; draw {tested} or more"
+    )
 
 
 def prepare(

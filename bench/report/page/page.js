@@ -94,7 +94,15 @@
   const metricOf = (e) => (state.metric === "primary" ? primary(e) : state.metric);
   const scoreOf = (e) => (e.scores[metricOf(e)] ? e.scores[metricOf(e)][0] : null);
   const seconds = (e) => (e.sample_s === null ? null : (e.prepare_s || 0) + e.sample_s);
-  const lowerIsBetter = (metric) => data.lower.includes(metric);
+  // A score that should be as that of fresh real rows is ranked by its distance from there.
+  function offOf(e, metric) {
+    const wanted = data.expected[metric], score = e.scores[metric];
+    if (wanted === undefined || !score) return score ? score[0] : null;
+    const at = typeof wanted === "number" ? wanted : e.scores[wanted] ? e.scores[wanted][0] : null;
+    return at === null ? null : Math.abs(score[0] - at);
+  }
+  const rankedOf = (e) => offOf(e, metricOf(e));
+  const lowerIsBetter = (metric) => data.lower.includes(metric) || metric in data.expected;
   const digits = (v) => (v === null || v === undefined ? "" : Math.abs(v) >= 100 ? v.toFixed(0) : Math.abs(v) >= 0.0995 || v === 0 ? v.toFixed(3) : v.toPrecision(2));
 
   // State, and the address that holds it.
@@ -177,6 +185,7 @@
     const parts = [];
     if (e.status !== "ok") parts.push(make("span", { class: "bad" }, e.status), " ");
     if (e.from !== "here") parts.push(make("span", { class: "tag warn" }, "self-reported"), " ");
+    if (e.mark) parts.push(make("span", { class: "tag warn", title: e.mark }, e.mark.split(":")[0]), " ");
     if (e.verified) parts.push(make("span", { class: `tag ${marks[e.verified][0]}` }, marks[e.verified][1]));
     return parts;
   }
@@ -230,10 +239,10 @@
 
   // Ranks over datasets of those that are on all of them.
   function ranks(rows) {
-    const sets = [...new Set(rows.filter((e) => scoreOf(e) !== null).map((e) => e.dataset))];
+    const sets = [...new Set(rows.filter((e) => rankedOf(e) !== null).map((e) => e.dataset))];
     const by = new Map();
     for (const e of rows) {
-      if (scoreOf(e) === null || e.method === data.ceiling) continue;
+      if (rankedOf(e) === null || e.method === data.ceiling) continue;
       if (!by.has(e.entrant)) by.set(e.entrant, new Map());
       by.get(e.entrant).set(e.dataset, e);
     }
@@ -241,7 +250,7 @@
     const found = new Map(whole.map(([name]) => [name, []]));
     for (const set of sets) {
       const sign = whole.length && lowerIsBetter(metricOf(whole[0][1].get(set))) ? -1 : 1;
-      const scored = whole.map(([name, m]) => [name, sign * scoreOf(m.get(set))]).sort((p, q) => q[1] - p[1]);
+      const scored = whole.map(([name, m]) => [name, sign * rankedOf(m.get(set))]).sort((p, q) => q[1] - p[1]);
       for (let i = 0; i < scored.length;) {
         let j = i;
         while (j < scored.length && scored[j][1] === scored[i][1]) j++;
@@ -275,20 +284,21 @@
   function drawPlot(rows) {
     const set = state.plotted || [...new Set(rows.map((e) => e.dataset))].sort()[0];
     const cost = (e) => (state.x === "seconds" ? seconds(e) : e.nfe);
-    const points = rows.filter((e) => e.dataset === set && e.method !== data.ceiling && scoreOf(e) !== null && cost(e) > 0);
+    const points = rows.filter((e) => e.dataset === set && e.method !== data.ceiling && rankedOf(e) !== null && cost(e) > 0);
+    const priceless = rows.filter((e) => e.dataset === set && e.method !== data.ceiling && rankedOf(e) !== null && !(cost(e) > 0)).length;
     const metric = points.length ? metricOf(points[0]) : "";
     const down = lowerIsBetter(metric);
-    $("plot-note").textContent = points.length ? `${set}: ${metric}${down ? " (lower is better)" : ""} against ${state.x === "seconds" ? "seconds to prepare and draw, measured beside other work" : "network evaluations a row"}. Ringed points on the line are beaten by none in both; those far off the best lie at the edge.` : "Nothing to draw: no entry with a score and a cost passes the filters.";
+    $("plot-note").textContent = points.length ? `${set}: ${metric in data.expected ? `distance of ${metric} from what fresh rows have` : metric}${down ? " (lower is better)" : ""} against ${state.x === "seconds" ? "seconds to prepare and draw, measured beside other work" : "network evaluations a row"}. Ringed points on the line are beaten by none in both; those far off the best lie at the edge.${priceless ? ` Not drawn: ${priceless} that do not say their cost.` : ""}` : "Nothing to draw: no entry with a score and a cost passes the filters.";
     const box = $("plot");
     box.replaceChildren();
     if (!points.length) return;
     const W = Math.max(300, box.clientWidth), H = Math.min(460, Math.max(300, W * 0.6)), left = 52, right = 16, top = 14, bottom = 46;
-    const xs = points.map((e) => Math.log10(cost(e))), ys = points.map(scoreOf);
+    const xs = points.map((e) => Math.log10(cost(e))), ys = points.map(rankedOf);
     const sorted = [...ys].sort((a, b) => a - b), median = sorted[sorted.length >> 1];
     const bestY = down ? Math.min(...ys) : Math.max(...ys);
     const reach = Math.max(2.5 * Math.abs(bestY - median), 1e-6);  // what is farther off lies at the edge
     let lowY = down ? bestY : Math.max(Math.min(...ys), bestY - reach), highY = down ? Math.min(Math.max(...ys), bestY + reach) : bestY;
-    const real = ceilings.get(`${points[0].suite} ${set}`), top1 = real && real.scores[metric] ? real.scores[metric][0] : null;
+    const real = ceilings.get(`${points[0].suite} ${set}`), top1 = real ? offOf(real, metric) : null;
     if (top1 !== null && !down && Math.abs(top1 - bestY) < reach) highY = Math.max(highY, top1);
     const room = (highY - lowY || 1) * 0.06; lowY -= room; highY += room;
     const lowX = Math.min(...xs) - 0.1, highX = Math.max(...xs) + 0.1;
@@ -305,13 +315,13 @@
     svg.append(make("svg:line", { class: "axis", x1: left, x2: W - right, y1: H - bottom, y2: H - bottom }), make("svg:text", { x: (W + left) / 2, y: H - 8, "text-anchor": "middle" }, state.x === "seconds" ? "seconds (log)" : "network evaluations a row (log)"));
     if (top1 !== null && top1 >= lowY && top1 <= highY) svg.append(make("svg:line", { class: "ceiling", x1: left, x2: W - right, y1: py(top1), y2: py(top1) }), make("svg:text", { x: W - right, y: py(top1) - 5, "text-anchor": "end" }, "real rows"));
     const sign = down ? -1 : 1;
-    const beaten = (e) => points.some((o) => cost(o) <= cost(e) && sign * scoreOf(o) >= sign * scoreOf(e) && (cost(o) < cost(e) || sign * scoreOf(o) > sign * scoreOf(e)));
+    const beaten = (e) => points.some((o) => cost(o) <= cost(e) && sign * rankedOf(o) >= sign * rankedOf(e) && (cost(o) < cost(e) || sign * rankedOf(o) > sign * rankedOf(e)));
     const front = points.filter((e) => !beaten(e)).sort((a, b) => cost(a) - cost(b));
-    svg.append(make("svg:path", { class: "front", d: front.map((e, i) => (i === 0 ? `M${px(Math.log10(cost(e)))} ${py(scoreOf(e))}` : `H${px(Math.log10(cost(e)))}V${py(scoreOf(e))}`)).join("") }));
+    svg.append(make("svg:path", { class: "front", d: front.map((e, i) => (i === 0 ? `M${px(Math.log10(cost(e)))} ${py(rankedOf(e))}` : `H${px(Math.log10(cost(e)))}V${py(rankedOf(e))}`)).join("") }));
     const tip = make("p", { id: "tip", "aria-live": "polite" }, "Point at, or step to, a point to read it; Enter opens it.");
-    const say = (e) => { tip.textContent = `${e.entrant}: ${digits(scoreOf(e))} at ${digits(cost(e))} ${state.x === "seconds" ? "s" : "evaluations"}`; };
+    const say = (e) => { tip.textContent = `${e.entrant}: ${digits(rankedOf(e))} at ${digits(cost(e))} ${state.x === "seconds" ? "s" : "evaluations"}`; };
     for (const e of points) {
-      svg.append(make("svg:circle", { cx: px(Math.log10(cost(e))), cy: py(scoreOf(e)), r: front.includes(e) ? 6.5 : 4.5, fill: hue(e), class: front.includes(e) ? "on-front" : null, tabindex: front.includes(e) ? 0 : -1, role: "link", "aria-label": `${e.entrant}, score ${digits(scoreOf(e))}`, "data-id": e.id, onmouseenter: () => say(e), onfocus: () => say(e), onclick: () => open(e.id), onkeydown: (event) => { if (event.key === "Enter") open(e.id); } }));
+      svg.append(make("svg:circle", { cx: px(Math.log10(cost(e))), cy: py(rankedOf(e)), r: front.includes(e) ? 6.5 : 4.5, fill: hue(e), class: front.includes(e) ? "on-front" : null, tabindex: front.includes(e) ? 0 : -1, role: "link", "aria-label": `${e.entrant}, score ${digits(rankedOf(e))}`, "data-id": e.id, onmouseenter: () => say(e), onfocus: () => say(e), onclick: () => open(e.id), onkeydown: (event) => { if (event.key === "Enter") open(e.id); } }));
     }
     const seen = new Map(points.map((e) => [e.sampler ? `${e.method} ${e.sampler}` : e.method, hue(e)]));
     box.append(svg, tip, make("div", { id: "legend" }, [...seen].sort().map(([name, colour]) => { const dot = make("i"); dot.style.background = colour; return make("span", {}, dot, name); })));
@@ -366,7 +376,7 @@
     heads(scores, [["", "score"], ["", "mean", null, null, "number"], ["", "95 % interval", null, null, "number"]], false);
     $("entry-body").replaceChildren(
       make("p", {}, link, " ", make("button", { type: "button", onclick: () => write({ a: e.entrant }) }, "Compare as first"), " ", make("button", { type: "button", onclick: () => write({ b: e.entrant }) }, "Compare as second"), " ", make("button", { type: "button", onclick: () => write({ entry: "" }) }, "Close")),
-      make("p", {}, ...status(e), e.reason ? make("span", { class: "bad" }, ` ${e.reason}`) : null),
+      make("p", {}, ...status(e), e.mark ? ` ${e.mark}` : null, e.reason ? make("span", { class: "bad" }, ` ${e.reason}`) : null),
       make("h3", {}, "Scores"), make("div", { class: "scroll" }, scores),
       make("h3", {}, "Cost"), list({ "network evaluations a row": e.nfe ?? "none", "rows": e.rows ?? "", "seconds to fit": digits(e.fit_s), "to prepare": digits(e.prepare_s), "to draw": digits(e.sample_s) }),
       make("h3", {}, "Seeds"), list({ training: e.seeds[0], sampling: e.seeds[1], evaluator: e.seeds[2], cells: e.cells }),
