@@ -93,7 +93,9 @@ def front(results: pd.DataFrame) -> pd.DataFrame:
 def without_seconds(results: pd.DataFrame) -> int:
     """How many points have a score of the vector and no seconds, and so are not in `front`."""
     metrics = {metric for score in VECTOR for metric in score.metrics.values()}
-    scored = results[results["metric"].isin(metrics) & results["mean"].notna() & (results["method"] != CEILING)]
+    scored = results[
+        results["metric"].isin(metrics) & results["mean"].notna() & (results["method"] != CEILING)
+    ]
     free = scored[~(scored["prepare_s"].fillna(0) + scored["sample_s"] > 0)]
     return len(free.drop_duplicates([*ENTRANT, "steps"]))
 
