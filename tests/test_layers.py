@@ -25,8 +25,9 @@ FLOORS = (
     "tuning sharing",
     "api engine",
     "registry report suites published",
+    "records",
     "samplers metrics baselines",
-    "diffusion contracts records",
+    "diffusion contracts",
     "data external named shipped",
 )
 HEIGHT = {name: height for height, floor in enumerate(reversed(FLOORS)) for name in floor.split()}

@@ -191,7 +191,7 @@ TAMPERED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a score that is no number": (lambda b: edited(b, _score(float("nan"))), "NaN is not a JSON value"),
     "a number that no float holds": (
         lambda b: edited(b, lambda r: r.update(fit_s=10**400)),
-        "out of every range",
+        "a number beyond 64 bits",
     ),
     "an infinite cost": (lambda b: edited(b, lambda r: r.update(fit_s=1e300)), "out of every range"),
     "an unknown score": (lambda b: edited(b, _score(0.5, "my_own_score")), "unknown score 'my_own_score'"),
@@ -241,7 +241,7 @@ TAMPERED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         lambda b: _with(
             b, ROWS, unzipped(b)[ROWS].split(b"\n")[0] + b"\n" + b",".join([b"=cmd|x"] * 19) + b"\n"
         ),
-        "formula|columns",
+        "formula|not 20",
     ),
     "text that turns round": (
         lambda b: edited(b, lambda m: m.update(about="a\u202eb"), MANIFEST),

@@ -13,7 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from tabstep.cli import cache, pages, run, share, study, tune
+from tabstep.cli.door import behind_door
 from tabstep.cli.options import (
+    MOST_PROCESSES,
     Archive,
     Datasets,
     Many,
@@ -24,13 +26,17 @@ from tabstep.cli.options import (
     console,
     device_named,
     parse_steps,
+    records_in,
     split,
     stop,
+    whole,
 )
 from tabstep.cli.run import make_report
 
 if TYPE_CHECKING:
     from tabstep.report.compare import Ranking
+
+MOST_ROWS = 10**8
 
 # Heavy imports (torch, CatBoost) are inside the commands, so that --help answers at once.
 # Text from outside (names, paths, reasons) is escaped: rich reads "[...]" as markup and stops at "[/...]".
@@ -78,6 +84,7 @@ for _command in (
     share.score,
     share.submit,
     share.accept,
+    share.withdraw,
     share.verify,
     share.diff,
 ):
@@ -119,10 +126,9 @@ def compare(
     """
     from tabstep.data import cards
     from tabstep.engine.job import Folder
-    from tabstep.records import store
     from tabstep.report import compare as comparing
 
-    records, _ = store.read_all(Folder(results / suite).runs)
+    records = records_in(Folder(results / suite).runs)
     if not records:
         stop(f"no records in {Folder(results / suite).runs}; `tabstep run {suite}` makes them")
     scores = comparing.units(records)
@@ -263,7 +269,9 @@ def time_(
         int, typer.Option(help="Timed draws of each batch, after one that does not count.")
     ] = 5,
     limit: Annotated[float, typer.Option(help="Seconds that all draws of one batch may take.")] = 300,
-    threads: Annotated[int, typer.Option(help="Threads of an operator; 0 takes all cores.", min=0)] = 0,
+    threads: Annotated[
+        int, typer.Option(help="Threads of an operator; 0 takes all cores.", min=0, max=MOST_PROCESSES)
+    ] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
     data_mirror: Mirror = None,
     data_archive: Archive = None,
@@ -284,11 +292,9 @@ def time_(
     from tabstep.engine.plan import plan
     from tabstep.report import times
 
-    for part in split(batch):
-        if not part.isdecimal():
-            stop(f"--batch takes positive integers, got {part!r}")
+    batches = tuple(whole("--batch", part, low=1, most=MOST_ROWS) for part in split(batch))
     try:
-        clock = timing.Clock(tuple(map(int, split(batch))) or timing.BATCHES, repeats, limit)
+        clock = timing.Clock(batches or timing.BATCHES, repeats, limit)
         filters = Filters(split(dataset), split(method), split(sampler), split(grid), parse_steps(steps))
         narrowed = narrow(suite_named(suite), filters)
         sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in narrowed.datasets]
@@ -305,7 +311,10 @@ def time_(
         stop("nothing to time: " + "; ".join(sorted({reason for _, reason in todo.skipped})))
     folder = Folder(results / suite)
     timing.run(todo.jobs, folder, clock, lambda text: console.print(escape(text), highlight=False))
-    found = timing.table(folder)
-    written = times.write(found, folder.root / "report")
-    times.show(found, console)
+    timed = timing.table(folder)
+    written = times.write(timed, folder.root / "report")
+    times.show(timed, console)
     console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
+behind_door(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
@@ -13,6 +14,11 @@ from rich.markup import escape
 if TYPE_CHECKING:
     from tabstep.data.table import Task
     from tabstep.engine.job import Source
+    from tabstep.records.store import Record
+
+MOST_STEPS = 10**6
+MOST_SEED = 2**32 - 1
+MOST_PROCESSES = 1024
 
 console = Console(width=None if sys.stdout.isatty() else 100)  # a file has no width; rich would take 80
 errors = Console(stderr=True)
@@ -24,7 +30,9 @@ Datasets = Annotated[
 ]
 Methods = Annotated[Many, typer.Option("--method", help="Only these methods.")]
 Samplers = Annotated[Many, typer.Option("--sampler", help="Only these samplers.")]
-Workers = Annotated[int, typer.Option("--workers", help="Worker processes; 0 takes one a core.", min=0)]
+Workers = Annotated[
+    int, typer.Option("--workers", help="Worker processes; 0 takes one a core.", min=0, max=MOST_PROCESSES)
+]
 Mirror = Annotated[
     Path | None,
     typer.Option(
@@ -57,18 +65,43 @@ def stop(message: str) -> NoReturn:
 
 
 def split(values: Many) -> tuple[str, ...]:
-    """Options may be repeated or hold commas."""
-    return tuple(part for value in values or () for part in value.split(",") if part)
+    """Options may be repeated or hold commas; nothing between two of them is an error, never everything."""
+    parts = tuple(part for value in values or () for part in value.split(","))
+    if not all(part.strip() for part in parts):
+        stop(f"there is an empty name in {','.join(values or ())!r}; leave it out")
+    return parts
+
+
+def whole(option: str, part: str, *, low: int, most: int, also: str = "") -> int:
+    """A whole number of an option that takes several."""
+    if not (part.isascii() and part.isdecimal() and len(part) <= 20 and low <= int(part) <= most):
+        stop(
+            f"{option} must be {'positive ' if low else ''}whole numbers in {low} .. {most}{also}, got {part[:40]!r}"
+        )
+    return int(part)
 
 
 def parse_steps(values: Many) -> tuple[Any, ...]:
     """Step budgets: whole numbers, or T for all steps of the model."""
-    parsed: list[Any] = []
-    for part in split(values):
-        if part != "T" and not part.isdecimal():
-            stop(f"--steps takes positive integers or T, got {part!r}")
-        parsed.append(part if part == "T" else int(part))
-    return tuple(parsed)
+    return tuple(
+        part if part == "T" else whole("--steps", part, low=1, most=MOST_STEPS, also=" or T")
+        for part in split(values)
+    )
+
+
+def records_in(runs: Path) -> list[Record]:
+    """The records of a folder that may stand in one table; a line for each file that does not count."""
+    from tabstep.records.gather import gather
+
+    records, problems = gather(runs)
+    leave_out(problems)
+    return records
+
+
+def leave_out(problems: Iterable[object]) -> None:
+    """Say of each what is left out, and why."""
+    for problem in problems:
+        errors.print(f"[yellow]left out[/] {escape(str(problem))}", soft_wrap=True, highlight=False)
 
 
 def device_named(name: str) -> str:

@@ -23,8 +23,10 @@ from tabstep.cli.options import (
     TaskName,
     console,
     errors,
+    leave_out,
     own_source,
     parse_steps,
+    records_in,
     refuse_without_csv,
     split,
     stop,
@@ -45,10 +47,13 @@ def tables(
 
     Markdown, LaTeX (booktabs) and CSV, from the records alone; what was not run is said to be missing.
     """
+    from tabstep.records.gather import apart
     from tabstep.report import paper, table
     from tabstep.report import tables as making
 
-    records = [r for found in _records(results, split(suite)).values() for r in found]
+    every = [r for of_suite in _records(results, split(suite)).values() for r in of_suite]
+    records, others = apart(every)
+    leave_out(others)
     if not records:
         stop(f"no records in {results}; `tabstep run quick` makes some")
     frame = table.results(records)
@@ -103,21 +108,24 @@ def leaderboard(
 
     It holds its data, loads nothing, and opens from a file or any server.
     """
+    path = write_leaderboard(results, split(suite), out or results / "leaderboard.html")
+    console.print(f"{escape(str(path))}: {path.stat().st_size / 2**20:.1f} MB", soft_wrap=True)
+
+
+def write_leaderboard(results: Path, suites: tuple[str, ...], path: Path) -> Path:
+    """The page of the records of some suites, or of all but `smoke`, and of all that was accepted."""
     from tabstep.engine.job import Folder
     from tabstep.report import leaderboard as making
     from tabstep.sharing import submission, verify
 
-    parts = [
-        making.Part(records, verified=verify.verified(Folder(results / name), records))
-        for name, records in _records(results, split(suite)).items()
-    ]
-    for name, (_, records) in submission.accepted(results / "submissions").items():
-        parts.append(making.Part(records, origin=name))
-    try:
-        path = making.write(parts, out or results / "leaderboard.html")
-    except ValueError as error:
-        stop(str(error))
-    console.print(f"{escape(str(path))}: {path.stat().st_size / 2**20:.1f} MB", soft_wrap=True)
+    parts = []
+    for name, records in _records(results, suites).items():
+        leave_out(verify.noted(Folder(results / name))[1])
+        parts.append(making.Part(records, verified=verify.verified(Folder(results / name), records)))
+    others, problems = submission.looked_through(results / "submissions")
+    leave_out(problems)
+    parts += [making.Part(records, origin=name) for name, (_, records) in others.items()]
+    return making.write(parts, path)
 
 
 def rows(
@@ -191,12 +199,17 @@ def rows(
         shown = {}
         for entrant, record in list(best.items())[: look.MOST_DRAWN]:
             if record.dataset_digest != table.digest:
-                stop(f"{entrant} on {name} is of other data than what is there now; run it again")
+                leave_out([f"{entrant} on {name}: of other data than what is there now; run it again"])
+                continue
             try:
                 frame = drawn_rows.kept(folder.rows(record.cell), table.schema)
             except drawn_rows.Missing as gap:
-                stop(f"{entrant} on {name}: {gap}; `tabstep run {suite} --until draw` draws rows again")
+                again = f"`tabstep run {suite} --until draw` draws rows again"
+                leave_out([f"{entrant} on {name}: {gap}; {again}"])
+                continue
             shown[entrant] = look.Rows(frame, colour(record.cell.method, record.cell.sampler or ""))
+        if not shown:
+            continue
         written = look.write(table.train, shown, table.schema, folder.root / "report" / "rows", name)
         others = len(best) - len(shown)
         console.print(
@@ -212,20 +225,13 @@ def rows(
 
 def _records(results: Path, only: tuple[str, ...]) -> dict[str, list[Record]]:
     """Records of each suite with a folder of runs; those of `smoke` when asked for, or where there are no others."""
-    from tabstep.records import store
-
     folders = sorted(path.parent for path in results.glob("*/runs") if path.parent.name != "submissions")
     known = [path.name for path in folders]
     for name in only:
         if name not in known:
             stop(f"no records of a suite {name!r} in {results}; there are {', '.join(known) or 'none'}")
-    found = {}
+    of_suite = {}
     for folder in folders:
         if folder.name in only or (not only and (folder.name != "smoke" or known == ["smoke"])):
-            records, problems = store.read_all(folder / "runs")
-            for problem in problems:
-                errors.print(
-                    f"[yellow]ignored[/] {escape(f'{problem.path}: {problem.reason}')}", soft_wrap=True
-                )
-            found[folder.name] = records
-    return found
+            of_suite[folder.name] = records_in(folder / "runs")
+    return of_suite

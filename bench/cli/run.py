@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from tabstep.cli.options import (
+    MOST_PROCESSES,
+    MOST_SEED,
     Archive,
     Csv,
     Datasets,
@@ -29,9 +31,11 @@ from tabstep.cli.options import (
     errors,
     own_source,
     parse_steps,
+    records_in,
     refuse_without_csv,
     split,
     stop,
+    whole,
 )
 
 if TYPE_CHECKING:
@@ -43,10 +47,7 @@ if TYPE_CHECKING:
 
 
 def _seeds(values: Many) -> tuple[int, ...]:
-    for part in split(values):
-        if not part.isdecimal():
-            stop(f"--seed takes integers from 0, got {part!r}")
-    return tuple(int(part) for part in split(values))
+    return tuple(whole("--seed", part, low=0, most=MOST_SEED) for part in split(values))
 
 
 def run(
@@ -68,13 +69,18 @@ def run(
     ] = None,
     workers: Annotated[
         int,
-        typer.Option(help="Worker processes; 0 takes as many as the cores allow, or one a GPU.", min=0),
+        typer.Option(
+            help="Worker processes; 0 takes as many as the cores allow, or one a GPU.",
+            min=0,
+            max=MOST_PROCESSES,
+        ),
     ] = 0,
     threads: Annotated[
         int,
         typer.Option(
             help="Threads of a worker. Rows and scores are the same for any number of workers, not of threads.",
             min=1,
+            max=MOST_PROCESSES,
         ),
     ] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
@@ -270,12 +276,9 @@ def summary(todo: Plan, status: Status, folder: Any) -> None:
 
 
 def make_report(folder: Any, out: Console) -> None:
-    from tabstep.records import store
     from tabstep.report import against, enough, plots, readable, scores, statistics, table, timesteps
 
-    records, problems = store.read_all(folder.runs)
-    for problem in problems:
-        errors.print(f"[yellow]ignored[/] {escape(f'{problem.path}: {problem.reason}')}", soft_wrap=True)
+    records = records_in(folder.runs)
     if not records:
         stop(f"no records in {folder.runs}; `tabstep run {folder.root.name}` makes them")
     report = folder.root / "report"

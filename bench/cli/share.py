@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tabstep.cli.options import (
+    MOST_PROCESSES,
     Archive,
     Datasets,
     Many,
@@ -22,6 +23,8 @@ from tabstep.cli.options import (
     console,
     device_named,
     errors,
+    leave_out,
+    records_in,
     split,
     stop,
 )
@@ -89,12 +92,12 @@ def score(
     ] = None,
     metric: Annotated[Many, typer.Option(help="Score these too, as in `tabstep run`.")] = None,
     evaluator: Annotated[str, typer.Option(help="default, fast, tuned or published.")] = "default",
-    seeds: Annotated[int, typer.Option(help="Evaluator seeds.", min=1)] = 5,
+    seeds: Annotated[int, typer.Option(help="Evaluator seeds.", min=1, max=1000)] = 5,
     fit_s: Annotated[float | None, typer.Option(help="Seconds that the fit took, as you say.", min=0)] = None,
     sample_s: Annotated[
         float | None, typer.Option(help="Seconds that drawing took, as you say.", min=0)
     ] = None,
-    threads: Annotated[int, typer.Option(help="Threads of the evaluators.", min=1)] = 1,
+    threads: Annotated[int, typer.Option(help="Threads of the evaluators.", min=1, max=MOST_PROCESSES)] = 1,
     data_mirror: Mirror = None,
     data_archive: Archive = None,
     results: Results = Path("results"),
@@ -176,11 +179,10 @@ def submit(
     tabstep submit quick --name my-method --method MyMethod --about "a paragraph's worth in a line"
     """
     from tabstep.engine.job import Folder
-    from tabstep.records import store
     from tabstep.sharing import submission
 
     folder, path = Folder(results / suite), out or Path(f"{name}.zip")
-    records, _ = store.read_all(folder.runs)
+    records = records_in(folder.runs)
     kept = [
         r
         for r in records
@@ -211,9 +213,31 @@ def accept(
         found = submission.accept(bundle, results / "submissions")
     except submission.Rejected as error:
         stop(f"refused: {error}")
-    console.print(f"{len(found.records)} records of {escape(found.name)} taken in, as self-reported")
+    console.print(
+        f"{len(found.records)} records of {escape(found.name)} taken in, as self-reported; "
+        f"`tabstep leaderboard` shows them, `tabstep withdraw {found.name}` takes them out again",
+        soft_wrap=True,
+    )
     for line in found.notes:
         errors.print(f"[yellow]note[/] {escape(line)}", soft_wrap=True)
+
+
+def withdraw(
+    name: Annotated[str, typer.Argument(help="The submission, by the name that the leaderboard shows.")],
+    results: Results = Path("results"),
+) -> None:
+    """Take a submission that was accepted out again; a leaderboard that is there is made anew without it."""
+    from tabstep.cli.pages import write_leaderboard
+    from tabstep.sharing import submission
+
+    try:
+        count = submission.withdraw(name, results / "submissions")
+    except submission.Rejected as error:
+        stop(str(error))
+    console.print(f"{count} records of {escape(name)} taken out")
+    page = results / "leaderboard.html"
+    if page.exists():
+        console.print(f"made anew: {escape(str(write_leaderboard(results, (), page)))}", soft_wrap=True)
 
 
 def verify(
@@ -241,7 +265,6 @@ def verify(
     from tabstep.engine.job import Folder, Source
     from tabstep.engine.plan import Plan, plan
     from tabstep.engine.run import Busy
-    from tabstep.records import store
     from tabstep.sharing import verify as verifying
 
     count, folder, where = workers or os.cpu_count() or 1, Folder(results / suite), device_named(device)
@@ -261,7 +284,7 @@ def verify(
             tuned_in=results / "tuned",
         )
 
-    records, _ = store.read_all(folder.runs)
+    records = records_in(folder.runs)
     wanted = [
         r
         for r in records
@@ -296,6 +319,7 @@ def verify(
         largest = "" if v.largest is None else f"{v.largest:.3g}"
         table.add_row(escape(v.cell), f"[{colours[v.how]}]{v.how}[/]", largest, escape(v.said))
     console.print(table)
+    leave_out(verifying.noted(folder)[1])
     console.print(f"noted in {escape(str(verifying.note(folder, verdicts)))}", soft_wrap=True)
     raise typer.Exit(1 if any(v.how in ("differs", "failed") for v in verdicts) else 0)
 
@@ -317,7 +341,8 @@ def diff(
     from tabstep.report import diff as differing
     from tabstep.report.table import csv as text_of
 
-    left, right = (store.read_all(path / "runs")[0] for path in (a, b))
+    (left, wrong), (right, also) = (store.read_all(path / "runs") for path in (a, b))
+    leave_out([*(f"{a}: {each}" for each in wrong), *(f"{b}: {each}" for each in also)])
     for path, records in ((a, left), (b, right)):
         if not records:
             stop(f"no records in {path / 'runs'}; name a suite's folder, such as results/quick")

@@ -19,6 +19,7 @@ from tabstep.cli.options import (
     console,
     device_named,
     errors,
+    records_in,
     split,
     stop,
 )
@@ -40,13 +41,12 @@ def study_samplers(
     results: Results = Path("results"),
 ) -> None:
     """Every sampler on every grid at every budget: tables, verdicts on the papers' claims, figures (hours; resumes)."""
-    from tabstep.records import store
     from tabstep.report import table
     from tabstep.study import page, samplers
 
     todo, folder = _run_suite("samplers", dataset, workers, data_mirror, data_archive, results)
     measured = samplers.measure(todo.jobs, folder, lambda text: console.print(escape(text)))
-    records, _ = store.read_all(folder.runs)
+    records = records_in(folder.runs)
     written = page.write(records, table.results(records), measured, folder.root / "report")
     console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
 
@@ -63,14 +63,13 @@ def study_families(
 
     Scores are shown in parts of those with all T steps, which the suite `samplers` holds: run that first.
     """
-    from tabstep.records import store
     from tabstep.study import families
 
-    full = families.references(store.read_all(results / "samplers" / "runs")[0])
+    full = families.references(records_in(results / "samplers" / "runs"))
     if not full:
         stop(f"no records with all T steps in {results / 'samplers'}; `tabstep run samplers` makes them")
     _, folder = _run_suite("families", dataset, workers, data_mirror, data_archive, results)
-    records, _ = store.read_all(folder.runs)
+    records = records_in(folder.runs)
     written = families.write(records, full, folder.root / "report")
     console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
 

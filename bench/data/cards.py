@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
@@ -12,10 +13,13 @@ from typing import Any
 
 import tomli_w
 
+from tabstep.data import plain
 from tabstep.data.table import TASKS, Task
 from tabstep.shipped import shipped
 
 CARDS_VARIABLE = "TABSTEP_CARDS"
+MOST_BYTES = 2**22  # of a card; one column takes some tens
+_NAME = re.compile(r"[^/\\\x00-\x1f\x7f.][^/\\\x00-\x1f\x7f]{0,127}")  # stays in its folder
 
 
 class DataError(ValueError):
@@ -113,17 +117,22 @@ def find(name: str) -> Card:
     known = names()
     if name not in known:
         raise DataError(f"no data set {name!r}: {suggest(name, known)}")
-    return read(folder() / f"{name}.toml")
+    card = read(folder() / f"{name}.toml")
+    if card.name != name:
+        raise DataError(f"{name}.toml: is the card of {card.name!r}; the file has the name of its data set")
+    return card
 
 
 def read(path: Path) -> Card:
     """Read one card. Raises DataError when it is not well formed."""
     try:
-        return parse(tomllib.loads(path.read_text("utf-8")))
+        return parse(tomllib.loads(plain.content(path, most_bytes=MOST_BYTES).decode("utf-8")))
     except OSError as error:
-        raise DataError(f"{path.name}: cannot be read ({error})") from error
+        raise DataError(f"{path.name}: cannot be read ({error.strerror})") from error
+    except RecursionError as error:
+        raise DataError(f"{path.name}: nested too deep") from error
     except ValueError as error:  # broken TOML, broken UTF-8, or a card that `parse` refuses
-        raise DataError(f"{path.name}: {error}") from error
+        raise DataError(f"{path.name}: {plain.cleaned(str(error), 500)}") from error
 
 
 def parse(record: Mapping[str, Any]) -> Card:
@@ -135,6 +144,8 @@ def parse(record: Mapping[str, Any]) -> Card:
     if "mirror" in values:
         values["mirror"] = _build(Mirror, values["mirror"], "mirror")
     card: Card = _build(Card, values, "the card")
+    if not _NAME.fullmatch(card.name):
+        raise DataError(f"name must be a file's, without a folder, found {plain.shown(card.name)}")
     if card.task not in TASKS:
         raise DataError(f"task must be one of {', '.join(TASKS)}, found {card.task!r}")
     columns = [*card.numeric, *card.categorical, card.target]
@@ -163,11 +174,13 @@ def _plain(record: Any) -> dict[str, Any]:
 def _build(kind: type[Any], values: Any, where: str) -> Any:
     """Make a record of `kind`, checking names and types against its annotations."""
     if not isinstance(values, Mapping):
-        raise DataError(f"{where}: expected a table of fields, found {values!r}")
+        raise DataError(f"{where}: expected a table of fields, found {plain.shown(values)}")
     known = {f.name: f for f in fields(kind)}
     unknown = [key for key in values if key not in known]
     if unknown:
-        raise DataError(f"{where}: unknown field {unknown[0]!r}: {suggest(unknown[0], list(known))}")
+        raise DataError(
+            f"{where}: unknown field {plain.shown(unknown[0])}: {suggest(unknown[0], list(known))}"
+        )
     arguments = {}
     for key, value in values.items():
         declared = str(known[key].type)
@@ -181,11 +194,11 @@ def _build(kind: type[Any], values: Any, where: str) -> Any:
         elif declared == "bool":
             fits = isinstance(value, bool)
         elif declared == "int":
-            fits = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+            fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= plain.WHOLE
         else:
             fits = True  # a record, built by the caller
         if not fits:
-            raise DataError(f"{where}: {key} must be {declared}, found {value!r}")
+            raise DataError(f"{where}: {key} must be {declared}, found {plain.shown(value)}")
         arguments[key] = value
     try:
         return kind(**arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tabstep.data import cards, frames
+from tabstep.data import bounds, cards, frames
 from tabstep.data.cards import Card, DataError, Rows, suggest
 from tabstep.data.frames import PARTS
 from tabstep.data.table import TASKS, Dataset, Schema, Task
@@ -150,6 +151,7 @@ def read_table(path: Path) -> pd.DataFrame:
         raise DataError(f"{path.name}: expected a file ending in .csv, .tsv or .parquet")
     if not path.is_file():
         raise DataError(f"no file at {path}")
+    bounds.check(path, SEPARATORS.get(suffix))
     try:
         table = _csv(path, SEPARATORS[suffix]) if suffix in SEPARATORS else _parquet(path)
     except DataError:
@@ -186,7 +188,8 @@ def _parquet(path: Path) -> pd.DataFrame:
 
 
 def _check_names(header: Sequence[str], file: str) -> None:
-    repeated = sorted({name for name in header if header.count(name) > 1 and name.strip()})
+    counts = Counter(header)
+    repeated = sorted(name for name, count in counts.items() if count > 1 and name.strip())
     if repeated:
         raise DataError(f"{file}: more than one column is called {repeated[0]!r}; rename or remove one")
     unnamed = [str(place) for place, name in enumerate(header, 1) if not name.strip()]

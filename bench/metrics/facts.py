@@ -80,8 +80,8 @@ _RANGES: dict[str, tuple[float, float, Better]] = {
     "f1_macro": (0, 1, "higher"),
     "accuracy": (0, 1, "higher"),
     "roc_auc": (0, 1, "higher"),
-    "r2": (-1e6, 1, "higher"),
-    "rmse": (0, 1e12, "lower"),
+    "r2": (-1e15, 1, "higher"),
+    "rmse": (0, 1e15, "lower"),
 }
 _EVALUATED = re.compile(
     rf"(catboost|xgboost|mlp|simple)(?:(?<=simple)_(?:tree|forest|linear|mlp))?_({'|'.join(_RANGES)})(_val)?"
@@ -99,3 +99,11 @@ def fact(score: str) -> Fact:
     evaluator, kind, validation = found.groups()
     metric = "validation" if validation else "efficacy" if evaluator == "catboost" else evaluator
     return Fact(metric, *_RANGES[kind])
+
+
+def known(score: str) -> Fact | None:
+    """What is known of a score, where one of our metrics makes it."""
+    try:
+        return fact(score)
+    except KeyError:
+        return None

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.metrics.facts import fact
-from tabstep.records import store
+from tabstep.metrics import facts
+from tabstep.records import gather, store
 from tabstep.records.store import Record
 from tabstep.report.compare import DUST, LEAST_MARGIN, LEVEL, MARGIN
 from tabstep.report.plots import colour
@@ -68,12 +68,12 @@ def data(parts: Sequence[Part]) -> dict[str, Any]:
     settings, environments = _Distinct(), _Distinct()
     for part in parts:
         for suite in sorted({r.cell.suite for r in part.records}):
-            records = [r for r in part.records if r.cell.suite == suite]
+            records, _ = gather.apart([r for r in part.records if r.cell.suite == suite])
             entries += _entries(records, part, settings, environments)
     if not entries:
         raise ValueError("there are no records to show; `tabstep run quick` makes some")
     records = [r for part in parts for r in part.records]
-    shown = {m for e in entries for m in e["scores"]}
+    known = {m: fact for e in entries for m in e["scores"] if (fact := facts.known(m)) is not None}
     walkers = {(e["method"], e["sampler"]) for e in entries}
     own = [e for e in entries if e["from"] == HERE] or entries
     sets = {
@@ -85,8 +85,8 @@ def data(parts: Sequence[Part]) -> dict[str, Any]:
         "settings": settings.values,
         "environments": environments.values,
         "primary": PRIMARY,
-        "lower": sorted({m for m in shown if fact(m).better == "lower"}),
-        "expected": {m: fact(m).expected for m in sorted(shown) if fact(m).better == "expected"},
+        "lower": sorted(m for m, fact in known.items() if fact.better == "lower"),
+        "expected": {m: fact.expected for m, fact in sorted(known.items()) if fact.better == "expected"},
         "ceiling": CEILING,
         "margin": MARGIN,
         "least_margin": LEAST_MARGIN,

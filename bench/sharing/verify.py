@@ -12,15 +12,16 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from tabstep.data import plain
 from tabstep.engine import run
 from tabstep.engine.executors import Executor
 from tabstep.engine.filters import Filters
 from tabstep.engine.job import Folder, Job
 from tabstep.engine.plan import Plan
-from tabstep.metrics.facts import fact
+from tabstep.metrics import facts
 from tabstep.records import store
 from tabstep.records.provenance import environment
-from tabstep.records.store import Record
+from tabstep.records.store import Problem, Record
 from tabstep.samplers import space
 from tabstep.suites import Metric, Params
 
@@ -29,6 +30,7 @@ How = Literal["bitwise", "equivalent", "differs", "failed"]
 PLATFORM = ("platform", "cpu", "python", "gpu", "torch_threads", "device", "threads")
 LIBRARIES = ("torch", "numpy", "pandas", "scikit-learn", "catboost", "xgboost", "sdv", "imbalanced-learn")
 SIGMAS = 4.0  # of the scatter over seeds, that a cell done elsewhere may lie apart
+NOTED = "verified.json"
 LEAST = 0.01  # and this much in any case, where a cell has no scatter to compare with
 
 
@@ -53,7 +55,7 @@ class Verdict:
 
 def asked(record: Record) -> tuple[Metric, ...]:
     """The metrics that a record was scored by, efficacy apart, which always is."""
-    found = {fact(name).metric for name in record.scores}
+    found = {fact.metric for name in record.scores if (fact := facts.known(name)) is not None}
     return tuple(metric for metric in get_args(Metric) if metric in found - {"efficacy"})
 
 
@@ -181,28 +183,44 @@ def _allowed(metric: str, before: Record, group: Sequence[Record]) -> float:
 
 def note(folder: Folder, verdicts: Sequence[Verdict]) -> Path:
     """Add verdicts to verified.json of a suite's folder, the newest of each cell; return its path."""
-    path = folder.root / "verified.json"
+    path = folder.root / NOTED
     found = known(folder) | {v.cell: asdict(v) for v in verdicts}
     store.replace(path, (json.dumps(found, indent=1, sort_keys=True) + "\n").encode())
     return path
 
 
 def known(folder: Folder) -> dict[str, dict[str, Any]]:
-    """What is noted, by the path of a cell's record."""
+    """What is noted, by the path of a cell's record; without what is damaged."""
+    return noted(folder)[0]
+
+
+def noted(folder: Folder) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
+    """What is noted, by the path of a cell's record, and what of the file does not count."""
     try:
-        found: dict[str, dict[str, Any]] = json.loads(
-            (folder.root / "verified.json").read_text(encoding="utf-8")
-        )
+        found = plain.table(folder.root / NOTED)
     except FileNotFoundError:
-        return {}
-    return found
+        return {}, []
+    except (plain.NotPlain, OSError) as error:
+        return {}, [Problem(Path(NOTED), str(error))]
+    right = {cell: verdict for cell, verdict in found.items() if _is_verdict(cell, verdict)}
+    wrong = [cell for cell in found if cell not in right]
+    return right, [Problem(Path(NOTED), f"no verdict of {plain.shown(cell)}") for cell in wrong]
+
+
+def _is_verdict(cell: str, verdict: Any) -> bool:
+    return (
+        isinstance(verdict, dict)
+        and verdict.get("cell") == cell
+        and verdict.get("how") in get_args(How)
+        and isinstance(verdict.get("key"), str)
+    )
 
 
 def verified(folder: Folder, records: Sequence[Record]) -> dict[str, How]:
     """How the cells of these records came out, where the verdict is on the very record."""
-    noted = known(folder)
+    verdicts = known(folder)
     return {
-        str(r.cell.path): noted[str(r.cell.path)]["how"]
+        str(r.cell.path): verdicts[str(r.cell.path)]["how"]
         for r in records
-        if noted.get(str(r.cell.path), {}).get("key") == r.key
+        if verdicts.get(str(r.cell.path), {}).get("key") == r.key
     }

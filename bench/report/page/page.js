@@ -237,12 +237,15 @@
   }
   $("more").addEventListener("click", () => { shown += PAGE; drawTable(entries.filter((e) => passes(e))); });
 
-  // Ranks over datasets of those that are on all of them.
+  // Ranks over datasets of those that are on all of them. Where entries of ours are among the rows, the datasets are
+  // theirs: what others report beside them takes no dataset in, and so no entrant out.
   function ranks(rows) {
-    const sets = [...new Set(rows.filter((e) => rankedOf(e) !== null).map((e) => e.dataset))];
+    const scored = rows.filter((e) => rankedOf(e) !== null && e.method !== data.ceiling);
+    const ours = scored.filter((e) => e.from === "here");
+    const sets = [...new Set((ours.length ? ours : scored).map((e) => e.dataset))];
     const by = new Map();
     for (const e of rows) {
-      if (rankedOf(e) === null || e.method === data.ceiling) continue;
+      if (rankedOf(e) === null || e.method === data.ceiling || !sets.includes(e.dataset)) continue;
       if (!by.has(e.entrant)) by.set(e.entrant, new Map());
       by.get(e.entrant).set(e.dataset, e);
     }
