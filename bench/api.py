@@ -20,11 +20,12 @@ from tabstep.data.encode import schema_from_json
 from tabstep.data.fixed import given
 from tabstep.data.table import Schema, Task
 from tabstep.diffusion.mixed import Draw, State, stacked
-from tabstep.diffusion.model import BATCH_ROWS, Diffusion
+from tabstep.diffusion.model import Diffusion
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.registry import DEFAULT_SAMPLER, GRIDS, SAMPLERS
 from tabstep.samplers.conditional import Known, complete
-from tabstep.samplers.inversion import INVERSIONS, Latent, between, decode, encode
+from tabstep.samplers.inversion import INVERSIONS
+from tabstep.samplers.latent import Latent, between, decode, encode
 from tabstep.samplers.setting import Artifacts, Setting, Steps, Table, path_for
 
 FORMAT = 1
@@ -104,7 +105,7 @@ class Synthesizer:
         y = self.model.labels(total, seed) if y is None else y.repeat_interleave(particles)
         path, process = self._trailing(self.model, steps), self.model.process
         parts = []
-        for i, few in known.batches(max(1, BATCH_ROWS // particles)):
+        for i, few in known.batches(max(1, self.model.batch_rows // particles)):
             noise = process.noise(seed, i * particles, len(few.x) * particles)
             own = process.noise(seed, i, len(few.x)).apart(process.d_num)
             labels = None if y is None else y[i * particles :][: noise.n]

@@ -13,10 +13,11 @@ from torch import Tensor
 from tabstep.diffusion import gaussian
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.mixed import Process, State
-from tabstep.samplers import inversion
+from tabstep.samplers import latent as latents
 from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.grid import trailing
-from tabstep.samplers.inversion import INVERSIONS, Chain, Latent, between, decode, encode
+from tabstep.samplers.inversion import INVERSIONS, Chain
+from tabstep.samplers.latent import Latent, between, decode, encode
 from tabstep.samplers.setting import Setting
 from tests.oracle import F64, RowTimes, bare, mixed_table
 from tests.test_deq import network_process
@@ -52,13 +53,13 @@ def test_rows_come_back_with_their_classes(method: str, K: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "K", "bar"), [("newton", 5, 1e-8), ("newton", 20, 1e-8), ("joint", 5, 1e-4)]
+    ("method", "K", "bar"), [("newton", 5, 1e-8), ("newton", 20, 1e-8), ("joint", 5, 1e-8)]
 )
 def test_noise_is_found_again(method: str, K: int, bar: float) -> None:
     path, n = trailing(bare(1000), K), 8
     latent = encode(process(), path, WORLD.state(n, seed=5), process().noise(3, 0, n), INVERSIONS["upward"])
     latent = replace(latent, x_T=process().noise(1, 0, n).x_T())
-    classes, _, _ = inversion._hindsight(process(), path, WORLD.state(n, seed=5).c, process().noise(3, 0, n))
+    classes, _, _ = latents._hindsight(process(), path, WORLD.state(n, seed=5).c, process().noise(3, 0, n))
     clean = State(drawn(latent, classes), classes[-1], None)
     found = INVERSIONS[method](process(), path, clean, classes)
     assert (found - latent.x_T).square().mean() < bar
@@ -78,7 +79,7 @@ def test_the_error_of_running_backwards_halves_with_twice_the_steps() -> None:
 def test_the_implicit_gradient_is_that_through_the_chain(K: int) -> None:
     known = network_process(3, (3, 4))
     path = trailing(bare(100), K)
-    noise = known.noise(0, 0, 7)
+    noise = known.noise(1, 0, 7)  # with it no row is clipped all the way
     x_T, target = noise.x_T().requires_grad_(), noise.normal()
     classes = [noise.c_T() for _ in range(K + 1)]
     x = x_T
@@ -102,12 +103,12 @@ def test_noise_given_the_winner_is_noise_with_that_winner() -> None:
     log_p = blocks.log_softmax(2 * torch.randn(n, 7, dtype=F64))
     free = [-torch.empty(n, 7, dtype=F64).exponential_().log() for _ in range(2)]
     winner = blocks.argmax(log_p, free[0])
-    given = inversion._won_by(blocks, log_p, winner, free[1])
+    given = latents._won_by(blocks, log_p, winner, free[1])
     assert torch.equal(blocks.argmax(log_p, given), winner)
     for j in range(7):  # winners of their own law: what is drawn given them is Gumbel noise again
         assert kstest(given[:, j].numpy(), gumbel_r.cdf).pvalue > 1e-3
     forced = torch.zeros_like(winner)
-    assert torch.equal(blocks.argmax(log_p, inversion._won_by(blocks, log_p, forced, free[1])), forced)
+    assert torch.equal(blocks.argmax(log_p, latents._won_by(blocks, log_p, forced, free[1])), forced)
 
 
 def latent_of(seed: int, n: int, K: int = 5) -> Latent:

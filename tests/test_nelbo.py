@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kstest, norm
 from torch import Tensor
 
 from tabstep.diffusion import gaussian, multinomial, nelbo
@@ -19,6 +20,7 @@ from tabstep.diffusion.model import Counted
 from tabstep.diffusion.nelbo import Pass, Variance, categorical_steps, numeric_steps, passes, table
 from tabstep.diffusion.schedule import Schedule, make
 from tabstep.diffusion.schedule_search import shortest
+from tabstep.samplers.ancestral import Ancestral
 from tabstep.samplers.dp import DP
 from tabstep.samplers.setting import Artifacts, Setting
 from tests.oracle import F64, LatentClass, TwoColumns, mixed_table
@@ -87,7 +89,14 @@ def naive_parts(process: Process, out: Pass, s: int, variance: Variance, x_0: Te
         for row in range(n):
             if s == 0:
                 a1, a2 = process.schedule.at(1), process.schedule.at(2)
-                w = max(float(m[i]), (1 - a1) * (1 - a2 / a1) / (1 - a2))
+                least = (1 - a1) * (1 - a2 / a1) / (1 - a2)
+                f = float(out.fraction[row, i])
+                w = {
+                    "large": 1 - a_t,
+                    "small": least,
+                    "analytic": max(float(m[i]), least),
+                    "learned": (1 - a_t) ** f * least ** (1 - f),
+                }[variance]
                 numeric += 0.5 * (math.log(2 * math.pi * w) + float(out.error[row, i]) / w) / n
                 continue
             beta = 1 - a_t / a_s
@@ -352,3 +361,47 @@ def test_dp_spends_its_steps_better_on_a_known_world(world: LatentClass) -> None
                 chosen
                 < sum(nelbo.nelbo(setting.process, fresh, other(setting, K), "analytic", seed=7)) + 0.02
             )
+
+
+def test_the_last_step_is_priced_by_the_variance_of_all_others() -> None:
+    """-log N(x_0; x0_hat, v) by scipy, v = beta_{t|0} for "large", that of the step 2 -> 1 for "small"."""
+    process = random_process()
+    held = random_rows(process)
+    at = process.schedule.at
+    for out in passes(process, held, [1, 5, 12], clip_x0=True):
+        small = (1 - at(2) / at(1)) * (1 - at(1)) / (1 - at(2))
+        large = 1 - at(out.t)
+        own: dict[Variance, Tensor] = {
+            "large": torch.full_like(out.error, large),
+            "small": torch.full_like(out.error, small),
+            "learned": large**out.fraction * small ** (1 - out.fraction),
+            "analytic": out.moment.clamp(min=small).expand_as(out.error),
+        }
+        for variance, v in own.items():
+            expected = -norm.logpdf(out.error.sqrt(), 0, v.sqrt()).sum(1).mean()
+            assert float(numeric_steps(process, out, [0], variance)[0]) == pytest.approx(expected, rel=1e-10)
+
+
+def kolmogorov_smirnov(world: LatentClass, x: Tensor) -> float:
+    """Mean over columns of the largest distance between the empirical and the exact distribution function."""
+    found = []
+    for j, column in enumerate(x.T.numpy()):
+        law = [norm(float(m), float(world.s[j])) for m in world.mu[:, j]]
+        found.append(
+            kstest(
+                column,
+                lambda v, law=law: sum(w * p.cdf(v) for w, p in zip(world.w.tolist(), law, strict=True)),
+            ).statistic
+        )
+    return float(np.mean(found))
+
+
+@pytest.mark.parametrize(("K", "bar"), [(5, 0.06), (10, 0.045)])
+def test_ancestral_on_its_own_grid_reaches_the_rows(K: int, bar: float) -> None:
+    """Priced by a measured last step it stopped far from the rows, and was at .099 and .108 whatever K."""
+    world = mixed_table()
+    world = replace(world, s=world.s / 2)
+    setting = world.setting(512).seen_by(Ancestral())
+    path = DP(candidates=50)(setting, K)
+    rows = Ancestral().prepare(setting, path)(setting.process.noise(1, 0, 4000), None)
+    assert kolmogorov_smirnov(world, rows.x) < bar

@@ -109,7 +109,7 @@ def test_full_steps_reproduce_the_mixed_table(name: str) -> None:
         return np.hstack([x, np.eye(3)[c[:, 0]] / 2**0.5, np.eye(4)[c[:, 1]] / 2**0.5])
 
     few = 1200  # its time grows with their square
-    assert mmd2(features(x, c)[:few], features(out.x.numpy(), out.c.numpy())[:few]) < 2e-3
+    assert mmd2(features(x, c)[:few], features(out.x.numpy(), out.c.numpy())[:few]) < 3e-3
 
 
 @pytest.mark.parametrize("sampler", [Ancestral(), Ancestral(variance="small"), DDIM()], ids=str)

@@ -112,7 +112,8 @@ def test_network_trained_by_the_loss_predicts_leave_one_out() -> None:
     a = world.schedule.at(t)
     c = torch.cartesian_prod(torch.arange(4), torch.arange(4))
     with torch.no_grad():
-        _, log_pi = denoiser(torch.empty(16, 0), c, t, None)
+        _, scores = denoiser(torch.empty(16, 0), c, t, None)
+        log_pi = Blocks((4, 4)).log_softmax(scores)
     weight = torch.einsum("ab,at,bu->tu", world.P, world.channel(a), world.channel(a)).reshape(-1)
     to_loo = to_full = 0.0
     for j, log_loo in enumerate(world.log_loo(a)):

@@ -59,7 +59,7 @@ class MLP(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class NetworkDenoiser:
-    """Adapter from the network to `mixed.Denoiser`: one-hot input, 0-based time, per-column normalisation."""
+    """Adapter from the network to `mixed.Denoiser`: one-hot input, 0-based time, logits as they are."""
 
     network: MLP
     blocks: Blocks
@@ -73,4 +73,4 @@ class NetworkDenoiser:
         out = self.network(torch.cat([x, one_hot], 1), steps, y)
         d, end = x.shape[1], x.shape[1] + self.blocks.width
         numeric = out[:, :d] if out.shape[1] == end else torch.cat([out[:, :d], (out[:, end:] + 1) / 2], 1)
-        return numeric, self.blocks.log_softmax(out[:, d:end])
+        return numeric, out[:, d:end]

@@ -55,11 +55,11 @@ class _Remembered:
         self.denoiser = denoiser
 
     def __call__(self, x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
-        numeric, log_pi = self.denoiser(x, c, t, y)
+        numeric, scores = self.denoiser(x, c, t, y)
         assert isinstance(t, Tensor)
         d = x.shape[1]
         self.x_t, self.t, self.eps_hat, self.fraction = x, t, numeric[:, :d], numeric[:, d:]
-        return self.eps_hat, log_pi
+        return self.eps_hat, scores
 
     def variance_loss(
         self, clean: State, schedule: Schedule, skip: bool, generator: torch.Generator
@@ -107,12 +107,12 @@ def _vlb(denoiser: Denoiser, schedule: Schedule, blocks: Blocks) -> Loss:
         drawn, weight = times.draw(len(batch.x), generator)
         t = drawn.to(device)
         noisy = diffuse(batch, t, schedule, blocks, eps, generator)
-        numeric, log_pi = denoiser(noisy.x, noisy.c, t, batch.y)
+        numeric, scores = denoiser(noisy.x, noisy.c, t, batch.y)
         a_t = schedule.alpha_bar.to(device)[t].unsqueeze(1).to(batch.x.dtype)
         error = ((1 - a_t) / a_t).sqrt() * (eps - numeric[:, :d])
         rows = numeric_bound(error, numeric[:, d:], t, t - 1, schedule).sum(1)
         if blocks.sizes:
-            rows = rows + categorical_kl(log_pi, batch.c, noisy.c, t, schedule, blocks)
+            rows = rows + categorical_kl(scores, batch.c, noisy.c, t, schedule, blocks)
         times.record(drawn, rows.detach().cpu())
         prior = sum(multinomial.prior_kl(schedule.at(schedule.T), K) for K in blocks.sizes)
         return ((rows * weight.to(rows)).mean() + prior / schedule.T,)

@@ -22,14 +22,14 @@ def diffuse(
 
 
 def categorical_kl(
-    log_pi: Tensor, c_0: Tensor, c_t: Tensor, t: Tensor, schedule: Schedule, blocks: Blocks
+    scores: Tensor, c_0: Tensor, c_t: Tensor, t: Tensor, schedule: Schedule, blocks: Blocks
 ) -> Tensor:
     """Sum over columns of KL(q(c_{t-1} | c_t, c_0) || p(c_{t-1} | c_t)), (n,) nats; at t = 1 -log p(c_0 | c_1)."""
     alpha_bar = schedule.alpha_bar.to(t.device)
     a_t, a_s = alpha_bar[t].unsqueeze(1), alpha_bar[t - 1].unsqueeze(1)
     parts = [
         multinomial.kl_step(view, c_0[:, g.columns], c_t[:, g.columns], a_t, a_s).sum(1)
-        for g, view in blocks.each(log_pi)
+        for g, view in blocks.each(blocks.log_softmax(scores))
     ]
     return torch.stack(parts).sum(0)
 
@@ -50,11 +50,11 @@ def tabddpm_loss(
     uniform t. A kind without columns is 0.
     """
     noisy = diffuse(clean, t, schedule, blocks, eps, generator)
-    eps_hat, log_pi = denoiser(noisy.x, noisy.c, t, clean.y)
+    eps_hat, scores = denoiser(noisy.x, noisy.c, t, clean.y)
     zero = torch.zeros((), device=clean.x.device)
     numeric = (eps_hat - eps).square().mean() if clean.x.shape[1] else zero
     if not blocks.sizes:
         return numeric, zero
-    kl = categorical_kl(log_pi, clean.c, noisy.c, t, schedule, blocks).mean()
+    kl = categorical_kl(scores, clean.c, noisy.c, t, schedule, blocks).mean()
     prior = sum(multinomial.prior_kl(schedule.at(schedule.T), K) for K in blocks.sizes)
     return numeric, (schedule.T * kl + prior) / len(blocks.sizes)

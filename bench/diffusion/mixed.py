@@ -33,26 +33,26 @@ def stacked(parts: Sequence[State]) -> State:
 
 
 class Denoiser(Protocol):
-    """Predict noise (n, d_num) and per-column log-probabilities of the clean classes (n, sum K).
+    """Predict noise (n, d_num) and scores of the clean classes (n, sum K).
 
     t is the time 1..T, one for all rows (an int, or (1,) for one that need not be whole) or (n,). c may also be
-    (n, sum K) floats, one-hot rows that carry a gradient. The log-probabilities are leave-one-out (see
-    `multinomial`). A network with learned variances appends their fractions to the noise, which is then
-    (n, 2 d_num).
+    (n, sum K) floats, one-hot rows that carry a gradient. Scores are leave-one-out log-probabilities (see
+    `multinomial`) up to a constant in each column; who needs the constant takes `Blocks.log_softmax`. A network with
+    learned variances appends their fractions to the noise, which is then (n, 2 d_num).
     """
 
     def __call__(self, x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]: ...
 
 
 class Prediction(NamedTuple):
-    """One network call, read out: clean numeric rows (clipped when asked), log pi_loo, variance fractions.
+    """One network call, read out: clean numeric rows (clipped when asked), scores of pi_loo, variance fractions.
 
     fraction  (n, d_num), 0 the smallest and 1 the largest log variance of a reverse step (Nichol & Dhariwal 2021,
               eq. 15); (n, 0) for a network without them
     """
 
     x0_hat: Tensor
-    log_pi: Tensor
+    scores: Tensor
     fraction: Tensor
 
 
@@ -100,24 +100,24 @@ class Process:
     def predict(self, state: State, t: int, *, clip_x0: bool) -> Prediction:
         """One network evaluation. Clipping keeps a small noise error at t near T from exploding: under the
         cosine schedule x0_hat multiplies it by 2e4 at T = 1000."""
-        numeric, log_pi = self.denoiser(state.x, state.c, t, state.y)
+        numeric, scores = self.denoiser(state.x, state.c, t, state.y)
         eps_hat, fraction = numeric[:, : self.d_num], numeric[:, self.d_num :]
         x0_hat = gaussian.x0_from_eps(state.x, eps_hat, self.schedule.at(t))
-        return Prediction(x0_hat.clamp(self.x_min, self.x_max) if clip_x0 else x0_hat, log_pi, fraction)
+        return Prediction(x0_hat.clamp(self.x_min, self.x_max) if clip_x0 else x0_hat, scores, fraction)
 
-    def log_full(self, log_pi: Tensor, c: Tensor, t: int) -> Tensor:
+    def log_full(self, scores: Tensor, c: Tensor, t: int) -> Tensor:
         """log pi_full of every column, (n, sum K)."""
         a_t = self.schedule.at(t)
-        return self.blocks.map(log_pi, c, lambda p, k: multinomial.log_full(p, k, a_t))
+        return self.blocks.map(scores, c, lambda p, k: multinomial.log_full(p, k, a_t))
 
-    def posterior_classes(self, log_pi: Tensor, c: Tensor, t: int, s: int, noise: Noise) -> Tensor:
+    def posterior_classes(self, scores: Tensor, c: Tensor, t: int, s: int, noise: Noise) -> Tensor:
         """Draw c_s from the plug-in skip posterior, each column by itself given the row."""
         a_t, a_s = self.schedule.at(t), self.schedule.at(s)
-        log_p = self.blocks.map(log_pi, c, lambda p, k: multinomial.log_posterior(p, k, a_t, a_s))
-        return self.blocks.argmax(log_p, noise.gumbel())
+        found = self.blocks.map(scores, c, lambda p, k: multinomial.posterior_scores(p, k, a_t, a_s))
+        return self.blocks.argmax(found, noise.gumbel())
 
     def stay_or_jump(
-        self, log_pi: Tensor, c: Tensor, t: int, s: int, noise: Noise, *, eta: float = 0.0
+        self, scores: Tensor, c: Tensor, t: int, s: int, noise: Noise, *, eta: float = 0.0
     ) -> Tensor:
         """Draw c_s by the multinomial DDIM step; eta = 0 keeps most.
 
@@ -126,11 +126,12 @@ class Process:
         """
         a_t, a_s = self.schedule.at(t), self.schedule.at(s)
         sigma = (1 - eta) * multinomial.stay_probability(a_t, a_s)
-        target = self.log_full(log_pi, c, t)
         if sigma < 1 and eta > 0 and s > 0:
             from_x0 = (a_s - sigma * a_t) / (1 - sigma)
-            floor = self._uniform(target, from_x0)
-            target = torch.logaddexp(target + math.log(from_x0), floor)
+            full = self.log_full(scores, c, t)
+            target = torch.logaddexp(full + math.log(from_x0), self._uniform(full, from_x0))
+        else:
+            target = self.blocks.map(scores, c, lambda p, k: multinomial.full_scores(p, k, a_t))
         jump = noise.uniform() >= sigma
         return torch.where(jump, self.blocks.argmax(target, noise.gumbel()), c)
 

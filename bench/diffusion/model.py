@@ -21,9 +21,9 @@ from tabstep.diffusion.denoiser import MLP, CatInput, NetworkDenoiser
 from tabstep.diffusion.mixed import Denoiser, Draw, Process, State, stacked
 from tabstep.diffusion.noise import KINDS, stream
 from tabstep.diffusion.schedule import Schedule
+from tabstep.diffusion.width import batch_rows
 
 FORMAT = 1
-BATCH_ROWS = 8192  # rows denoised at once, the same for every sampler
 
 
 @dataclass
@@ -105,22 +105,27 @@ class Diffusion:
             return None
         weights = self.class_counts.to(torch.float64)
         generator = stream(seed, KINDS["labels"])
-        return torch.multinomial(weights, n, replacement=True, generator=generator).to(self.device)
+        # Alone, a draw takes another path through torch than the first of several.
+        drawn = torch.multinomial(weights, max(n, 2), replacement=True, generator=generator)
+        return drawn[:n].to(self.device)
+
+    @property
+    def batch_rows(self) -> int:
+        """Rows denoised at once, by their width."""
+        return batch_rows(self.encoder.d_num + sum(self.encoder.sizes))
 
     @torch.inference_mode()
-    def denoise(self, draw: Draw, n: int, *, seed: int, batch_rows: int = BATCH_ROWS) -> State:
+    def denoise(self, draw: Draw, n: int, *, seed: int, batch_rows: int | None = None) -> State:
         """Draw n encoded rows: labels and noise by the seed alone, in batches."""
+        size = self.batch_rows if batch_rows is None else batch_rows
         y = self.labels(n, seed)
         parts = [
-            draw(
-                self.process.noise(seed, i, min(batch_rows, n - i)),
-                None if y is None else y[i : i + batch_rows],
-            )
-            for i in range(0, n, batch_rows)
+            draw(self.process.noise(seed, i, min(size, n - i)), None if y is None else y[i : i + size])
+            for i in range(0, n, size)
         ]
         return stacked(parts)
 
-    def generate(self, draw: Draw, n: int, *, seed: int, batch_rows: int = BATCH_ROWS) -> Generated:
+    def generate(self, draw: Draw, n: int, *, seed: int, batch_rows: int | None = None) -> Generated:
         """Draw n rows and decode them."""
         counter = self.process.denoiser
         assert isinstance(counter, Counted)

@@ -7,6 +7,8 @@ q(c_t | c_s) = Cat(alpha c_s + (1 - alpha)/K) with alpha = alpha_bar_t / alpha_b
 A network trained with the KL of TabDDPM predicts `pi_loo`, the distribution of a column's clean class given
 everything *except* that column's own noisy class. The plug-in posterior is exact for it. Whatever is linear in
 c_0 needs `pi_full`, given everything including c_t; `log_full` converts.
+
+`*_scores` are log-probabilities up to a constant in each column: all that a draw by the Gumbel-max trick sees.
 """
 
 from __future__ import annotations
@@ -39,9 +41,14 @@ def _boost(log_p: Tensor, c_t: Tensor, alpha: float | Tensor, K: int) -> Tensor:
     return log_p.scatter_add(-1, index, torch.zeros_like(index, dtype=log_p.dtype) + gain)
 
 
-def log_full(log_pi_loo: Tensor, c_t: Tensor, alpha_bar_t: float | Tensor) -> Tensor:
-    """log pi_full, normalised: pi_full is proportional to pi_loo * q(c_t | c_0 = .)."""
-    return _boost(log_pi_loo, c_t, alpha_bar_t, log_pi_loo.shape[-1]).log_softmax(-1)
+def full_scores(scores_loo: Tensor, c_t: Tensor, alpha_bar_t: float | Tensor) -> Tensor:
+    """Scores of pi_full, which is proportional to pi_loo * q(c_t | c_0 = .), from scores of pi_loo."""
+    return _boost(scores_loo, c_t, alpha_bar_t, scores_loo.shape[-1])
+
+
+def log_full(scores_loo: Tensor, c_t: Tensor, alpha_bar_t: float | Tensor) -> Tensor:
+    """log pi_full, normalised."""
+    return full_scores(scores_loo, c_t, alpha_bar_t).log_softmax(-1)
 
 
 def log_loo(log_pi_full: Tensor, c_t: Tensor, alpha_bar_t: float) -> Tensor:
@@ -54,18 +61,24 @@ def log_loo(log_pi_full: Tensor, c_t: Tensor, alpha_bar_t: float) -> Tensor:
     ).log_softmax(-1)
 
 
-def log_posterior(log_pi_loo: Tensor, c_t: Tensor, alpha_bar_t: float, alpha_bar_s: float) -> Tensor:
-    """log p(c_s | c_t) in plug-in form, normalised: m * (alpha_bar_s pi_loo + (1 - alpha_bar_s)/K).
+def posterior_scores(scores_loo: Tensor, c_t: Tensor, alpha_bar_t: float, alpha_bar_s: float) -> Tensor:
+    """Scores of p(c_s | c_t) in plug-in form, m * (alpha_bar_s pi_loo + (1 - alpha_bar_s)/K), from scores of pi_loo.
 
-    Exact for the reverse process of one column when `log_pi_loo` is (Austin et al. 2021 eq. 3 with a stride).
-    At s = 0 this is `log_full`.
+    Exact for the reverse process of one column when pi_loo is (Austin et al. 2021 eq. 3 with a stride). At s = 0 these
+    are `full_scores`; before, the uniform part is weighed against a normalised pi_loo.
     """
-    K = log_pi_loo.shape[-1]
+    K = scores_loo.shape[-1]
     if alpha_bar_s == 1:
-        return log_full(log_pi_loo, c_t, alpha_bar_t)
+        return full_scores(scores_loo, c_t, alpha_bar_t)
     uniform = math.log1p(-alpha_bar_s) - math.log(K)
-    log_b = torch.logaddexp(log_pi_loo + math.log(alpha_bar_s), torch.full_like(log_pi_loo, uniform))
-    return _boost(log_b, c_t, alpha_bar_t / alpha_bar_s, K).log_softmax(-1)
+    clean = scores_loo.log_softmax(-1) + math.log(alpha_bar_s)
+    log_b = torch.logaddexp(clean, torch.full_like(clean, uniform))
+    return _boost(log_b, c_t, alpha_bar_t / alpha_bar_s, K)
+
+
+def log_posterior(scores_loo: Tensor, c_t: Tensor, alpha_bar_t: float, alpha_bar_s: float) -> Tensor:
+    """log p(c_s | c_t) of `posterior_scores`, normalised."""
+    return posterior_scores(scores_loo, c_t, alpha_bar_t, alpha_bar_s).log_softmax(-1)
 
 
 def stay_probability(alpha_bar_t: float, alpha_bar_s: float) -> float:

@@ -68,7 +68,7 @@ def passes(
         with torch.inference_mode():
             out = process.predict(state, t, clip_x0=clip_x0)
         error = (held.x.double() - out.x0_hat.double()) ** 2
-        yield Pass(t, error, out.fraction.double(), out.log_pi, held.c, state.c)
+        yield Pass(t, error, out.fraction.double(), process.blocks.log_softmax(out.scores), held.c, state.c)
 
 
 def floor(process: Process) -> float:
@@ -95,7 +95,7 @@ def step_variance(
 def numeric_steps(process: Process, out: Pass, sources: Sequence[int], variance: Variance) -> Tensor:
     """L_num(s, t) for every s in `sources`, (S,) float64.
 
-    KL of the exact to the modelled reverse step; at s = 0 -log of the decoder N(x0_hat, w), w measured at t.
+    KL of the exact to the modelled reverse step; at s = 0 -log of the decoder N(x0_hat, v), v of the same `variance`.
     """
     alpha_bar = process.schedule.alpha_bar[torch.as_tensor(sources)]
     total = torch.empty(len(sources), dtype=torch.float64)
@@ -105,10 +105,24 @@ def numeric_steps(process: Process, out: Pass, sources: Sequence[int], variance:
         v: Tensor = step_variance(p, variance, out.moment.cpu(), out.fraction.cpu())
         error = out.error.cpu() if variance == "learned" else out.moment.cpu()
         total[i : i + some] = gaussian.kl(p.on_x0 * error.sqrt(), p.small, v).mean(1).sum(1)
-    w = out.moment.clamp(min=floor(process))
-    decoder = 0.5 * ((2 * math.pi * w).log() + out.moment / w).sum()
-    total[torch.as_tensor(sources) == 0] = decoder.cpu()
+    w = decoder_variance(process, out, variance)
+    decoder = 0.5 * ((2 * math.pi * w).log() + out.error / w)
+    total[torch.as_tensor(sources) == 0] = decoder.mean(0).sum().cpu()
     return total
+
+
+def decoder_variance(process: Process, out: Pass, variance: Variance) -> Tensor:
+    """Variance of the step to s = 0, (d_num,) or (B, d_num): the rule of all other steps carried on to the last.
+
+    There the exact posterior has none, and `floor` stands in for it. Only "analytic" measures the error that the row
+    itself then has; the others know no more of the network at this step than at any other.
+    """
+    least = floor(process)
+    if variance == "analytic":
+        return out.moment.clamp(min=least)
+    p = gaussian.posterior(process.schedule.at(out.t), 1.0)._replace(small=least)
+    w = step_variance(p, variance, out.moment, out.fraction)
+    return torch.as_tensor(w, dtype=torch.float64, device=out.error.device)
 
 
 def categorical_steps(process: Process, out: Pass, sources: Sequence[int]) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from tabstep.diffusion.blocks import Blocks
 
-ROWS_PER_KEY = 512  # rows that share one random stream; changing it changes every sample
+ROWS_PER_KEY = 2048  # rows that share one random stream; changing it changes every sample
 
 KINDS = {
     "labels": 0,
@@ -25,6 +26,8 @@ KINDS = {
     "choice": 8,
 }
 
+NUMPY: dict[torch.dtype, type[np.floating[Any]]] = {torch.float32: np.float32, torch.float64: np.float64}
+
 
 def stream(seed: int, *key: int) -> torch.Generator:
     """An independent CPU generator for a seed and a key (numpy's SeedSequence keeps them apart)."""
@@ -36,9 +39,10 @@ def stream(seed: int, *key: int) -> torch.Generator:
 class Noise:
     """Noise for rows `start .. start + n` of the draw with this seed.
 
-    Each kind has its own stream for each key of rows, and each call returns the next step's noise, so two
-    samplers that walk the same path share it, and a categorical column more does not shift the numeric noise.
-    Generated on the CPU and then moved, so every device sees the same numbers.
+    Each kind has its own stream for each step and each key of rows: two samplers that walk the same path share it, a
+    categorical column more does not shift the numeric noise, and the first rows of a key are made without the others,
+    so that one row costs what one row needs. Generated on the CPU and then moved, so every device sees the same
+    numbers. A call gives the next step's noise.
 
     told  by kind, noise that is known (steps, n, width) and given out in this order instead of drawn
     """
@@ -53,20 +57,36 @@ class Noise:
     told: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        first, last = self.start // ROWS_PER_KEY, -(-(self.start + self.n) // ROWS_PER_KEY)
-        self._keys = range(first, last)
-        self._cut = self.start - first * ROWS_PER_KEY
-        self._streams: dict[str, list[torch.Generator]] = {}
+        self._steps: dict[str, int] = {}
+        self._secrets: dict[str, np.ndarray] = {}
         self._left = {kind: iter(known) for kind, known in self.told.items()}
 
-    def _next(self, kind: str, make: Callable[[torch.Generator], Tensor]) -> Tensor:
+    def _next(self, kind: str, width: int, draw: Callable[[np.random.Generator, int], np.ndarray]) -> Tensor:
+        """`draw(generator, count)` gives that many numbers one after the other, so that rows are a prefix."""
         if kind in self._left:
             known: Tensor = next(self._left[kind])
             return known
-        if kind not in self._streams:
-            self._streams[kind] = [stream(self.seed, KINDS[kind], key) for key in self._keys]
-        parts = [make(generator) for generator in self._streams[kind]]
-        return torch.cat(parts)[self._cut : self._cut + self.n].to(self.device)
+        step = self._steps.get(kind, 0)
+        self._steps[kind] = step + 1
+        if kind not in self._secrets:
+            sequence = np.random.SeedSequence(self.seed, spawn_key=(KINDS[kind],))
+            self._secrets[kind] = sequence.generate_state(2, np.uint64)
+        parts = []
+        for key, wanted in self.spans():
+            # The lowest word counts numbers within the stream, the others say which stream it is.
+            bits = np.random.Philox(key=self._secrets[kind], counter=(0, step, key, 0))
+            drawn = draw(np.random.Generator(bits), wanted.stop * width).reshape(wanted.stop, width)
+            parts.append(torch.from_numpy(drawn[wanted]))
+        return (torch.cat(parts) if len(parts) > 1 else parts[0]).to(self.device)
+
+    def spans(self) -> Iterator[tuple[int, slice]]:
+        """The keys of these rows, each with those of its `ROWS_PER_KEY` rows that are among them."""
+        end = self.start + self.n
+        for first in range(self.start // ROWS_PER_KEY * ROWS_PER_KEY, end, ROWS_PER_KEY):
+            yield (
+                first // ROWS_PER_KEY,
+                slice(max(0, self.start - first), min(ROWS_PER_KEY, end - first)),
+            )
 
     def beginning(self, x: Tensor, c: Tensor) -> Noise:
         """The same noise for a path that begins at these rows, not in pure noise."""
@@ -79,46 +99,49 @@ class Noise:
 
     def x_T(self) -> Tensor:
         """Standard normal start of the numeric columns, (n, d_num)."""
-        return self._next(
-            "x_T", lambda g: torch.randn(ROWS_PER_KEY, self.d_num, generator=g, dtype=self.dtype)
-        )
+        return self._normal("x_T")
 
     def c_T(self) -> Tensor:
         """Uniform start of the categorical columns, (n, d_c) int64."""
+        sizes = np.array(self.blocks.sizes, dtype=np.int64)
 
-        def make(g: torch.Generator) -> Tensor:
-            u = torch.rand(ROWS_PER_KEY, len(self.blocks.sizes), generator=g, dtype=torch.float64)
-            return (u * torch.tensor(self.blocks.sizes, dtype=torch.float64)).long()
+        def draw(generator: np.random.Generator, count: int) -> np.ndarray:
+            u = generator.random(count).reshape(-1, max(1, len(sizes)))
+            classes: np.ndarray = (u * sizes).astype(np.int64)
+            return classes
 
-        return self._next("c_T", make)
+        return self._next("c_T", len(sizes), draw)
 
     def normal(self) -> Tensor:
         """The next step's standard normal noise, (n, d_num)."""
-        return self._next(
-            "normal", lambda g: torch.randn(ROWS_PER_KEY, self.d_num, generator=g, dtype=self.dtype)
-        )
+        return self._normal("normal")
 
     def uniform(self) -> Tensor:
         """The next step's uniform noise, one number a categorical column, (n, d_c)."""
-        return self._uniform("uniform")
+        return self._uniform("uniform", len(self.blocks.sizes))
 
     def keep(self) -> Tensor:
         """Uniform noise that says which classes of clean rows survive the forward process, (n, d_c)."""
-        return self._uniform("keep")
+        return self._uniform("keep", len(self.blocks.sizes))
 
     def choice(self) -> Tensor:
         """Uniform noise, one number a row, (n, 1)."""
         return self._uniform("choice", 1)
 
-    def _uniform(self, kind: str, width: int | None = None) -> Tensor:
-        numbers = len(self.blocks.sizes) if width is None else width
-        return self._next(kind, lambda g: torch.rand(ROWS_PER_KEY, numbers, generator=g, dtype=self.dtype))
-
     def gumbel(self) -> Tensor:
         """The next step's Gumbel noise, one number a class, (n, sum K)."""
+        dtype = NUMPY[self.dtype]
 
-        def make(g: torch.Generator) -> Tensor:
-            e = torch.empty(ROWS_PER_KEY, self.blocks.width, dtype=self.dtype).exponential_(generator=g)
-            return e.clamp_(min=torch.finfo(self.dtype).tiny).log_().neg_()
+        def draw(generator: np.random.Generator, count: int) -> np.ndarray:
+            e = generator.standard_exponential(count, dtype=dtype)
+            return np.negative(np.log(np.maximum(e, np.finfo(dtype).tiny, out=e), out=e), out=e)
 
-        return self._next("gumbel", make)
+        return self._next("gumbel", self.blocks.width, draw)
+
+    def _normal(self, kind: str) -> Tensor:
+        dtype = NUMPY[self.dtype]
+        return self._next(kind, self.d_num, lambda g, k: g.standard_normal(k, dtype=dtype))
+
+    def _uniform(self, kind: str, width: int) -> Tensor:
+        dtype = NUMPY[self.dtype]
+        return self._next(kind, width, lambda g, k: g.random(k, dtype=dtype))

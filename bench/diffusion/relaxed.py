@@ -35,7 +35,7 @@ def categorical(log_p: Tensor, gumbel: Tensor) -> Tensor:
 
 
 def stay_or_jump(
-    log_pi: Tensor,
+    scores: Tensor,
     one_hot: Tensor,
     alpha_bar_t: float,
     alpha_bar_s: float,
@@ -47,7 +47,7 @@ def stay_or_jump(
 ) -> Tensor:
     """The multinomial DDIM step on one-hot rows, (n, sum K).
 
-    log_pi (n, sum K) is leave-one-out. A class stays with probability sigma = `share` times the largest that the
+    scores (n, sum K) are leave-one-out. A class stays with probability sigma = `share` times the largest that the
     family allows, else it is drawn from what is left of the mixture of class, pi_full^sharpness and uniform.
     `share` and `sharpness` are (); at 1 this is `Process.stay_or_jump`. uniform (n, d_c), gumbel (n, sum K).
     """
@@ -57,7 +57,7 @@ def stay_or_jump(
     out = []
     for group, boost, (_, noise) in zip(blocks.groups, gain, blocks.each(gumbel), strict=True):
         log_loo, now = (
-            part[:, group.flat].view(len(part), group.members, group.K) for part in (log_pi, one_hot)
+            part[:, group.flat].view(len(part), group.members, group.K) for part in (scores, one_hot)
         )
         log_full = (log_loo + boost * now).log_softmax(-1)
         log_clean = (sharpness.to(log_full) * log_full).log_softmax(-1)

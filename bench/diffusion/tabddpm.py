@@ -19,6 +19,7 @@ from tabstep.diffusion.mixed import Denoiser, State
 from tabstep.diffusion.model import Architecture, Diffusion, build
 from tabstep.diffusion.noise import stream
 from tabstep.diffusion.train import Loss, Progress, fit
+from tabstep.diffusion.width import warn_of_many_levels
 
 if TYPE_CHECKING:
     import optuna
@@ -98,6 +99,7 @@ class TabDDPM:
     ) -> Diffusion:
         """Train on complete rows. Raises `train.Diverged` when the loss stops being finite."""
         encoder = Encoder.fit(train, schema, normalization=self.normalization, rounding=self.rounding)
+        warn_of_many_levels(encoder.categories, min(self.batch_size, len(train)))
         x, c, y = encoder.encode(train)
         data = State(x.to(device), c.to(device), None if y is None else y.to(device))
         schedule = schedules.make(self.schedule, self.T).until(self.last)

@@ -22,6 +22,9 @@ from tabstep.suites import Metric
 
 FIT_VERSION = 1  # raise when the same settings, data and seed give another model
 DRAW_VERSION = 1  # raise when the same model gives other rows
+STEPS_VERSION = (
+    2  # raise when only rows drawn step by step are others; 2: noise of any step and row by itself
+)
 
 Stage = Literal["fit", "draw", "score"]
 Stages = tuple[Stage, ...]

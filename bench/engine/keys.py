@@ -7,8 +7,9 @@ import json
 from dataclasses import asdict, replace
 from typing import Any
 
-from tabstep.engine.job import DRAW_VERSION, FIT_VERSION, Job
+from tabstep.engine.job import DRAW_VERSION, FIT_VERSION, STEPS_VERSION, Job
 from tabstep.metrics import efficacy, evaluators, likelihood, rows
+from tabstep.registry import walks
 
 
 def fit_key_of(job: Job) -> str:
@@ -28,6 +29,9 @@ def with_keys(job: Job) -> Job:
     """The job with its keys: of the fitted model, of the rows, and of the finished cell."""
     described = job.describe()
     fit_key = fit_key_of(job)
+    by_steps = walks(job.kind)
+    # A method without steps has no bound: its keys have the version with which they began.
+    bound = likelihood.VERSION if by_steps and "nelbo" in job.metrics else 1
     whole: dict[str, Any] = {
         "fit": fit_key,
         "versions": [DRAW_VERSION, efficacy.VERSION],
@@ -36,7 +40,7 @@ def with_keys(job: Job) -> Job:
         "eval_seeds": job.eval_seeds,
     }
     if job.metrics != ("efficacy",):
-        whole["metrics"] = [*job.metrics, likelihood.VERSION]
+        whole["metrics"] = [*job.metrics, bound]
     if set(job.metrics) & set(rows.GROUPS):
         whole["rows"] = rows.version(job.metrics)
     if job.beside:
@@ -46,8 +50,10 @@ def with_keys(job: Job) -> Job:
         "version": DRAW_VERSION,
         "cell": {k: v for k, v in asdict(job.cell).items() if k != "suite"},
         "described": {k: v for k, v in described.items() if k in ("sampler", "grid", "rows")},
-        "bound": likelihood.VERSION if "nelbo" in job.metrics else None,
+        "bound": bound if "nelbo" in job.metrics else None,
     }
+    if by_steps:
+        whole["steps"] = drawn["steps"] = STEPS_VERSION
     return replace(job, fit_key=fit_key, draw_key=_hash(drawn), key=_hash(whole))
 
 

@@ -8,7 +8,7 @@ from tabstep.diffusion import nelbo as bound
 from tabstep.diffusion.mixed import Process, State
 from tabstep.diffusion.nelbo import Variance
 
-VERSION = 1  # raise when a score changes for the same model and rows
+VERSION = 2  # raise when a score changes for the same model and rows; 2: each variance has its own last step
 
 ROWS = 512
 

@@ -45,13 +45,13 @@ class Ancestral:
         def draw(noise: Noise, y: Tensor | None) -> State:
             state = process.prior(noise, y)
             for t, s in pairwise(path):
-                x0_hat, log_pi, fraction = process.predict(state, t, clip_x0=self.clip_x0)
+                x0_hat, scores, fraction = process.predict(state, t, clip_x0=self.clip_x0)
                 x = x0_hat
                 if s > 0:  # the last step is noiseless
                     p = gaussian.posterior(alpha_bar(t), alpha_bar(s))
                     var = step_variance(p, self.variance, moments.get(t, process.x_min), fraction)
                     x = p.on_x0 * x0_hat + p.on_xt * state.x + var**0.5 * noise.normal()
-                state = State(x, process.posterior_classes(log_pi, state.c, t, s, noise), y)
+                state = State(x, process.posterior_classes(scores, state.c, t, s, noise), y)
             return state
 
         return draw

@@ -70,7 +70,7 @@ def complete(
         there = here.repeat_interleave(M, 0)
         mean = step.on_x0 * seen.x0_hat + step.on_xt * state.x
         x = torch.where(each.has_x, there, mean + math.sqrt(step.small) * noise.normal())
-        c = process.posterior_classes(seen.log_pi, state.c, t, s, noise)
+        c = process.posterior_classes(seen.scores, state.c, t, s, noise)
         if s == 0:
             state = State(x, torch.where(each.has_c, each.c, c), state.y)
             break
@@ -89,9 +89,9 @@ def complete(
 
 
 def _look(process: Process, state: State, t: int, known: Known) -> tuple[Prediction, Tensor]:
-    """One network call, and log psi_t (n,), by its `log_pi`."""
+    """One network call, and log psi_t (n,), by its `scores`."""
     seen = process.predict(state, t, clip_x0=True)
-    full = process.log_full(seen.log_pi, state.c, t)
+    full = process.log_full(seen.scores, state.c, t)
     return seen, torch.where(known.has_c, process.blocks.at(full, known.c), 0.0).sum(1)
 
 

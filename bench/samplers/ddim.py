@@ -41,10 +41,10 @@ class DDIM:
         def draw(noise: Noise, y: Tensor | None) -> State:
             state = process.prior(noise, y)
             for t, s in pairwise(path):
-                x0_hat, log_pi, _ = process.predict(state, t, clip_x0=self.clip_x0)
+                x0_hat, scores, _ = process.predict(state, t, clip_x0=self.clip_x0)
                 z = noise.normal() if self.eta > 0 and s > 0 else None
                 x = gaussian.ddim_step(state.x, x0_hat, alpha_bar(t), alpha_bar(s), z, eta=self.eta)
-                c = process.stay_or_jump(log_pi, state.c, t, s, noise, eta=self.eta_cat)
+                c = process.stay_or_jump(scores, state.c, t, s, noise, eta=self.eta_cat)
                 state = State(x, c, y)
             return state
 

@@ -17,7 +17,7 @@ from tabstep.samplers.kernel import kernel_widths, row_features, squared_mean_di
 from tabstep.samplers.row_network import RowFeatures
 from tabstep.samplers.setting import NOISE, Setting, Steps, digest
 
-VERSION = 1  # raise when the same model and rows give other coefficients
+VERSION = 2  # raise when the same model and rows give other coefficients
 
 DRAWS = (
     4  # rows drawn for a held-out one: with one, what decides which check is best is the noise of the draw

@@ -90,12 +90,12 @@ def solve(settings: DEQ, process: Process, path: Steps, noise: Noise, y: Tensor 
         a = alpha[k:].repeat_interleave(m).unsqueeze(1)
         now_x, now_c = x[k:].flatten(0, 1), c[k:].flatten(0, 1)
         labels = None if y is None else y[rows].repeat(K - k)
-        eps_hat, log_pi = process.denoiser(now_x, now_c, times[k:].repeat_interleave(m), labels)
+        eps_hat, scores = process.denoiser(now_x, now_c, times[k:].repeat_interleave(m), labels)
         found = (now_x - (1 - a).sqrt().to(now_x) * eps_hat[:, :d]) / a.sqrt().to(now_x)
         if settings.clip_x0:
             found = found.clamp(process.x_min, process.x_max)
         clean[k:] = found.view(K - k, m, d)
-        full = process.blocks.map(log_pi, now_c, partial(_log_full, alpha_bar=a))
+        full = process.blocks.map(scores, now_c, partial(multinomial.full_scores, alpha_bar_t=a))
         drawn[k:] = process.blocks.argmax(full, gumbel[k:].flatten(0, 1)).view(K - k, m, c.shape[2])
 
         new_x = scale[1:] * (x[0] / scale[0] + (rise * clean[:-1]).cumsum(0))
@@ -152,10 +152,6 @@ class Anderson:
         held = [(value[:, rows], gap[:, rows]) for value, gap in self.past]
         self.past = deque(held, maxlen=self.past.maxlen)
         self.before = None if self.before is None else self.before[rows]
-
-
-def _log_full(log_pi: Tensor, c: Tensor, alpha_bar: Tensor) -> Tensor:
-    return multinomial.log_full(log_pi, c, alpha_bar)
 
 
 def _step_noise(process: Process, path: Steps, noise: Noise) -> tuple[Tensor, Tensor]:

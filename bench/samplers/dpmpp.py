@@ -36,7 +36,7 @@ class DPMSolverPP:
             state = process.prior(noise, y)
             before: tuple[float, Tensor] | None = None  # half log SNR and prediction of the last step
             for t, s in pairwise(path):
-                x0_hat, log_pi, _ = process.predict(state, t, clip_x0=self.clip_x0)
+                x0_hat, scores, _ = process.predict(state, t, clip_x0=self.clip_x0)
                 x = x0_hat  # the step to 0 has infinite length: first order, no noise
                 if s > 0:
                     h = half_log_snr[s] - half_log_snr[t]
@@ -55,7 +55,7 @@ class DPMSolverPP:
                     else:
                         x = shrink * state.x - math.sqrt(alpha_bar(s)) * math.expm1(-h) * clean
                     before = (half_log_snr[t], x0_hat)
-                state = State(x, process.stay_or_jump(log_pi, state.c, t, s, noise), y)
+                state = State(x, process.stay_or_jump(scores, state.c, t, s, noise), y)
             return state
 
         return draw

@@ -17,6 +17,8 @@ from tabstep.samplers.start import Start
 CANDIDATES = 10  # begins to choose from, evenly spaced
 HELD_ROWS = 1024
 
+VERSION = 2  # raise when the same model, rows and start give another horizon
+
 
 @dataclass(frozen=True)
 class EarlyStop:
@@ -45,7 +47,7 @@ class EarlyStop:
         if self.stop is not None:
             return round(self.stop * setting.T)
         begin = self.start.fit(setting)  # not inside the choice, whose price is its own
-        name = f"horizon-{digest(self.start)}-{setting.T}-{setting.seed}"
+        name = f"horizon-v{VERSION}-{digest(self.start)}-{setting.T}-{setting.seed}"
         return int(setting.artifacts.tensors(name, lambda: choose_horizon(setting, begin))["horizon"])
 
     def prepare(self, setting: Setting, path: Steps) -> Draw:

@@ -115,11 +115,11 @@ def denoise(
             time: Tensor, one_hot: Tensor, *past: Tensor, k: int = k, t: int = t, s: int = s
         ) -> tuple[Tensor, Tensor]:
             at = time.unsqueeze(0) if move_times else t
-            eps_hat, log_pi = process.denoiser(past[-1], one_hot, at, begin.y)
+            eps_hat, scores = process.denoiser(past[-1], one_hot, at, begin.y)
             x = _numbers(process, offsets, k, t, s, past, eps_hat[:, : process.d_num], noises[k].z, clip_x0)
             share = 1 + offsets["share"][k] if s > 0 else torch.ones_like(time)
             classes = relaxed.stay_or_jump(
-                log_pi,
+                scores,
                 one_hot,
                 process.schedule.at(t),
                 process.schedule.at(s),

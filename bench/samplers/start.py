@@ -10,8 +10,8 @@ from torch import Tensor
 
 from tabstep.contracts import Method, Unsupported
 from tabstep.diffusion.autoencoder import Autoencoder
-from tabstep.diffusion.mixed import Draw, State
-from tabstep.diffusion.noise import Noise
+from tabstep.diffusion.mixed import Draw, State, stacked
+from tabstep.diffusion.noise import ROWS_PER_KEY, Noise
 from tabstep.samplers.setting import Setting, digest
 
 
@@ -43,8 +43,8 @@ class Conditional:
 class Foreign:
     """A registered method, fitted on the table itself; its rows pass through the encoder of the diffusion.
 
-    Such a method draws its own labels with its rows, and these go on with them. It is drawn once a batch, by the seed
-    and the batch's place: batches of another size give other rows of the same law.
+    Such a method draws its own labels with its rows, and these go on with them. It is drawn `ROWS_PER_KEY` rows at a
+    time, by the seed and their place, and those asked for are taken: other batches give the same rows.
     """
 
     method: Method
@@ -65,8 +65,12 @@ class Foreign:
 
         def draw(noise: Noise, y: Tensor | None) -> State:
             away = noise.apart(noise.d_num)
-            seed = np.random.SeedSequence(away.seed, spawn_key=(noise.start,)).generate_state(1)
-            x, c, own = encoder.encode(model.sample(noise.n, seed=int(seed[0])))
+            parts = []
+            for key, wanted in noise.spans():
+                seed = np.random.SeedSequence(away.seed, spawn_key=(key,)).generate_state(1)
+                x, c, own = encoder.encode(model.sample(ROWS_PER_KEY, seed=int(seed[0])))
+                parts.append(State(x[wanted], c[wanted], None if own is None else own[wanted]))
+            x, c, own = stacked(parts)
             return State(x.to(like), c.to(like.device), None if own is None else own.to(like.device))
 
         return draw

@@ -44,7 +44,7 @@ class Tempered:
         process = setting.process
 
         def denoiser(x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
-            numeric, log_pi = process.denoiser(x, c, t, y)
-            return numeric, process.blocks.log_softmax(log_pi / self.temperature)
+            numeric, scores = process.denoiser(x, c, t, y)
+            return numeric, scores / self.temperature
 
         return self.update.prepare(replace(setting, process=replace(process, denoiser=denoiser)), path)

@@ -35,10 +35,10 @@ class UniPC:
 
         def draw(noise: Noise, y: Tensor | None) -> State:
             x, c, _ = process.prior(noise, y)  # x: the corrected numbers at t
-            x0_hat, log_pi, _ = process.predict(State(x, c, y), path[0], clip_x0=self.clip_x0)
+            x0_hat, scores, _ = process.predict(State(x, c, y), path[0], clip_x0=self.clip_x0)
             before: tuple[float, Tensor] | None = None
             for t, s in pairwise(path):
-                c = process.stay_or_jump(log_pi, c, t, s, noise)
+                c = process.stay_or_jump(scores, c, t, s, noise)
                 if s == 0:  # infinitely long: first order, nothing to correct with
                     return State(x0_hat, c, y)
                 h = half_log_snr[s] - half_log_snr[t]
@@ -52,7 +52,7 @@ class UniPC:
                     slope = (before[1] - x0_hat) / r
                     predicted = base - a_s * B / 2 * slope
                     on_slope, on_change = corrector_weights(h, r)
-                following, log_pi, _ = process.predict(State(predicted, c, y), s, clip_x0=self.clip_x0)
+                following, scores, _ = process.predict(State(predicted, c, y), s, clip_x0=self.clip_x0)
                 change = on_change * (following - x0_hat)
                 x = base - a_s * B * (change if slope is None else change + on_slope * slope)
                 before = (half_log_snr[t], x0_hat)

@@ -39,9 +39,9 @@ class Misread:
 
     def __call__(self, x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         assert isinstance(t, int)
-        numeric, log_pi = self.process.denoiser(x, c, t, y)
+        numeric, scores = self.process.denoiser(x, c, t, y)
         a_t = self.process.schedule.at(t)
-        read = self.process.blocks.map(log_pi, c, lambda p, k: multinomial.log_loo(p, k, a_t))
+        read = self.process.blocks.map(scores, c, lambda p, k: multinomial.log_loo(p, k, a_t))
         return numeric, read
 
 
@@ -78,7 +78,8 @@ def distances(model: Diffusion, train: State, times: tuple[int, ...]) -> list[di
         )
         noisy = State(noisy.x, noisy.c, clean.y)
         with torch.inference_mode():
-            pi = process.denoiser(*noisy[:2], t, noisy.y)[1].exp().double()
+            scores = process.denoiser(*noisy[:2], t, noisy.y)[1]
+        pi = process.blocks.log_softmax(scores).exp().double()
         loo, full = posteriors(process, train, noisy, t)
         columns = len(process.blocks.sizes)
         to_loo, to_full, apart = (

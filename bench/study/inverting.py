@@ -16,7 +16,8 @@ from tabstep.records import store
 from tabstep.report.markdown import table_of
 from tabstep.report.table import commit_of, csv
 from tabstep.samplers.grid import trailing
-from tabstep.samplers.inversion import INVERSIONS, decode, encode
+from tabstep.samplers.inversion import INVERSIONS
+from tabstep.samplers.latent import decode, encode
 from tabstep.samplers.setting import Setting
 from tabstep.study.page import reflow
 

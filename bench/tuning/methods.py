@@ -21,10 +21,11 @@ from pebble import ProcessExpired
 
 from tabstep.data.table import Development
 from tabstep.engine.executors import Local, gpus
-from tabstep.engine.job import DRAW_VERSION, FIT_VERSION, Source
+from tabstep.engine.job import DRAW_VERSION, FIT_VERSION, STEPS_VERSION, Source
 from tabstep.metrics import efficacy
 from tabstep.records import store
 from tabstep.records.provenance import environment
+from tabstep.registry import METHODS, walks
 from tabstep.tuning import studies
 from tabstep.tuning.trials import VERSION, AnyTask, Ended, attempt, metric
 
@@ -54,6 +55,8 @@ def study_name(task: AnyTask, digest: str) -> str:
         "digest": digest,
         "versions": [VERSION, efficacy.VERSION, FIT_VERSION, DRAW_VERSION],
     }
+    if walks(METHODS[task.method]):
+        facts["steps_version"] = STEPS_VERSION
     for name in ("threads", "device", "model"):  # where and how fast
         facts.pop(name, None)
     key = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
