@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from tabstep.records.store import Cell, Record
-from tabstep.report.compare import name_of, rank, units, versus, wilcoxon_holm
+from tabstep.report.compare import entrants, name_of, rank, units, versus, wilcoxon_holm
 from tabstep.report.front import front, hypervolume, pareto, without_seconds
 from tabstep.report.table import bootstrap, results
 from tests.test_report import make
@@ -242,7 +242,7 @@ def test_ranks_by_hand() -> None:
     assert list(found.nemenyi.index) == ["a", "b", "c"]
     q = (8 - 3.5) / 3 / (3 * 4 / (6 * 3)) ** 0.5 * 2**0.5
     assert found.nemenyi.loc["a", "c"] == pytest.approx(stats.studentized_range.sf(q, 3, np.inf), abs=1e-3)
-    assert found.note == "no score is missing"
+    assert found.note == "by efficacy alone; no score is missing"
 
 
 def test_what_missing_scores_do_is_said() -> None:
@@ -252,19 +252,21 @@ def test_what_missing_scores_do_is_said() -> None:
         "marginals": {"d": 0.1, "e": 0.1, "f": 0.3},
     }
     dropped = rank(records(table))
-    assert list(dropped.scores.index) == ["d", "e"]
+    assert list(dropped.standing.index) == ["d", "e"]
     assert "policy drop: 1 scores are missing, so these are left out: f" in dropped.note
     worst = rank(records(table), "worst")
     assert worst.mean_rank["a"] == pytest.approx((1 + 1 + 3) / 3)
     assert np.isfinite(worst.nemenyi.to_numpy()).all()
     floor = rank(records(table), "floor")
-    assert floor.scores.loc["f", "a"] == pytest.approx(0.3)
+    assert floor.standing.loc["f", "a"] == 2.5, "as good as `marginals`, and b is better"
     assert floor.mean_rank["a"] == pytest.approx((1 + 1 + 2.5) / 3)
     never = rank(records(table | {"c": {"d": None, "e": None, "f": None}}))
-    assert list(never.scores.index) == ["d", "e"]
-    assert never.note.startswith("1 entrants have no score at all and no rank; policy drop: 1 scores")
+    assert list(never.standing.index) == ["d", "e"]
+    assert never.note.startswith(
+        "1 entrants have no score at all and no rank; by efficacy alone; policy drop: 1 scores"
+    )
     only = rank(records(table), "floor", ["a", "b"])
-    assert list(only.scores.columns) == ["a", "b"]
+    assert list(only.standing.columns) == ["a", "b"]
     with pytest.raises(ValueError, match="missing must be one of drop, worst, floor"):
         rank(records(table), "guess")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no entrant 'z'; there are: a, b, marginals"):
@@ -286,8 +288,50 @@ def test_many_alike_are_not_told_apart_and_a_worse_one_is() -> None:
     assert found.mean_rank.index[-1] == "d"
     assert (found.nemenyi.loc["d", ["a", "b", "c"]] < 0.01).all()
     assert (wilcoxon_holm(found).loc["d", ["a", "b", "c"]] < 0.05).all()
-    raw = stats.wilcoxon(found.scores["a"] - found.scores["d"]).pvalue
+    raw = stats.wilcoxon(found.standing["a"] - found.standing["d"]).pvalue
     assert wilcoxon_holm(found).loc["a", "d"] >= raw
+
+
+def vector(table: dict[str, dict[str, tuple[float | None, float | None]]]) -> list[Record]:
+    """Records with R2 and the Wasserstein distance, one for each entrant and dataset; None is no such score."""
+    first = records({m: {d: scores[0] for d, scores in of.items()} for m, of in table.items()})
+    return [
+        record
+        if (distance := table[record.cell.method][record.cell.dataset][1]) is None
+        else replace(record, scores=record.scores | {"wasserstein": [distance]})
+        for record in first
+    ]
+
+
+def test_no_score_ranks_alone() -> None:
+    table: dict[str, dict[str, tuple[float | None, float | None]]] = {
+        "learns": {d: (0.9, 0.5) for d in "def"},  # best in R2, worst in distance
+        "near": {d: (0.7, 0.1) for d in "def"},
+        "both": {d: (0.8, 0.2) for d in "def"},
+        "neither": {d: (0.6, 0.3) for d in "def"},
+    }
+    found = rank(vector(table))
+    assert found.by_score.loc["learns"].to_dict() == {"efficacy": 1, "wasserstein": 4}
+    assert found.by_score.loc["near"].to_dict() == {"efficacy": 3, "wasserstein": 1}
+    assert found.standing.loc["d"].to_dict() == {"learns": 2.5, "near": 2, "both": 2, "neither": 3.5}
+    assert found.mean_rank.to_dict() == {"near": 1.5, "both": 1.5, "learns": 3, "neither": 4}
+    assert found.note == "by efficacy, wasserstein; no score is missing"
+    assert list(entrants(vector(table))["d"]) == ["both", "near", "learns", "neither"]
+
+
+def test_a_score_that_someone_lacks_ranks_no_one_there() -> None:
+    table: dict[str, dict[str, tuple[float | None, float | None]]] = {
+        "a": {"d": (0.9, 0.5), "e": (0.9, None)},
+        "b": {"d": (0.8, 0.1), "e": (0.8, 0.1)},
+        "c": {"d": (0.7, 0.2), "e": (0.7, 0.2)},
+    }
+    found = rank(vector(table))
+    assert found.standing.loc["d"].to_dict() == {"a": 2, "b": 1.5, "c": 2.5}
+    assert found.standing.loc["e"].to_dict() == {"a": 1, "b": 2, "c": 3}
+    assert "policy drop: 1 scores are missing, so these are left out: wasserstein on e" in found.note
+    assert rank(vector(table), "worst").standing.loc["e"].to_dict() == {"a": 2, "b": 1.5, "c": 2.5}
+    none = rank(vector(table | {"a": {"d": (0.9, None), "e": (0.9, None)}}))
+    assert none.note.startswith("by efficacy alone; left out, as not all have it: wasserstein; ")
 
 
 def test_entrants_are_named_by_what_they_have() -> None:

@@ -178,10 +178,14 @@ def _show_ranks(ranking: Ranking) -> None:
     )
     table.add_column("entrant", no_wrap=True)
     table.add_column("rank", justify="right")
+    scores = [str(score) for score in ranking.by_score] if ranking.by_score.shape[1] > 1 else []
+    for score in scores:
+        table.add_column(score.replace("_", " "), justify="right")
+    by = ranking.by_score.to_dict("index")
     for name, value in ranking.mean_rank.items():
-        table.add_row(escape(str(name)), f"{value:.2f}")
+        table.add_row(escape(str(name)), f"{value:.2f}", *(f"{by[name][s]:.1f}" for s in scores))
     console.print(table)
-    n = len(ranking.scores)
+    n = len(ranking.standing)
     said = [f"{n} dataset{'s' * (n != 1)}", ranking.note]
     if not math.isnan(ranking.friedman):
         said.insert(1, f"Friedman's test that all are alike: p = {ranking.friedman:.2g}")

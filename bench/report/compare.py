@@ -12,7 +12,8 @@ import pandas as pd
 from scipy import stats
 
 from tabstep.records.store import Record
-from tabstep.report.table import CEILING, PRIMARY
+from tabstep.report.table import CEILING
+from tabstep.report.vector import EFFICACY, VECTOR, Score
 
 Missing = Literal["drop", "worst", "floor"]
 MISSING: tuple[Missing, ...] = ("drop", "worst", "floor")
@@ -65,30 +66,40 @@ def name_of(record: Record) -> str:
     return " ".join(part for part in parts if part)
 
 
-def entrants(records: Iterable[Record]) -> dict[str, dict[str, Record]]:
-    """For each dataset its entrants but the ceiling, the best mean primary score first, each with its first record."""
-    found: dict[str, dict[str, list[Record]]] = {}
+def entrants(records: Sequence[Record]) -> dict[str, dict[str, Record]]:
+    """For each dataset its entrants but the ceiling, each with its first record.
+
+    Those come first whose ranks on the dataset are best, in the mean over the scores of the vector that all have.
+    """
+    found: dict[str, dict[str, Record]] = {}
     for r in sorted(records, key=lambda r: (r.cell.dataset, r.cell.train_seed, r.cell.sample_seed)):
-        if r.status == "ok" and r.scores.get(PRIMARY[r.task]) and r.cell.method != CEILING:
-            found.setdefault(r.cell.dataset, {}).setdefault(name_of(r), []).append(r)
+        if r.status == "ok" and r.scores.get(EFFICACY.metrics[r.task]) and r.cell.method != CEILING:
+            found.setdefault(r.cell.dataset, {}).setdefault(name_of(r), r)
+    ordered = {}
+    for dataset, of in found.items():
+        tables = [
+            _means([r for r in records if r.cell.dataset == dataset], score)[list(of)] for score in VECTOR
+        ]
+        ranks = pd.concat(
+            table.rank(axis=1, ascending=False) for table in tables if table.notna().all(axis=None)
+        )
+        place = ranks.mean()
+        ordered[dataset] = {name: of[name] for name in sorted(of, key=lambda name: (place[name], name))}
+    return ordered
 
-    def score(cells: list[Record]) -> float:
-        return float(np.mean([np.mean(r.scores[PRIMARY[r.task]]) for r in cells]))
 
-    return {
-        dataset: {name: of[name][0] for name in sorted(of, key=lambda name: (-score(of[name]), name))}
-        for dataset, of in found.items()
-    }
+def units(records: Iterable[Record], score: Score = EFFICACY) -> dict[str, dict[Unit, float]]:
+    """For each entrant one score, by dataset and seeds: the mean over evaluator seeds of 1 less what is short of best.
 
-
-def units(records: Iterable[Record]) -> dict[str, dict[Unit, float]]:
-    """For each entrant its scores: the mean over evaluator seeds of the primary metric, by dataset and seeds."""
+    So it is better higher, whatever the score; of a score that is best at 1 it is the score itself.
+    """
     found: dict[str, dict[Unit, float]] = {}
     for r in records:
         of = found.setdefault(name_of(r), {})
-        values = r.scores.get(PRIMARY[r.task])
+        values = r.scores.get(score.metrics[r.task])
         if r.status == "ok" and values:
-            of[(r.cell.dataset, r.cell.train_seed, r.cell.sample_seed)] = float(np.mean(values))
+            unit = (r.cell.dataset, r.cell.train_seed, r.cell.sample_seed)
+            of[unit] = 1 - score.shortfall(float(np.mean(values)))
     return found
 
 
@@ -142,14 +153,16 @@ def _sample(*levels: Sequence[Any]) -> tuple[Over, np.ndarray]:
 class Ranking:
     """Ranks of entrants over datasets; 1 is best, ties share the mean of their ranks.
 
-    scores     (datasets, entrants) mean scores that were ranked, after the policy for missing ones
-    mean_rank  by entrant, best first
+    standing   (datasets, entrants) mean over the scores of the vector of the rank by each: none decides alone
+    by_score   (entrants, scores) mean over datasets of the rank by each score
+    mean_rank  by entrant, best first: mean over datasets of the rank of its standing
     friedman   p of Friedman's test that all are alike; NaN with fewer than three entrants or two datasets
     nemenyi    (entrants, entrants) p-values of pairs, best first; NaN with one dataset
-    note       what was left out or filled in, and by which policy
+    note       by which scores, what was left out or filled in, and by which policy
     """
 
-    scores: pd.DataFrame
+    standing: pd.DataFrame
+    by_score: pd.DataFrame
     mean_rank: pd.Series[float]
     friedman: float
     nemenyi: pd.DataFrame
@@ -157,40 +170,50 @@ class Ranking:
 
 
 def rank(records: Sequence[Record], missing: Missing = "drop", only: Sequence[str] = ()) -> Ranking:
-    """Rank entrants by their mean score on each dataset.
+    """Rank entrants on each dataset by the mean of their ranks by every score of the vector that all of them have.
 
-    missing  what a missing score does: "drop" leaves out the datasets where anyone has none; "worst" gives it the last
-             rank there; "floor" gives it the score of `marginals` there
+    missing  what a missing score does: "drop" leaves the score out on the datasets where anyone has none, and the
+             dataset where none is left; "worst" gives it the last rank there; "floor" the score of `marginals` there
 
     Raises ValueError that says what is missing where nothing can be ranked.
     """
     if missing not in MISSING:
         raise ValueError(f"missing must be one of {', '.join(MISSING)}, got {missing!r}")
-    scores = _means(records)
-    unknown = [name for name in only if name not in scores]
+    tables = {score.name: _means(records, score) for score in VECTOR}
+    everyone = [str(name) for name in tables[EFFICACY.name]]
+    unknown = [name for name in only if name not in everyone]
     if unknown:
-        raise ValueError(f"no entrant {unknown[0]!r}; there are: {', '.join(scores.columns)}")
-    floor = scores.get(FLOOR)
-    chosen: pd.DataFrame = scores[list(only)] if only else scores
-    filled, note = _filled(chosen, missing, floor)
-    if filled.shape[1] < 2 or filled.empty:
-        raise ValueError(
-            f"nothing can be ranked: {filled.shape[1]} entrants on {len(filled)} datasets; {note}"
-        )
-    ranks = filled.rank(axis=1, ascending=False)
-    order = ranks.mean().sort_values()
-    several = len(filled) > 1
+        raise ValueError(f"no entrant {unknown[0]!r}; there are: {', '.join(everyone)}")
+    chosen = list(only) or everyone
+    silent = [name for name in chosen if all(of[name].isna().all() for of in tables.values())]
+    chosen = [name for name in chosen if name not in silent]
+    whole = {score: of for score, of in tables.items() if not of[chosen].isna().all().any()}
+    filled, note = _filled({s: of[chosen] for s, of in whole.items()}, missing, tables)
+    ranks = {score: of.rank(axis=1, ascending=False) for score, of in filled.items() if len(of)}
+    notes = [f"{len(silent)} entrants have no score at all and no rank"] if silent else []
+    notes.append(f"by {', '.join(ranks)}{' alone' * (len(ranks) == 1)}" if ranks else "by no score")
+    partly = [
+        score for score, of in tables.items() if score not in whole and of[chosen].notna().any(axis=None)
+    ]
+    notes += [f"left out, as not all have it: {', '.join(partly)}"] * bool(partly)
+    note = "; ".join([*notes, note])
+    if len(chosen) < 2 or not ranks:
+        raise ValueError(f"nothing can be ranked: {len(chosen)} entrants, {len(ranks)} scores; {note}")
+    standing = pd.concat(ranks.values()).groupby(level="dataset").mean()
+    placed = standing.rank(axis=1)
+    order = placed.mean().sort_values(kind="stable")
+    several = len(standing) > 1
     friedman = float("nan")
-    if several and filled.shape[1] > 2:
-        friedman = float(stats.friedmanchisquare(*(filled[c] for c in filled)).pvalue)
+    if several and len(chosen) > 2:
+        friedman = float(stats.friedmanchisquare(*(standing[c] for c in standing)).pvalue)
     names = list(order.index)
     p = np.full((len(names), len(names)), np.nan)
     if several:
         import scikit_posthocs as posthocs
 
-        # Ranks of the ranks are the ranks, and a score that is missing has one.
-        p = posthocs.posthoc_nemenyi_friedman(-ranks[names].to_numpy()).to_numpy()
-    return Ranking(filled, order, friedman, pd.DataFrame(p, names, names), note)
+        p = posthocs.posthoc_nemenyi_friedman(placed[names].to_numpy()).to_numpy()
+    by_score = pd.DataFrame({score: of.mean() for score, of in ranks.items()}).loc[names]
+    return Ranking(standing, by_score, order, friedman, pd.DataFrame(p, names, names), note)
 
 
 def wilcoxon_holm(ranking: Ranking) -> pd.DataFrame:
@@ -198,9 +221,7 @@ def wilcoxon_holm(ranking: Ranking) -> pd.DataFrame:
     from statsmodels.stats.multitest import multipletests
 
     names = list(ranking.mean_rank.index)
-    ranks = ranking.scores[names].rank()
-    # Where a score is missing by the policy "worst" there is no difference of scores, only one of ranks.
-    values = ranking.scores[names] if np.isfinite(ranking.scores.to_numpy()).all() else ranks
+    values = ranking.standing[names]
     pairs = list(combinations(range(len(names)), 2))
     raw = []
     for i, j in pairs:
@@ -212,37 +233,46 @@ def wilcoxon_holm(ranking: Ranking) -> pd.DataFrame:
     return pd.DataFrame(out, names, names)
 
 
-def _means(records: Sequence[Record]) -> pd.DataFrame:
-    """Mean score (datasets, entrants): over sampling seeds, then over training seeds; NaN where there is none.
+def _means(records: Sequence[Record], score: Score) -> pd.DataFrame:
+    """Mean of a score (datasets, entrants), better higher: over sampling seeds, then over training seeds; NaN without.
 
     The real rows are a ceiling and no entrant.
     """
     rows = {}
-    for name, scores in units(r for r in records if r.cell.method != CEILING).items():
+    for name, scores in units((r for r in records if r.cell.method != CEILING), score).items():
         of: dict[str, dict[int, list[float]]] = {}
         for (dataset, train, _), value in scores.items():
             of.setdefault(dataset, {}).setdefault(train, []).append(value)
         rows[name] = {d: float(np.mean([np.mean(v) for v in seeds.values()])) for d, seeds in of.items()}
     datasets = sorted({r.cell.dataset for r in records})
-    return pd.DataFrame(rows, index=pd.Index(datasets, name="dataset"))
+    return pd.DataFrame(rows, index=pd.Index(datasets, name="dataset"), dtype=float)
 
 
 def _filled(
-    scores: pd.DataFrame, missing: Missing, floor: pd.Series[float] | None
-) -> tuple[pd.DataFrame, str]:
-    never = list(scores.columns[scores.isna().all()])
-    if never:
-        rest, note = _filled(scores.drop(columns=never), missing, floor)
-        return rest, f"{len(never)} entrants have no score at all and no rank; {note}"
-    gaps = int(scores.isna().to_numpy().sum())
+    tables: dict[str, pd.DataFrame], missing: Missing, everyone: dict[str, pd.DataFrame]
+) -> tuple[dict[str, pd.DataFrame], str]:
+    """The tables without gaps, by the policy, and what was done."""
+    gaps = sum(int(of.isna().to_numpy().sum()) for of in tables.values())
     if not gaps:
-        return scores, "no score is missing"
-    where = ", ".join(scores.index[scores.isna().any(axis=1)])
+        return tables, "no score is missing"
+    holes = {score: list(of.index[of.isna().any(axis=1)]) for score, of in tables.items()}
+    alone = len(tables) == 1
+    where = ", ".join(d if alone else f"{score} on {d}" for score, found in holes.items() for d in found)
     if missing == "drop":
-        return scores.dropna(), f"policy drop: {gaps} scores are missing, so these are left out: {where}"
+        return (
+            {score: of.dropna() for score, of in tables.items()},
+            f"policy drop: {gaps} scores are missing, so these are left out: {where}",
+        )
     if missing == "worst":
-        return scores.fillna(-np.inf), f"policy worst: {gaps} missing scores rank last on {where}"
-    if floor is None or floor[scores.isna().any(axis=1)].isna().any():
-        raise ValueError(f"policy floor needs the scores of {FLOOR!r} on {where}")
-    filled = scores.apply(lambda column: column.fillna(floor))
+        return (
+            {score: of.fillna(-np.inf) for score, of in tables.items()},
+            f"policy worst: {gaps} missing scores rank last on {where}",
+        )
+    floors = {score: of.get(FLOOR) for score, of in everyone.items()}
+    filled = {}
+    for score, of in tables.items():
+        floor = floors[score]
+        if holes[score] and (floor is None or floor[holes[score]].isna().any()):
+            raise ValueError(f"policy floor needs the scores of {FLOOR!r} on {where}")
+        filled[score] = of if floor is None else of.apply(lambda column, floor=floor: column.fillna(floor))
     return filled, f"policy floor: {gaps} missing scores are those of {FLOOR} on {where}"

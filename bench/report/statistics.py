@@ -36,8 +36,11 @@ def write(
     except ValueError as error:
         lines += ["## Ranks over datasets", "", f"None: {error}", ""]
     else:
-        drawn = len(ranking.scores) > 1
-        table = pd.DataFrame({"mean_rank": ranking.mean_rank, **ranking.scores.T}).rename_axis("entrant")
+        drawn = len(ranking.standing) > 1
+        parts = (ranking.mean_rank.rename("mean_rank"), ranking.by_score, ranking.standing.T)
+        table = pd.concat([part.reindex(ranking.mean_rank.index) for part in parts], axis=1).rename_axis(
+            "entrant"
+        )
         lines += _ranks(ranking, drawn)
         if drawn:
             colours = {name_of(r): colour(r.cell.method, r.cell.sampler or "") for r in records}
@@ -51,15 +54,21 @@ def write(
 
 
 def _ranks(ranking: Ranking, drawn: bool) -> list[str]:
-    n = len(ranking.scores)
+    n = len(ranking.standing)
     test = "too few for Friedman's test" if pd.isna(ranking.friedman) else f"p = {ranking.friedman:.2g}"
     lines = [
         "## Ranks over datasets",
         "",
-        f"Mean rank of the mean score over {n} dataset{'s' * (n != 1)}, 1 is best; Friedman's test that all are alike: "
+        f"Mean rank over {n} dataset{'s' * (n != 1)}, 1 is best; Friedman's test that all are alike: "
         f"{test}; {ranking.note}.",
         "",
     ]
+    if ranking.by_score.shape[1] > 1:
+        lines += [
+            "On a dataset an entrant stands by the mean of its ranks by each score of the vector, and has a rank by "
+            "how it stands; beside it its mean rank by each score alone.",
+            "",
+        ]
     if drawn:
         shown = min(SHOWN, len(ranking.mean_rank))
         lines += [
@@ -69,8 +78,14 @@ def _ranks(ranking: Ranking, drawn: bool) -> list[str]:
             "datasets than about ten tell almost nothing apart.",
             "",
         ]
-    rows = [{"entrant": str(name), "mean rank": f"{value:.2f}"} for name, value in ranking.mean_rank.items()]
-    return [*lines, *table_of(rows, right=("mean rank",)), ""]
+    scores = [str(score) for score in ranking.by_score] if ranking.by_score.shape[1] > 1 else []
+    by = ranking.by_score.to_dict("index")
+    rows = [
+        {"entrant": str(name), "mean rank": f"{value:.2f}"}
+        | {score: f"{by[name][score]:.2f}" for score in scores}
+        for name, value in ranking.mean_rank.items()
+    ]
+    return [*lines, *table_of(rows, right=("mean rank", *scores)), ""]
 
 
 def _front(points: pd.DataFrame, without: int) -> list[str]:
@@ -95,7 +110,8 @@ def _front(points: pd.DataFrame, without: int) -> list[str]:
             name: f"{mean:.4f}{' *' * bool(alone)}"
             for name, mean, alone in zip(of["score"], of["mean"], of["on_front"], strict=True)
         }
-        point = " ".join(str(row[c]) for c in ("method", "sampler", "grid", "steps") if not pd.isna(row[c]))
+        parts = [str(row[c]) for c in ("method", "sampler", "grid") if not pd.isna(row[c])]
+        point = " ".join([*parts, *([] if pd.isna(row["steps"]) else [f"{row['steps']:g}"])])
         rows.append(
             {"dataset": row["dataset"], "point": point, "seconds": f"{row['seconds']:.3g}"}
             | {name: marks[name] for name in names}

@@ -53,4 +53,5 @@ VECTOR = (
 )
 """Every one of these has to be kept before a budget is called enough; none decides alone."""
 
+EFFICACY = VECTOR[0]
 NAMES = tuple(score.name for score in VECTOR)
