@@ -8,7 +8,7 @@ import pytest
 
 from tabstep.data.table import Schema
 from tabstep.metrics import space
-from tabstep.metrics.attacks import ATTACKS, density
+from tabstep.metrics.attacks import ATTACKS, View, density
 from tabstep.metrics.dcr import dcr, on_scale
 from tabstep.metrics.membership import membership
 from tabstep.metrics.space import Points, chosen, embed, from_centre, nearest
@@ -202,7 +202,7 @@ def test_order_of_rows_and_columns_does_not_matter() -> None:
 def test_a_density_of_kernels_by_hand() -> None:
     """One synthetic row at 0, reference rows at 3 and 5: the kernel is half as wide as their distance, 1."""
     at = np.array([[0.0], [3.5]])
-    found = density(Points(at), Points(np.array([[0.0]])), Points(np.array([[3.0], [5.0]])))
+    found = density(View.of(Points(at), Points(np.array([[0.0]])), Points(np.array([[3.0], [5.0]]))))
     kernel = lambda x: np.exp(-(x**2) / 2)  # noqa: E731
     wanted = [
         np.log(1 / ((kernel(3) + kernel(5)) / 2)),
@@ -221,10 +221,8 @@ def test_a_density_finds_what_no_distance_of_one_row_does() -> None:
     from sklearn.metrics import roc_auc_score
 
     member = np.arange(400) < 200
-    found = {
-        name: roc_auc_score(member, attack(attacked, synthetic, reference))
-        for name, attack in ATTACKS.items()
-    }
+    seen = View.of(attacked, synthetic, reference)
+    found = {name: roc_auc_score(member, attack(seen)) for name, attack in ATTACKS.items()}
     assert found["density"] > found["calibrated"]
     assert found["local"] > 0.57
     assert found["density"] > 0.6

@@ -1,42 +1,70 @@
-"""Attacks that tell members of the training rows from others by synthetic rows: each gives a suspicion for each row.
-
-All see the same: the attacked rows, the synthetic ones, and a reference of fresh real rows that are none of either.
-"""
+"""Attacks that tell members of the training rows from others by synthetic rows: each gives a suspicion for each row."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from tabstep.metrics.space import Points, nearest, squares
 
 NEAR = 5  # neighbours that `local` counts
+KERNELS = 10_000  # synthetic rows in a density
 
-Attack = Callable[[Points, Points, Points], np.ndarray]
+
+@dataclass(frozen=True)
+class View:
+    """What an attacker has: all attacks see the same.
+
+    attacked     n rows, members and others
+    synthetic    the synthetic rows, or a part of them at random
+    reference    fresh real rows, none of which is attacked or was in training
+    near, usual  (n, k) distances to the nearest of all synthetic rows, and of the reference
+    """
+
+    attacked: Points
+    synthetic: Points
+    reference: Points
+    near: np.ndarray
+    usual: np.ndarray
+
+    @classmethod
+    def of(cls, attacked: Points, synthetic: Points, reference: Points, part: Points | None = None) -> Self:
+        """`part` of the synthetic rows is what densities are of, all where there is none."""
+        k = min(NEAR, len(synthetic), len(reference))
+        near, usual = (nearest(attacked, side, k) for side in (synthetic, reference))
+        return cls(attacked, synthetic if part is None else part, reference, near, usual)
 
 
-def calibrated(attacked: Points, synthetic: Points, reference: Points) -> np.ndarray:
+Attack = Callable[[View], np.ndarray]
+
+
+def calibrated(seen: View) -> np.ndarray:
     """Nearness to the synthetic rows, in parts of what is usual: less the share of that distance in both distances."""
-    near, usual = (nearest(attacked, side)[:, 0] for side in (synthetic, reference))
+    near, usual = seen.near[:, 0], seen.usual[:, 0]
     total = near + usual
     return np.asarray(-np.divide(near, total, out=np.full(len(near), 0.5), where=total > 0))
 
 
-def closest(attacked: Points, synthetic: Points, reference: Points) -> np.ndarray:
+def closest(seen: View) -> np.ndarray:
     """Nearness to the synthetic rows alone (the distance to the closest record, as Chen et al. 2020 attack)."""
-    return -nearest(attacked, synthetic)[:, 0]
+    return np.asarray(-seen.near[:, 0])
 
 
-def density(attacked: Points, synthetic: Points, reference: Points) -> np.ndarray:
+def density(seen: View) -> np.ndarray:
     """Log ratio of two kernel densities, of synthetic and of reference rows (DOMIAS, van Breugel et al. 2023).
 
     Gaussian kernels, half as wide as the median distance of a reference row to the nearest other one: wide enough to
     reach the next rows, narrow enough that a copy stands out among them.
     """
-    apart = nearest(reference, reference, 2)[:, 1]
+    apart = nearest(seen.reference, seen.reference, min(2, len(seen.reference)))[:, -1]
     wide = float(np.median(apart[apart > 0])) / 2 if (apart > 0).any() else 1.0
-    return np.asarray(_log_density(attacked, synthetic, wide) - _log_density(attacked, reference, wide))
+    of_synthetic, of_reference = (
+        _log_density(seen.attacked, side, wide) for side in (seen.synthetic, seen.reference)
+    )
+    return np.asarray(of_synthetic - of_reference)
 
 
 def _log_density(points: Points, of: Points, wide: float) -> np.ndarray:
@@ -46,15 +74,14 @@ def _log_density(points: Points, of: Points, wide: float) -> np.ndarray:
     return np.asarray(np.concatenate(parts) - np.log(len(of)))
 
 
-def local(attacked: Points, synthetic: Points, reference: Points) -> np.ndarray:
+def local(seen: View) -> np.ndarray:
     """Share of synthetic rows among the five nearest of both kinds: a ratio of densities, as fine as rows are dense.
 
     Ranks do not change where there are more rows of one kind, only how coarse the share is.
     """
-    k = min(NEAR, len(synthetic), len(reference))
-    both = [nearest(attacked, side, k) for side in (synthetic, reference)]
-    reach = np.partition(np.hstack(both), k - 1, axis=1)[:, k - 1 : k]
-    of_synthetic, of_reference = ((side <= reach).sum(1) for side in both)
+    k = seen.near.shape[1]
+    reach = np.partition(np.hstack([seen.near, seen.usual]), k - 1, axis=1)[:, k - 1 : k]
+    of_synthetic, of_reference = ((side <= reach).sum(1) for side in (seen.near, seen.usual))
     return np.asarray(of_synthetic / (of_synthetic + of_reference))
 
 

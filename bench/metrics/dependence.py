@@ -42,8 +42,10 @@ def wnmis(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema) -> dict[s
     edges = {c: _edges(real[c]) for c in schema.numbers}
     s, r = (_information([_binned(f[c], edges.get(c)) for c in schema.columns]) for f in (synthetic, real))
     weight = r + s
-    total = float(weight.sum())
-    return {"wnmis": 1.0 - float((weight * np.abs(r - s)).sum()) / total if total > 0 else 1.0}
+    if not weight.any():
+        return {"wnmis": 1.0}
+    # A sum of parts may exceed the whole in the last bit.
+    return {"wnmis": max(0.0, 1 - float((weight * np.abs(r - s)).sum() / weight.sum()))}
 
 
 def _edges(column: pd.Series) -> np.ndarray:
@@ -100,7 +102,7 @@ def marginals_3(
         p, q = (count / count.sum() for count in counts)
         share = sum(counts) / sum(map(len, joint))
         scatter = share * (1 - share) * sum(1 / len(cell) for cell in joint)
-        found.append(1 - np.abs(p - q).sum() / 2)
+        found.append(max(0.0, 1 - np.abs(p - q).sum() / 2))
         expected.append(1 - np.sqrt(scatter / (2 * np.pi)).sum())
     return {"marginals_3": float(np.mean(found)), "marginals_3_expected": float(np.mean(expected))}
 

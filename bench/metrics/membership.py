@@ -7,12 +7,11 @@ import pandas as pd
 
 from tabstep.data.table import Schema
 from tabstep.metrics.areas import area_interval
-from tabstep.metrics.attacks import ATTACKS
+from tabstep.metrics.attacks import ATTACKS, KERNELS, View
 from tabstep.metrics.space import Points, chosen, embed
 
 FALSE_POSITIVES = 0.01
 MOST = 3_000  # holdout rows: half of them attacked, half the reference, and then the other way round
-KERNELS = 10_000  # synthetic rows in a density
 
 Fold = tuple[np.ndarray, np.ndarray]  # whether a row is a member, and its suspicion
 
@@ -46,9 +45,9 @@ def membership(
         members = inside[slice(i * size, (i + 1) * size)]
         attacked = joined(members, outside)
         member = np.arange(len(attacked)) < len(members)
+        seen = View.of(attacked, points, reference, some)
         for name, attack in ATTACKS.items():
-            seen = some if name == "density" else points
-            folds[name].append((member, attack(attacked, seen, reference)))
+            folds[name].append((member, attack(seen)))
     areas = {name: area_interval(parts) for name, parts in folds.items()}
     found = {name: float(np.mean([_found(*part) for part in parts])) for name, parts in folds.items()}
     return {
