@@ -51,6 +51,12 @@ STARTS: Named[Start] = Named(
     }
 )
 
+BUDGETED = {
+    "mixture": made("tabstep.samplers.start:Products"),
+    "moments": made("tabstep.samplers.start:Moments"),
+}
+"""Starts whose T' is chosen for the budget."""
+
 SWEEP = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 """T'/T of which the effect is shown."""
 
@@ -68,6 +74,14 @@ def early_stopped(
             "tabstep.samplers.early_stop:EarlyStop", update=update, start=STARTS.named(start), stop=stop
         )
         for (name, update), start, stop in product(updates.items(), starts, stops)
+    }
+
+
+def budgeted(updates: Mapping[str, Sampler]) -> dict[str, Sampler]:
+    """Every update from every start of `BUDGETED`: `es-ddim-mixture`."""
+    return {
+        f"es-{name}-{label}": made("tabstep.samplers.budget_stop:BudgetStop", update=update, start=start)
+        for (name, update), (label, start) in product(updates.items(), BUDGETED.items())
     }
 
 
@@ -91,6 +105,13 @@ SAMPLERS: Named[Sampler] = Named(
             {"ancestral": ancestral(), "ddim": made("tabstep.samplers.ddim:DDIM")}, STARTS, [None]
         ),
         **early_stopped({"ancestral": ancestral()}, ["vae", "ctgan"], SWEEP),
+        **budgeted(
+            {
+                "ancestral": ancestral(),
+                "ddim": made("tabstep.samplers.ddim:DDIM"),
+                "dpmpp-2m-sde": made("tabstep.samplers.dpmpp:DPMSolverPP", sde=True),
+            }
+        ),
     }
 )
 

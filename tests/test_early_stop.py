@@ -30,6 +30,7 @@ from tabstep.diffusion.short import ShortTabDDPM
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.registry import SAMPLERS
 from tabstep.samplers.ancestral import Ancestral
+from tabstep.samplers.budget_stop import BudgetStop
 from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.ddss import DDSS
 from tabstep.samplers.deq import DEQ
@@ -51,7 +52,9 @@ from tests.oracle import (
 
 # Samplers of one call a step that need not begin in noise.
 UPDATES = {
-    name: s for name, s in SAMPLERS.items() if not isinstance(s, EarlyStop | DDSS | DEQ) and name != "learned"
+    name: s
+    for name, s in SAMPLERS.items()
+    if not isinstance(s, EarlyStop | BudgetStop | DDSS | DEQ) and name != "learned"
 }
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from tabstep.diffusion.mixed import Draw, State
 from tabstep.diffusion.noise import Noise, stream
 from tabstep.samplers.kernel import kernel_widths, permutation_level, row_features, squared_mmd
-from tabstep.samplers.setting import Sampler, Setting, Steps, digest
+from tabstep.samplers.setting import Grid, Sampler, Setting, Steps, digest
 from tabstep.samplers.start import Start
 
 CANDIDATES = 10  # begins to choose from, evenly spaced
@@ -42,8 +42,8 @@ class EarlyStop:
     def grid(self) -> str:
         return self.update.grid
 
-    def horizon(self, setting: Setting) -> int:
-        """T'. Where it is chosen, raises `Unsupported` without held-out rows."""
+    def horizon(self, setting: Setting, grid: Grid, K: int) -> int:
+        """T', whatever the budget. Where it is chosen, raises `Unsupported` without held-out rows."""
         if self.stop is not None:
             return round(self.stop * setting.T)
         begin = self.start.fit(setting)  # not inside the choice, whose price is its own
@@ -52,17 +52,22 @@ class EarlyStop:
 
     def prepare(self, setting: Setting, path: Steps) -> Draw:
         """Fit the start, and prepare the update for the path from T' = path[0]."""
-        begin = self.start.fit(setting)
-        if path[0] == 0:
-            return begin
-        stopped = setting.until(path[0])
-        denoise = self.update.prepare(stopped, path)
+        return started(self.update, self.start, setting, path)
 
-        def draw(noise: Noise, y: Tensor | None) -> State:
-            noised = stopped.process.noised(begin(noise, y), noise)
-            return denoise(noise.beginning(noised.x, noised.c), noised.y)
 
-        return draw
+def started(update: Sampler, start: Start, setting: Setting, path: Steps) -> Draw:
+    """Draw by noising the rows of a start to T' = path[0] and walking from there; at T' = 0 they stay as they are."""
+    begin = start.fit(setting)
+    if path[0] == 0:
+        return begin
+    stopped = setting.until(path[0])
+    denoise = update.prepare(stopped, path)
+
+    def draw(noise: Noise, y: Tensor | None) -> State:
+        noised = stopped.process.noised(begin(noise, y), noise)
+        return denoise(noise.beginning(noised.x, noised.c), noised.y)
+
+    return draw
 
 
 @torch.no_grad()

@@ -147,6 +147,11 @@ class Grid(Protocol):
         ...
 
 
+def name_of(grid: Grid) -> str:
+    """A name for artifacts that a grid determines: that of a function, or of a dataclass with its settings."""
+    return str(getattr(grid, "__name__", None) or digest(grid))
+
+
 class Sampler(Protocol):
     """A frozen dataclass of options. `grid` names its default grid."""
 
@@ -167,8 +172,8 @@ class BeginsEarly(Protocol):
     @property
     def update(self) -> Sampler: ...
 
-    def horizon(self, setting: Setting) -> int:
-        """The time 0..T where its paths begin; 0 leaves nothing to denoise."""
+    def horizon(self, setting: Setting, grid: Grid, K: int) -> int:
+        """The time 0..T where its paths of K evaluations begin; 0 leaves nothing to denoise."""
         ...
 
 
@@ -181,7 +186,7 @@ def path_for(sampler: Sampler, grid: Grid, setting: Setting, K: int) -> Steps:
     if K > setting.T:
         raise Unsupported(f"{K} steps asked of a model with T = {setting.T}")
     if isinstance(sampler, BeginsEarly):
-        begin = sampler.horizon(setting)
+        begin = sampler.horizon(setting, grid, K)
         if begin > 0 and begin < K:
             raise Unsupported(f"{K} steps asked of a path that begins at time {begin}")
         return grid(setting.until(begin).seen_by(sampler.update), K) if begin > 0 else (0,)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from tabstep.contracts import Method, Unsupported
+from tabstep.diffusion import mixture, moments
 from tabstep.diffusion.autoencoder import Autoencoder
 from tabstep.diffusion.mixed import Draw, State, stacked
+from tabstep.diffusion.mixture_em import EM
 from tabstep.diffusion.noise import ROWS_PER_KEY, Noise
 from tabstep.samplers.setting import Setting, digest
 
@@ -37,6 +41,69 @@ class Conditional:
         name = f"autoencoder-{digest(self.settings)}-{seed}"
         weights = setting.artifacts.tensors(name, lambda: self.settings.train(data, blocks, seed=seed))
         return self.settings.restore(weights, data, blocks).draw
+
+
+@dataclass(frozen=True)
+class Products:
+    """A mixture of products on the encoded rows of the diffusion: the component is drawn given the label asked for."""
+
+    settings: EM = field(default_factory=EM)
+
+    def fit(self, setting: Setting) -> Draw:
+        """Raises `Unsupported` without training rows."""
+        data, like = setting.training_rows(), setting.process.x_min
+        features = setting.process.blocks.sizes
+        sizes = (*features, *labels_of(data))
+
+        def parts() -> Mapping[str, Tensor]:
+            rows = State(data.x.cpu(), data.c.cpu(), None if data.y is None else data.y.cpu())
+            found = self.settings.estimate(rows, sizes, seed=setting.seed)
+            return {name: getattr(found, name) for name in ("log_w", "mean", "var", "log_p")}
+
+        name = f"mixture-{digest(self.settings)}-{setting.seed}"
+        kept = setting.artifacts.tensors(name, parts)
+        whole = mixture.Mixture(sizes, **{key: value.to(like.device) for key, value in kept.items()})
+        given = whole.log_w.unsqueeze(0) if data.y is None else mixture.given_label(whole)
+        rest = replace(whole, sizes=features, log_p=whole.log_p[:, : sum(features)])
+
+        def draw(noise: Noise, y: Tensor | None) -> State:
+            own = noise.apart(noise.d_num)
+            label = torch.zeros(noise.n, dtype=torch.int64, device=like.device) if y is None else y
+            z = mixture.component(given[label], own.choice())
+            x, c = mixture.draw(rest, z, own.normal(), own.uniform())
+            return State(x.to(like), c, y)
+
+        return draw
+
+
+@dataclass(frozen=True)
+class Moments:
+    """A Gaussian with mean and covariance of the training rows of a label, and their class frequencies: no fit."""
+
+    def fit(self, setting: Setting) -> Draw:
+        """Raises `Unsupported` without training rows."""
+        data, like = setting.training_rows(), setting.process.x_min
+        sizes, labels = setting.process.blocks.sizes, sum(labels_of(data))
+
+        def parts() -> Mapping[str, Tensor]:
+            found = moments.moments(data, sizes, labels)
+            return {name: getattr(found, name) for name in ("mean", "root", "p")}
+
+        kept = setting.artifacts.tensors("moments", parts)
+        of = moments.Moments(sizes, **{key: value.to(like.device) for key, value in kept.items()})
+
+        def draw(noise: Noise, y: Tensor | None) -> State:
+            own = noise.apart(noise.d_num)
+            label = torch.zeros(noise.n, dtype=torch.int64, device=like.device) if y is None else y
+            x, c = moments.draw(of, label, own.normal(), own.uniform())
+            return State(x.to(like), c, y)
+
+        return draw
+
+
+def labels_of(data: State) -> tuple[int, ...]:
+    """The number of labels of encoded rows, or nothing where they have none."""
+    return () if data.y is None else (int(data.y.max()) + 1,)
 
 
 @dataclass(frozen=True)
