@@ -8,12 +8,15 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
 from torch import Tensor
 
 from tabstep.contracts import Unsupported
+from tabstep.data.encode import Encoder
+from tabstep.data.table import Schema
 from tabstep.diffusion import mixture, moments
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.mixed import Draw, Process, State
@@ -27,6 +30,7 @@ from tabstep.samplers.ancestral import Ancestral
 from tabstep.samplers.budget_stop import (
     LEAST_ROWS,
     BudgetStop,
+    as_written,
     begin_at,
     choose_begin,
     nearest_of_the_best,
@@ -36,7 +40,7 @@ from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.dpmpp import DPMSolverPP
 from tabstep.samplers.early_stop import EarlyStop
 from tabstep.samplers.grid import trailing
-from tabstep.samplers.setting import Artifacts, BeginsEarly, Setting, path_for
+from tabstep.samplers.setting import Artifacts, BeginsEarly, Setting, Table, path_for
 from tabstep.samplers.start import Moments, Products
 from tests.oracle import F64, mixed_table
 
@@ -229,9 +233,9 @@ def test_the_begin_is_late_for_a_good_start_and_the_noise_end_for_a_useless_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Few evaluations from noise are told from real rows; rows that are real already are not."""
-    monkeypatch.setattr(budget_stop, "SHARES", (0.05, 0.4, 1.0))
+    monkeypatch.setattr(budget_stop, "RATIOS", (0.25, 1.0, 4.0))
     world = mixed_table(200)
-    setting = world.setting(900)
+    setting = world.setting(500)
     found = {
         by: choose_begin(BudgetStop(DDIM(), Shifted(by)), setting, trailing, 2)  # type: ignore[arg-type]
         for by in (0.0, 30.0)
@@ -241,7 +245,7 @@ def test_the_begin_is_late_for_a_good_start_and_the_noise_end_for_a_useless_one(
     assert chosen[30.0] > 150
     for f in found.values():
         areas = f["areas"].numpy()
-        assert areas.shape == (len(f["times"]), 3)
+        assert areas.shape == (len(f["times"]), 5)
         at = int((f["times"] == f["horizon"]).nonzero())
         assert areas[at].mean() <= areas.mean(1).min() + areas.std() + 0.02
     assert found[0.0]["areas"][-1].mean() > found[0.0]["areas"][0].mean() + 0.05, "two evaluations from noise"
@@ -258,7 +262,7 @@ def test_a_tie_goes_to_the_prior_and_a_clear_winner_does_not() -> None:
 
 
 def test_the_choice_is_paid_once_and_costs_no_evaluation_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget_stop, "SHARES", (0.1,))
+    monkeypatch.setattr(budget_stop, "RATIOS", (0.5, 1.0))
     world = mixed_table(100)
     counter = Counted(world)
     setting = replace(world.setting(300), process=replace(world.process(), denoiser=counter))
@@ -273,6 +277,18 @@ def test_the_choice_is_paid_once_and_costs_no_evaluation_later(monkeypatch: pyte
     out = sampler.prepare(setting, path)(setting.process.noise(0, 0, 20), None)
     assert counter.rows == spent + 4 * 20
     assert torch.isfinite(out.x).all()
+
+
+def test_rows_are_judged_as_they_are_written() -> None:
+    """A whole number between two others, which would give a drawn row away, is written as one of them."""
+    train = pd.DataFrame({"x": [1, 2, 3, 4] * 30, "y": ["a", "b"] * 60})
+    encoder = Encoder.fit(train, Schema("binclass", "y", ("x",), (), frozenset({"x"})))
+    real = State(*encoder.encode(train))
+    setting = replace(setting_of(labelled(10)), table=Table(train, encoder))
+    written = as_written(setting, real._replace(x=real.x + 1e-3))
+    assert torch.allclose(written.x, real.x)
+    assert torch.equal(written.c, real.c)
+    assert as_written(replace(setting, table=None), real) is real
 
 
 def test_registered_starts_choose_for_the_budget_and_the_others_keep_their_rule() -> None:

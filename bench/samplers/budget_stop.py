@@ -18,10 +18,10 @@ from tabstep.samplers.start import Start
 PRIOR = {1: 0.1, 2: 0.25, 5: 0.4, 10: 0.55}
 """T'/T by evaluations, from sweeps on two tables; between them, and beyond, it is linear in the logarithm."""
 
-SHARES = (0.05, 0.1, 0.15, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0)  # T'/T to choose from
-HELD_ROWS = 2048
+RATIOS = (0.25, 0.5, 1.0, 1.5, 2.5, 4.0)  # to the prior, of the begins to choose from; none is after T
+HELD_ROWS = 4096
 LEAST_ROWS = 200  # below, what a classifier finds is noise
-FOLDS = 3
+FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -74,25 +74,34 @@ def begin_at(share: float, T: int, K: int) -> int:
 def choose_begin(sampler: BudgetStop, setting: Setting, grid: Grid, K: int) -> Mapping[str, Tensor]:
     """The begin of which rows are told from held ones least, and nearest to the prior among those as good as it.
 
-    Drawn with the labels of the held rows and with one noise for all begins, so that they are compared in pairs. As
-    good is what is within one standard error of the difference, over folds. Returns `horizon` (), `times` (m,) and the
+    Drawn with the labels of the held rows and with one noise for all begins, so that they are compared in pairs; as
+    they are written, with whole numbers rounded, which hides much of what an encoded row shows. As good is what is
+    within one standard error of the difference, over folds. Returns `horizon` (), `times` (m,) and the
     `areas` under the curve (m, FOLDS).
     """
     held = setting.rows(HELD_ROWS)
     T = setting.T
-    times = sorted({begin_at(share, T, K) for share in (*SHARES, prior_share(K))})
+    times = sorted({begin_at(ratio * prior_share(K), T, K) for ratio in RATIOS})
     like = setting.process.noise(setting.seed, 0, len(held.x))
     areas = []
     for t in times:
         noise = like.apart(setting.process.d_num)  # from its beginning, and not that of any draw
         rows = sampler.prepare(setting, grid(setting.until(t).seen_by(sampler.update), K))(noise, held.y)
-        areas.append(areas_under_curve(rows, held))
+        areas.append(areas_under_curve(as_written(setting, rows), held))
     found = np.array(areas)
     return {
         "horizon": torch.tensor(times[nearest_of_the_best(found, times, begin_at(prior_share(K), T, K))]),
         "times": torch.tensor(times),
         "areas": torch.from_numpy(found),
     }
+
+
+def as_written(setting: Setting, rows: State) -> State:
+    """Encoded rows after a way to the table and back; as they are where no table is known."""
+    if setting.table is None:
+        return rows
+    encoder = setting.table.encoder
+    return State(*encoder.encode(encoder.decode(*rows)))
 
 
 def nearest_of_the_best(areas: np.ndarray, times: list[int], prior: int) -> int:
