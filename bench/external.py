@@ -1,4 +1,4 @@
-"""Methods from outside: a class in a file or a package of the user's, found by name and loaded in every worker."""
+"""Methods from outside: a class in a file or package of the user's, found by name, loaded in processes of its own."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import json
 import sys
-from dataclasses import dataclass, is_dataclass
+import tempfile
+from dataclasses import asdict, dataclass, is_dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from tabstep.sandbox.process import attempt
+from tabstep.sandbox.sources import digest_of
+
 GROUP = "tabstep.methods"  # of entry points: `name = "package.module:Class"` in a package's metadata
 FORM = "path/to/mine.py:MyMethod or package.module:MyMethod"
+FROM_FILE = "tabstep_external_"  # begins the name of a module that is a file
+LOOK_S = 300.0  # for the import of a method and its libraries
 
 
 class NotLoaded(ValueError):
@@ -27,15 +34,31 @@ class Code:
 
     place   absolute path of a file, or a module's name
     name    of the class
-    digest  SHA-256 of the file that defines it: with another one the method is another one
+    digest  SHA-256 of the file that defines it and of what that imports from beside it: with another one the method
+            is another one
+    defaults  its settings, as JSON
+    last      the last step of a diffusion, which is crossed with samplers; None for another method
     """
 
     place: str
     name: str
     digest: str
+    defaults: str = "{}"
+    last: int | None = None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether others wrote it: then it is loaded in a process of its own alone."""
+        return self.place.split(".")[0] != "tabstep"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The defaults of all fields."""
+        found: dict[str, Any] = json.loads(self.defaults)
+        return found
 
     def load(self) -> type[Any]:
-        """The class. Raises `NotLoaded`."""
+        """The class, in this process. Raises `NotLoaded`, also where its files have changed since it was found."""
         return _load(self)
 
     @property
@@ -52,30 +75,54 @@ def installed() -> dict[str, EntryPoint]:
 def find(text: str) -> Code:
     """The method that a text such as `FORM`, or the name of an entry point, means. Raises `NotLoaded`.
 
-    A file with one class that has `fit` needs no name of a class.
+    A file with one class that has `fit` needs no name of a class. It is looked at in a process of its own.
     """
     entry = installed().get(text)
     place, _, name = (entry.value if entry is not None else text).partition(":")
     if place.endswith(".py"):
-        path = Path(place).resolve()
-        if not path.is_file():
+        if not Path(place).is_file():
             raise NotLoaded(f"no file {place}; a method is given as {FORM}")
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        place = str(path)
-        if not name:
-            name = _only(_module(place, digest), place)
-        return _checked(Code(place, name, digest))
-    if not name:
+        place = str(Path(place).resolve())
+    elif not name:
         raise NotLoaded(f"{text!r} names no class; a method is given as {FORM}")
-    file = inspect.getsourcefile(_module(place, ""))
-    if file is None:
+    with tempfile.TemporaryDirectory() as folder:
+        said = Path(folder, "said.json")
+        code = "import sys; from tabstep.external import look; look(*sys.argv[1:])"
+        try:
+            ending: Any = attempt(code, place, name, str(said), limit_s=LOOK_S)
+        except TimeoutError as error:
+            ending = error
+        try:
+            found = json.loads(said.read_text(encoding="utf-8"))
+            if "fault" in found:
+                raise NotLoaded(str(found["fault"]))
+            return Code(**{field: found[field] for field in ("place", "name", "digest", "defaults", "last")})
+        except (OSError, KeyError, TypeError) as error:
+            raise NotLoaded(f"{place} cannot be imported: the process that did it {ending}") from error
+
+
+def look(place: str, name: str, said: str) -> None:
+    """In a process of its own: write what `find` wants to know of a method, or what is wrong with it, to `said`."""
+    try:
+        found: dict[str, Any] = _looked(place, name)
+    except NotLoaded as error:
+        found = {"fault": str(error).encode(errors="backslashreplace").decode()}
+    Path(said).write_text(json.dumps(found), encoding="utf-8")
+
+
+def _looked(place: str, name: str) -> dict[str, Any]:
+    module = _module(place)
+    if inspect.getsourcefile(module) is None:
         raise NotLoaded(f"{place} has no source file, so that its version cannot be recorded")
-    return _checked(Code(place, name, hashlib.sha256(Path(file).read_bytes()).hexdigest()))
-
-
-def _checked(code: Code) -> Code:
-    code.load()
-    return code
+    name = name or _only(module, place)
+    code = Code(place, name, _digest(module))
+    method = _load(code)()
+    try:
+        defaults = json.dumps(asdict(method), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise NotLoaded(f"{code.shown}: settings must be plain values, as JSON has them ({error})") from error
+    last = getattr(method, "last", None)
+    return {"place": place, "name": name, "digest": code.digest, "defaults": defaults, "last": last}
 
 
 def _only(module: Any, place: str) -> str:
@@ -94,7 +141,8 @@ def _only(module: Any, place: str) -> str:
 
 @lru_cache
 def _load(code: Code) -> type[Any]:
-    kind = getattr(_module(code.place, code.digest), code.name, None)
+    module = _module(code.place)
+    kind = getattr(module, code.name, None)
     if not inspect.isclass(kind):
         raise NotLoaded(f"{code.place} has no class {code.name!r}")
     if not (is_dataclass(kind) and kind.__dataclass_params__.frozen):  # type: ignore[attr-defined]
@@ -107,15 +155,20 @@ def _load(code: Code) -> type[Any]:
         kind()
     except Exception as error:
         raise NotLoaded(f"{code.shown}() fails: every field needs a default ({error})") from error
+    if code.foreign and code.digest != _digest(module):
+        raise NotLoaded(f"{code.shown}, or a file beside it, has changed since the run began; start it again")
     return kind
 
 
-def _module(place: str, digest: str) -> Any:
-    """Import a module, or a file under a name that its content gives it, so that an edited one is another module."""
+def _module(place: str) -> Any:
+    """Import a module, or a file, which may import what lies beside it."""
     try:
         if not place.endswith(".py"):
             return importlib.import_module(place)
-        name = f"tabstep_external_{digest[:16]}"
+        folder = str(Path(place).parent)
+        if folder not in sys.path:
+            sys.path.append(folder)  # last: a file beside it hides no library
+        name = f"{FROM_FILE}{hashlib.sha256(Path(place).read_bytes()).hexdigest()[:16]}"
         if name in sys.modules:
             return sys.modules[name]
         spec = importlib.util.spec_from_file_location(name, place)
@@ -131,3 +184,11 @@ def _module(place: str, digest: str) -> Any:
     except Exception as error:
         raise NotLoaded(f"{place} cannot be imported: {type(error).__name__}: {error}") from error
     return module
+
+
+def _digest(module: Any) -> str:
+    own, name = Path(module.__file__).resolve(), module.__spec__.name
+    if name.startswith(FROM_FILE):
+        return digest_of(own, own.parent)
+    depth = len(name.split(".")) - (own.name != "__init__.py")
+    return digest_of(own, own.parents[depth], name.split(".")[0])

@@ -28,7 +28,7 @@ FLOORS = (
     "records",
     "samplers metrics baselines",
     "diffusion contracts",
-    "data external named shipped",
+    "data external named shipped sandbox",
 )
 HEIGHT = {name: height for height, floor in enumerate(reversed(FLOORS)) for name in floor.split()}
 

@@ -91,6 +91,15 @@ def verified(path: Path, key: str) -> tuple[bytes, dict[str, Any]]:
     return content, facts
 
 
+def there(path: Path, key: str) -> bool:
+    """Whether rows drawn under `key` are there, and whole."""
+    try:
+        verified(path, key)
+    except Missing:
+        return False
+    return True
+
+
 def kept(path: Path, schema: Schema) -> pd.DataFrame:
     """The rows there, whatever determined them. Raises `Missing` where there are none, or damaged ones."""
     return read(path, known(path)["key"], schema)[0]

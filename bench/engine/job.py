@@ -95,13 +95,33 @@ class Job:
 
     @property
     def kind(self) -> type[Any]:
-        """The class of the method. Raises `external.NotLoaded`."""
+        """The class of the method. Raises `external.NotLoaded`. One from outside belongs in a process of its own."""
         return METHODS[self.cell.method] if self.code is None else self.code.load()
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the method is from outside."""
+        return self.code is not None and self.code.foreign
 
     @property
     def method(self) -> Method:
         """The method with its settings."""
         return make_method(self.kind, self.settings)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """All settings of the method; those of one from outside are known without loading it."""
+        if self.code is not None and self.code.foreign:
+            return self.code.settings
+        found: dict[str, Any] = asdict(self.method)  # type: ignore[call-overload]
+        return found
+
+    @property
+    def last(self) -> int | None:
+        """The last step of a diffusion, which is crossed with samplers; None for a method without steps."""
+        if self.code is not None and self.code.foreign:
+            return self.code.last
+        return self.method.last if walks(self.kind) else None  # type: ignore[attr-defined, no-any-return]
 
     @property
     def sampler(self) -> Sampler | None:
@@ -115,7 +135,7 @@ class Job:
         sampler = self.tuned or self.sampler
         grid = GRIDS[self.cell.grid] if self.cell.grid else None
         return {
-            "method": asdict(self.method),  # type: ignore[call-overload]
+            "method": self.given,
             "sampler": asdict(sampler) if is_dataclass(sampler) else sampler,
             "evaluator": {"source": self.evaluator.source, **self.evaluator.params},
             "rows": self.rows,
@@ -142,6 +162,11 @@ class Folder:
     def model(self, job: Job) -> Path:
         return self.root / "models" / job.fit_key
 
+    @property
+    def apart(self) -> Path:
+        """Where processes of methods from outside work."""
+        return self.root / "apart"
+
     def rows(self, cell: Cell) -> Path:
         return (self.root / "samples" / cell.path).with_suffix(".parquet")
 
@@ -159,4 +184,4 @@ class Outcome:
 
 
 def is_diffusion(job: Job) -> bool:
-    return walks(job.kind)
+    return job.last is not None

@@ -15,6 +15,10 @@ from tabstep.records.provenance import environment
 from tabstep.records.store import Record
 
 
+class Elsewhere(Exception):
+    """What went wrong in another process, in the words that it had there."""
+
+
 def record(
     job: Job, status: store.Status, reason: str | None = None, cost: Cost | None = None, **more: Any
 ) -> Record:
@@ -49,7 +53,7 @@ def fail(folder: Folder, job: Job, error: BaseException, cost: Cost | None = Non
         store.write(folder.runs, record(job, "skipped", said, cost))
         return Outcome(job.cell, "skipped", said)
     kind = plain.cleaned(type(error).__name__, schema.MOST_NAME)
-    reason = f"{kind}: {said}" if said else kind
+    reason = said if isinstance(error, Elsewhere) and said else f"{kind}: {said}" if said else kind
     log = folder.log(job.cell)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8", errors="backslashreplace") as file:

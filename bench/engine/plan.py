@@ -15,7 +15,7 @@ from tabstep.engine.job import Evaluator, Job, Source
 from tabstep.engine.keys import with_keys
 from tabstep.metrics import evaluators
 from tabstep.records.store import Cell
-from tabstep.registry import make_method, walks
+from tabstep.registry import make_method
 from tabstep.samplers import space
 from tabstep.suites import Entry, Pairs, Suite
 
@@ -109,6 +109,10 @@ def _configured(base: Job, entry: Entry, tuned_in: Path | None) -> Job:
             raise Unsupported(f"no published settings of {entry.method} are kept, only of tabddpm")
         known = published.tabddpm(cell.dataset)
         return replace(base, cell=cell, settings=known.settings, rows=known.rows)
+    if entry.code is not None and entry.params == "tuned":
+        raise Unsupported(
+            f"{entry.method} is from outside and runs at its defaults; nothing was tuned for it"
+        )
     if entry.params == "tuned":
         found = tuned.settings(base, entry.method, tuned_in)
         rows = round(base.rows * 2.0 ** found["log2_rows"])
@@ -124,10 +128,10 @@ def _cells(
     for train_seed in train_seeds:
         for sample_seed in range(suite.sample_seeds):
             cell = replace(job.cell, train_seed=train_seed, sample_seed=sample_seed)
-            if not walks(job.kind):
+            T = job.last
+            if T is None:
                 yield replace(job, cell=cell)
                 continue
-            T = job.method.last  # type: ignore[attr-defined]
             first = dict(reversed(pairs))  # the first grid of each sampler
             for sampler, grid in pairs:
                 for steps in dict.fromkeys(T if s == "T" else s for s in suite.steps):

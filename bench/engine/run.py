@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tabstep.engine import cells, drawn_rows, models, outcomes
+from tabstep.engine import apart, cells, drawn_rows, models, outcomes
 from tabstep.engine.executors import Executor, Local, explained
 from tabstep.engine.job import STAGES, Folder, Job, Outcome, Stages, is_diffusion
 from tabstep.engine.plan import Plan
@@ -83,7 +83,8 @@ def tasks(jobs: Sequence[Job], folder: Folder, stages: Stages = STAGES) -> list[
             if stages != ("fit",):  # these models are not kept: they are fitted when rows are drawn
                 todo = (tuple(members), folder, stages)
                 log = folder.log(first.cell)
-                out.append([Task(name, cells.run_baseline, todo, tuple(members), cost=cost, log=log)])
+                run = apart.run_baseline if first.foreign else cells.run_baseline
+                out.append([Task(name, run, todo, tuple(members), cost=cost, log=log)])
             continue
         members.sort(key=lambda job: -(job.cell.steps or 0))
         own = [
@@ -103,9 +104,8 @@ def tasks(jobs: Sequence[Job], folder: Folder, stages: Stages = STAGES) -> list[
             out.append(own)
         else:
             log = folder.log(first.cell).with_name(f"fit-t{first.cell.train_seed}.log")
-            fit = Task(
-                f"{name} fit", models.fit_diffusion, (first, folder), tuple(members), tuple(own), 20.0, log
-            )
+            function = apart.fit_diffusion if first.foreign else models.fit_diffusion
+            fit = Task(f"{name} fit", function, (first, folder), tuple(members), tuple(own), 20.0, log)
             out.append([fit])
     return [task for group in sorted(filter(None, out), key=lambda group: -group[0].cost) for task in group]
 
@@ -126,6 +126,7 @@ def execute(
     is finished stays. Raises `Busy` while another run works on the folder, and OSError where it cannot be written.
     """
     folder.root.mkdir(parents=True, exist_ok=True)
+    folder = Folder(folder.root.resolve())  # the same place wherever a process goes
     lock = FileLock(folder.root / ".lock")
     try:
         # Of the operating system: gone with the process that holds it, however that ends.
@@ -253,16 +254,13 @@ def _finished_key(folder: Folder, job: Job) -> str | None:
 
 def _drawn(folder: Folder, job: Job) -> bool:
     """Whether the rows of a cell are there, and whole."""
-    try:
-        drawn_rows.verified(folder.rows(job.cell), job.draw_key)
-    except drawn_rows.Missing:
-        return False
-    return True
+    return drawn_rows.there(folder.rows(job.cell), job.draw_key)
 
 
 def _clean(folder: Folder) -> None:
     """Remove what an interrupted run left half-written."""
     store.clean(folder.runs)
     store.clean(folder.root / "samples")
-    for leftover in (folder.root / "models").glob("*.tmp"):
-        shutil.rmtree(leftover)
+    for place in (folder.root / "models", folder.apart):
+        for leftover in place.glob("*.tmp"):
+            shutil.rmtree(leftover)
