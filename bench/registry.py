@@ -19,6 +19,7 @@ METHODS: Named[type[Any]] = Named(
         "real": place("tabstep.baselines.real:Real"),
         "marginals": place("tabstep.baselines.marginals:Marginals"),
         "bootstrap": place("tabstep.baselines.bootstrap:Bootstrap"),
+        "holdout": place("tabstep.baselines.holdout:Holdout"),
         "mixture": place("tabstep.baselines.mixture:MixtureOfProducts"),
         "smote": place("tabstep.baselines.smote:SMOTE"),
         "copula": place("tabstep.baselines.copula:GaussianCopula"),
@@ -32,7 +33,7 @@ METHODS: Named[type[Any]] = Named(
     }
 )
 
-UNTUNED = frozenset({"real", "marginals", "bootstrap"})
+UNTUNED = frozenset({"real", "marginals", "bootstrap", "holdout"})
 """Methods without anything to tune: `--params tuned` runs them as they are."""
 
 

@@ -111,7 +111,7 @@ def _trailing(*samplers: str) -> Pairs:
 
 
 _FLOOR_AND_CEILING = (Entry("real"), Entry("marginals"))
-_FLOORS = (*_FLOOR_AND_CEILING, Entry("bootstrap"), Entry("mixture"))
+_FLOORS = (*_FLOOR_AND_CEILING, Entry("bootstrap"), Entry("holdout"), Entry("mixture"))
 _SHORT = {"T": 1000, "steps": 4000, "layers": (256, 256, 256), "batch_size": 1024}
 
 SUITES: dict[str, Suite] = {

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from tabstep.baselines.holdout import halves, hands_out_fresh_rows
 from tabstep.data.completion import Completion
 from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import Diffusion
@@ -127,10 +128,11 @@ def _known(model: Diffusion, rows: pd.DataFrame) -> State:
 
 
 def fit_baseline(job: Job) -> Fitted:
-    """Fit a method without steps; its models are not kept."""
+    """Fit a method without steps, on training rows or those that it hands out; its models are not kept."""
     dataset = job.source.load()
     completion = Completion.fit(dataset.train, dataset.schema)
-    train = completion.forward(dataset.train)
+    rows = halves(dataset)[0] if hands_out_fresh_rows(job.kind) else dataset.train
+    train = completion.forward(rows)
     method = job.method
     with timed(job.device) as fitting:
         model = method.fit(train.copy(), completion.inner, seed=job.cell.train_seed, device=job.device)
