@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +263,21 @@ def test_markdown_warns_of_dirty_trees_and_several_commits() -> None:
     assert "1 of 3 records were made with uncommitted changes" in text
     assert "1 of 3 records do not know the commit" in text
     assert "made by 3 states of the code" in text
+
+
+def test_tables_show_every_score_of_the_vector_that_there_is() -> None:
+    whole = {F1: [0.5, 0.7], "c2st_xgboost": [0.81], "wasserstein": [0.0123], "coverage": [1.0]}
+    records = [make(whole), make({F1: [0.9]}, method="copulagan", sampler=None, steps=None)]
+    frame = table.results(records)
+    text = readable.markdown(records, frame)
+    assert "| score | 95 % | % of real | c2st_xgboost | wasserstein | coverage | nfe |" in text
+    assert "|  | 0.8100 | 0.0123 | 1.0000 | 10 |" in text
+    console = Console(file=io.StringIO(), width=80)
+    readable.show(frame, console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert max(map(len, shown.splitlines())) <= 80
+    assert re.search(r"tabddpm +ddim quad +10 0\.600 0\.810 0\.012 1\.000", shown)
+    assert re.search(r"score +C2ST Wass\. cover +draw s", shown)
 
 
 def test_terminal_table_fits_80_columns() -> None:

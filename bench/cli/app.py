@@ -35,6 +35,7 @@ from tabstep.cli.run import make_report
 
 if TYPE_CHECKING:
     from tabstep.report.compare import Ranking
+    from tabstep.report.joint import Joint
 
 MOST_ROWS = 10**8
 
@@ -127,48 +128,56 @@ def compare(
     from tabstep.data import cards
     from tabstep.engine.job import Folder
     from tabstep.report import compare as comparing
+    from tabstep.report import joint
 
     records = records_in(Folder(results / suite).runs)
     if not records:
         stop(f"no records in {Folder(results / suite).runs}; `tabstep run {suite}` makes them")
-    scores = comparing.units(records)
     try:
         if first is None:
             _show_ranks(comparing.rank(records, missing))  # type: ignore[arg-type]  # checked there
             return
         if second is None:
             stop("compare takes two entrants, or none for a ranking")
+        known = sorted({comparing.name_of(record) for record in records})
         for name in (first, second):
-            if name not in scores:
-                stop(f"unknown entrant {name!r}; {cards.suggest(name, list(scores))}")
-        verdict = comparing.versus(scores[first], scores[second])
+            if name not in known:
+                stop(f"unknown entrant {name!r}; {cards.suggest(name, known)}")
+        found = joint.jointly(records, first, second)
     except ValueError as error:
         stop(str(error))
+    _show_verdicts(found, first, second)
+
+
+def _show_verdicts(found: Joint, first: str, second: str) -> None:
     relation = {
         "better": "is better than",
         "worse": "is worse than",
-        "equal": "is equal within 1 % to",
+        "equal": "is equal within the margins to",
+        "mixed": "is better by some scores and worse by others than",
         "undecided": "is neither shown to differ from nor to equal",
-    }[verdict.says]
-    console.print(f"[bold]{escape(first)}[/] {relation} [bold]{escape(second)}[/]", soft_wrap=True)
-    if math.isnan(verdict.effect):
-        said = f"difference {verdict.difference:+.4f}, and no scatter: nothing can be tested"
-        tests = ""
-    else:
-        said = (
-            f"difference {verdict.difference:+.4f}, 95 % interval {verdict.low:+.4f} .. {verdict.high:+.4f}, "
-            f"effect size {verdict.effect:+.2f}"
-        )
-        tests = (
-            f"\np = {verdict.p_different:.3g} that they are the same, "
-            f"p = {verdict.p_equal:.3g} that they differ by {verdict.margin:.4f} or more"
-        )
-    console.print(
-        f"{said}; {verdict.pairs} pairs on {verdict.datasets} datasets, the sample is {verdict.size} "
-        f"{verdict.over}{tests}",
-        soft_wrap=True,
-    )
-    if verdict.over == "sampling seeds":
+    }[found.says]
+    alone = " (by efficacy alone)" if list(found.by) == ["efficacy"] else ""
+    console.print(f"[bold]{escape(first)}[/] {relation} [bold]{escape(second)}[/]{alone}", soft_wrap=True)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("score", no_wrap=True)
+    for name in ("says", "difference", "95 % interval", "margin", "p same", "p not equal"):
+        table.add_column(name, justify="left" if name == "says" else "right", no_wrap=True)
+    for name, v in found.by.items():
+        interval = "no scatter" if math.isnan(v.low) else f"{v.low:+.4f} .. {v.high:+.4f}"
+        tests = (f"{v.margin:.4f}", f"{v.p_different:.3g}", f"{v.p_equal:.3g}")
+        table.add_row(name, v.says, f"{v.difference:+.4f}", interval, *tests)
+    console.print(table)
+    one = next(iter(found.by.values()))
+    said = [
+        "differences are better above 0, whatever the score; p same: that means are, by Holm's method over the scores; "
+        "p not equal: that they differ by the margin or more",
+        f"{one.pairs} pairs on {one.datasets} datasets, the sample is {one.size} {one.over}",
+    ]
+    if found.without:
+        said.append(f"nothing is claimed of {', '.join(found.without)}: the records have none")
+    console.print("; ".join(said), soft_wrap=True)
+    if one.over == "sampling seeds":
         console.print("One training seed: this is of these two networks only, not of the two methods.")
 
 

@@ -103,8 +103,15 @@ def units(records: Iterable[Record], score: Score = EFFICACY) -> dict[str, dict[
     return found
 
 
-def versus(first: dict[Unit, float], second: dict[Unit, float], margin: float = MARGIN) -> Verdict:
+def versus(
+    first: dict[Unit, float],
+    second: dict[Unit, float],
+    margin: float = MARGIN,
+    least: float = LEAST_MARGIN,
+) -> Verdict:
     """Compare two entrants on what both have. Raises ValueError with fewer than two pairs.
+
+    Equal is within the part `margin` of the second's score, and within `least` in any case.
 
     The sample is the topmost level that there are two of. With two or more datasets it is they, each by its mean
     difference, as seeds of one table say nothing about another. Within one dataset it is the training seeds, each by
@@ -123,7 +130,7 @@ def versus(first: dict[Unit, float], second: dict[Unit, float], margin: float = 
     trained = {d: [np.mean(pairs, axis=0) for pairs in seeds.values()] for d, seeds in by.items()}
     tables = [np.mean(networks, axis=0) for networks in trained.values()]
     over, scores = _sample(tables, next(iter(trained.values())), next(iter(next(iter(by.values())).values())))
-    bound = float(np.mean([max(margin * float(base), LEAST_MARGIN) for _, base in tables]))
+    bound = float(np.mean([max(margin * float(base), least) for _, base in tables]))
     differences = scores[:, 0] - scores[:, 1]
     mean, n = float(differences.mean()), len(differences)
     deviation = float(differences.std(ddof=1))

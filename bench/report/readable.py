@@ -18,9 +18,10 @@ from tabstep.records import store
 from tabstep.records.store import Record
 from tabstep.report.markdown import table_of
 from tabstep.report.table import CEILING, GROUP, PRIMARY, commit_of, csv, results, spread
+from tabstep.report.vector import NAMES, VECTOR
 
 ONE_NETWORK = "with * of one training seed, so of that network and not of the method"
-RIGHT = ("steps", "score", "95 %", "% of real", "nfe", "fit s", "prepare s", "sample s")
+RIGHT = ("steps", "score", "95 %", "% of real", *NAMES, "nfe", "fit s", "prepare s", "sample s")
 
 
 def write(records: Sequence[Record], folder: Path) -> list[Path]:
@@ -54,24 +55,30 @@ def show(table: pd.DataFrame, console: Console) -> None:
     Preparation has a column where a sampler needs a tenth of a second or more for it.
     """
     for title, part in _per_dataset(table):
-        view = Table(
-            title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-        )
         costs = {"fit s": "fit_s", "prep s": "prepare_s", "draw s": "sample_s"}
         if max((row["prepare_s"] or 0.0 for row in part), default=0.0) < 0.1:
             del costs["prep s"]
+        others = [score for score in VECTOR if score.name in part[0]["vector"]]
+        if others:  # then these need the room
+            costs = {"draw s": "sample_s"}
+        padding = (0, 0 if others else 1, 0, 0)
+        view = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=padding)
+        beside = [score.short for score in others] or ["% real", "nfe"]
         view.add_column("method", no_wrap=True)
         view.add_column("sampler")  # the one that folds where the terminal is narrow
-        for name in ("steps", "score", "% real", "nfe", *costs):
+        for name in ("steps", "score", *beside, *costs):
             view.add_column(name, justify="right", no_wrap=True)
         for row in part:
             line = _line(row)
             name = line["method"] if row["params"] == "default" else f"{line['method']} {line['params']}"
             score = row["status"]
             if row["mean"] is not None:
-                score = f"{row['mean']:.3f}" + ("" if row["std"] is None else f"±{row['std']:.3f}")
+                scatter = "" if row["std"] is None or others else f"±{row['std']:.3f}"
+                score = f"{row['mean']:.3f}{scatter}"
             cells = [name, f"{line['sampler']} {line['grid']}".strip(), line["steps"], score]
-            cells += [line["% of real"], line["nfe"]]
+            shown = [row["vector"][of.name] for of in others]
+            cells += ["" if value is None else f"{value:.3f}" for value in shown]
+            cells += [] if others else [line["% of real"], line["nfe"]]
             cells += ["" if row[stage] is None else f"{row[stage]:.2f}" for stage in costs.values()]
             view.add_row(*(Text(cell) for cell in cells))
         console.print(view)
@@ -88,19 +95,24 @@ def _per_dataset(table: pd.DataFrame) -> Iterator[tuple[str, list[dict[str, Any]
     """Title and rows of each dataset: of each group the row of the primary metric, with `of_real` in percent.
 
     A group without that metric has its row too, without a score. `of_real` is None unless the dataset has
-    exactly one ceiling, above 0.
+    exactly one ceiling, above 0. `vector` has the means of the other scores of the vector that any group has.
     """
     several = table["suite"].nunique() > 1
     for (suite, dataset), part in table.groupby(["suite", "dataset"], sort=True):
         primary = PRIMARY[part["task"].iloc[0]]
+        others = {score.name: score.metrics[part["task"].iloc[0]] for score in VECTOR}
+        others = {name: metric for name, metric in others.items() if metric != primary}
+        there = set(part.loc[part["mean"].notna(), "metric"])
         rows = []
         for _, group in part.groupby(list(GROUP[2:]), sort=False, dropna=False):
+            means = {metric: mean for metric, mean in zip(group["metric"], group["mean"], strict=True)}
             chosen = group[group["metric"] == primary]
             scored = not chosen.empty
             values = (chosen if scored else group).iloc[0].to_dict()
             row = {str(name): None if pd.isna(value) else value for name, value in values.items()}
             if not scored:
                 row |= {"mean": None, "std": None, "low": None, "high": None}
+            row["vector"] = {name: means.get(metric) for name, metric in others.items() if metric in there}
             rows.append(row)
         ceilings = [row["mean"] for row in rows if row["method"] == CEILING and row["mean"] is not None]
         ceiling = ceilings[0] if len(ceilings) == 1 and ceilings[0] > 0 else None
@@ -118,6 +130,7 @@ def _line(row: dict[str, Any]) -> dict[str, str]:
         "score": score if row["std"] is None else f"{score} ± {row['std']:.4f}",
         "95 %": "" if row["low"] is None else f"{row['low']:.4f} .. {row['high']:.4f}{of_one(row)}",
         "% of real": "" if row["of_real"] is None else f"{row['of_real']:.1f}",
+        **{name: "" if mean is None else f"{mean:.4f}" for name, mean in row["vector"].items()},
         "nfe": "" if row["nfe"] is None else f"{row['nfe']:g}",
         **{f"{stage} s": seconds(row[f"{stage}_s"]) for stage in ("fit", "prepare", "sample")},
         "status": "; ".join(

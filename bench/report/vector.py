@@ -14,7 +14,7 @@ class Score:
     """One score of the vector.
 
     name     what tables call it
-    title    what figures call it
+    title    what figures call it, and `short` what a terminal has room for
     metrics  the metric that it is, by kind of task
     best     the value that nothing needs to beat: of C2ST one half, as rows that cannot be told from real ones have it
     lower    whether values come down to `best`, or up to it
@@ -29,6 +29,7 @@ class Score:
 
     name: str
     title: str
+    short: str
     metrics: Mapping[Task, str]
     best: float
     lower: bool
@@ -44,12 +45,16 @@ def _always(metric: str) -> dict[Task, str]:
 
 
 VECTOR = (
-    Score("efficacy", "efficacy (F1, R²)", PRIMARY, best=1.0, lower=False, margin=0.01),
-    Score("c2st_xgboost", "C2ST (XGBoost)", _always("c2st_xgboost"), best=0.5, lower=True, margin=0.03),
-    Score("wasserstein", "Wasserstein", _always("wasserstein"), best=0.0, lower=True, margin=0.005),
-    Score("trend_corrected", "Trend", _always("trend_corrected"), best=1.0, lower=False, margin=0.005),
-    Score("beta_recall", "beta-recall", _always("beta_recall"), best=1.0, lower=False, margin=0.02),
-    Score("coverage", "coverage", _always("coverage"), best=1.0, lower=False, margin=0.02),
+    Score("efficacy", "efficacy (F1, R²)", "score", PRIMARY, best=1.0, lower=False, margin=0.01),
+    Score(
+        "c2st_xgboost", "C2ST (XGBoost)", "C2ST", _always("c2st_xgboost"), best=0.5, lower=True, margin=0.03
+    ),
+    Score("wasserstein", "Wasserstein", "Wass.", _always("wasserstein"), best=0.0, lower=True, margin=0.005),
+    Score(
+        "trend_corrected", "Trend", "Trend", _always("trend_corrected"), best=1.0, lower=False, margin=0.005
+    ),
+    Score("beta_recall", "beta-recall", "recall", _always("beta_recall"), best=1.0, lower=False, margin=0.02),
+    Score("coverage", "coverage", "cover", _always("coverage"), best=1.0, lower=False, margin=0.02),
 )
 """Every one of these has to be kept before a budget is called enough; none decides alone."""
 
