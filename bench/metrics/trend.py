@@ -7,7 +7,10 @@ both by the real range.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import combinations
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -17,12 +20,30 @@ from tabstep.data.table import Schema
 BINS = 10
 
 
+@dataclass(frozen=True)
+class Coded:
+    """A column of both tables as codes 0..width - 1, of bins or of labels."""
+
+    synthetic: np.ndarray
+    real: np.ndarray
+    width: int
+
+    @classmethod
+    def of(cls, synthetic: np.ndarray, real: np.ndarray) -> Self:
+        return cls(synthetic, real, 1 + max(int(synthetic.max()), int(real.max())))
+
+
 def trend(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema) -> dict[str, float]:
     """`trend` and `trend_corrected`, means of `pair_similarity` over pairs that have one, in 0..1; 1 without any."""
+    labels = {c: Coded.of(*_labels(synthetic[c], real[c])) for c in schema.labels}
     edges = {c: _edges(real[c]) for c in schema.numbers}
-    own = {c: _edges(synthetic[c]) for c in schema.numbers}
-    published = pair_similarity(synthetic, real, schema, own, edges)
-    corrected = pair_similarity(synthetic, real, schema, edges, edges, known=published)
+    by_real = {c: _bins(real[c], edges[c]) for c in schema.numbers}
+    own = {c: Coded.of(_bins(synthetic[c], _edges(synthetic[c])), by_real[c]) for c in schema.numbers}
+    same = {c: Coded.of(_bins(synthetic[c], edges[c]), by_real[c]) for c in schema.numbers}
+    alone = _similar_correlations(synthetic, real, schema)
+    published = pair_similarity(schema, labels | own, alone)
+    # Pairs of two labels have no bins, and need not be counted twice.
+    corrected = pair_similarity(schema, labels | same, alone, known=published)
     return {"trend": _mean(published), "trend_corrected": _mean(corrected)}
 
 
@@ -31,41 +52,31 @@ def _mean(similarity: np.ndarray) -> float:
 
 
 def pair_similarity(
-    synthetic: pd.DataFrame,
-    real: pd.DataFrame,
-    schema: Schema,
-    synthetic_edges: dict[str, np.ndarray],
-    real_edges: dict[str, np.ndarray],
-    known: np.ndarray | None = None,
+    schema: Schema, codes: Mapping[str, Coded], alone: np.ndarray, known: np.ndarray | None = None
 ) -> np.ndarray:
     """Similarity of every pair of `schema.columns`, in the order of `itertools.combinations`.
 
-    Two numbers: 1 - |r - s| / 2 for their Pearson correlations over rows where both are present; NaN where a
-    correlation does not exist (a constant column). Otherwise one minus the total variation distance of the joint
-    frequencies, numbers binned at the inner edges given for each table.
+    Two numbers: 1 - |r - s| / 2 for their Pearson correlations over rows where both are present, which `alone` has; NaN
+    where a correlation does not exist (a constant column). Otherwise one minus the total variation distance of the
+    joint frequencies of their codes.
 
-    known  what other edges gave: pairs of two numbers and of two labels, which no edges touch, are taken from there
+    known  the similarities with other bins: those of two labels are taken from there
     """
     numbers = {c: i for i, c in enumerate(schema.numbers)}
-    s, r = (_correlations(frame, schema) for frame in (synthetic, real)) if known is None else (None, None)
-    codes = {
-        c: (
-            (_bins(synthetic[c], synthetic_edges[c]), _bins(real[c], real_edges[c]))
-            if c in numbers
-            else _labels(synthetic[c], real[c])
-        )
-        for c in schema.columns
-    }
     found = np.empty(len(schema.columns) * (len(schema.columns) - 1) // 2)
     for place, (a, b) in enumerate(combinations(schema.columns, 2)):
-        if known is not None and (a in numbers) == (b in numbers):
+        if a in numbers and b in numbers:
+            found[place] = alone[numbers[a], numbers[b]]
+        elif known is not None and a not in numbers and b not in numbers:
             found[place] = known[place]
-        elif s is not None and r is not None and a in numbers and b in numbers:
-            at = numbers[a], numbers[b]
-            found[place] = 1 - abs(float(s[at]) - float(r[at])) / 2
         else:
             found[place] = 1 - _joint_distance(codes[a], codes[b])
     return found
+
+
+def _similar_correlations(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema) -> np.ndarray:
+    s, r = (_correlations(frame, schema) for frame in (synthetic, real))
+    return np.asarray(1 - np.abs(r - s) / 2)
 
 
 def _correlations(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
@@ -88,11 +99,10 @@ def _labels(a: pd.Series, b: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     return codes[: len(a)], codes[len(a) :]
 
 
-def _joint_distance(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> float:
+def _joint_distance(a: Coded, b: Coded) -> float:
     """Total variation distance of the joint frequencies of two coded columns in two tables."""
-    width = 1 + max(int(side.max()) for side in b)
-    joint = [x * width + y for x, y in zip(a, b, strict=True)]
-    size = 1 + max(int(side.max()) for side in joint)
+    joint = [a.synthetic * b.width + b.synthetic, a.real * b.width + b.real]
+    size = a.width * b.width
     if size > sum(map(len, joint)):  # more cells than rows: those that hold a row are numbered anew
         _, cell = np.unique(np.concatenate(joint), return_inverse=True)
         joint, size = [cell[: len(joint[0])], cell[len(joint[0]) :]], int(cell.max()) + 1
