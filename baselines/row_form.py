@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pandas as pd
 
+from tabstep.data import frames
 from tabstep.data.table import Schema
 
 
@@ -16,6 +20,7 @@ def conform(rows: pd.DataFrame, like: pd.DataFrame, schema: Schema) -> pd.DataFr
     incomplete = [column for column in columns if rows[column].isna().any()]
     if incomplete:
         raise ValueError(f"generated rows must be complete, got missing values in {', '.join(incomplete)}")
-    whole = {column: rows[column].astype("float64").round() for column in columns if column in schema.integer}
     dtypes = {column: like[column].dtype for column in columns}
+    whole: dict[str, Any] = {c: rows[c].astype("float64").round() for c in columns if c in schema.integer}
+    whole |= {c: frames.int64(values.to_numpy()) for c, values in whole.items() if dtypes[c] == np.int64}
     return rows[columns].assign(**whole).astype(dtypes).reset_index(drop=True)

@@ -6,7 +6,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tabstep.api import Synthesizer, fit, load
+    from tabstep.api.fitting import fit, load
+    from tabstep.api.synthesizer import Synthesizer
     from tabstep.diffusion.tabddpm import TabDDPM
 
     __version__: str
@@ -25,7 +26,7 @@ def __getattr__(name: str) -> Any:
 
         return TabDDPM
     if name in __all__:
-        from tabstep import api
+        from tabstep.api import fitting
 
-        return getattr(api, name)
+        return getattr(fitting, name)
     raise AttributeError(f"module 'tabstep' has no attribute {name!r}")

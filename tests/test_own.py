@@ -146,16 +146,16 @@ AGES = table()["age"].astype(str)
     ("changes", "message"),
     [
         ({"height": np.nan}, "every value of 'height' is missing; drop the column"),
-        ({"height": np.inf}, "column 'height': 60 infinite values"),
+        ({"height": np.inf}, "column 'height' holds 60 infinite values"),
         ({"label": "yes"}, "the target 'label' has one value, 'yes'"),
         ({"label": 1.5}, "the target 'label' has one value, '1.5'"),
         ({"label": ["yes", None] * 30}, "the target 'label' is missing in 30 rows; remove those rows"),
         ({"label": ["a"] * 29 + ["b"] * 29 + ["c"] * 2}, r"1 of 3 classes .* fewer than 3 rows.*'c' \(2\)"),
         (
             {"city": [f"id-{row}" for row in range(ROWS)]},
-            "'city' has as many categories as rows.*--drop 'city'",
+            "'city' has a different text in every row, 60, like an id; --drop city leaves it out",
         ),
-        ({"age": [*AGES[:-1], "?"]}, r"column 'age' holds numbers, but also \?"),
+        ({"age": [*AGES[:-1], "?"]}, r"column 'age' holds numbers, but also \?.*--categorical age takes all"),
     ],
 )
 def test_a_column_that_cannot_be_used_is_named(
@@ -167,10 +167,10 @@ def test_a_column_that_cannot_be_used_is_named(
 
 def test_prose_is_refused_unless_listed(tmp_path: Path) -> None:
     frame = pd.concat([table()] * 5, ignore_index=True)
-    frame["note"] = [f"text {row % 200}" for row in range(len(frame))]
+    frame["note"] = [f"text of {chr(97 + row % 200 % 7)} {row % 200}" for row in range(len(frame))]
     path = save(tmp_path, frame)
     with pytest.raises(
-        DataError, match=r"'note' has 200 values in 300 rows, like prose; drop it \(--drop 'note'\)"
+        DataError, match=r"'note' has 200 values in 300 rows, like prose; --drop note leaves it out"
     ):
         own_table.read(path, "label")
     assert "note" in own_table.read(path, "label", categorical=["note"]).schema.categorical
@@ -180,14 +180,14 @@ def test_prose_is_refused_unless_listed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"target": "lable"}, "has no column 'lable': did you mean 'label'"),
+        ({"target": "lable"}, "no column 'lable': did you mean 'label'"),
         ({"target": "label", "drop": ["agee"]}, "cannot drop 'agee'.*did you mean 'age'"),
-        ({"target": "label", "drop": ["label"]}, "has no column 'label'"),
+        ({"target": "label", "drop": ["label"]}, "'label' is dropped, and named for a use"),
         ({"target": "label", "task": "ranking"}, "task must be one of .*, found 'ranking'"),
         ({"target": "label", "task": "multiclass"}, "has 2 classes, which is not multiclass"),
-        ({"target": "label", "task": "regression"}, "column 'label': expected numbers, found object"),
+        ({"target": "label", "task": "regression"}, "column 'label' holds text that is no number"),
         ({"target": "city", "task": "binclass"}, "has 3 classes, which is not binclass"),
-        ({"target": "label", "numeric": ["city"]}, "column 'city': expected numbers, found object"),
+        ({"target": "label", "numeric": ["city"]}, "column 'city' holds text that is no number"),
         ({"target": "label", "drop": list(table())[:-1]}, "expected features beside the target"),
     ],
 )
@@ -229,13 +229,73 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("values", "found"),
-    [(pd.date_range("2020-01-01", periods=ROWS), "datetime64"), ([[1, 2]] * ROWS, "ndarray")],
+    [([[1, 2]] * ROWS, "ndarray"), ([b"a", b"b"] * (ROWS // 2), "bytes; use .str.decode")],
 )
-def test_values_that_are_neither_numbers_nor_text_are_named(
+def test_values_that_are_no_numbers_texts_or_dates_are_named(
     values: object, found: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(DataError, match=f"'age' holds {found}.*; turn it into numbers or text"):
+    with pytest.raises(DataError, match=f"'age' holds {found}.*drop it \\(--drop age\\)"):
         own_table.read(save(tmp_path, table().assign(age=values), "mine.parquet"), "label")
+
+
+def test_dates_are_numbers_in_the_unit_that_all_keep_to(tmp_path: Path) -> None:
+    days = pd.Series(pd.date_range("1970-01-11", periods=ROWS))
+    frame = table().assign(age=days, city=days.dt.strftime("%d.%m.%Y"), height=days + pd.Timedelta("90min"))
+    dataset = own_table.read(save(tmp_path, frame, "mine.parquet"), "label")
+    assert {"age", "city", "height"} <= dataset.schema.integer
+    rows = whole(dataset)
+    assert sorted(rows["age"]) == sorted(rows["city"]) == list(range(10, 10 + ROWS))
+    assert rows["height"].min() == 10 * 24 * 60 + 90  # minutes
+
+
+def test_numbers_in_writing_are_numbers(tmp_path: Path) -> None:
+    amounts = [f"${1000 + 7.25 * row:,.2f}" for row in range(ROWS)]
+    parts = [f"{row / 4:.2f}".replace(".", ",") + " %" for row in range(ROWS)]
+    dataset = own_table.read(save(tmp_path, table().assign(age=amounts, height=parts)), "label")
+    assert dataset.schema.numeric == ("age", "height")
+    assert sorted(whole(dataset)["age"]) == [100_000 + 725 * row for row in range(ROWS)]  # cents
+    assert sorted(whole(dataset)["height"]) == [25 * row for row in range(ROWS)]
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    frame = table().assign(
+        mail=[f"a{row % 9}@b.org" for row in range(ROWS)],
+        key=[f"key {row} {row % 7}" for row in range(ROWS)],
+        empty=np.nan,
+        label=["yes", None] * (ROWS // 2),
+    )
+    with pytest.raises(DataError) as found:
+        own_table.read(save(tmp_path, frame), "label")
+    for part in (
+        "5 faults",
+        "e-mail addresses",
+        "like an id",
+        "every value of 'empty'",
+        "missing in 30 rows",
+    ):
+        assert part in str(found.value)
+
+
+def test_a_comma_in_a_name_is_part_of_it_where_there_is_such_a_column(tmp_path: Path) -> None:
+    path = save(tmp_path, table().rename(columns={"city": "city, or town"}))
+    assert own_table.read(path, "label", drop=["city, or town"]).schema.categorical == ("smoker", "flag")
+    assert own_table.read(path, "label", drop="age,height").schema.numeric == ()
+
+
+def test_texts_that_pandas_takes_for_gaps_are_told_and_can_be_kept(tmp_path: Path) -> None:
+    frame = table().assign(city=["None", "Bern", ""] * (ROWS // 3), label=["NA", "no", "no"] * (ROWS // 3))
+    path = save(tmp_path, frame)
+    with pytest.raises(
+        DataError, match=r"missing in 20 rows; 'NA' in 20 rows read as missing: --literal label"
+    ):
+        own_table.read(path, "label")
+    dataset = own_table.read(path, "label", literal=["label"])
+    assert set(whole(dataset)["label"]) == {"NA", "no"}
+    (note,) = own_table.notes(path, dataset, ["label"])
+    assert note == "city: 'None' in 20 rows read as missing; --literal city takes such texts as values"
+    kept = own_table.read(path, "label", literal=["label", "city"])
+    assert set(whole(kept)["city"]) == {"None", "Bern", None}
+    assert own_table.notes(path, kept, ["label", "city"]) == []
 
 
 def test_pandas_types_with_gaps_are_read(tmp_path: Path) -> None:

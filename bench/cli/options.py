@@ -57,6 +57,15 @@ TaskName = Annotated[
     str | None, typer.Option("--task", help="binclass, multiclass or regression, if the guess is wrong.")
 ]
 Drop = Annotated[Many, typer.Option("--drop", help="Columns of --csv to leave out, such as ids.")]
+Numeric = Annotated[Many, typer.Option("--numeric", help="Columns of --csv that are numbers or dates.")]
+Categorical = Annotated[
+    Many,
+    typer.Option("--categorical", help="Columns of --csv that are categories; their values are repeated."),
+]
+Literal = Annotated[
+    Many,
+    typer.Option("--literal", help="Columns of --csv where NA, None, null are values, not gaps."),
+]
 
 
 def stop(message: str) -> NoReturn:
@@ -118,17 +127,37 @@ def device_named(name: str) -> str:
 
 
 def own_source(
-    csv: Path, target: str | None, task: str | None, drop: Many, suite: str | None, dataset: Many
+    csv: Path,
+    target: str | None,
+    task: str | None,
+    suite: str | None,
+    dataset: Many,
+    *,
+    drop: Many,
+    numeric: Many,
+    categorical: Many,
+    literal: Many,
 ) -> Source:
-    """The table that --csv and the options beside it mean; it is the one dataset of the suite `own`."""
+    """The table that --csv and the options beside it mean; it is the one dataset of the suite `own`.
+
+    Names of columns may hold commas: they are told apart where the header is known.
+    """
     from tabstep.engine.job import Source
 
     if target is None:
         stop("--csv needs --target, the name of the column to predict")
     if suite not in (None, "own") or dataset:
         stop("--csv is the table of the suite own; leave out the suite and --dataset")
-    known = cast("Task | None", task)  # any other text is refused where the file is read
-    return Source(csv.stem, file=csv.resolve(), target=target, task=known, drop=split(drop))
+    return Source(
+        csv.stem,
+        file=csv.resolve(),
+        target=target,
+        task=cast("Task | None", task),  # any other text is refused where the file is read
+        drop=tuple(drop or ()),
+        numeric=tuple(numeric or ()),
+        categorical=tuple(categorical or ()),
+        literal=tuple(literal or ()),
+    )
 
 
 def refuse_without_csv(**given: Any) -> None:

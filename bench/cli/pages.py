@@ -10,12 +10,15 @@ from rich.markup import escape
 
 from tabstep.cli.options import (
     Archive,
+    Categorical,
     Csv,
     Datasets,
     Drop,
+    Literal,
     Many,
     Methods,
     Mirror,
+    Numeric,
     Results,
     Samplers,
     Suites,
@@ -143,6 +146,9 @@ def rows(
     target: Target = None,
     task: TaskName = None,
     drop: Drop = None,
+    numeric: Numeric = None,
+    categorical: Categorical = None,
+    literal: Literal = None,
     results: Results = Path("results"),
 ) -> None:
     """Look at rows: marginals of each column and associations of each pair, real and drawn, a figure a dataset.
@@ -165,10 +171,22 @@ def rows(
         stop("--steps takes numbers here, as results.csv has them, got T")
     own = {}
     if csv is not None:
-        source = own_source(csv, target, task, drop, suite, dataset)
+        source = own_source(
+            csv,
+            target,
+            task,
+            suite,
+            dataset,
+            drop=drop,
+            numeric=numeric,
+            categorical=categorical,
+            literal=literal,
+        )
         suite, own[source.name] = "own", source
     else:
-        refuse_without_csv(target=target, task=task, drop=drop)
+        refuse_without_csv(
+            target=target, task=task, drop=drop, numeric=numeric, categorical=categorical, literal=literal
+        )
         suite = suite or "quick"
     folder = Folder(results / suite)
     asked: dict[str, tuple[Any, ...]] = {

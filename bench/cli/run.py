@@ -16,12 +16,15 @@ from tabstep.cli.options import (
     MOST_PROCESSES,
     MOST_SEED,
     Archive,
+    Categorical,
     Csv,
     Datasets,
     Drop,
+    Literal,
     Many,
     Methods,
     Mirror,
+    Numeric,
     Results,
     Samplers,
     Target,
@@ -111,6 +114,9 @@ def run(
     target: Target = None,
     task: TaskName = None,
     drop: Drop = None,
+    numeric: Numeric = None,
+    categorical: Categorical = None,
+    literal: Literal = None,
     card: Annotated[Path | None, typer.Option(help="Write the inferred card of --csv to this file.")] = None,
     results: Results = Path("results"),
 ) -> None:
@@ -154,11 +160,29 @@ def run(
             params=cast("Params | None", params),  # any other text is refused where it is chosen
         )
         if csv is not None:
-            source = own_source(csv, target, task, drop, suite, dataset)
+            source = own_source(
+                csv,
+                target,
+                task,
+                suite,
+                dataset,
+                drop=drop,
+                numeric=numeric,
+                categorical=categorical,
+                literal=literal,
+            )
             _show_own(source, card)
             narrowed, sources = narrow(suite_named("own"), filters), [source]
         else:
-            refuse_without_csv(target=target, task=task, drop=drop, card=card)
+            refuse_without_csv(
+                target=target,
+                task=task,
+                drop=drop,
+                numeric=numeric,
+                categorical=categorical,
+                literal=literal,
+                card=card,
+            )
             narrowed = narrow(suite_named(suite or "quick"), filters)
             if not narrowed.datasets:
                 stop(f"suite {suite!r} names no datasets; give --dataset or --csv")
@@ -254,6 +278,9 @@ def _show_own(source: Source, card: Path | None) -> None:
     console.print(
         f"rows: {len(loaded.train)} train, {len(loaded.val)} validation, {len(loaded.test)} test (seed 0)"
     )
+    assert source.file is not None
+    for note in own_table.notes(source.file, loaded, source.literal):
+        console.print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
     if card is not None:
         store.replace(card, own_table.card(loaded).encode())
         console.print(f"card written to {escape(str(card))}")

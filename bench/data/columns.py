@@ -1,101 +1,210 @@
-"""Columns of a user's frame: how each is read, and written back in the user's dtype."""
+"""Columns of a user's frame: how each is read, and written back as it was."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from tabstep.data import frames
+from tabstep.data import dtypes, frames, moments, writing
+from tabstep.data.forms import EXACT, INT64, Form, Objects, Plain, Raw
 
-Kind = Literal["number", "category", "datetime"]
+FORMS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        Plain,
+        Objects,
+        moments.Moments,
+        moments.Durations,
+        moments.Periods,
+        writing.WrittenNumbers,
+        writing.WrittenMoments,
+    )
+}
+GAPS: dict[str, Any] = {"None": None, "nan": np.nan, "NA": pd.NA, "NaT": pd.NaT}
 
 
 @dataclass(frozen=True)
-class Column:
-    """How a column of the user's frame is read and written back.
+class Number:
+    """A column that is modelled as numbers: also dates, durations, and numbers in writing.
 
-    values   for categories: the original value of each label
-    dtype    pandas dtype to restore; "category" takes `categories` and `ordered` as well
+    form    what the user's values are
+    origin  what is taken off whole numbers that float64 would not tell apart; 0 where it does
+    span    the largest of those after that, so that none is written beyond
+    gap     how a gap stands in a column of objects
     """
 
     name: str
-    kind: Kind
+    form: Form
+    origin: int = 0
+    span: int | None = None
+    gap: str = "None"
+
+    @classmethod
+    def of(cls, column: pd.Series[Any], form: Form) -> Number:
+        """A column whose values are of this form."""
+        raw = form.read(column)
+        shown = raw.values[~raw.gap]
+        name, gap = str(column.name), _gap(column)
+        if raw.values.dtype.kind == "f" or not len(shown):
+            return cls(name, form, gap=gap)
+        low, high = int(shown.min()), int(shown.max())
+        if max(abs(low), abs(high)) <= EXACT:
+            return cls(name, form, gap=gap)
+        return cls(name, form, low, high - low, gap)
+
+    def read(self, column: pd.Series[Any]) -> np.ndarray:
+        """Canonical numbers (n,): int64 where all are whole and none is missing, else float64 with NaN."""
+        values, gap = self.form.read(column)
+        if self.span is not None:
+            exact = [int(v) - self.origin for v in values]
+            values = np.array(exact, dtype=np.int64 if self.span <= INT64.max else np.float64)
+        if values.dtype.kind == "u":
+            values = values.astype(np.int64)  # larger ones have an origin
+        return np.where(gap, np.nan, values.astype(np.float64)) if gap.any() else values
+
+    def write(self, column: Any) -> Any:
+        """The user's values of canonical ones (a Series)."""
+        values = np.asarray(column)
+        gap = np.asarray(pd.isna(values))
+        values = np.where(gap, 0, values)
+        if not self._is_continuous:
+            values = self._whole(values)
+        return self._marked(self.form.write(Raw(values, gap)), gap)
+
+    def like(self, column: pd.Series[Any]) -> Any:
+        """A user's values, such as one repeated, in this column's form (a Series). Raises ValueError."""
+        try:
+            moved = self.form.like(column.reset_index(drop=True))
+        except (TypeError, ValueError, OverflowError) as error:
+            shown = column.dropna()
+            said = (
+                str(error)
+                if str(error).startswith(("holds", "is written"))
+                else (f"{shown.iloc[0] if len(shown) else None!r} is no {self.form.dtype}: {error}")
+            )
+            raise ValueError(f"column {self.name!r}: {said}") from None
+        return self._marked(moved, moved.isna().to_numpy())
+
+    @property
+    def _is_continuous(self) -> bool:
+        """Whether the form's values are floats."""
+        if isinstance(self.form, Plain):
+            return bool(dtypes.made(self.form.dtype).kind == "f")
+        return isinstance(self.form, Objects) and self.form.element == "float"
+
+    def _whole(self, values: np.ndarray) -> np.ndarray:
+        rounded = np.round(values)
+        if self.span is None:
+            return rounded.astype(np.int64)
+        exact = [min(max(int(v), 0), self.span) + self.origin for v in rounded]
+        return np.array(exact, dtype=np.uint64 if self.origin + self.span > INT64.max else np.int64)
+
+    def _marked(self, series: Any, gap: np.ndarray) -> Any:
+        if series.dtype == object and gap.any():
+            series = series.copy()
+            series[gap] = GAPS[self.gap]
+        return series
+
+
+@dataclass(frozen=True)
+class Category:
+    """A column of labels.
+
+    values      the original value of each label
+    categories  of a dtype of categories: all of them in order, their own dtype, and whether the order counts
+    """
+
+    name: str
     dtype: str
     values: dict[str, Any] = field(default_factory=dict)
     categories: tuple[Any, ...] = ()
+    inner: str = ""
     ordered: bool = False
+    gap: str = "None"
 
     @classmethod
-    def of(cls, column: pd.Series[Any], *, category: bool) -> Column:
-        """Raises ValueError for values that cannot be stored without pickle, and for columns of ids."""
-        name, dtype = column.name, column.dtype
-        if not isinstance(name, str):
-            raise ValueError(f"column names must be strings, got {name!r}; use frame.rename(columns=str)")
-        if isinstance(dtype, pd.DatetimeTZDtype) or pd.api.types.is_datetime64_dtype(dtype):
-            return cls(name, "datetime", str(dtype))
-        if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype) and not category:
-            return cls(name, "number", str(dtype))
+    def of(cls, column: pd.Series[Any]) -> Category:
+        """Raises ValueError for values that JSON cannot hold, and for two that read the same."""
+        name, gap, dtype = str(column.name), _gap(column), column.dtype
         values: dict[str, Any] = {}
         for value in column.dropna().unique():
-            plain = value.item() if hasattr(value, "item") else value
-            if not isinstance(plain, str | bool | int | float):
-                raise ValueError(
-                    f"column {name!r} holds {type(plain).__name__} values; use numbers, strings, booleans or dates"
-                )
+            plain = _plain(value)
             label = frames.label(plain)
-            if label in values and values[label] != plain:
-                raise ValueError(
-                    f"column {name!r} holds {values[label]!r} and {plain!r}, which read the same"
-                )
+            if label in values and (values[label] != plain or type(values[label]) is not type(plain)):
+                raise ValueError(f"holds {values[label]!r} and {plain!r}, which read the same; make them one")
             values[label] = plain
-        if len(values) > 20 and len(values) == column.notna().sum():
-            raise ValueError(f"column {name!r} has a different text in every row, like an id; drop it")
-        if isinstance(dtype, pd.CategoricalDtype):
-            categories = tuple(v.item() if hasattr(v, "item") else v for v in dtype.categories)
-            return cls(name, "category", "category", values, categories, bool(dtype.ordered))
-        return cls(name, "category", str(dtype), values)
+        if not isinstance(dtype, pd.CategoricalDtype):
+            return cls(name, dtypes.name(dtype), values, gap=gap)
+        categories = tuple(_plain(v) for v in dtype.categories)
+        return cls(
+            name,
+            "category",
+            values,
+            categories,
+            dtypes.name(dtype.categories.dtype),
+            bool(dtype.ordered),
+            gap,
+        )
 
-    def like(self, column: pd.Series[Any]) -> Any:
-        """A user's values (a Series), such as one repeated, with the dtype that the column had.
-
-        Raises ValueError where that would change them.
-        """
-        if self.kind == "category":
-            return column
-        try:
-            cast: Any = (
-                pd.to_datetime(column, format="ISO8601") if self.kind == "datetime" else pd.to_numeric(column)
-            )
-            if cast.isna().any() and self.dtype.startswith(("int", "uint")):
-                return cast.astype("float64")
-            moved = cast.astype(self.dtype)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"column {self.name!r}: {column.iloc[0]!r} is no {self.dtype}: {error}"
-            ) from None
-        if self.kind == "number" and not self.dtype.startswith("float") and not bool((moved == cast).all()):
-            raise ValueError(f"column {self.name!r} holds whole numbers, got {column[moved != cast].iloc[0]}")
-        return moved
-
-    def read(self, column: pd.Series[Any]) -> Any:
-        """Canonical values: numbers, or labels with None where missing."""
-        if self.kind == "category":
-            return frames.labels(column)
-        if self.kind == "datetime":
-            nanoseconds = pd.Series(column.astype("int64"), dtype="float64")
-            return nanoseconds.mask(column.isna().to_numpy()).to_numpy()
-        return frames.numbers(column)
+    def read(self, column: pd.Series[Any]) -> np.ndarray:
+        """Labels, None where missing."""
+        return frames.labels(column)
 
     def write(self, column: Any) -> Any:
-        """The user's values (a Series) in the user's dtype."""
-        if self.kind == "category":
-            original = column.map(self.values).where(column.notna(), None)
-            if self.dtype == "category":
-                return original.astype(pd.CategoricalDtype(list(self.categories), self.ordered))
-            return original.astype(self.dtype)
-        if self.kind == "datetime":
-            moments: Any = pd.to_datetime(column.round(), unit="ns", utc="," in self.dtype)
-            return moments.astype(self.dtype)
-        return column.astype(self.dtype)
+        """The user's values of labels (a Series)."""
+        gap = column.isna().to_numpy()
+        original = [None if empty else self.values[v] for v, empty in zip(column, gap, strict=True)]
+        if self.dtype == "category":
+            index = pd.Index(dtypes.restored(list(self.categories), self.inner))
+            return pd.Series(pd.Categorical(original, dtype=pd.CategoricalDtype(index, self.ordered)))
+        series = dtypes.restored(original, self.dtype)
+        if series.dtype == object and gap.any():
+            series[gap] = GAPS[self.gap]
+        return series
+
+    def like(self, column: pd.Series[Any]) -> Any:
+        """A user's values as they are: they are looked up by their text."""
+        return column.reset_index(drop=True)
+
+
+Column = Number | Category
+
+
+def to_json(column: Column) -> dict[str, Any]:
+    """A column as plain values."""
+    if isinstance(column, Category):
+        return {"kind": "category", **asdict(column)}
+    form: Any = column.form
+    return {"kind": "number", **asdict(column), "form": {"kind": type(form).__name__, **asdict(form)}}
+
+
+def from_json(data: dict[str, Any]) -> Column:
+    """The inverse of `to_json`. Raises ValueError for what it did not write."""
+    try:
+        fields = {key: value for key, value in data.items() if key != "kind"}
+        if data["kind"] == "category":
+            return Category(**(fields | {"categories": tuple(fields["categories"])}))
+        form = dict(fields["form"])
+        return Number(**(fields | {"form": FORMS[form.pop("kind")](**form)}))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no column as this version writes them: {error!r}") from error
+
+
+def _plain(value: Any) -> Any:
+    plain = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(plain, str | bool | int | float):
+        raise ValueError(f"holds {type(plain).__name__} values; use numbers, strings, booleans or dates")
+    if isinstance(plain, float) and not np.isfinite(plain):
+        raise ValueError("holds infinite values, expected finite ones; leave them empty or replace them")
+    return plain
+
+
+def _gap(column: pd.Series[Any]) -> str:
+    """How the first gap of a column of objects is marked."""
+    missing = column[column.isna()] if column.dtype == object else column.head(0)
+    if not len(missing) or missing.iloc[0] is None:
+        return "None"
+    return {pd.NA: "NA", pd.NaT: "NaT"}.get(missing.iloc[0], "nan")

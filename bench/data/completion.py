@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabstep.data import frames
 from tabstep.data.table import Schema
 
 MISSING = "__missing__"
@@ -133,4 +134,6 @@ def _cast(column: Any, dtype: str) -> Any:
     whole_needed = dtype.startswith(("int", "uint"))
     if whole_needed and not np.array_equal(column, np.round(column.astype("float64"))):
         return column
+    if dtype == "int64" and column.dtype.kind == "f":
+        return pd.Series(frames.int64(column.to_numpy()))
     return column.astype(dtype)

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from tabstep.data import frames
 from tabstep.data.table import Schema
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class Encoder:
             return np.where(np.isnan(values), np.nan, grid[np.searchsorted(middle, values)])
         if name in self.schema.integer:
             whole = np.round(values)
-            return whole if np.isnan(whole).any() else whole.astype(np.int64)
+            return whole if np.isnan(whole).any() else frames.int64(whole)
         return values
 
     def _transformer(self) -> QuantileTransformer:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabstep.data import frames
 from tabstep.data.columns import Column
 from tabstep.data.completion import MISSING, Completion, companion
 from tabstep.data.encode import Encoder
@@ -59,7 +60,7 @@ def given(
         elif name in schema.numbers:
             _check_numbers(known[name], values, ranges[name], gaps=name in completion.gaps)
             if name in schema.integer and not np.isnan(values.astype(float)).any():
-                values = values.astype(np.int64)
+                values = frames.int64(values)
         else:
             allowed = encoder.classes if name == schema.target else encoder.categories[name]
             _check_labels(name, values, allowed)

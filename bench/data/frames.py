@@ -54,6 +54,11 @@ def numbers(column: pd.Series[Any]) -> np.ndarray:
     return values
 
 
+def int64(whole: np.ndarray) -> np.ndarray:
+    """Whole floats as int64; those that do not fit become the nearest that do, where a cast would change the sign."""
+    return np.clip(whole, -(2.0**63), np.nextafter(2.0**63, 0)).astype(np.int64)
+
+
 def labels(column: pd.Series[Any]) -> np.ndarray:
     """Return the column as an object array of str, None where missing; the float 1.0 becomes "1"."""
     codes, uniques = pd.factorize(column)  # missing values get the code -1
@@ -126,11 +131,14 @@ def digest(schema: Schema, parts: Mapping[str, pd.DataFrame]) -> str:
 
 
 def whole(train: pd.DataFrame, schema: Schema) -> frozenset[str]:
-    """Return the number columns of which every training value that is present is whole."""
+    """Return the number columns of which every training value that is present is whole.
+
+    Beyond 2**53 every float is: that says nothing of a column, and nothing is rounded there.
+    """
     found = set()
     for name in schema.numbers:
         values = train[name].dropna().to_numpy()
-        if len(values) and bool((values == np.round(values)).all()):
+        if len(values) and bool(((values == np.round(values)) & (np.abs(values) <= 2.0**53)).all()):
             found.add(name)
     return frozenset(found)
 

@@ -42,6 +42,9 @@ class Source:
     target: str | None = None
     task: Task | None = None
     drop: tuple[str, ...] = ()
+    numeric: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    literal: tuple[str, ...] = ()
 
     def load(self) -> Dataset:
         """Raises `data.Unreachable` or `cards.DataError`."""
@@ -52,7 +55,15 @@ class Source:
 def _dataset(source: Source) -> Dataset:
     if source.file is not None:
         assert source.target is not None
-        return own_table.read(source.file, source.target, source.task, drop=source.drop)
+        return own_table.read(
+            source.file,
+            source.target,
+            source.task,
+            drop=source.drop,
+            numeric=source.numeric,
+            categorical=source.categorical,
+            literal=source.literal,
+        )
     return load(source.name, mirror=source.mirror, archive=source.archive)
 
 

@@ -93,15 +93,15 @@ class Table:
 class Setting:
     """A fitted process and what goes with it. Test rows are never here.
 
-    train, held  encoded training rows, and validation rows for what is measured or chosen; None where a model is
-                 used without its data
+    train, held  encoded training rows, or how to have them, and validation rows for what is measured or chosen; None
+                 where a model is used without its data
     variance     of the numeric reverse step, for grids that are optimal for one
     clip_x0      as the sampler clips
     table        the training rows before they were encoded, for samplers that fit another method
     """
 
     process: Process
-    train: State | None = None
+    train: State | Callable[[], State] | None = None
     held: State | None = None
     seed: int = 0
     variance: Variance = "analytic"
@@ -127,9 +127,10 @@ class Setting:
 
     def training_rows(self) -> State:
         """All encoded training rows. Raises `Unsupported` where there are none."""
-        if self.train is None or len(self.train.x) < 2:
+        rows = self.train() if callable(self.train) else self.train
+        if rows is None or len(rows.x) < 2:
             raise Unsupported("this learns from training rows, and there are none")
-        return self.train
+        return rows
 
     def rows(self, most: int = 512) -> State:
         """Up to `most` held rows, the first ones. Raises `Unsupported` where there are none."""

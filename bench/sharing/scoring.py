@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from tabstep.data import frames, own_table
+from tabstep.data import frames
 from tabstep.data.cards import DataError
+from tabstep.data.files import read_table
 from tabstep.data.table import Dataset
 from tabstep.engine import drawn_rows
 from tabstep.engine.drawn_rows import Cost, Drawn
@@ -33,7 +34,7 @@ def read(path: Path, dataset: Dataset) -> pd.DataFrame:
     Columns may be in any order; gaps may be where the training rows have some, and labels must be among theirs.
     """
     schema, train = dataset.schema, dataset.train
-    table = own_table.read_table(path)
+    table = read_table(path)
     extra = [str(name) for name in table.columns if name not in schema.columns]
     if extra:
         raise DataError(f"{path.name}: {dataset.name} has no column {extra[0]!r}; remove it")
