@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -38,7 +38,7 @@ def seed(value: Any) -> int:
     return whole("seed", value, 0, SEEDS)
 
 
-def one_of(what: str, name: Any, known: dict[str, Named]) -> Named:
+def one_of(what: str, name: Any, known: Mapping[str, Named]) -> Named:
     """What is called `name`. Raises ValueError with the choices, the nearest first."""
     if not isinstance(name, str) or name not in known:
         near = suggest(name, tuple(known)) if isinstance(name, str) else ""

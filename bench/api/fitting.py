@@ -21,7 +21,7 @@ from tabstep.data.inference import Wishes, refuse
 from tabstep.data.table import Schema, Task
 from tabstep.diffusion.model import Diffusion
 from tabstep.diffusion.tabddpm import TabDDPM
-from tabstep.registry import DIFFUSIONS, METHODS
+from tabstep.registry import METHODS, walks
 from tabstep.samplers.setting import Table
 
 MEASURED_ROWS = 512
@@ -108,13 +108,14 @@ def _method(given: Any) -> Any:
     if given is None:
         return TabDDPM()
     if isinstance(given, str):
-        walking = {name: kind for name, kind in METHODS.items() if name in DIFFUSIONS}
-        if given in METHODS and given not in walking:
+        kind = asked.one_of("method", given, METHODS)
+        if not walks(kind):
+            walking = ", ".join(name for name, other in METHODS.items() if walks(other))
             raise ValueError(
-                f"method {given!r} draws rows without steps, and fit takes methods with steps: {', '.join(walking)}; "
+                f"method {given!r} draws rows without steps, and fit takes methods with steps: {walking}; "
                 f"`tabstep run --method {given}` compares it with them"
             )
-        return asked.one_of("method", given, walking)()
+        return kind()
     if isinstance(given, type) or not hasattr(given, "fit") or not hasattr(given, "last"):
         shown = given.__name__ if isinstance(given, type) else type(given).__name__
         raise ValueError(f"method must be settings such as tabstep.TabDDPM(steps=2000), got {shown}")

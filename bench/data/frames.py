@@ -56,7 +56,8 @@ def numbers(column: pd.Series[Any]) -> np.ndarray:
 
 def int64(whole: np.ndarray) -> np.ndarray:
     """Whole floats as int64; those that do not fit become the nearest that do, where a cast would change the sign."""
-    return np.clip(whole, -(2.0**63), np.nextafter(2.0**63, 0)).astype(np.int64)
+    found: np.ndarray = np.clip(whole, -(2.0**63), np.nextafter(2.0**63, 0)).astype(np.int64)
+    return found
 
 
 def labels(column: pd.Series[Any]) -> np.ndarray:
