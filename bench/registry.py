@@ -126,6 +126,9 @@ GRIDS: Named[Grid] = Named(
         "trailing": place("tabstep.samplers.grid:trailing"),
         "quad": place("tabstep.samplers.grid:quad"),
         "logsnr": place("tabstep.samplers.grid:logsnr"),
+        "leading": place("tabstep.samplers.grid:leading"),
+        "quad-ddim": place("tabstep.samplers.grid:quad_ddim"),
+        "karras": made("tabstep.samplers.grid:Karras"),
         "dp": made("tabstep.samplers.dp:DP"),
     }
 )

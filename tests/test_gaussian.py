@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 
 from tabstep.diffusion import gaussian
 from tabstep.diffusion.schedule import Schedule, make
+from tabstep.registry import GRIDS
 from tabstep.samplers import grid
 from tabstep.samplers.ancestral import Ancestral
 from tabstep.samplers.ddim import DDIM
+from tabstep.samplers.setting import path_for
 from tests.oracle import F64, bare, normal_columns
 
 
@@ -118,10 +121,11 @@ def test_ddim_shrinks_standard_normal_columns_by_a_product_of_cosines(K: int, st
 def test_grids_are_strictly_falling_paths(T: int, data: st.DataObject) -> None:
     K = data.draw(st.integers(1, T))
     setting = bare(T)
-    for make_path in (grid.linspace, grid.trailing, grid.quad, grid.logsnr):
+    to_the_end = (grid.linspace, grid.trailing, grid.quad, grid.logsnr)
+    for make_path in (*to_the_end, grid.leading, grid.quad_ddim, grid.Karras()):
         path = make_path(setting, K)
         assert len(path) == K + 1
-        assert path[0] == T
+        assert path[0] == T if make_path in to_the_end else path[0] <= T
         assert path[-1] == 0
         assert all(t > s for t, s in pairwise(path))
     with pytest.raises(ValueError, match=f"steps must be in 1..{T}, got {T + 1}"):
@@ -136,6 +140,32 @@ def test_grids_are_the_stated_ones() -> None:
     assert grid.linspace(ten, 1) == (10, 0)
     assert grid.quad(long, 4) == (1000, 563, 250, 63, 0)
     assert grid.logsnr(long, 1) == (1000, 0)
+
+
+def test_grids_of_ddims_code_are_its_formulas() -> None:
+    """`range(0, T, T // K)` and `int(s) for s in linspace(0, sqrt(.8 T), K)**2`, from 0 there and from 1 here."""
+    for K in (2, 5, 10, 20):
+        assert grid.leading(bare(1000), K) == (*(1 + t for t in reversed(range(0, 1000, 1000 // K))), 0)
+        squares = np.linspace(0, math.sqrt(1000 * 0.8), K) ** 2
+        assert grid.quad_ddim(bare(1000), K) == (*(1 + int(s) for s in reversed(squares)), 0)
+
+
+def test_sigma_grid_has_even_steps_in_the_root_of_sigma() -> None:
+    assert grid.Karras()(bare(1000), 5) == (920, 815, 568, 234, 56, 0)
+    path = grid.Karras(rho=3.0)(bare(1000), 6)
+    sigma = np.exp(-make("cosine", 1000).half_log_snr.numpy()[list(path[:-1])])
+    assert sigma[[0, -1]] == pytest.approx([8, 0.1], rel=0.02)  # of the nearest whole times
+    steps = np.diff(np.cbrt(sigma))
+    assert steps == pytest.approx(steps.mean(), rel=0.02)
+
+
+@pytest.mark.parametrize("steps", ["5", None, 2.0, True, [3]], ids=repr)
+def test_steps_that_are_no_whole_number_are_refused_by_every_grid_and_path(steps: Any) -> None:
+    for name, chosen in GRIDS.items():
+        with pytest.raises(ValueError, match=r"steps must be a whole number in 1\.\.50, got "):
+            chosen(bare(50), steps)
+        with pytest.raises(ValueError, match="whole number"):
+            path_for(DDIM(), GRIDS[name], bare(50), steps)
 
 
 def test_logsnr_steps_are_even_on_its_clock() -> None:

@@ -405,3 +405,15 @@ def test_ancestral_on_its_own_grid_reaches_the_rows(K: int, bar: float) -> None:
     path = DP(candidates=50)(setting, K)
     rows = Ancestral().prepare(setting, path)(setting.process.noise(1, 0, 4000), None)
     assert kolmogorov_smirnov(world, rows.x) < bar
+
+
+def test_the_bound_of_a_path_that_begins_early_has_the_prior_of_that_time() -> None:
+    """The same as the bound of the process that ends there, and larger than the one that counts the prior of T."""
+    process = random_process()
+    held = random_rows(process)
+    path = (7, 3, 1, 0)
+    found = nelbo.nelbo(process, held, path, "large")
+    stopped = nelbo.nelbo(process.until(7), held, path, "large")
+    assert tuple(map(float, found)) == pytest.approx(tuple(map(float, stopped)), rel=1e-12)
+    prior = nelbo.prior(process, held)
+    assert float(nelbo.prior(process, held, 7).numeric) > float(prior.numeric)

@@ -161,9 +161,9 @@ def table(
     return Parts(numeric, categorical)
 
 
-def prior(process: Process, held: State) -> Parts:
-    """KL(q(x_T | x_0) || N(0, I)) and KL(q(c_T | c_0) || uniform), which no path changes."""
-    a_T = process.schedule.at(process.T)
+def prior(process: Process, held: State, t: int | None = None) -> Parts:
+    """KL(q(x_t | x_0) || N(0, I)) and KL(q(c_t | c_0) || uniform) at the time where paths begin, T unless told."""
+    a_T = process.schedule.at(process.T if t is None else t)
     spread = torch.tensor(1 - a_T, dtype=torch.float64)
     numeric = gaussian.kl(math.sqrt(a_T) * held.x.double(), spread, torch.ones((), dtype=torch.float64))
     categorical = sum(multinomial.prior_kl(a_T, K) for K in process.blocks.sizes)
@@ -179,8 +179,8 @@ def nelbo(
     clip_x0: bool = True,
     seed: int = 0,
 ) -> Parts:
-    """Nats per row of the rows `held` along a falling path from T to 0; one network call a step."""
-    numeric, categorical = prior(process, held)
+    """Nats per row of the rows `held` along a falling path to 0; one network call a step."""
+    numeric, categorical = prior(process, held, path[0])
     sources = dict(pairwise(path))
     for out in passes(process, held, path[:-1], clip_x0=clip_x0, seed=seed):
         s = sources[out.t]

@@ -21,8 +21,9 @@ class Ancestral:
     """Posterior steps with fresh noise (Ho et al. 2020; Austin et al. 2021); exact categories given the head.
 
     variance  "large" is beta_{t|s}, the reference's; "small" the posterior variance; "analytic" adds the error of
-              the prediction, measured by column on held-out rows (Bao et al. 2022); "learned" the network's own
-              (Nichol & Dhariwal 2021)
+              the prediction, measured by column on held-out rows. Bao et al. 2022 estimate another quantity, the
+              variance (1-abar)/abar (1 - E eps_hat^2) of x_0 given x_t: the same for a perfect network, while the error
+              also holds what a real one does not know. "learned" is the network's own (Nichol & Dhariwal 2021)
     clip_x0   clamp predicted clean numbers to the training range; the reference does not
     """
 

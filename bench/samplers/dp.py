@@ -8,7 +8,7 @@ import torch
 
 from tabstep.contracts import Unsupported
 from tabstep.diffusion import nelbo, schedule_search
-from tabstep.samplers.setting import Setting, Steps
+from tabstep.samplers.setting import Setting, Steps, whole_steps
 
 VERSION = (
     2  # raise when the same model and rows give another table; 2: the last step priced by its own variance
@@ -32,8 +32,7 @@ class DP:
     def __call__(self, setting: Setting, K: int) -> Steps:
         """Build the table, or read it, and walk back from (K, T). Raises `Unsupported` without held-out rows."""
         T = setting.T
-        if not 1 <= K <= T:
-            raise ValueError(f"steps must be in 1..{T}, got {K}")
+        K = whole_steps(K, T)
         if K in (1, T):
             return (T, 0) if K == 1 else tuple(range(T, -1, -1))  # nothing to choose
         if setting.variance == "learned" and not setting.process.learned_variance:

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 from uuid import uuid4
@@ -178,14 +179,24 @@ class BeginsEarly(Protocol):
         ...
 
 
+def whole_steps(K: Any, T: int) -> int:
+    """K as an int. Raises ValueError for anything but a whole number of steps in 1..T."""
+    if isinstance(K, bool) or not isinstance(K, Integral):
+        raise ValueError(f"steps must be a whole number in 1..{T}, got {K!r}")
+    if not 1 <= K <= T:
+        raise ValueError(f"steps must be in 1..{T}, got {K}")
+    return int(K)
+
+
 def path_for(sampler: Sampler, grid: Grid, setting: Setting, K: int) -> Steps:
     """The path of K evaluations that `sampler` is prepared with, from where it begins.
 
-    Raises `Unsupported` for more evaluations than there are times, and where the process ends before rows are noise
-    but the sampler begins in noise.
+    Raises ValueError for steps that are no positive whole number; `Unsupported` for more evaluations than there are
+    times, and where the process ends before rows are noise but the sampler begins in noise.
     """
-    if K > setting.T:
+    if isinstance(K, Integral) and K > setting.T:
         raise Unsupported(f"{K} steps asked of a model with T = {setting.T}")
+    K = whole_steps(K, setting.T)
     if isinstance(sampler, BeginsEarly):
         begin = sampler.horizon(setting, grid, K)
         if begin > 0 and begin < K:
