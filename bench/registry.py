@@ -98,7 +98,7 @@ SAMPLERS: Named[Sampler] = Named(
         "dpmpp-2m-sde": made("tabstep.samplers.dpmpp:DPMSolverPP", sde=True),
         "unipc-2": made("tabstep.samplers.unipc:UniPC"),
         "deq": made("tabstep.samplers.deq:DEQ"),
-        "deq-anderson": made("tabstep.samplers.deq:DEQ", history=5),
+        "deq-anderson": made("tabstep.samplers.deq:DEQ", history=2),
         "ddss": made("tabstep.samplers.ddss:DDSS"),
         "ddss-rows": made("tabstep.samplers.ddss:DDSS", features=("rows",)),
         "ggdm": made("tabstep.samplers.ddss:DDSS", learn=("update",)),

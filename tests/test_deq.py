@@ -21,6 +21,7 @@ from tabstep.diffusion.mixed import Process
 from tabstep.diffusion.model import Counted
 from tabstep.diffusion.schedule import make
 from tabstep.diffusion.tabddpm import TabDDPM
+from tabstep.registry import SAMPLERS
 from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.deq import DEQ, Anderson, solve
 from tabstep.samplers.grid import trailing
@@ -115,11 +116,37 @@ def test_anderson_solves_a_linear_fixed_point_sooner_than_picard() -> None:
     def left(history: int, sweeps: int) -> float:
         z, mix = torch.zeros(1, 1, 4, dtype=F64), Anderson(history)
         for _ in range(sweeps):
-            z = mix(z, z @ A.T + b, exact=0)
+            z = mix(z, z @ A.T + b, exact=0, calm=torch.ones(1, dtype=torch.bool))
         return float((z - wanted).abs().max())
 
     assert left(0, 12) == pytest.approx(10 * 0.9**12, rel=1e-6)
     assert left(5, 12) < left(0, 12) / 20
+
+
+@pytest.mark.parametrize(("world", "share"), [("smooth", 0.97), ("rough", 1.05)])
+def test_the_registered_anderson_saves_evaluations_and_costs_few_where_it_cannot(
+    world: str, share: float
+) -> None:
+    process = mixed_process() if world == "smooth" else network_process(3, (3, 4))
+    path = trailing(bare(process.T), 30)
+    K, n = 30, 48
+
+    def evaluations(settings: Any) -> float:
+        sweeps = solve(settings, process, path, process.noise(3, 0, n), None).sweeps.double()
+        return float((sweeps * K - sweeps * (sweeps - 1) / 2).mean())
+
+    assert evaluations(SAMPLERS["deq-anderson"]) <= share * evaluations(SAMPLERS["deq"])
+
+
+def test_a_row_whose_classes_changed_goes_on_with_the_sweep_alone() -> None:
+    mix, g = Anderson(2), torch.Generator().manual_seed(0)
+    calm = torch.tensor([True, False])
+    z: Tensor = torch.randn(3, 2, 2, generator=g, dtype=F64)
+    for k in range(2):
+        new = z * 0.5 + 0.1 * torch.randn(3, 2, 2, generator=g, dtype=F64) * 0.1**k
+        z = mix(z, new, exact=0, calm=calm)
+    assert torch.equal(z[:, 1], new[:, 1])
+    assert not torch.equal(z[:, 0], new[:, 0])
 
 
 def test_exact_positions_are_not_mixed() -> None:
@@ -127,7 +154,7 @@ def test_exact_positions_are_not_mixed() -> None:
     z: Any = torch.zeros(3, 2, 2, dtype=F64)
     for k in range(3):
         new: Tensor = torch.randn(3, 2, 2, generator=g, dtype=F64) * 0.5**k
-        z = mix(z, new, exact=k + 1)
+        z = mix(z, new, exact=k + 1, calm=torch.ones(2, dtype=torch.bool))
         assert torch.equal(z[: k + 1], new[: k + 1])
 
 

@@ -94,6 +94,6 @@ class Karras:
         T = setting.T
         K = whole_steps(K, T)
         ends = np.array([self.sigma_min, self.sigma_max]) ** (1 / self.rho)
-        rising = np.linspace(*ends, K) ** self.rho if K > 1 else np.array([self.sigma_max])
+        rising = np.linspace(ends[0], ends[1], K) ** self.rho if K > 1 else np.array([self.sigma_max])
         log_sigma = -setting.process.schedule.half_log_snr.numpy()[1:]  # rises with time
         return distinct(1 + np.interp(np.log(rising), log_sigma, np.arange(T)), T)

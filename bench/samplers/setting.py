@@ -183,9 +183,10 @@ def whole_steps(K: Any, T: int) -> int:
     """K as an int. Raises ValueError for anything but a whole number of steps in 1..T."""
     if isinstance(K, bool) or not isinstance(K, Integral):
         raise ValueError(f"steps must be a whole number in 1..{T}, got {K!r}")
-    if not 1 <= K <= T:
-        raise ValueError(f"steps must be in 1..{T}, got {K}")
-    return int(K)
+    steps = int(K)
+    if not 1 <= steps <= T:
+        raise ValueError(f"steps must be in 1..{T}, got {steps}")
+    return steps
 
 
 def path_for(sampler: Sampler, grid: Grid, setting: Setting, K: int) -> Steps:
@@ -194,7 +195,7 @@ def path_for(sampler: Sampler, grid: Grid, setting: Setting, K: int) -> Steps:
     Raises ValueError for steps that are no positive whole number; `Unsupported` for more evaluations than there are
     times, and where the process ends before rows are noise but the sampler begins in noise.
     """
-    if isinstance(K, Integral) and K > setting.T:
+    if isinstance(K, int) and K > setting.T:
         raise Unsupported(f"{K} steps asked of a model with T = {setting.T}")
     K = whole_steps(K, setting.T)
     if isinstance(sampler, BeginsEarly):
