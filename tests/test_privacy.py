@@ -136,6 +136,22 @@ def test_the_share_is_on_one_scale_whatever_the_sizes(holdout: int, part: float)
     assert found == pytest.approx(0.5 + part / 2, abs=4 * scatter + 0.08 * (1 - part))
 
 
+def test_authenticity_is_what_a_loop_says() -> None:
+    from scipy.spatial.distance import cdist
+
+    train, some = TRAIN.head(60), pd.concat([TRAIN.head(10), FRESH.head(40)])
+    known, points = (embed(f, train, SCHEMA).x for f in (train, some))
+    among = cdist(known, known)
+    np.fill_diagonal(among, np.inf)
+    authentic = []
+    for distances in cdist(points, known):
+        nearest_one = int(distances.argmin())
+        authentic.append(distances[nearest_one] > among[nearest_one].min())
+    found = dcr(some, train, HOLDOUT, SCHEMA, seed=0)
+    assert found["authenticity"] == pytest.approx(np.mean(authentic))
+    assert found["copies"] == pytest.approx(0.2)
+
+
 def test_the_scale_by_hand() -> None:
     assert [on_scale(s, 0.75) for s in (0.0, 0.375, 0.75, 0.875, 1.0)] == [0.0, 0.25, 0.5, 0.75, 1.0]
 

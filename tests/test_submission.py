@@ -11,6 +11,7 @@ import stat
 import string
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,28 @@ def test_rows_that_are_not_of_the_table_are_refused(fault: str, says: str, tmp_p
     _spoiled(fault, dataset.train.head(50)).to_parquet(path)
     with pytest.raises(DataError, match=says):
         scoring.read(path, dataset)
+
+
+def test_rows_of_one_class_are_taken_as_everywhere_else(tmp_path: Path) -> None:
+    """A collapse counts as one; one protocol for the command and for a suite."""
+    dataset = load(NAME)
+    target = dataset.schema.target
+    path = tmp_path / "rows.parquet"
+    collapsed = dataset.train.head(50).assign(**{target: dataset.train[target].iloc[0]})
+    collapsed.to_parquet(path)
+    assert set(scoring.read(path, dataset)[target]) == {dataset.train[target].iloc[0]}
+    collapsed.head(1).to_parquet(path)
+    assert len(scoring.read(path, dataset)) == 1
+
+
+def test_fewer_rows_than_test_rows_are_said(ran: Folder) -> None:
+    dataset = load(NAME)
+    record = store.read_all(ran.runs)[0][0]
+    tested = len(dataset.test)
+    assert scoring.few(replace(record, rows=tested), dataset) is None
+    said = scoring.few(replace(record, rows=12), dataset)
+    assert said is not None
+    assert said.startswith(f"12 rows beside {tested} test rows")
 
 
 # Bundles

@@ -84,7 +84,9 @@ def compared(results: pd.DataFrame) -> pd.DataFrame:
 
     z is the difference over sqrt(std^2 + published_std^2), each std of single scores; p_equal that of two one-sided
     tests (normal, with that deviation) that the difference is `MARGIN` of the published number or more. The verdict is
-    "equal" where p_equal < 0.05, else "within 2 sd" where |z| <= 2, else "differs".
+    "equal" where p_equal < 0.05, else "within 2 sd" where |z| <= 2, else "differs". That is a check of plausibility and
+    no test of equivalence: deviations are of single scores, as the error of the published mean is not known, so that
+    more seeds of ours change nothing, and scores that scatter more agree the easier.
     """
     known = published()
     ours = _ours(results)

@@ -36,7 +36,11 @@ def write(records: Sequence[Record], results: pd.DataFrame, folder: Path) -> lis
 
 def _paper(records: Sequence[Record], lines: pd.DataFrame) -> list[Sheet]:
     counts = paper.summary(lines)
-    note = "How many numbers of the paper ours equal, agree with, or differ from; by number of the paper's table."
+    note = (
+        "How many numbers of the paper ours equal, agree with, or differ from; by number of the paper's table. A check "
+        "of plausibility by the scatter of single scores, not a test of equivalence: the more they scatter, the easier "
+        "is `within 2 sd`."
+    )
     found = [Sheet("verdicts", "Verdicts", [note], counts.astype(str), counts, ())]
     for table in paper.TABLES:
         part = lines[lines["table"] == table.number]
