@@ -16,7 +16,7 @@ from rich.console import Console
 from scipy import stats
 
 from tabstep.records.store import Cell, Record
-from tabstep.report import against, plots, readable, table
+from tabstep.report import against, hues, levels, plots, readable, table
 from tabstep.report import scores as all_scores
 
 F1 = "catboost_f1_macro"
@@ -343,7 +343,7 @@ def test_figure_shows_the_table(tmp_path: Path) -> None:
     for axes, cost in ((left, "nfe"), (right, "seconds")):
         assert axes.get_xscale() == "log"
         drawn = [part.lines[0] for part in axes.containers if isinstance(part, ErrorbarContainer)]
-        line = next(line for line in drawn if line.get_color() == plots.colour("tabddpm", "ddim"))
+        line = next(line for line in drawn if line.get_color() == hues.colour("tabddpm", "ddim"))
         np.testing.assert_allclose(line.get_xdata(), ddim[cost].to_numpy(float))
         np.testing.assert_allclose(line.get_ydata(), ddim["mean"].to_numpy(float))
         container = next(part for part in axes.containers if line in part.get_children())
@@ -365,17 +365,17 @@ def test_a_very_low_baseline_does_not_squash_the_figure() -> None:
 
 
 def test_labels_are_kept_apart_in_order() -> None:
-    places = plots._apart([0.5, 0.1, 0.5, 0.52], gap=0.1)
+    places = levels.apart([0.5, 0.1, 0.5, 0.52], gap=0.1)
     assert np.diff(np.sort(places)).min() >= 0.1 - 1e-6
     assert np.argsort(places, kind="stable").tolist() == [1, 0, 2, 3]
-    assert plots._apart([], gap=0.1) == []
+    assert levels.apart([], gap=0.1) == []
 
 
 def test_colours_depend_on_names_alone_and_differ() -> None:
-    shades = {plots.colour(method, sampler) for method in plots.TINTS for sampler in plots.HUES}
-    assert len(shades) == len(plots.TINTS) * len(plots.HUES)
-    assert plots.colour("tabddpm", "dpm-solver") == plots.colour("tabddpm", "dpm_solver")
-    assert plots.colour("new", "unheard-of") == plots.colour("new", "unheard-of")
+    shades = {hues.colour(method, sampler) for method in hues.TINTS for sampler in hues.HUES}
+    assert len(shades) == len(hues.TINTS) * len(hues.HUES)
+    assert hues.colour("tabddpm", "dpm-solver") == hues.colour("tabddpm", "dpm_solver")
+    assert hues.colour("new", "unheard-of") == hues.colour("new", "unheard-of")
 
 
 def test_nothing_to_draw_is_said(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def rows(
     from tabstep.engine.job import Folder, Source
     from tabstep.report import look
     from tabstep.report.compare import entrants
-    from tabstep.report.plots import colour
+    from tabstep.report.hues import colour
 
     budgets = parse_steps(steps)
     if "T" in budgets:

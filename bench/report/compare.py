@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from tabstep.records.store import Record
-from tabstep.report.table import CEILING
+from tabstep.report.table import REAL_ROWS
 from tabstep.report.vector import EFFICACY, VECTOR, Score
 
 Missing = Literal["drop", "worst", "floor"]
@@ -73,7 +73,7 @@ def entrants(records: Sequence[Record]) -> dict[str, dict[str, Record]]:
     """
     found: dict[str, dict[str, Record]] = {}
     for r in sorted(records, key=lambda r: (r.cell.dataset, r.cell.train_seed, r.cell.sample_seed)):
-        if r.status == "ok" and r.scores.get(EFFICACY.metrics[r.task]) and r.cell.method != CEILING:
+        if r.status == "ok" and r.scores.get(EFFICACY.metrics[r.task]) and r.cell.method not in REAL_ROWS:
             found.setdefault(r.cell.dataset, {}).setdefault(name_of(r), r)
     ordered = {}
     for dataset, of in found.items():
@@ -246,7 +246,7 @@ def _means(records: Sequence[Record], score: Score) -> pd.DataFrame:
     The real rows are a ceiling and no entrant.
     """
     rows = {}
-    for name, scores in units((r for r in records if r.cell.method != CEILING), score).items():
+    for name, scores in units((r for r in records if r.cell.method not in REAL_ROWS), score).items():
         of: dict[str, dict[int, list[float]]] = {}
         for (dataset, train, _), value in scores.items():
             of.setdefault(dataset, {}).setdefault(train, []).append(value)

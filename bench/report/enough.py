@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.records import store
-from tabstep.report import budget, profile
+from tabstep.report import budget, floors, profile
 from tabstep.report.budget import ENTRANT, said
 from tabstep.report.markdown import table_of
 from tabstep.report.table import csv
@@ -29,10 +29,12 @@ MARGINS = "Margins: " + ", ".join(f"{score.name} {score.margin:g}" for score in 
 def write(results: pd.DataFrame, folder: Path) -> list[Path]:
     """Write profile.md, steps.csv and the figure of the profile with its numbers; return the paths."""
     profiled, found = budget.profile(results), budget.steps_to_equal_quality(results)
-    drawn = profile.write(profiled, found, folder)
+    drawn = profile.write(profiled, found, floors.beside(results), folder)
     text = ["# Few steps, by every score", "", *lines(found)]
     if drawn:
         text += ["![Each score by budget, beside all steps](profile.png)", ""]
+    if crossed := floors.sentences(floors.crossings(results)):
+        text += ["## Floors", "", *(f"- {line}" for line in crossed), ""]
     text += kept_lines(kept(profiled))
     store.replace(folder / "steps.csv", csv(found).encode())
     store.replace(folder / "profile.md", ("\n".join(text) + "\n").encode())

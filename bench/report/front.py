@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.report.budget import ENTRANT
-from tabstep.report.table import CEILING
+from tabstep.report.table import REAL_ROWS
 from tabstep.report.vector import VECTOR
 
 FRONT = [
@@ -54,7 +54,7 @@ def hypervolume(cost: Iterable[float], quality: Iterable[float], corner: tuple[f
 def front(results: pd.DataFrame) -> pd.DataFrame:
     """Points of quality and seconds: a row for each score of the vector and group, with the columns `FRONT`.
 
-    seconds         to prepare and to draw; a point without them, or with none, is no point, and `real` is no method
+    seconds         to prepare and to draw; a point without them, or with none, is no point, and real rows are no method
     on_front        whether nothing on the dataset is as fast and as good by this score
     on_front_of_all whether nothing is as fast and as good by every score of the vector that the dataset has; a point
                     that lacks one is not
@@ -94,7 +94,7 @@ def without_seconds(results: pd.DataFrame) -> int:
     """How many points have a score of the vector and no seconds, and so are not in `front`."""
     metrics = {metric for score in VECTOR for metric in score.metrics.values()}
     scored = results[
-        results["metric"].isin(metrics) & results["mean"].notna() & (results["method"] != CEILING)
+        results["metric"].isin(metrics) & results["mean"].notna() & ~results["method"].isin(REAL_ROWS)
     ]
     free = scored[~(scored["prepare_s"].fillna(0) + scored["sample_s"] > 0)]
     return len(free.drop_duplicates([*ENTRANT, "steps"]))
@@ -104,7 +104,7 @@ def _points(results: pd.DataFrame) -> pd.DataFrame:
     """A row for each group with a score of the vector, its name, and `quality`, which is better where it is higher."""
     results = results.reset_index(drop=True)
     seconds = results["prepare_s"].fillna(0) + results["sample_s"]
-    there = results[results["mean"].notna() & (results["method"] != CEILING) & (seconds > 0)]
+    there = results[results["mean"].notna() & ~results["method"].isin(REAL_ROWS) & (seconds > 0)]
     there = there.assign(seconds=seconds[there.index])
     names = ["method", "params", "sampler", "grid"]
     there["entrant"] = [" ".join(row) for row in there[names].astype(object).fillna("").to_numpy()]

@@ -18,7 +18,7 @@ from tabstep.metrics import facts
 from tabstep.records import gather, store
 from tabstep.records.store import Record
 from tabstep.report.compare import DUST, LEAST_MARGIN, LEVEL, MARGIN
-from tabstep.report.plots import colour
+from tabstep.report.hues import colour
 from tabstep.report.readable import ONE_NETWORK
 from tabstep.report.table import CEILING, GROUP, PRIMARY, results
 

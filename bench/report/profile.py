@@ -14,7 +14,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullForm
 
 from tabstep.report.budget import BASE, ENTRANT
 from tabstep.report.drawing import save
-from tabstep.report.plots import GREY, HALO, MARKERS, colour
+from tabstep.report.hues import GREY, HALO, MARKERS, colour
+from tabstep.report.levels import LINES, TITLES
 from tabstep.report.vector import VECTOR, Score
 
 SHOWN = 6  # entrants of a dataset that are drawn, those with the least budgets, and the measure itself
@@ -26,17 +27,19 @@ KEPT = "#CFE8D5"
 Key = tuple[str, ...]
 
 
-def write(profile: pd.DataFrame, enough: pd.DataFrame, folder: Path) -> list[Path]:
+def write(profile: pd.DataFrame, enough: pd.DataFrame, beside: pd.DataFrame, folder: Path) -> list[Path]:
     """Draw profile.png, .pdf and .csv from `budget.profile` and `budget.steps_to_equal_quality`; return the paths.
+
+    beside  levels of real rows and floors, `floors.beside`: lines across
 
     Nothing where no score is there, or no budget beside all steps.
     """
     if profile["steps"].nunique() < 2:
         return []
-    return save({"profile": (lambda: draw(profile, enough), profile)}, folder)
+    return save({"profile": (lambda: draw(profile, enough, beside), profile)}, folder)
 
 
-def draw(profile: pd.DataFrame, enough: pd.DataFrame) -> Figure:
+def draw(profile: pd.DataFrame, enough: pd.DataFrame, beside: pd.DataFrame) -> Figure:
     """Up is better in every panel, and all panels of a figure reach equally far in margins of their score."""
     parts = list(profile.groupby(["suite", "dataset"], sort=True))
     scores = [score for score in VECTOR if score.name in set(profile["score"])]
@@ -52,6 +55,9 @@ def draw(profile: pd.DataFrame, enough: pd.DataFrame) -> Figure:
         left_out = max(left_out, len(of) - len(keys))
         for axes, score in zip(row, scores, strict=True):
             _panel(axes, part[part["score"] == score.name], of, score, keys)
+            here = beside[(beside["suite"] == suite) & (beside["dataset"] == dataset)]
+            for line in here[here["score"] == score.name].to_dict("records"):
+                axes.axhline(line["mean"], **LINES[line["method"]])
         drawn |= {key: _handle(key) for key in keys}
         row[0].set_ylabel(
             f"{dataset} ({suite})" if profile["suite"].nunique() > 1 else str(dataset), fontweight="bold"
@@ -64,7 +70,12 @@ def draw(profile: pd.DataFrame, enough: pd.DataFrame) -> Figure:
     figure.supxlabel(below, fontsize=8.5)
     handles = [
         *drawn.values(),
-        Line2D([], [], color="#333333", linewidth=0.9, linestyle=(0, (5, 3)), label=f"{BASE}, all steps"),
+        Line2D([], [], color=GREY, linewidth=0.9, label=f"{BASE}, all steps"),
+        *(
+            Line2D([], [], label=TITLES[name], **LINES[name])
+            for name in LINES
+            if name in set(beside["method"])
+        ),
         Patch(color=KEPT, label="within the margin of it"),
         Line2D(
             [],
@@ -121,7 +132,7 @@ def _panel(axes: Axes, part: pd.DataFrame, enough: pd.DataFrame, score: Score, k
         top = full + down * (best + 0.6 * score.margin)
         axes.set_ylim(foot - down * 0.8 * score.margin, top)
         axes.axhspan(full - down * score.margin, top, color=KEPT, linewidth=0)
-        axes.axhline(full, color="#333333", linewidth=0.9, linestyle=(0, (5, 3)))
+        axes.axhline(full, color=GREY, linewidth=0.9)
     elif score.lower:
         axes.invert_yaxis()
     least = {_key(row): row[score.name] for row in enough.to_dict("records")}

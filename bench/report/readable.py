@@ -16,6 +16,7 @@ from rich.text import Text
 
 from tabstep.records import store
 from tabstep.records.store import Record
+from tabstep.report.floors import marked
 from tabstep.report.markdown import table_of
 from tabstep.report.table import CEILING, GROUP, PRIMARY, commit_of, csv, results, spread
 from tabstep.report.vector import NAMES, VECTOR
@@ -70,7 +71,7 @@ def show(table: pd.DataFrame, console: Console) -> None:
             view.add_column(name, justify="right", no_wrap=True)
         for row in part:
             line = _line(row)
-            name = line["method"] if row["params"] == "default" else f"{line['method']} {line['params']}"
+            name = row["method"] if row["params"] == "default" else f"{row['method']} {line['params']}"
             score = row["status"]
             if row["mean"] is not None:
                 scatter = "" if row["std"] is None or others else f"±{row['std']:.3f}"
@@ -126,6 +127,7 @@ def _line(row: dict[str, Any]) -> dict[str, str]:
     score = "" if row["mean"] is None else f"{row['mean']:.4f}"
     return {
         **{name: "" if row[name] is None else str(row[name]) for name in GROUP[2:]},
+        "method": marked(row["method"]),
         "steps": "" if row["steps"] is None else f"{row['steps']:g}",  # a float in a table read from CSV
         "score": score if row["std"] is None else f"{score} ± {row['std']:.4f}",
         "95 %": "" if row["low"] is None else f"{row['low']:.4f} .. {row['high']:.4f}{of_one(row)}",

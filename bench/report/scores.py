@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from tabstep.records import store
+from tabstep.report.floors import marked
 from tabstep.report.markdown import table_of
 from tabstep.report.readable import ONE_NETWORK, of_one
 from tabstep.report.table import CEILING, GROUP, PRIMARY
@@ -116,7 +117,7 @@ def _by_metric(group: pd.DataFrame) -> Found:
 def _entrant(first: dict[str, Any]) -> dict[str, str]:
     sampler = " ".join(str(first[name]) for name in ("sampler", "grid") if not pd.isna(first[name]))
     steps = "" if pd.isna(first["steps"]) else f"{first['steps']:g}"
-    return {"method": first["method"], "sampler": sampler, "steps": steps}
+    return {"method": marked(first["method"]), "sampler": sampler, "steps": steps}
 
 
 def _interval(found: Found, score: str, mark: str) -> str:

@@ -15,8 +15,8 @@ from tabstep.report.budget import ENTRANT
 from tabstep.report.compare import LEVEL, Missing, Ranking, name_of, rank
 from tabstep.report.drawing import save
 from tabstep.report.front import front, without_seconds
+from tabstep.report.hues import GREY, colour
 from tabstep.report.markdown import table_of
-from tabstep.report.plots import GREY, colour
 from tabstep.report.table import csv
 from tabstep.report.vector import NAMES
 

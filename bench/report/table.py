@@ -22,6 +22,12 @@ PRIMARY: dict[Task, str] = {
     "regression": "catboost_r2",
 }
 CEILING = "real"  # the method that hands out the real training rows
+REAL_ROWS = (
+    CEILING,
+    "bootstrap",
+    "holdout",
+)  # hand out real rows: measures of the others, and no competitors
+FLOORS = ("marginals", "mixture")  # what a table gives without a network, in seconds
 
 GROUP = ("suite", "dataset", "method", "params", "sampler", "grid", "steps")
 RESULTS = (

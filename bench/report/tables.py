@@ -10,7 +10,7 @@ import pandas as pd
 
 from tabstep.data import cards
 from tabstep.records.store import Record
-from tabstep.report import enough, paper, sheets
+from tabstep.report import enough, floors, paper, sheets
 from tabstep.report.budget import steps_to_equal_quality
 from tabstep.report.compare import MARGIN
 from tabstep.report.readable import header, seconds
@@ -142,6 +142,7 @@ def _budgets(records: Sequence[Record], results: pd.DataFrame) -> list[Sheet]:
     for suite, part in walked.groupby("suite", sort=True):
         notes = made_of([r for r in records if r.cell.suite == suite])
         numbers = per_budget(part)
+        crossed = floors.crossings(results[results["suite"] == suite])
         found.append(
             Sheet(
                 f"budgets-{suite}",
@@ -150,6 +151,7 @@ def _budgets(records: Sequence[Record], results: pd.DataFrame) -> list[Sheet]:
                     *notes,
                     "Scores: mean ± half of the 95 % interval over the topmost kind of seed with several; seconds: "
                     "prepared and drawn, medians, measured beside other work.",
+                    *floors.sentences(crossed),
                 ],
                 _wide(numbers),
                 numbers,

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from tabstep.records.store import Record
 from tabstep.report.drawing import save
-from tabstep.report.plots import GREY, GRIDS
+from tabstep.report.hues import GREY, GRIDS
 
 COLUMNS = ("grid", "steps", "label", "path", "cells")
 PARTS = ("dataset", "train_seed", "method", "params", "sampler", "suite")

@@ -14,7 +14,7 @@ from tabstep.records import store
 from tabstep.records.store import Record
 from tabstep.registry import SWEEP
 from tabstep.report.drawing import save
-from tabstep.report.plots import colour
+from tabstep.report.hues import colour
 from tabstep.report.table import PRIMARY, commit_of, csv, results
 from tabstep.study.figures import steps_axis
 from tabstep.study.page import pipes, reflow

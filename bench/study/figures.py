@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from tabstep.report.drawing import panels, save
-from tabstep.report.plots import GREY, GRIDS, colour
+from tabstep.report.hues import GREY, GRIDS, colour
 from tabstep.study.samplers import best_grids
 
 
