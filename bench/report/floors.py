@@ -31,7 +31,7 @@ def crossings(results: pd.DataFrame) -> pd.DataFrame:
     scored = results[results["metric"].isin(metrics) & results["mean"].notna()]
     rows = []
     for (suite, dataset, metric), part in scored.groupby(["suite", "dataset", "metric"], sort=True):
-        score = metrics[metric]
+        score = metrics[str(metric)]
         floors = part[part["method"].isin(FLOORS) & part["sampler"].isna()]
         for key, curve in part[part["steps"].notna()].groupby(ENTRANT[2:], sort=True, dropna=False):
             for floor in floors.to_dict("records"):
