@@ -30,6 +30,7 @@ METHODS: Named[type[Any]] = Named(
         "tabddpm": place("tabstep.diffusion.tabddpm:TabDDPM"),
         "iddpm": place("tabstep.diffusion.improved:ImprovedDDPM"),
         "tabddpm-short": place("tabstep.diffusion.short:ShortTabDDPM"),
+        "tabstep": place("tabstep.diffusion.tabstep:TabStep"),
     }
 )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tabstep.data import frames
+from tabstep.data.atoms import AtomRule, Atoms, companion
 from tabstep.data.table import Schema
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ class Encoder:
     categories  sorted training categories of each categorical column, in encoded order
     classes     sorted labels of a classification target, () for regression
     grids       distinct training values of the columns that `rounding` snaps
+    atoms       point masses of number columns, which are categories here: each such column has a companion among
+                `categories`, and is among `numbers` only if it has values beside its atoms
     """
 
     schema: Schema
@@ -42,6 +46,7 @@ class Encoder:
     categories: dict[str, tuple[str, ...]]
     classes: tuple[str, ...]
     grids: dict[str, tuple[float, ...]]
+    atoms: Atoms = field(default_factory=lambda: Atoms({}, frozenset()))
 
     @classmethod
     def fit(
@@ -51,25 +56,30 @@ class Encoder:
         *,
         normalization: Normalization = "quantile",
         rounding: Rounding = "integers",
+        atoms: AtomRule | None = None,
     ) -> Encoder:
         """Learn quantiles and categories.
 
         n_quantiles follows the reference: n/30 within 10..1000. `rounding` "integers" rounds every integer
         column; "reference" snaps only those with at most 32 distinct values, never the target, and leaves the
-        others fractional.
+        others fractional. With a rule for `atoms`, quantiles are those of the values that are none.
         """
-        names = _number_order(schema)
-        values = train[names].to_numpy(np.float64) if names else np.empty((len(train), 0))
+        found = Atoms({}, frozenset()) if atoms is None else Atoms.find(train, schema, atoms)
+        columns = [
+            _free(train[name].to_numpy(np.float64), name, found) for name in _number_order(schema, found)
+        ]
         if normalization == "quantile":
             count = max(min(len(train) // 30, 1000), 10)
             probability = np.linspace(0, 1, min(count, len(train)))
-            quantiles = np.quantile(values, probability, axis=0) if names else np.empty((2, 0))
-            quantiles = np.maximum.accumulate(quantiles, axis=0)  # interpolation can break order by rounding
+            quantiles = [np.quantile(values, probability) for values in columns]
+            # Interpolation can break the order by rounding.
+            quantiles = [np.maximum.accumulate(values) for values in quantiles]
         elif normalization == "minmax":
-            quantiles = np.stack([values.min(0), values.max(0)])
+            quantiles = [np.array([values.min(), values.max()]) for values in columns]
         else:
             raise ValueError(f"normalization must be quantile or minmax, got {normalization!r}")
         categories = {c: tuple(sorted(train[c].unique())) for c in schema.categorical}
+        categories |= {companion(name): found.classes(name) for name in found.values}
         ordered = dict(sorted(categories.items(), key=lambda item: len(item[1])))
         grids = {}
         if rounding == "reference":
@@ -78,7 +88,8 @@ class Encoder:
                 if name in schema.integer and len(distinct) <= SNAP_AT_MOST:
                     grids[name] = tuple(distinct.tolist())
         classes = () if schema.is_regression else tuple(sorted(train[schema.target].unique()))
-        return cls(schema, normalization, rounding, quantiles, ordered, classes, grids)
+        table = np.stack(quantiles, 1) if quantiles else np.empty((2, 0))
+        return cls(schema, normalization, rounding, table, ordered, classes, grids, found)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -88,7 +99,24 @@ class Encoder:
     @property
     def numbers(self) -> list[str]:
         """Number columns, in encoded order."""
-        return _number_order(self.schema)
+        return _number_order(self.schema, self.atoms)
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Encoded category -> the column of the frame that it is read from."""
+        return {name: name for name in self.schema.categorical} | {companion(n): n for n in self.atoms.values}
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Smallest and largest training value of every number column of the frame, atoms included."""
+        ends = {
+            name: (*column[[0, -1]], *self.atoms.values.get(name, ())) for name, column in self._by_number()
+        }
+        ends |= {name: values for name, values in self.atoms.values.items() if name not in ends}
+        return {name: (float(min(values)), float(max(values))) for name, values in ends.items()}
+
+    def _by_number(self) -> Iterator[tuple[str, np.ndarray]]:
+        return zip(self.numbers, self.quantiles.T, strict=True)
 
     @property
     def d_num(self) -> int:
@@ -97,22 +125,34 @@ class Encoder:
     def encode(self, frame: pd.DataFrame) -> tuple[Tensor, Tensor, Tensor | None]:
         """Rows to (x (n, d_num) float32, c (n, d_c) int64, y (n,) int64 or None).
 
-        Raises ValueError on a category that the training rows do not have.
+        The number of a row that is an atom means nothing; it is one of the column's free values at random, always the
+        same for a place in the frame. Raises ValueError on a category that the training rows do not have.
         """
         names = self.numbers
         x = frame[names].to_numpy(np.float64) if names else np.empty((len(frame), 0))
+        x = self._with_free_values(x)
         if names:
             x = self._transformer().transform(x) if self.normalization == "quantile" else self._scale(x)
         c = np.empty((len(frame), len(self.categories)), np.int64)
+        source = self.sources
         for j, (name, values) in enumerate(self.categories.items()):
-            c[:, j] = _codes(frame[name], values)
+            column = frame[source[name]]
+            if name != source[name]:
+                column = pd.Series(
+                    self.atoms.marks(source[name], column.to_numpy(np.float64)), name=source[name]
+                )
+            c[:, j] = _codes(column, values)
         y = None if not self.classes else torch.from_numpy(_codes(frame[self.schema.target], self.classes))
         return torch.from_numpy(x.astype(np.float32)), torch.from_numpy(c), y
 
     def known(self, frame: pd.DataFrame) -> np.ndarray:
         """Which rows (n,) hold only categories and labels that the training rows have, and so can be encoded."""
-        columns = {**self.categories, **({self.schema.target: self.classes} if self.classes else {})}
+        columns = {name: self.categories[name] for name in self.schema.categorical}
+        columns |= {self.schema.target: self.classes} if self.classes else {}
         known = [frame[name].isin(list(values)).to_numpy() for name, values in columns.items()]
+        known += [
+            self.atoms.is_atom(n, frame[n].to_numpy()) for n in self.atoms.values if n not in self.atoms.free
+        ]
         return np.logical_and.reduce(known) if known else np.ones(len(frame), dtype=bool)
 
     def decode(self, x: Tensor, c: Tensor, y: Tensor | None) -> pd.DataFrame:
@@ -132,8 +172,12 @@ class Encoder:
         for j, name in enumerate(names):
             out[name] = self._round(name, values[:, j])
         codes = c.detach().cpu().numpy()
+        source = self.sources
         for j, (name, categories) in enumerate(self.categories.items()):
-            out[name] = np.asarray(categories, dtype=object)[codes[:, j]]
+            labels, column = np.asarray(categories, dtype=object)[codes[:, j]], source[name]
+            if name != column:
+                labels = self._whole(column, self.atoms.restored(column, labels, out.get(column)))
+            out[column] = labels
         if y is not None:
             out[self.schema.target] = np.asarray(self.classes, dtype=object)[y.detach().cpu().numpy()]
         return pd.DataFrame(out)[list(self.schema.columns)]
@@ -145,10 +189,29 @@ class Encoder:
             grid = np.asarray(self.grids[name])
             middle = (grid[1:] + grid[:-1]) / 2
             return np.where(np.isnan(values), np.nan, grid[np.searchsorted(middle, values)])
-        if name in self.schema.integer:
-            whole = np.round(values)
-            return whole if np.isnan(whole).any() else frames.int64(whole)
-        return values
+        return self._whole(name, values)
+
+    def _whole(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Values of an integer column as whole numbers."""
+        if name not in self.schema.integer or self.rounding == "reference":
+            return values
+        whole = np.round(values)
+        return whole if np.isnan(whole).any() else frames.int64(whole)
+
+    def _with_free_values(self, x: np.ndarray) -> np.ndarray:
+        """Numbers (n, d_num) with a free value of the column, drawn at random, in place of each atom."""
+        if not self.atoms.free:
+            return x
+        x = x.copy()
+        probability = np.linspace(0, 1, len(self.quantiles))
+        # A stream of its own: data that were made with the plain seed 0 must not meet their own draws.
+        rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(len(self.numbers),)))
+        for j, name in enumerate(self.numbers):
+            if name in self.atoms.free:
+                here = self.atoms.is_atom(name, x[:, j])
+                drawn = np.interp(rng.random(len(x)), probability, self.quantiles[:, j])
+                x[:, j] = np.where(here, drawn, x[:, j])
+        return x
 
     def _transformer(self) -> QuantileTransformer:
         from sklearn.preprocessing import QuantileTransformer
@@ -178,6 +241,10 @@ class Encoder:
             "categories": [[name, list(values)] for name, values in self.categories.items()],
             "classes": list(self.classes),
             "grids": {name: list(values) for name, values in self.grids.items()},
+            "atoms": {
+                "values": {name: list(values) for name, values in self.atoms.values.items()},
+                "free": sorted(self.atoms.free),
+            },
         }
 
     @classmethod
@@ -191,7 +258,15 @@ class Encoder:
             {name: tuple(values) for name, values in data["categories"]},
             tuple(data["classes"]),
             {name: tuple(values) for name, values in data["grids"].items()},
+            _atoms_from_json(
+                data.get("atoms", {"values": {}, "free": []})
+            ),  # absent in models of before it existed
         )
+
+
+def _atoms_from_json(data: dict[str, Any]) -> Atoms:
+    values = {name: tuple(map(float, found)) for name, found in data["values"].items()}
+    return Atoms(values, frozenset(data["free"]))
 
 
 def schema_from_json(data: dict[str, Any]) -> Schema:
@@ -205,9 +280,14 @@ def schema_from_json(data: dict[str, Any]) -> Schema:
     )
 
 
-def _number_order(schema: Schema) -> list[str]:
-    """The regression target is numeric column 0, as in the reference."""
-    return [schema.target, *schema.numeric] if schema.is_regression else list(schema.numeric)
+def _number_order(schema: Schema, atoms: Atoms) -> list[str]:
+    """The regression target is numeric column 0, as in the reference; columns of atoms alone are no numbers."""
+    names = [schema.target, *schema.numeric] if schema.is_regression else list(schema.numeric)
+    return [name for name in names if name not in atoms.values or name in atoms.free]
+
+
+def _free(values: np.ndarray, name: str, atoms: Atoms) -> np.ndarray:
+    return values[~atoms.is_atom(name, values)] if name in atoms.free else values
 
 
 def _codes(column: pd.Series[Any], categories: tuple[str, ...]) -> np.ndarray:

@@ -47,7 +47,7 @@ def given(
     absent = [name for name in fixed if name not in rows.columns]
     if absent:
         raise ValueError(f"the rows lack the column {absent[0]!r}")
-    ranges = dict(zip(encoder.numbers, encoder.quantiles.T, strict=True))
+    ranges = encoder.ranges
     schema = completion.schema
     canonical: dict[str, Any] = {}
     for name in schema.columns:
@@ -59,6 +59,7 @@ def given(
             _check_constant(name, values, completion)
         elif name in schema.numbers:
             _check_numbers(known[name], values, ranges[name], gaps=name in completion.gaps)
+            _check_atoms(known[name], values, encoder)
             if name in schema.integer and not np.isnan(values.astype(float)).any():
                 values = frames.int64(values)
         else:
@@ -66,12 +67,20 @@ def given(
             _check_labels(name, values, allowed)
         canonical[name] = values
     frame = pd.DataFrame(canonical)
-    middles = {name: float(np.median(quantiles)) for name, quantiles in ranges.items()}
-    inner = completion.forward(frame, fill=middles)
-    shown = {name: ~pd.isna(frame[name]).to_numpy() for name in encoder.numbers}
+    inner = completion.forward(frame, fill=_middles(encoder))
+    # The number of a row that is an atom is not known: its class says all.
+    shown = {
+        name: ~(pd.isna(frame[name]).to_numpy() | encoder.atoms.is_atom(name, inner[name].to_numpy()))
+        for name in encoder.numbers
+    }
     has_x = [shown[name] & (name in fixed) for name in encoder.numbers]
     of = {companion(name): name for name in completion.gaps}
-    has_c = [np.full(len(rows), of.get(name, name) in fixed) for name in encoder.categories]
+    source = encoder.sources
+    has_c = [
+        np.full(len(rows), of.get(source[name], source[name]) in fixed)
+        & (name == source[name] or ~pd.isna(frame[source[name]]).to_numpy())
+        for name in encoder.categories
+    ]
     return Given(inner, _stack(has_x, len(rows)), _stack(has_c, len(rows)))
 
 
@@ -79,7 +88,16 @@ def _stack(parts: list[np.ndarray], n: int) -> np.ndarray:
     return np.stack(parts, 1) if parts else np.empty((n, 0), dtype=bool)
 
 
-def _any(name: str, completion: Completion, encoder: Encoder, ranges: dict[str, np.ndarray]) -> Any:
+def _middles(encoder: Encoder) -> dict[str, float]:
+    """A training value of each number column, to stand where nothing counts."""
+    known = dict(zip(encoder.numbers, encoder.quantiles.T, strict=True))
+    return {
+        name: float(np.median(known[name])) if name in known else encoder.atoms.values[name][0]
+        for name in encoder.ranges
+    }
+
+
+def _any(name: str, completion: Completion, encoder: Encoder, ranges: dict[str, tuple[float, float]]) -> Any:
     if name in completion.constant:
         return completion.constant[name]
     if name in ranges:
@@ -97,12 +115,24 @@ def _check_constant(name: str, values: Any, completion: Completion) -> None:
             raise ValueError(f"{name} = {'missing' if gap else value}: it is {only} in all training rows")
 
 
-def _check_numbers(column: Column, values: np.ndarray, quantiles: np.ndarray, *, gaps: bool) -> None:
+def _check_atoms(column: Column, values: np.ndarray, encoder: Encoder) -> None:
+    """Raise ValueError for a value that is no atom of a column of atoms alone."""
+    name = column.name
+    if name not in encoder.atoms.values or name in encoder.atoms.free:
+        return
+    shown = values[~np.isnan(values.astype(float))]
+    odd = shown[~encoder.atoms.is_atom(name, shown)]
+    if len(odd):
+        few = ", ".join(f"{value:g}" for value in encoder.atoms.values[name][:10])
+        raise ValueError(f"{name} = {odd[0]:g}: training rows have {few}")
+
+
+def _check_numbers(column: Column, values: np.ndarray, ends: tuple[float, float], *, gaps: bool) -> None:
     name = column.name
     shown = values[~np.isnan(values)]
     if len(shown) < len(values) and not gaps:
         raise ValueError(f"{name} is missing in {len(values) - len(shown)} rows; in no training row it is")
-    low, high = quantiles[0], quantiles[-1]
+    low, high = ends
     outside = shown[(shown < low) | (shown > high)]
     if len(outside):
         value, low, high = (column.write(pd.Series([v])).iloc[0] for v in (outside[0], low, high))

@@ -88,6 +88,10 @@ class TabDDPM:
 
         return loss
 
+    def encoder(self, train: pd.DataFrame, schema: Schema) -> Encoder:
+        """What the network sees of a row, learned from the training rows."""
+        return Encoder.fit(train, schema, normalization=self.normalization, rounding=self.rounding)
+
     def fit(
         self,
         train: pd.DataFrame,
@@ -98,7 +102,7 @@ class TabDDPM:
         progress: Progress | None = None,
     ) -> Diffusion:
         """Train on complete rows. Raises `train.Diverged` when the loss stops being finite."""
-        encoder = Encoder.fit(train, schema, normalization=self.normalization, rounding=self.rounding)
+        encoder = self.encoder(train, schema)
         warn_of_many_levels(encoder.categories, min(self.batch_size, len(train)))
         x, c, y = encoder.encode(train)
         data = State(x.to(device), c.to(device), None if y is None else y.to(device))
