@@ -64,7 +64,7 @@ ROWS: dict[str, Fact] = {
     **_facts("privacy", 0, 1, "lower", "mia_closest", "mia_density", "mia_local", "mia_max", "mia_max_tpr"),
     **_facts("faults", 0, 1, "lower", "out_of_range", "unseen", "new_gaps", "fractions", "duplicates"),
     **_facts("faults", 0, 1, "lower", "copies_exact"),
-    **_facts("faults", 0, 1, "higher", "duplicates_expected"),
+    **_facts("faults", 0, 1, "higher", "duplicates_expected", "precision_kept"),
     **_facts("utility", 0, 1, "higher", "global_utility"),
     **_facts("utility", 0, 1e9, "higher", "utility_columns"),
     **_facts("augmentation", -1e6, 1, "higher", "augment_10", "augment_100"),

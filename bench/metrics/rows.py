@@ -17,6 +17,7 @@ from tabstep.metrics.detection import detection as detection_scores
 from tabstep.metrics.distances import distances
 from tabstep.metrics.faults import faults as fault_scores
 from tabstep.metrics.membership import membership
+from tabstep.metrics.precision import precision
 from tabstep.metrics.shape import shape
 from tabstep.metrics.space import FAR
 from tabstep.metrics.tails import tails as tail_scores
@@ -74,7 +75,8 @@ def augmentation(synthetic: pd.DataFrame, dataset: Dataset) -> dict[str, float]:
 
 def faults(synthetic: pd.DataFrame, dataset: Dataset) -> dict[str, float]:
     """What no real row would show."""
-    return fault_scores(synthetic, dataset.train, dataset.schema)
+    rows = synthetic, dataset.train, dataset.schema
+    return fault_scores(*rows) | precision(*rows)
 
 
 def within(synthetic: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
@@ -115,7 +117,7 @@ VERSIONS: Mapping[str, int] = {
     "detection": 2,
     "utility": 1,
     "augmentation": 1,
-    "faults": 1,
+    "faults": 2,
 }
 """Of each group: raise when one of its scores changes for the same rows, or when it gains or loses one."""
 

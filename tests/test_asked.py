@@ -1,0 +1,167 @@
+"""What a user hands to the Python API: numbers, names, sequences, paths; taken as meant, or one clear error."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+import tabstep
+from tabstep import TabDDPM
+from tabstep.diffusion.model import Diffusion
+from tests.test_columns import HOLES, MADE, ROWS
+
+TINY = TabDDPM(T=20, steps=2, layers=(8,), batch_size=64)
+
+
+def fitted(frame: Any, **options: Any) -> tabstep.Synthesizer:
+    return tabstep.fit(frame, **({"method": TINY, "progress": "none"} | options))
+
+
+def plain(n: int = 40) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {"x": rng.normal(size=n), "n": rng.integers(0, 90, n), "k": rng.choice(list("abc"), n)}
+    )
+
+
+@pytest.fixture(scope="module")
+def model() -> tabstep.Synthesizer:
+    return fitted(plain())
+
+
+def test_a_frame_of_every_dtype_comes_back(tmp_path: Path) -> None:
+    """With gaps in every other column, through a model and its files."""
+    frame = pd.DataFrame(
+        {
+            f"{i}, {name}": values.mask(HOLES) if i % 2 and "int" not in str(values.dtype) else values
+            for i, (name, values) in enumerate(MADE.items())
+        },
+        index=np.arange(ROWS)[::-1],
+    )
+    model = fitted(frame)
+    rows = model.sample(60, steps=2)
+    assert list(rows.columns) == list(frame.columns)
+    assert rows.dtypes.equals(frame.dtypes)
+    assert rows.index.equals(pd.RangeIndex(60))
+    for name in frame.columns:
+        if rows[name].dtype.kind in "iufMm":
+            assert rows[name].dropna().between(frame[name].min(), frame[name].max()).all(), name
+        assert rows[name].isna().any() <= frame[name].isna().any(), name
+    model.save(tmp_path)
+    assert_frame_equal(tabstep.load(tmp_path).sample(60, steps=2), rows)
+    kept = model.edit(
+        frame.head(5), {frame.columns[0]: 7}, keep=list(frame.columns[1:]), steps=2, particles=2
+    )
+    assert_frame_equal(kept[kept.columns[1:]], frame[frame.columns[1:]].head(5).reset_index(drop=True))
+
+
+@pytest.mark.parametrize("n", [5, 5.0, np.float64(5), np.int8(5), np.array(5)])
+def test_whole_numbers_of_any_kind_are_taken(model: tabstep.Synthesizer, n: Any) -> None:
+    assert_frame_equal(model.sample(n, steps=n, seed=n), model.sample(5, steps=5, seed=5))
+
+
+@pytest.mark.parametrize("value", ["5", None, True, 2.5, np.nan, np.inf, -1, [5], pd.NA, 1 + 0j])
+@pytest.mark.parametrize("name", ["n", "steps", "seed"])
+def test_other_numbers_are_one_clear_error(model: tabstep.Synthesizer, name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^{name} must be (in|at least) "):
+        model.sample(**({"n": 5, "steps": 2} | {name: value}))
+
+
+def test_names_that_are_not_there_come_with_the_nearest(model: tabstep.Synthesizer, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"sampler must be one of .*'dimm'; did you mean 'ddim'"):
+        model.sample(5, sampler="dimm")
+    with pytest.raises(ValueError, match=r"grid must be one of .*'trailling'; did you mean 'trailing'"):
+        model.sample(5, grid="trailling")
+    with pytest.raises(ValueError, match=r"no column 'kk'.* 'k'"):
+        model.edit(plain(), {"kk": "a"})
+    with pytest.raises(
+        ValueError, match=r"'ctgan' draws rows without steps.*tabddpm.*tabstep run --method ctgan"
+    ):
+        fitted(plain(), method="ctgan")
+    with pytest.raises(ValueError, match="did you mean 'tabddpm'"):
+        fitted(plain(), method="tabdpm")
+    with pytest.raises(ValueError, match="method must be settings such as"):
+        fitted(plain(), method=TabDDPM)
+    with pytest.raises(ValueError, match="device must be cpu, cuda or auto, got 'gpu'"):
+        fitted(plain(), device="gpu")
+    with pytest.raises(ValueError, match=r"no file at .*x\.csv"):
+        fitted(tmp_path / "x.csv")
+    with pytest.raises(ValueError, match="frame must be a DataFrame or the path of a table, got dict"):
+        fitted({"x": [1]})
+
+
+def test_a_path_and_any_device_are_taken(tmp_path: Path) -> None:
+    plain().to_csv(tmp_path / "x.csv", index=False)
+    wanted = fitted(plain()).sample(5, steps=2)
+    for path in (tmp_path / "x.csv", str(tmp_path / "x.csv")):
+        assert_frame_equal(fitted(path, device="auto").sample(5, steps=2), wanted, rtol=1e-4)
+
+
+SEQUENCES = {
+    "list": list,
+    "tuple": tuple,
+    "array": np.array,
+    "Index": pd.Index,
+    "Series": pd.Series,
+    "Series of other labels": lambda v: pd.Series(v, index=[5, 3, 4]),
+    "Int64": lambda v: pd.array(v, dtype="Int64"),
+    "generator": iter,
+}
+
+
+@pytest.mark.parametrize("kind", SEQUENCES)
+def test_values_are_taken_by_place_whatever_index_they_have(model: tabstep.Synthesizer, kind: str) -> None:
+    frame = plain()
+    for rows in (frame.iloc[[7, 3, 12]], frame.iloc[[2, 1, 0]]):
+        found = model.edit(rows, {"n": SEQUENCES[kind]([30, 10, 20])}, keep="k", steps=2, particles=2)
+        assert found["n"].tolist() == [30, 10, 20]
+        assert found["k"].tolist() == rows["k"].tolist()
+
+
+@pytest.mark.parametrize(
+    "values", [[1, 2], {"a": 1}, pd.DataFrame({"a": [1, 2, 3]}), np.ones((3, 1)), {1, 2, 3}]
+)
+def test_other_sequences_are_refused_by_name(model: tabstep.Synthesizer, values: Any) -> None:
+    with pytest.raises(ValueError, match="changes: 'n' "):
+        model.edit(plain(3), {"n": values})
+
+
+def test_a_label_alone_is_refused_in_words() -> None:
+    for frame in (plain()[["k"]], plain()[["k"]].assign(same=1)):
+        with pytest.raises(
+            ValueError, match=r"nothing to diffuse: only 'k' varies.*\.sample\(n, replace=True\)"
+        ):
+            fitted(frame)
+
+
+def test_columns_are_what_the_user_says(tmp_path: Path) -> None:
+    frame = plain().assign(flag=[0, 1] * 20, note=[f"a note of {i}" for i in range(40)])
+    with pytest.raises(ValueError, match=r"'note' has a different text in every row.*drop=\['note'\]"):
+        fitted(frame)
+    model = fitted(frame, drop="note", numeric=["flag"], categorical="n")
+    rows = model.sample(200, steps=2)
+    assert list(rows) == ["x", "n", "k", "flag"]
+    assert set(rows["n"]) <= set(frame["n"])
+    with pytest.raises(ValueError, match="cannot drop 'm', there is no such column"):
+        fitted(frame, drop="m")
+
+
+def test_a_model_that_is_dropped_is_freed_and_a_budget_encodes_no_training_rows() -> None:
+    model = fitted(plain())
+    with patch.object(Diffusion, "encode", side_effect=AssertionError("training rows were encoded")):
+        for steps in range(1, 12):
+            model.sample(3, steps=steps)
+        model.sample(3, sampler="ddim", steps=2)
+    assert len(model._draws) == 8
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None

@@ -1,0 +1,349 @@
+"""The one door for columns: what goes in comes back, over dtypes, units, zones, gaps and ways of writing."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandas.testing import assert_series_equal
+
+from tabstep.data import columns, dtypes, inference, writing
+from tabstep.data.cards import DataError
+from tabstep.data.columns import Category, Column, Number
+from tabstep.data.inference import CommandLine, Python, Wishes
+
+ROWS = 90
+RNG = np.random.default_rng(0)
+WHOLE = pd.Series(RNG.integers(0, 100, ROWS))
+DAYS = pd.Series(pd.Timestamp("2024-01-01") + pd.to_timedelta(RNG.integers(0, 700, ROWS), unit="D"))
+SECONDS = DAYS + pd.to_timedelta(RNG.integers(0, 86_400, ROWS), unit="s")
+TEXT = pd.Series(RNG.choice(["a", "b", "c"], ROWS))
+CENTS = pd.Series(RNG.lognormal(3, 1, ROWS).round(2))
+TOP = np.iinfo(np.int64).max
+
+
+def objects(values: Any) -> pd.Series[Any]:
+    return pd.Series(list(values), dtype=object)
+
+
+def arrow(values: Any, kind: pa.DataType) -> pd.Series[Any]:
+    return pd.Series(values, dtype=pd.ArrowDtype(kind))
+
+
+def made() -> dict[str, pd.Series[Any]]:
+    """A column of every dtype."""
+    found: dict[str, Any] = {
+        name: WHOLE.astype(name)
+        for name in (
+            *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+            *(
+                "float16",
+                "float32",
+                "float64",
+                "Int8",
+                "Int32",
+                "Int64",
+                "UInt8",
+                "UInt64",
+                "Float32",
+                "Float64",
+            ),
+        )
+    }
+    found |= {name: (WHOLE > 70).astype(name) for name in ("bool", "boolean")}
+    found |= {f"cents of {name}": CENTS.astype(name) for name in ("float32", "float64", "Float64", "object")}
+    found |= {
+        "near the top of int64": TOP - WHOLE,
+        "near the top of uint64": (np.iinfo(np.uint64).max - WHOLE.astype("uint64")),
+        "normal": pd.Series(RNG.normal(size=ROWS)),
+        "far floats": pd.Series(RNG.normal(size=ROWS) * 1e300),
+        "object": TEXT.astype(object),
+        "category": TEXT.astype("category"),
+        "ordered": pd.Series(pd.Categorical(TEXT, ["c", "a", "z", "b"], ordered=True)),
+        "category of int16": (WHOLE % 4).astype("int16").astype("category"),
+        "flags": objects(WHOLE > 50),
+        "ints": objects(int(v) for v in WHOLE),
+        "dates": objects(d.date() for d in DAYS),
+        "datetimes": objects(d.to_pydatetime() for d in SECONDS),
+        "timestamps": DAYS.astype(object),
+        "zoned timestamps": SECONDS.dt.tz_localize("UTC").astype(object),
+        "times": objects(d.time() for d in SECONDS),
+        "lengths": objects(datetime.timedelta(seconds=int(v)) for v in WHOLE),
+        "decimals": objects(Decimal(int(v)) / 100 for v in WHOLE),
+        "months": DAYS.dt.to_period("M"),
+        "weeks": DAYS.dt.to_period("W"),
+        "nanoseconds": DAYS + pd.to_timedelta(RNG.integers(0, 10**15, ROWS), unit="ns"),
+        "far years": pd.Series(np.array(WHOLE + 3000 - 1970, dtype="M8[Y]").astype("M8[s]")),
+    }
+    for storage in ("python", "pyarrow"):
+        for missing in (pd.NA, np.nan):
+            found[f"text {storage} {missing}"] = TEXT.astype(pd.StringDtype(storage, na_value=missing))
+    for unit in ("s", "ms", "us", "ns"):
+        for name, moments in (("days", DAYS), ("seconds", SECONDS)):
+            plain = moments.dt.as_unit(unit)
+            found[f"{name} {unit}"] = plain
+            found[f"{name} {unit} UTC"] = plain.dt.tz_localize("UTC")
+            found[f"{name} {unit} Berlin"] = plain.dt.tz_localize(
+                "Europe/Berlin", ambiguous=np.ones(ROWS, dtype=bool), nonexistent="shift_forward"
+            )
+        found[f"lengths {unit}"] = (SECONDS - SECONDS.min()).dt.as_unit(unit)
+    for kind in (pa.int8(), pa.uint64(), pa.float32(), pa.float64()):
+        found[f"arrow {kind}"] = arrow(WHOLE.tolist(), kind)
+    for kind in (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())):
+        found[f"arrow {kind}"] = dtypes.restored(TEXT.tolist(), f"arrow:{kind}")
+    found |= {
+        "arrow bool": arrow((WHOLE > 9).tolist(), pa.bool_()),
+        "arrow date": arrow([d.date() for d in DAYS], pa.date32()),
+        "arrow moments": arrow(SECONDS.tolist(), pa.timestamp("us")),
+        "arrow zoned": arrow([d.tz_localize("UTC") for d in SECONDS], pa.timestamp("ms", "Europe/Berlin")),
+        "arrow lengths": arrow((SECONDS - SECONDS.min()).tolist(), pa.duration("ms")),
+        "arrow times": arrow([d.time() for d in SECONDS], pa.time64("us")),
+        "arrow decimals": arrow([Decimal(int(v)) / 100 for v in WHOLE], pa.decimal128(10, 2)),
+        "dollars": objects(f"${v:,.2f}" for v in 100 * CENTS),
+        "written days": DAYS.dt.strftime("%Y-%m-%d"),
+        "written times": SECONDS.dt.strftime("%H:%M:%S"),
+        "written in text": DAYS.dt.strftime("%d.%m.%Y").astype("string[pyarrow]"),
+    }
+    return found
+
+
+MADE = made()
+HOLES = np.arange(ROWS) % 5 == 0
+
+
+def only(column: pd.Series[Any], **wishes: tuple[str, ...]) -> Column:
+    found, faults = inference.infer(column.to_frame("x"), Wishes(**wishes), Python())
+    assert not faults, faults
+    return found[0]
+
+
+def again(column: Column) -> Column:
+    """Through a file."""
+    return columns.from_json(json.loads(json.dumps(columns.to_json(column), allow_nan=False)))
+
+
+@pytest.mark.parametrize("gaps", ["whole", "gaps"])
+@pytest.mark.parametrize("name", MADE)
+def test_every_dtype_comes_back(name: str, gaps: str) -> None:
+    values = MADE[name].rename("x")
+    if gaps == "gaps":
+        values = values.mask(HOLES)
+    column = only(values)
+    assert again(column) == column
+    if (name, gaps) != ("nanoseconds", "gaps"):  # more of them than float64 tells apart
+        assert_series_equal(column.write(pd.Series(column.read(values))), values, check_names=False)
+    assert_series_equal(
+        column.like(values.iloc[::-1]), values.iloc[::-1].reset_index(drop=True), check_names=False
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in MADE if isinstance(only(MADE[name].rename("x")), Number)])
+def test_whatever_is_drawn_lies_in_range_and_keeps_the_precision(name: str) -> None:
+    """Numbers between the least and the greatest, as a model draws them; gaps too."""
+    values = MADE[name].rename("x")
+    column = only(values)
+    assert isinstance(column, Number)
+    read = column.read(values).astype(np.float64)
+    drawn = pd.Series(read.min() + np.random.default_rng(1).random(300) * np.ptp(read))
+    rows = column.write(drawn)
+    assert rows.dtype == values.dtype
+    assert values.dtype != object or {type(v) for v in rows} == {type(values.iloc[0])}
+    canonical = column.read(rows)
+    if "float" in name or name in ("normal", "far floats"):
+        assert (rows >= values.min()).all()
+        assert (rows <= values.max()).all()
+    else:
+        assert read.min() <= canonical.min() <= canonical.max() <= read.max()
+    assert_series_equal(column.write(pd.Series(canonical)), rows)  # on the grid already
+    assert column.write(drawn.mask(drawn.index % 2 == 0)).isna().sum() == 150
+
+
+@pytest.mark.parametrize(
+    ("values", "unit"),
+    [
+        (DAYS, "D"),
+        (DAYS.dt.to_period("M").dt.to_timestamp(), "M"),
+        (DAYS + pd.Timedelta("30min"), "m"),
+        (SECONDS.dt.as_unit("ms"), "s"),
+        (DAYS.dt.tz_localize("Europe/Berlin"), "D"),
+        (DAYS.dt.tz_localize("Asia/Kolkata") + pd.Timedelta("1h"), "h"),
+        (DAYS - DAYS.min(), "D"),
+    ],
+)
+def test_the_grain_is_the_coarsest_that_all_keep_to(values: pd.Series[Any], unit: str) -> None:
+    column: Any = only(values)
+    assert column.form.grain == unit
+    drawn = column.write(pd.Series(np.linspace(column.read(values).min(), column.read(values).max(), 50)))
+    assert only(drawn).form.grain in ("Y", unit) if unit == "M" else only(drawn).form.grain == unit  # type: ignore[union-attr]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    name=st.sampled_from(["int8", "uint8", "int32", "int64", "uint64", "Int64", "UInt64"]),
+    data=st.data(),
+)
+def test_whole_numbers_of_any_size_come_back(name: str, data: st.DataObject) -> None:
+    """Exactly, where the range has at most 2**53 of them; no farther off than float64 must be elsewhere."""
+    bounds = np.iinfo(name.lower())
+    values = data.draw(
+        st.lists(st.integers(int(bounds.min), int(bounds.max)), min_size=3, max_size=12, unique=True)
+    )
+    column = only(pd.Series(values, dtype=name, name="x"), numeric=("x",))
+    back = [int(v) for v in column.write(pd.Series(column.read(pd.Series(values, dtype=name))))]
+    spread = max(values) - min(values)
+    assert max(abs(a - b) for a, b in zip(back, values, strict=True)) <= (
+        0 if spread <= 2**53 else spread // 2**51
+    )
+    assert min(values) <= min(back) <= max(back) <= max(values)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    kind=st.sampled_from(["float32", "float64", "Float64"]),
+    places=st.integers(0, 5),
+    whole=st.lists(st.integers(-(10**6), 10**6), min_size=3, max_size=20, unique=True),
+)
+def test_decimals_are_kept(kind: str, places: int, whole: list[int]) -> None:
+    values = pd.Series([v / 10**places for v in whole], dtype="float64").round(places).astype(kind)
+    column: Any = only(values, numeric=("x",)) if places else only(values.rename("x"), numeric=("x",))
+    assert column.form.decimals is None or column.form.decimals <= places
+    assert_series_equal(column.write(pd.Series(column.read(values))), values)
+    inner = pd.Series(np.linspace(float(values.min()), float(values.max()), 40))
+    drawn = column.write(inner)
+    if column.form.decimals is not None:
+        exact = drawn.astype("float64").round(places).astype(kind)
+        assert_series_equal(exact, drawn)
+
+
+CUTS = st.sampled_from([("", "."), (",", "."), (".", ","), (" ", ","), ("'", "."), ("", ",")])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    cuts=CUTS,
+    places=st.integers(0, 3),
+    around=st.sampled_from(
+        [("", ""), ("$", ""), ("", " €"), ("", "%"), ("EUR ", ""), ("", " kg"), ("US$ ", "")]
+    ),
+    values=st.lists(st.integers(-(10**9), 10**9), min_size=21, max_size=30, unique=True),
+)
+def test_numbers_in_writing_come_back_as_they_were_written(
+    cuts: tuple[str, str], places: int, around: tuple[str, str], values: list[int]
+) -> None:
+    form = writing.WrittenNumbers("object", *around, *cuts, places)
+    texts = [form.text(v) for v in values]
+    found, faults = inference.infer(pd.DataFrame({"x": texts}), Wishes(), Python())
+    if faults:  # three decimals and no other mark may as well be thousands
+        assert places == 3 or cuts[0] in (",", ".")
+        assert "two ways" in faults[0]
+        return
+    column: Any = found[0]
+    assert isinstance(column.form, writing.WrittenNumbers)
+    assert column.write(pd.Series(column.read(objects(texts)))).tolist() == texts
+    middle = column.write(pd.Series(np.linspace(*np.percentile(column.read(objects(texts)), [0, 100]), 9)))
+    assert all(form.parse(text) is not None for text in middle)
+
+
+@settings(max_examples=25, deadline=None)
+@given(form=st.sampled_from(writing.STAMPS), first=st.integers(0, 2**31), step=st.integers(90_001, 10**7))
+def test_dates_in_writing_come_back_as_they_were_written(form: str, first: int, step: int) -> None:
+    moments = (np.int64(first) + step * np.arange(40)).astype("M8[s]").astype("M8[ns]")
+    texts = writing._texts(moments, form)
+    found, faults = inference.infer(pd.DataFrame({"x": texts}), Wishes(), Python())
+    if faults:  # day and month, where no day is beyond the twelfth
+        assert "two ways" in faults[0]
+        return
+    column: Any = found[0]
+    assert isinstance(column, Number)
+    assert column.write(pd.Series(column.read(objects(texts)))).tolist() == texts
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            [f"the patient said {v} and left" for v in range(ROWS - 1)] + ["the patient said 0 and left"],
+            "like prose",
+        ),
+        (
+            [f"{'xyz'[v % 3]} visit {v // 2} was short and went well" for v in range(ROWS)],
+            "like an id|like prose",
+        ),
+        ([f"user{v % 30}@example.org" for v in range(ROWS)], "holds e-mail addresses"),
+        ([f"+49 170 {1234567 + v % 30}" for v in range(ROWS)], "holds telephone numbers"),
+        ([f"C-{v % 30:05d}" for v in range(ROWS)], "like an id"),
+        ([f"{v % 30:08x}-1111-2222-3333-123456789012" for v in range(ROWS)], "holds identifiers"),
+        ([f"0{v}" for v in range(ROWS)], "like an id"),
+        ([*(f"{v}.5" for v in range(ROWS - 1)), "?"], r"holds numbers, but also \?"),
+        ([*(f"${v}.5" for v in range(ROWS - 1)), "free"], "holds numbers, but also free"),
+        ([*DAYS.dt.strftime("%Y-%m-%d")[1:], "soon"], "holds dates, but also soon"),
+        (["03/04/2024", "05/06/2023", "07/08/2022"] * 30, "in two ways"),
+        ([f"{v + 1},{234 + v}" for v in range(ROWS)], "in two ways"),
+        ([complex(v) for v in range(ROWS)], "is complex128"),
+        (objects([(v,) for v in range(ROWS)]), "holds tuple"),
+        (pd.Series(pd.arrays.SparseArray([0, 1, 2] * 30)), r"use|\.sparse\.to_dense"),
+        (pd.cut(WHOLE, 4), "Interval"),
+        (objects(pd.cut(WHOLE, 4)), r"\.astype\(str\)"),
+        (objects(DAYS.dt.to_period("M")), r"\.astype\('period"),
+        (objects([b"a", b"b"] * 45), r"\.str\.decode"),
+        (
+            objects([datetime.datetime(2024, 1, 1), datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)] * 45),
+            "utc=True",
+        ),
+        (objects([2**70 + v for v in range(ROWS)]), "beyond 64 bits"),
+        ([np.inf, *range(ROWS - 1)], "holds 1 infinite values"),
+        (objects([Decimal("Infinity"), *[Decimal(1)] * 89]), "holds infinite"),
+    ],
+)
+def test_what_is_not_read_is_refused_with_a_way_out(values: Any, message: str) -> None:
+    frame = pd.DataFrame({"x": values, "y": WHOLE})
+    for speech in (Python(), CommandLine()):
+        found, faults = inference.infer(frame, Wishes(), speech)
+        assert [c.name for c in found] == ["y"]
+        with pytest.raises(DataError, match=f"column 'x' .*({message})"):
+            inference.refuse(faults)
+    if "like" in message or "addresses" in message:
+        assert isinstance(only(frame["x"], categorical=("x",)), Category)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        TEXT,
+        [f"level {v % 12}" for v in range(ROWS)],
+        ["<=50K", ">50K", ">50K"] * 30,
+        ["10-20", "20-30", "30+"] * 30,
+        ["1", "2", "3"] * 30,
+        ["10%", "20%", "30%"] * 30,
+        ["None", "NA", "nan"] * 30,
+        ["Some college, no degree or less", "Never married and no children", "x"] * 30,
+    ],
+)
+def test_honest_categories_are_taken(values: Any) -> None:
+    column = only(pd.Series(values, dtype=object))
+    assert isinstance(column, Category)
+    assert set(column.values) == set(values)
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    frame = pd.DataFrame({"a": [f"id {v}" for v in range(ROWS)], "b": [np.inf] * ROWS, "c": WHOLE})
+    _, faults = inference.infer(frame, Wishes(), Python())
+    with pytest.raises(DataError, match=r"2 faults:\n- column 'a' .*drop=\['a'\].*\n- column 'b' "):
+        inference.refuse(faults)
+    wishes = Wishes(numeric=("cc", "a"), categorical=("a",), drop=("dd",))
+    assert len(inference.check_wishes(["a", "c"], wishes, "tt", Python())) == 4
+
+
+@pytest.mark.parametrize("name", ["list<item: int8>", "decimal256(40, 2)"])
+def test_a_dtype_without_a_name_is_refused(name: str) -> None:
+    kinds = {"list<item: int8>": pa.list_(pa.int8()), "decimal256(40, 2)": pa.decimal256(40, 2)}
+    with pytest.raises(ValueError, match="no name gives the dtype"):
+        dtypes.name(pd.ArrowDtype(kinds[name]))
