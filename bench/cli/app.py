@@ -25,6 +25,7 @@ from tabstep.cli.options import (
     Samplers,
     console,
     device_named,
+    leave_out,
     parse_steps,
     records_in,
     split,
@@ -324,6 +325,7 @@ def time_(
         stop("nothing to time: " + "; ".join(sorted({reason for _, reason in todo.skipped})))
     folder = Folder(results / suite)
     timing.run(todo.jobs, folder, clock, lambda text: console.print(escape(text), highlight=False))
+    leave_out(timing.damaged(folder))
     timed = timing.table(folder)
     written = times.write(timed, folder.root / "report")
     times.show(timed, console)

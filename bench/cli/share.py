@@ -127,7 +127,7 @@ def score(
             stop(f"no file at {rows}")
         todo = scoring.prepare(
             rows,
-            name or rows.stem,
+            name or scoring.free_name(rows, dataset, folder),
             source,
             folder,
             evaluator=cast("EvaluatorSource", evaluator),

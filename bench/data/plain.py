@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,20 @@ def table(path: Path, *, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
     found = load(path, most_bytes=most_bytes)
     if not isinstance(found, dict):
         raise NotPlain(f"expected an object, found {kind(found)}")
+    return found
+
+
+def shaped(path: Path, kinds: Mapping[str, Any]) -> dict[str, Any]:
+    """The object in a file, which has these fields of these types, and perhaps others. Raises `NotPlain`, OSError."""
+    found = table(path)
+    for name, expected in kinds.items():
+        value = found.get(name)
+        if (
+            name not in found
+            or not isinstance(value, expected)
+            or (isinstance(value, bool) and expected is not bool)
+        ):
+            raise NotPlain(f"{name} is {kind(value) if name in found else 'not there'}")
     return found
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tabstep.data import plain
 from tabstep.engine import drawn_rows, models
 from tabstep.engine.job import Folder, Job, Stage, is_diffusion
 from tabstep.records import store
@@ -91,8 +92,15 @@ def _changes(then: Any, now: Any, name: str = "") -> list[str]:
 def _models(folder: Folder) -> Iterator[dict[str, Any]]:
     for path in sorted((folder.root / "models").glob("*/fit.json")):
         try:
-            yield json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
+            kinds = {
+                "dataset": str,
+                "dataset_digest": str,
+                "method": str,
+                "train_seed": int,
+                "settings": dict,
+            }
+            yield plain.shaped(path, kinds)
+        except (OSError, plain.NotPlain):
             continue
 
 

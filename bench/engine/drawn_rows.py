@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
+from tabstep.data import bounds, plain
+from tabstep.data.cards import DataError
 from tabstep.data.table import Schema
 from tabstep.records import store
 
@@ -50,6 +53,13 @@ class Drawn:
     path: tuple[int, ...] = ()
 
 
+KINDS: dict[str, Any] = {
+    **dict.fromkeys(("digest", "key", "created"), str),
+    **dict.fromkeys(("cost", "env", "scores", "fitted"), dict),
+    "path": list,
+}
+
+
 class Missing(Exception):
     """There are no such rows; the message says why not."""
 
@@ -67,13 +77,21 @@ def write(path: Path, rows: pd.DataFrame, drawn: Drawn) -> None:
 def known(path: Path) -> dict[str, Any]:
     """What is written beside the rows. Raises `Missing`."""
     try:
-        facts: dict[str, Any] = json.loads(_facts(path).read_text(encoding="utf-8"))
+        version = plain.table(_facts(path)).get("version")
+        if version != VERSION:
+            raise Missing(f"the rows were written in version {plain.shown(version)}, this is {VERSION}")
+        facts = plain.shaped(_facts(path), KINDS)
+        if not set(facts["cost"]) <= set(Cost.__dataclass_fields__):
+            raise plain.NotPlain("cost has other fields")
+        numbers = [v for v in (*facts["cost"].values(), *facts["scores"].values()) if v is not None]
+        if not all(isinstance(v, int | float) for v in numbers):
+            raise plain.NotPlain("a cost or a score is no number")
+        if not all(isinstance(t, int) for t in facts["path"]):
+            raise plain.NotPlain("a time of the path is no whole number")
     except FileNotFoundError:
         raise Missing("no rows were drawn") from None
-    except ValueError:
-        raise Missing(f"{_facts(path).name} is not whole") from None
-    if facts.get("version") != VERSION:
-        raise Missing(f"the rows were written in version {facts.get('version')}, this is {VERSION}")
+    except (plain.NotPlain, OSError) as error:
+        raise Missing(f"{_facts(path).name} is not whole: {error}") from None
     return facts
 
 
@@ -84,8 +102,9 @@ def verified(path: Path, key: str) -> tuple[bytes, dict[str, Any]]:
         raise Missing("the rows there were drawn with other settings, data or code")
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
-        raise Missing(f"{path.name} is gone") from None
+    except OSError as error:
+        gone = isinstance(error, FileNotFoundError)
+        raise Missing(f"{path.name} {'is gone' if gone else f'cannot be read: {error.strerror}'}") from None
     if hashlib.sha256(content).hexdigest() != facts["digest"]:
         raise Missing(f"{path.name} is damaged: its digest is not the one that was written down")
     return content, facts
@@ -108,7 +127,13 @@ def kept(path: Path, schema: Schema) -> pd.DataFrame:
 def read(path: Path, key: str, schema: Schema) -> tuple[pd.DataFrame, Drawn]:
     """The rows drawn under `key`, as they were. Raises `Missing` where there are none, others, or damaged ones."""
     content, facts = verified(path, key)
-    rows = pd.read_parquet(io.BytesIO(content))
+    try:
+        bounds.check_parquet(path)
+        rows = pd.read_parquet(io.BytesIO(content))
+    except (DataError, pa.ArrowException, OSError, ValueError) as error:
+        raise Missing(f"{path.name} cannot be read: {error}") from None
+    if list(rows.columns) != list(schema.columns):
+        raise Missing(f"{path.name} has other columns than the data")
     for name in schema.labels:  # Parquet has one kind of gap, and gives it back as None
         rows[name] = rows[name].astype(object).where(rows[name].notna(), None)
     cost = Cost(**facts["cost"])

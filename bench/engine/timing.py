@@ -15,6 +15,7 @@ import pandas as pd
 from torch import Tensor
 
 from tabstep.contracts import Unsupported
+from tabstep.data import plain
 from tabstep.diffusion.mixed import Denoiser
 from tabstep.diffusion.model import Diffusion
 from tabstep.engine import cells, models
@@ -22,7 +23,7 @@ from tabstep.engine.job import Folder, Job, is_diffusion
 from tabstep.records import store
 from tabstep.records.clock import Stopwatch, calibrate, synchronize, torch_threads, watched_memory
 from tabstep.records.provenance import environment
-from tabstep.records.store import Cell
+from tabstep.records.store import Cell, Problem
 
 VERSION = 1  # raise when what is measured changes
 
@@ -222,12 +223,40 @@ def _path(folder: Folder, cell: Cell) -> Path:
 
 
 def _known(folder: Folder, job: Job, clock: Clock) -> bool:
-    path = _path(folder, job.cell)
-    if not path.exists():
-        return False
-    content = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content = _read(_path(folder, job.cell))
+    except (OSError, ValueError, TypeError):
+        return False  # as if it was never timed: it is measured again
     measured = all("gemm_gflops" in batch for batch in content["batches"])
     return measured and bool(content["key"] == _key(job, clock))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The times of a cell. Raises ValueError for any other file."""
+    kinds = {"key": dict, "cell": dict, "device": str, "threads": int, "batches": list, "env": dict}
+    found = plain.shaped(path, kinds)
+    if set(found["cell"]) != set(Cell.__dataclass_fields__):
+        raise ValueError("cell has other fields")
+    Cell(**found["cell"])
+    for batch in found["batches"]:
+        if not isinstance(batch, dict) or not set(batch) <= set(COLUMNS):
+            raise ValueError("a batch has other fields")
+        for name, value in batch.items():
+            kind = str if name in ("status", "reason") else int | float
+            if value is not None and not isinstance(value, kind):
+                raise ValueError(f"{name} of a batch is {plain.kind(value)}")
+    return found
+
+
+def damaged(folder: Folder) -> list[Problem]:
+    """The files of times that are none, which `table` leaves out."""
+    problems = []
+    for path in sorted((folder.root / "times").rglob("*.json")):
+        try:
+            _read(path)
+        except (OSError, ValueError, TypeError) as error:
+            problems.append(Problem(path.relative_to(folder.root), str(error)))
+    return problems
 
 
 def table(folder: Folder) -> pd.DataFrame:
@@ -237,9 +266,12 @@ def table(folder: Folder) -> pd.DataFrame:
     """
     lines = []
     for path in sorted((folder.root / "times").rglob("*.json")):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            content = _read(path)
+        except (OSError, ValueError, TypeError):
+            continue  # `damaged` says which and why
         env = content["env"]
-        commit = f"{env['commit']}{'-dirty' if env['dirty'] else ''}" if env["commit"] else "unknown"
+        commit = f"{env['commit']}{'-dirty' if env.get('dirty') else ''}" if env.get("commit") else "unknown"
         shared = {"device": content["device"], "threads": content["threads"], "commit": commit}
         lines += [{**content["cell"], **shared, **batch} for batch in content["batches"]]
     found = pd.DataFrame(lines, columns=list(COLUMNS)).astype({"steps": "Int64"})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tabstep import published
 from tabstep.contracts import Unsupported
+from tabstep.data import plain
 from tabstep.data.cards import DataError
 from tabstep.data.table import Dataset
 from tabstep.engine.filters import Refused, choose
@@ -37,7 +39,7 @@ def evaluator(source: EvaluatorSource, dataset: Dataset, tuned_in: Path | None =
     known = _evaluator("catboost", dataset, tuned_in)
     if known is None:
         raise Unsupported(f"no tuned evaluator: results/tuned/{dataset.name}/catboost.json does not exist")
-    return Evaluator(source, asdict(CatBoostParams.of(known)))
+    return Evaluator(source, asdict(_built(CatBoostParams.of, known, f"{dataset.name}/catboost")))
 
 
 def beside(name: str, source: EvaluatorSource, dataset: Dataset, tuned_in: Path | None) -> Evaluator:
@@ -51,7 +53,9 @@ def beside(name: str, source: EvaluatorSource, dataset: Dataset, tuned_in: Path 
     known = _evaluator(name, dataset, tuned_in) if source == "tuned" else None
     if known is None:
         return Evaluator("default", asdict(XGBoostParams.default()))
-    return Evaluator(source, asdict(params_of(XGBoostParams, known)))
+    return Evaluator(
+        source, asdict(_built(partial(params_of, XGBoostParams), known, f"{dataset.name}/{name}"))
+    )
 
 
 def settings(base: Job, method: str, tuned_in: Path | None = None) -> dict[str, Any]:
@@ -61,7 +65,10 @@ def settings(base: Job, method: str, tuned_in: Path | None = None) -> dict[str, 
     again = f"run `tabstep tune {method} --dataset {dataset}` first"
     if not path.exists():
         raise Refused(f"no tuned settings: results/tuned/{dataset}/{method}.json does not exist; {again}")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    kinds = {"digest": str, "settings": dict, "log2_rows": (int, float)}
+    found = _read(path, kinds, again)
+    if not -10 <= found["log2_rows"] <= 10:
+        raise Refused(f"results/tuned/{dataset}/{method}.json: log2_rows is {found['log2_rows']:g}; {again}")
     if base.dataset_digest and found["digest"] != base.dataset_digest:
         raise Refused(
             f"results/tuned/{dataset}/{method}.json was tuned on data {found['digest'][:12]}, "
@@ -81,12 +88,17 @@ def with_sampler(job: Job, steps: int, tuned_in: Path | None) -> Job:
     )
     if not path.exists():
         raise Refused(f"no tuned sampler: results/tuned/{cell.dataset}/{name} does not exist; {again}")
-    stored = json.loads(path.read_text(encoding="utf-8"))
+    stored = _read(path, {"fit_key": str, "settings": dict}, again)
     # Where the data cannot be reached the cell is skipped anyway, and its model is not known.
     if job.dataset_digest and stored["fit_key"] != fit_key_of(replace(job, cell=replace(cell, train_seed=0))):
         raise Refused(f"results/tuned/{cell.dataset}/{name} was tuned on another model; {again}")
     found = stored["settings"]
-    cell = replace(cell, sampler=space.TUNED, grid=choose("grid", found["grid"], GRIDS), steps=steps)
+    try:
+        space.built(found)
+        grid = choose("grid", found["grid"], GRIDS)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Refused(f"results/tuned/{cell.dataset}/{name} holds no sampler ({error}); {again}") from error
+    cell = replace(cell, sampler=space.TUNED, grid=grid, steps=steps)
     return replace(job, cell=cell, tuned=found)
 
 
@@ -94,7 +106,10 @@ def _evaluator(evaluator: str, dataset: Dataset, tuned_in: Path | None) -> dict[
     path = _place(tuned_in, dataset.name, f"{evaluator}.json")
     if not path.exists():
         return None
-    stored = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        stored = plain.shaped(path, {"digest": str, "params": dict})
+    except (plain.NotPlain, OSError) as error:
+        raise DataError(f"results/tuned/{dataset.name}/{evaluator}.json: {error}; tune again") from error
     if stored["digest"] != dataset.digest:
         raise DataError(
             f"results/tuned/{dataset.name}/{evaluator}.json was tuned on data {stored['digest'][:12]}, "
@@ -102,6 +117,23 @@ def _evaluator(evaluator: str, dataset: Dataset, tuned_in: Path | None) -> dict[
         )
     params: dict[str, Any] = stored["params"]
     return params
+
+
+def _built(make: Callable[[dict[str, Any]], Any], known: dict[str, Any], name: str) -> Any:
+    """Parameters of what a file holds. Raises DataError where it holds others."""
+    try:
+        return make(known)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"results/tuned/{name}.json: params are not those of an evaluator ({error})"
+        ) from error
+
+
+def _read(path: Path, kinds: Mapping[str, Any], again: str) -> dict[str, Any]:
+    try:
+        return plain.shaped(path, kinds)
+    except (plain.NotPlain, OSError) as error:
+        raise Refused(f"results/tuned/{path.parent.name}/{path.name}: {error}; {again}") from error
 
 
 def _place(tuned_in: Path | None, dataset: str, name: str) -> Path:

@@ -19,8 +19,9 @@ from tabstep.engine.job import Folder, Job, Source
 from tabstep.engine.keys import with_keys
 from tabstep.engine.plan import Plan, plan
 from tabstep.external import Code
+from tabstep.records import store
 from tabstep.records.provenance import environment
-from tabstep.records.store import Record
+from tabstep.records.store import Cell, Malformed, Record
 from tabstep.suites import Entry, EvaluatorSource, Metric, Suite
 
 SUITE = "scored"
@@ -78,10 +79,15 @@ def prepare(
     """Put the rows where a suite keeps what it drew, and return the plan whose stage "score" is left.
 
     cost  what the stranger says of the seconds of fit and draw
-    Raises DataError, and `Refused` or ValueError for a name that no cell can have.
+    Raises DataError, also where another file was scored under the name, and `Refused` or ValueError for a name that
+    no cell can have.
     """
     rows = read(path, source.load())
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = _digest(path)
+    if _holder(folder, source.name, name) not in (None, digest):
+        raise DataError(
+            f"another file was scored as {name!r} on {source.name} already; choose another --name"
+        )
     suite = Suite(
         name=SUITE,
         about="rows of files",
@@ -98,6 +104,28 @@ def prepare(
     job = with_keys(replace(job, rows=len(rows)))
     _keep(job, folder, rows, cost or Cost())
     return Plan(suite, (job,), ())
+
+
+def free_name(path: Path, dataset: str, folder: Folder) -> str:
+    """The name of the file, and where another file of that name was scored, the beginning of its digest too."""
+    if _holder(folder, dataset, path.stem) in (None, _digest(path)):
+        return path.stem
+    return f"{path.stem}-{_digest(path)[:8]}"
+
+
+def _holder(folder: Folder, dataset: str, name: str) -> str | None:
+    """The digest of the file whose record has a name; None where there is no whole record."""
+    cell = Cell(SUITE, dataset, name, PARAMS, None, None, None, 0, 0)
+    try:
+        method = store.read(folder.runs / cell.path).settings.get("method", {})
+    except (FileNotFoundError, Malformed):
+        return None
+    return str(method.get("sha256")) if isinstance(method, dict) else None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _keep(job: Job, folder: Folder, rows: pd.DataFrame, cost: Cost) -> None:

@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from tabstep.data import plain
 from tabstep.engine import models
 from tabstep.engine.job import Folder, Job
 from tabstep.engine.models import Fitted
@@ -32,7 +34,7 @@ def measure(
     for job in jobs:
         path = folder.root / "study" / f"{job.cell.dataset}.json"
         key = f"{job.fit_key}-v{version}-{job.device}-{torch.get_num_threads()}"
-        if not path.exists() or json.loads(path.read_text(encoding="utf-8"))["key"] != key:
+        if not _is_of(path, key):
             say(f"measuring {job.cell.dataset}")
             models.fit_diffusion(job, folder)
             fitted = models.fitted_diffusion(folder.model(job), job.source, job.device)
@@ -45,5 +47,13 @@ def measure(
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
             }
             store.replace(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
-        found.append(json.loads(path.read_text(encoding="utf-8")))
+        found.append(plain.table(path))
     return found
+
+
+def _is_of(path: Path, key: str) -> bool:
+    """Whether a file holds this measurement; a damaged one is made again."""
+    try:
+        return bool(plain.shaped(path, {"key": str, "lines": list})["key"] == key)
+    except (OSError, plain.NotPlain):
+        return False

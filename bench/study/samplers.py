@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from tabstep.data import plain
 from tabstep.data.completion import Completion
 from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import Diffusion
@@ -57,10 +58,12 @@ def _kept(
 ) -> dict[str, Any]:
     path = folder.root / "study" / f"{name}.json"
     key = f"{job.fit_key}-v{VERSION}"
-    if path.exists():
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        found = plain.shaped(path, {"key": str})
         if found["key"] == key:
             return found
+    except (OSError, plain.NotPlain):
+        pass  # not measured yet, or damaged: it is measured again
     say(f"measuring {name.replace('-', ' ', 1)}")
     content = {
         "key": key,
