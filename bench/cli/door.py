@@ -58,6 +58,11 @@ class Command(TyperCommand):
         except ValueError as error:  # whatever refuses an input is one
             _end(REFUSED, str(error))
         except Exception as error:  # noqa: BLE001  a user is told where to look, not shown the inside
+            from tabstep.contracts import Unsupported
+            from tabstep.data.sources import Unreachable
+
+            if isinstance(error, Unreachable | Unsupported):
+                _end(REFUSED, str(error))
             said = f"{type(error).__name__}: {error}"
             _end(UNEXPECTED, f"unexpected {said}; {TRACEBACK}=1 in the environment shows where it came from")
 

@@ -160,6 +160,7 @@ def rows(
     tabstep rows --csv my.csv --target price
     """
     from tabstep.data.cards import DataError
+    from tabstep.data.sources import Unreachable
     from tabstep.engine import drawn_rows
     from tabstep.engine.job import Folder, Source
     from tabstep.report import look
@@ -208,7 +209,7 @@ def rows(
     for name, best in found.items():
         try:
             table = own.get(name, Source(name, mirror=data_mirror, archive=data_archive)).load()
-        except (DataError, OSError) as error:
+        except (DataError, Unreachable, OSError) as error:
             hint = (
                 "; a table of your own is named by --csv and --target" if suite == "own" and not own else ""
             )
