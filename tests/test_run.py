@@ -601,8 +601,8 @@ def test_a_missing_model_fails_its_cell(done: Done, tmp_path: Path) -> None:
 def test_fitting_again_gives_the_same_model_and_never_twice(done: Done, tmp_path: Path) -> None:
     job, folder = pick(done.plan, "tabddpm", 5), Folder(tmp_path)
     models.fit_diffusion(job, folder)
-    weights = folder.model(job) / "model.safetensors"
-    assert weights.read_bytes() == (done.folder.model(job) / "model.safetensors").read_bytes()
+    weights = folder.model(job) / "fitted.safetensors"
+    assert weights.read_bytes() == (done.folder.model(job) / "fitted.safetensors").read_bytes()
     before = weights.stat().st_mtime_ns
     models.fit_diffusion(job, folder)
     assert weights.stat().st_mtime_ns == before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from tabstep.data.encode import schema_from_json
 from tabstep.data.files import read_table
 from tabstep.data.inference import Wishes, refuse
 from tabstep.data.table import Schema, Task
-from tabstep.diffusion.model import Diffusion
+from tabstep.diffusion.model import Diffusion, table_of
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.registry import METHODS, walks
 from tabstep.samplers.setting import Table
@@ -85,12 +84,12 @@ def fit(
 
 
 def load(folder: str | Path, device: str = "cpu") -> Synthesizer:
-    """Read what `Synthesizer.save` wrote; nothing in the files is executed."""
+    """Read what `Synthesizer.save` wrote; nothing in it is executed. Raises ValueError on another format."""
     where = Path(folder)
-    text = json.loads((where / "table.json").read_text(encoding="utf-8"))
+    text = table_of(where)
     if text.get("format") != FORMAT:
         raise ValueError(
-            f"{where / 'table.json'}: format {text.get('format')!r}, this version reads {FORMAT}; fit the model again"
+            f"{where}: a table of format {text.get('format')!r}, this version reads {FORMAT}; fit the model again"
         )
     columns = tuple(from_json(c) for c in text["columns"])
     c = text["completion"]

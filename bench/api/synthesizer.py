@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -202,9 +201,7 @@ class Synthesizer:
         return pd.DataFrame({c.name: c.write(restored[c.name]) for c in self.columns})
 
     def save(self, folder: str | Path) -> None:
-        """Write the model into a folder as safetensors and JSON; nothing is pickled."""
-        where = Path(folder)
-        self.model.save(where)
+        """Write the model into a folder, as one safetensors file in place of an older one; nothing is pickled."""
         schema = asdict(self.completion.schema) | {"integer": sorted(self.completion.schema.integer)}
         inner = asdict(self.completion.inner) | {"integer": sorted(self.completion.inner.integer)}
         text = {
@@ -212,7 +209,7 @@ class Synthesizer:
             "columns": [to_json(column) for column in self.columns],
             "completion": asdict(self.completion) | {"schema": schema, "inner": inner},
         }
-        (where / "table.json").write_text(json.dumps(text, indent=1, allow_nan=False), encoding="utf-8")
+        self.model.save(Path(folder), table=text)
 
 
 def _own(column: Column, values: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from tabstep.data import artifact
 from tabstep.data.encode import Encoder
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.denoiser import MLP, CatInput, NetworkDenoiser
@@ -23,7 +23,8 @@ from tabstep.diffusion.noise import KINDS, stream
 from tabstep.diffusion.schedule import Schedule
 from tabstep.diffusion.width import batch_rows
 
-FORMAT = 1
+FORMAT = 2
+FILE = "fitted.safetensors"
 
 
 @dataclass
@@ -133,10 +134,9 @@ class Diffusion:
         rows = self.encoder.decode(*self.denoise(draw, n, seed=seed, batch_rows=batch_rows))
         return Generated(rows, (counter.rows - before) / n)
 
-    def save(self, folder: Path) -> None:
-        """Write `model.safetensors` and `model.json` into a folder."""
-        folder.mkdir(parents=True, exist_ok=True)
-        tensors = {f"network.{k}": v.contiguous() for k, v in self.network.state_dict().items()}
+    def save(self, folder: Path, table: Mapping[str, Any] | None = None) -> None:
+        """Write `FILE` into a folder, whole or not at all; `table` is what a user's table needs beside."""
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         tensors |= {
             "alpha_bar": self.schedule.alpha_bar,
             "x_min": self.x_min,
@@ -144,24 +144,19 @@ class Diffusion:
             "class_counts": self.class_counts,
             "quantiles": torch.from_numpy(np.ascontiguousarray(self.encoder.quantiles)),
         }
-        save_file({k: v.detach().cpu() for k, v in tensors.items()}, folder / "model.safetensors")
         text = {
             "format": FORMAT,
             "architecture": asdict(self.architecture),
             "encoder": self.encoder.to_json(),
             "method": self.method,
+            "table": table,
         }
-        (folder / "model.json").write_text(json.dumps(text, indent=1, allow_nan=False), encoding="utf-8")
+        artifact.write(folder / FILE, text, tensors)
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Diffusion:
-        """Read what `save` wrote. Nothing in the files is executed. Raises ValueError on another format."""
-        text = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        if text.get("format") != FORMAT:
-            raise ValueError(
-                f"{folder / 'model.json'}: format {text.get('format')!r}, this version reads {FORMAT}"
-            )
-        tensors = load_file(folder / "model.safetensors", device="cpu")
+        """Read what `save` wrote. Nothing in it is executed. Raises ValueError on another format, or a damaged file."""
+        text, tensors = _read(folder)
         a = text["architecture"]
         learned = a.get("learned_variance", False)  # absent in models of before it existed
         architecture = Architecture(tuple(a["layers"]), a["dropout"], a["cat_input"], learned)
@@ -181,6 +176,27 @@ class Diffusion:
             tensors["class_counts"],
             text["method"],
         )
+
+
+def table_of(folder: Path) -> Mapping[str, Any]:
+    """What `save` was given of a user's table. Raises as `Diffusion.load`, and ValueError where it was given none."""
+    found = _read(folder)[0]["table"]
+    if not isinstance(found, Mapping):
+        raise ValueError(
+            f"{folder / FILE} is a model of a benchmark, without the columns of a table of yours"
+        )
+    return found
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    if not (folder / FILE).exists() and (folder / "model.json").exists():
+        raise ValueError(
+            f"{folder} holds a model of format 1, this version reads {FORMAT}; fit and save it again"
+        )
+    text, tensors = artifact.read(folder / FILE)
+    if text.get("format") != FORMAT:
+        raise ValueError(f"{folder / FILE}: format {text.get('format')!r}, this version reads {FORMAT}")
+    return text, tensors
 
 
 def build(encoder: Encoder, architecture: Architecture) -> MLP:

@@ -15,9 +15,10 @@ from typing import Any
 import pandas as pd
 
 from tabstep.baselines.holdout import halves, hands_out_fresh_rows
+from tabstep.data.artifact import replace
 from tabstep.data.completion import Completion
 from tabstep.diffusion.mixed import State
-from tabstep.diffusion.model import Diffusion
+from tabstep.diffusion.model import FILE, Diffusion
 from tabstep.engine.job import Folder, Job, Source
 from tabstep.records.clock import timed
 from tabstep.records.provenance import environment
@@ -53,7 +54,7 @@ def fit_diffusion(job: Job, folder: Folder) -> None:
         "env": environment() | {"device": job.device, "threads": job.threads, "workers": job.workers},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    (fresh / "fit.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    replace(fresh / "fit.json", json.dumps(facts, indent=1).encode())
     shutil.rmtree(target, ignore_errors=True)
     try:
         fresh.rename(target)
@@ -67,7 +68,7 @@ def sound(path: Path) -> bool:
     """Whether `path` holds a whole model as it was stored."""
     try:
         facts = json.loads((path / "fit.json").read_text(encoding="utf-8"))
-        return bool(facts["digests"]) and all(
+        return FILE in facts["digests"] and all(
             _digest(path / PurePath(name).name) == digest for name, digest in facts["digests"].items()
         )
     except (OSError, ValueError, KeyError):

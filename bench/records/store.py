@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
-from uuid import uuid4
 
 import pandas as pd
 
 from tabstep.data import plain
+from tabstep.data.artifact import replace
 from tabstep.records.cell import Cell
 from tabstep.records.record import MOST_BYTES, RECORD_VERSION, Malformed, Record, Status, decode, encode
 
@@ -59,20 +58,6 @@ def write(root: Path, record: Record) -> Path:
             raise ValueError(f"{path} is the record of {holder}, not of {record.cell}: rename one of the two")
     replace(path, content)
     return path
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Let `path` hold `content`, so that a reader, or a crash, sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")  # same folder: same file system
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Record:

@@ -10,14 +10,12 @@ from dataclasses import asdict, dataclass, field, replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
-from uuid import uuid4
 
 import pandas as pd
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from tabstep.contracts import Unsupported
+from tabstep.data import artifact
 from tabstep.data.encode import Encoder
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.nelbo import Variance
@@ -52,17 +50,15 @@ class Artifacts:
         path = None if self.folder is None else self.folder / f"{name}.safetensors"
         known = name in self._memory
         if path is not None and not known and path.exists():
-            with safe_open(path, "pt") as file:
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                self._memory[name] = tensors, float(file.metadata()["seconds"])
-            known = True
+            try:
+                text, tensors = artifact.read(path)
+                self._memory[name] = tensors, float(text["seconds"])
+                known = True
+            except artifact.Damaged:  # made again, as one that is not there
+                pass
         found: Mapping[str, Tensor] = self.kept(name, make)
         if path is not None and not known:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-            whole = {key: value.contiguous().cpu() for key, value in found.items()}
-            save_file(whole, fresh, {"seconds": str(self._memory[name][1])})
-            fresh.replace(path)
+            artifact.write(path, {"seconds": self._memory[name][1]}, found)
         return found
 
     def kept(self, name: str, make: Callable[[], Any]) -> Any:

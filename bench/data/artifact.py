@@ -1,0 +1,67 @@
+"""Artifacts on disk: tensors and a text in one file, which is there as a whole or not at all and knows its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+
+class Damaged(ValueError):
+    """A file that is not a whole artifact; the message names it."""
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Let `path` hold `content`, so that a reader, or a crash, sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")  # same folder: same file system
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write(path: Path, text: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Put an artifact at `path`, in place of an older one: safetensors, with the text, as JSON, in its header."""
+    whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    said = json.dumps(text, allow_nan=False)
+    replace(path, save(whole, {"text": said, "digest": _digest(said, whole)}))
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The text and the tensors, nothing in which is executed. Raises `Damaged`, FileNotFoundError without a file."""
+    if not path.exists():
+        raise FileNotFoundError(f"no file {path}")
+    try:
+        with safe_open(path, "pt") as file:
+            known = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        text = json.loads(known["text"])
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise Damaged(
+            f"{path} is not whole, or not written by this version ({type(error).__name__})"
+        ) from error
+    if not isinstance(text, dict) or known.get("digest") != _digest(known["text"], tensors):
+        raise Damaged(f"{path} is damaged: its digest is not the one that was written down")
+    return text, tensors
+
+
+def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
+    found = hashlib.sha256(text.encode())
+    for name, value in sorted(tensors.items()):
+        found.update(f"\n{name} {value.dtype} {[*value.shape]}\n".encode())
+        found.update(value.reshape(-1).view(torch.uint8).numpy() if value.numel() else b"")
+    return found.hexdigest()
