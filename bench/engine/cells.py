@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from tabstep.baselines.holdout import halves, hands_out_fresh_rows
+from tabstep.baselines.holdout import halves
 from tabstep.contracts import Unsupported
 from tabstep.data import validity
 from tabstep.diffusion.mixed import Draw, Process
@@ -167,7 +167,7 @@ def _score(job: Job, folder: Folder, rows: pd.DataFrame, done: Drawn) -> Outcome
     """Score kept rows and write the record."""
     scores = {name: [value] for name, value in done.scores.items()}
     dataset = job.source.load()
-    if hands_out_fresh_rows(job.kind):
+    if job.hands_out_fresh_rows:
         dataset = halves(dataset)[1]
     for group, score in rows_metrics.GROUPS.items():
         if group in job.metrics:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+from tabstep.baselines.holdout import hands_out_fresh_rows
 from tabstep.contracts import Method
 from tabstep.data import own_table
 from tabstep.data.sources import load
@@ -118,6 +119,11 @@ class Job:
     def method(self) -> Method:
         """The method with its settings."""
         return make_method(self.kind, self.settings)
+
+    @property
+    def hands_out_fresh_rows(self) -> bool:
+        """Whether the method may see half of the test rows, to hand them out; none from outside may."""
+        return not self.foreign and hands_out_fresh_rows(self.kind)
 
     @property
     def given(self) -> dict[str, Any]:

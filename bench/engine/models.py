@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from tabstep.baselines.holdout import halves, hands_out_fresh_rows
+from tabstep.baselines.holdout import halves
 from tabstep.data.artifact import replace
 from tabstep.data.completion import Completion
 from tabstep.diffusion.mixed import State
@@ -132,7 +132,7 @@ def fit_baseline(job: Job) -> Fitted:
     """Fit a method without steps, on training rows or those that it hands out; its models are not kept."""
     dataset = job.source.load()
     completion = Completion.fit(dataset.train, dataset.schema)
-    rows = halves(dataset)[0] if hands_out_fresh_rows(job.kind) else dataset.train
+    rows = halves(dataset)[0] if job.hands_out_fresh_rows else dataset.train
     train = completion.forward(rows)
     method = job.method
     with timed(job.device) as fitting:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tabstep import published
-from tabstep.baselines.holdout import halves, hands_out_fresh_rows
+from tabstep.baselines.holdout import halves
 from tabstep.contracts import Unsupported
 from tabstep.data import cards
 from tabstep.data.sources import Unreachable
@@ -91,7 +91,7 @@ def plan(
                 cell = replace(base.cell, method=entry.method, params=entry.params)
                 skipped.append((with_keys(replace(base, cell=cell)), str(error)))
                 continue
-            if reason is None and hands_out_fresh_rows(template.kind):
+            if reason is None and template.hands_out_fresh_rows:
                 try:
                     template = replace(template, rows=min(template.rows, len(halves(dataset)[0])))
                 except Unsupported as error:
