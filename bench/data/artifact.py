@@ -63,5 +63,5 @@ def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
     found = hashlib.sha256(text.encode())
     for name, value in sorted(tensors.items()):
         found.update(f"\n{name} {value.dtype} {[*value.shape]}\n".encode())
-        found.update(value.reshape(-1).view(torch.uint8).numpy() if value.numel() else b"")
+        found.update(value.reshape(-1).view(torch.uint8).numpy().tobytes() if value.numel() else b"")
     return found.hexdigest()

@@ -9,7 +9,6 @@ from typing import Any
 
 from tabstep.engine.job import DRAW_VERSION, FIT_VERSION, STEPS_VERSION, Job
 from tabstep.metrics import efficacy, evaluators, likelihood, rows
-from tabstep.registry import walks
 
 
 def fit_key_of(job: Job) -> str:
@@ -29,7 +28,7 @@ def with_keys(job: Job) -> Job:
     """The job with its keys: of the fitted model, of the rows, and of the finished cell."""
     described = job.describe()
     fit_key = fit_key_of(job)
-    by_steps = walks(job.kind)
+    by_steps = job.last is not None
     # A method without steps has no bound: its keys have the version with which they began.
     bound = likelihood.VERSION if by_steps and "nelbo" in job.metrics else 1
     whole: dict[str, Any] = {
