@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -196,7 +197,11 @@ def from_json(data: dict[str, Any]) -> Column:
 def _plain(value: Any) -> Any:
     plain = value.item() if isinstance(value, np.generic) else value
     if not isinstance(plain, str | bool | int | float):
-        raise ValueError(f"holds {type(plain).__name__} values; use numbers, strings, booleans or dates")
+        way = "; as categories use .astype(str), as dates .astype('datetime64[ns]')"
+        raise ValueError(
+            f"holds {type(plain).__name__} values"
+            + (way if isinstance(plain, date | pd.Period) else "; use numbers, strings or booleans")
+        )
     if isinstance(plain, float) and not np.isfinite(plain):
         raise ValueError("holds infinite values, expected finite ones; leave them empty or replace them")
     return plain
