@@ -313,6 +313,8 @@ def test_pages_show_the_vector_and_its_figure(tmp_path: Path) -> None:
     assert "failed: 10" in text
     read = pd.read_csv(tmp_path / "steps.csv")
     assert pages.headline(read).startswith("tabddpm ancestral trailing: 10 of 100 are enough on 1 dataset;")
+    short = steps_to_equal_quality(frame({s: every({2: 0.0, 10: 0.0}) for s in ("ancestral", "ddim")}))
+    assert "Of all: not run: 100; not judged, ancestral at 100 steps: not run (" in pages.sentence(short)
     alone = pages.write(frame({"ancestral": {"efficacy": {100: 0.0}}}), tmp_path / "alone")
     assert [path.name for path in alone] == ["profile.md", "steps.csv"], "one budget has no profile"
     assert "Judged by efficacy alone" in (tmp_path / "alone" / "profile.md").read_text()

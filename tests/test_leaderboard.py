@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tabstep.records.store import Cell, Record
 from tabstep.report import leaderboard
+from tabstep.report.budget import steps_to_equal_quality
 from tabstep.report.compare import name_of, rank, units, versus
 from tabstep.report.leaderboard import Part
+from tabstep.report.table import results
 from tests.test_report import make
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -218,6 +221,33 @@ def test_ranks_are_those_of_the_command_line(opened: Any, records: list[Record])
     assert {line["name"]: line["rank"] for line in found} == pytest.approx(dict(wanted))
     shown = opened.locator("#ranks tbody td:first-child").all_text_contents()
     assert shown[0] == wanted.index[0]
+
+
+@browser_only
+def test_no_score_ranks_alone_and_budgets_are_those_of_the_tables(browser: Any, tmp_path: Path) -> None:
+    found = []
+    for r in made():
+        efficacy = float(np.mean(r.scores["catboost_f1_macro"]))
+        other = {"wasserstein": [round(0.02 + 0.3 * abs(efficacy - 0.7), 4)]}
+        found.append(replace(r, scores=r.scores | other))
+    path = leaderboard.write([Part(found)], tmp_path / "page.html")
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    ranked = rank(found)
+    assert list(ranked.by_score) == ["efficacy", "wasserstein"]
+    lines = page.evaluate("tabstep.ranks().lines")
+    assert {line["name"]: line["rank"] for line in lines} == pytest.approx(dict(ranked.mean_rank))
+    wanted = steps_to_equal_quality(results(found))
+    shown = page.locator("#enough tbody td:nth-child(4)").all_text_contents()
+    text = [
+        f"{'-' if pd.isna(k) else k} of {T}"
+        for k, T in zip(wanted["enough"], wanted["full_steps"], strict=True)
+    ]
+    assert shown == text != []
+    assert "Nothing is claimed of c2st_xgboost, trend_corrected" in str(
+        page.locator("#enough-note").text_content()
+    )
+    page.close()
 
 
 @browser_only

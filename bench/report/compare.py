@@ -250,7 +250,9 @@ def _means(records: Sequence[Record], score: Score) -> pd.DataFrame:
         of: dict[str, dict[int, list[float]]] = {}
         for (dataset, train, _), value in scores.items():
             of.setdefault(dataset, {}).setdefault(train, []).append(value)
-        rows[name] = {d: float(np.mean([np.mean(v) for v in seeds.values()])) for d, seeds in of.items()}
+        means = {d: float(np.mean([np.mean(v) for v in seeds.values()])) for d, seeds in of.items()}
+        # What differs by rounding alone is tied.
+        rows[name] = {d: round(mean, 12) for d, mean in means.items()}
     datasets = sorted({r.cell.dataset for r in records})
     return pd.DataFrame(rows, index=pd.Index(datasets, name="dataset"), dtype=float)
 

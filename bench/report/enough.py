@@ -124,8 +124,9 @@ def lines(found: pd.DataFrame) -> list[str]:
 
 def sentence(found: pd.DataFrame) -> str:
     """By which scores the table judges, and what is to be noted of every line of it."""
-    notes = set(found["note"])
-    return f"{said(found)} {notes.pop().capitalize()}.".removesuffix(" .") if len(notes) == 1 else said(found)
+    notes = [note.split("; ") for note in found["note"]]
+    common = [part for part in notes[0] if part and all(part in note for note in notes)]
+    return f"{said(found)} Of all: {'; '.join(common)}." if common else said(found)
 
 
 def shown(found: pd.DataFrame) -> pd.DataFrame:

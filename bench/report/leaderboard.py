@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ import pandas as pd
 from tabstep.metrics import facts
 from tabstep.records import gather, store
 from tabstep.records.store import Record
+from tabstep.report.budget import steps_to_equal_quality
 from tabstep.report.compare import DUST, LEAST_MARGIN, LEVEL, MARGIN
 from tabstep.report.hues import colour
 from tabstep.report.readable import ONE_NETWORK
 from tabstep.report.table import CEILING, GROUP, PRIMARY, results
+from tabstep.report.vector import VECTOR
 
 PAGE = Path(__file__).resolve().parent / "page"
 HERE = "here"
@@ -65,11 +67,14 @@ def page(parts: Sequence[Part]) -> str:
 def data(parts: Sequence[Part]) -> dict[str, Any]:
     """What the page shows, as plain JSON values. Raises ValueError where there is no record."""
     entries: list[dict[str, Any]] = []
+    enough: list[dict[str, Any]] = []
     settings, environments = _Distinct(), _Distinct()
     for part in parts:
         for suite in sorted({r.cell.suite for r in part.records}):
             records, _ = gather.apart([r for r in part.records if r.cell.suite == suite])
-            entries += _entries(records, part, settings, environments)
+            table = results(records)
+            entries += _entries(records, table, part, settings, environments)
+            enough += _enough(table, part)
     if not entries:
         raise ValueError("there are no records to show; `tabstep run quick` makes some")
     records = [r for part in parts for r in part.records]
@@ -84,6 +89,8 @@ def data(parts: Sequence[Part]) -> dict[str, Any]:
         "entries": entries,
         "settings": settings.values,
         "environments": environments.values,
+        "enough": enough,
+        "vector": [asdict(score) for score in VECTOR],
         "primary": PRIMARY,
         "lower": sorted(m for m, fact in known.items() if fact.better == "lower"),
         "expected": {m: fact.expected for m, fact in sorted(known.items()) if fact.better == "expected"},
@@ -115,9 +122,12 @@ class _Distinct:
 
 
 def _entries(
-    records: Sequence[Record], part: Part, settings: _Distinct, environments: _Distinct
+    records: Sequence[Record],
+    table: pd.DataFrame,
+    part: Part,
+    settings: _Distinct,
+    environments: _Distinct,
 ) -> Iterable[dict[str, Any]]:
-    table = results(records)
     groups: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
         groups.setdefault(tuple(getattr(record.cell, name) for name in GROUP), []).append(record)
@@ -166,6 +176,14 @@ def _entries(
                 {k: v for k, v in shown.env.items() if not k.startswith(("commit", "dirty"))}
             ),
         }
+
+
+def _enough(table: pd.DataFrame, part: Part) -> list[dict[str, Any]]:
+    """K* of each sampler by each score of the vector, and the largest; None where there is none."""
+    rows = steps_to_equal_quality(table).to_dict("records")
+    return [
+        {str(k): None if pd.isna(v) else v for k, v in row.items()} | {"from": part.origin} for row in rows
+    ]
 
 
 def _verified(group: Sequence[Record], verified: Mapping[str, str]) -> str | None:

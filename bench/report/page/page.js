@@ -239,6 +239,22 @@
 
   // Ranks over datasets of those that are on all of them. Where entries of ours are among the rows, the datasets are
   // theirs: what others report beside them takes no dataset in, and so no entrant out.
+  // By efficacy, the default, an entrant stands by the mean of its ranks by every score of the vector that all have.
+  function measuresOf(whole) {  // name, and how far an entry is off: less is better
+    if (state.metric !== "primary") return [[state.metric, (e) => (lowerIsBetter(metricOf(e)) ? 1 : -1) * rankedOf(e)]];
+    const off = (s) => (e) => { const found = e.scores[s.metrics[e.task]]; return found ? Math.max(0, s.lower ? found[0] - s.best : s.best - found[0]) : null; };
+    return data.vector.map((s) => [s.name, off(s)]).filter(([, of]) => whole.every(([, m]) => [...m.values()].some((e) => of(e) !== null)));
+  }
+  function places(values) {  // ranks from 1, ties share the mean of theirs
+    const order = values.map((_, i) => i).sort((i, j) => values[i] - values[j]), found = new Array(values.length);
+    for (let i = 0; i < order.length;) {
+      let j = i;
+      while (j < order.length && values[order[j]] === values[order[i]]) j++;
+      for (let k = i; k < j; k++) found[order[k]] = (i + j + 1) / 2;
+      i = j;
+    }
+    return found;
+  }
   function ranks(rows) {
     const scored = rows.filter((e) => rankedOf(e) !== null && e.method !== data.ceiling);
     const ours = scored.filter((e) => e.from === "here");
@@ -251,27 +267,24 @@
     }
     const whole = [...by].filter(([, m]) => m.size === sets.length);
     const found = new Map(whole.map(([name]) => [name, []]));
+    const measures = measuresOf(whole);
     for (const set of sets) {
-      const sign = whole.length && lowerIsBetter(metricOf(whole[0][1].get(set))) ? -1 : 1;
-      const scored = whole.map(([name, m]) => [name, sign * rankedOf(m.get(set))]).sort((p, q) => q[1] - p[1]);
-      for (let i = 0; i < scored.length;) {
-        let j = i;
-        while (j < scored.length && scored[j][1] === scored[i][1]) j++;
-        for (let k = i; k < j; k++) found.get(scored[k][0]).push((i + j + 1) / 2);
-        i = j;
-      }
+      const entries = whole.map(([, m]) => m.get(set));
+      const ranked = measures.map(([, off]) => entries.map(off)).filter((values) => values.every((v) => v !== null)).map(places);
+      const standing = entries.map((_, i) => mean(ranked.map((r) => r[i])));
+      places(standing).forEach((place, i) => found.get(whole[i][0]).push(place));
     }
     const lines = [...found].map(([name, r]) => {
       const half = r.length > 1 ? (quantile(0.025, r.length - 1) * deviation(r)) / Math.sqrt(r.length) : null;
       return { name, rank: mean(r), half, best: Math.min(...r), worst: Math.max(...r) };
     });
     lines.sort((p, q) => p.rank - q.rank || (p.name < q.name ? -1 : 1));
-    return { lines, sets, dropped: by.size - whole.length };
+    return { lines, sets, dropped: by.size - whole.length, measures: measures.map(([name]) => name) };
   }
   function drawRanks(rows) {
-    const { lines, sets, dropped } = ranks(rows);
+    const { lines, sets, dropped, measures } = ranks(rows);
     $("rank-note").textContent = lines.length === 0 ? "No entrant has this score on every dataset that passes the filters." :
-      `Mean rank over ${sets.length} dataset${sets.length === 1 ? "" : "s"} that pass the filters, 1 is best, with its 95 % t-interval over datasets; ` +
+      `Mean rank over ${sets.length} dataset${sets.length === 1 ? "" : "s"} that pass the filters, by ${measures.join(", ")}${measures.length === 1 ? " alone" : ", of which none ranks alone"}; 1 is best, with its 95 % t-interval over datasets; ` +
       `${lines.length} entrants with a score on all of them${dropped ? `, ${dropped} left out` : ""}. ` + (sets.length < 10 ? "So few datasets tell little apart." : "");
     heads($("ranks"), [["", "entrant"], ["", "mean rank", null, null, "number"], ["", "best", null, null, "number wide"], ["", "worst", null, null, "number wide"]], false);
     $("ranks").tBodies[0].replaceChildren(...lines.slice(0, shownRanks).map((l) => make("tr", {}, make("td", {}, l.name), make("td", { class: "number" }, l.rank.toFixed(2), l.half === null ? null : make("span", { class: "half" }, ` ± ${l.half.toFixed(2)}`)), make("td", { class: "number wide" }, String(l.best)), make("td", { class: "number wide" }, String(l.worst)))));
@@ -279,6 +292,18 @@
     $("more-ranks").textContent = `Show all ${lines.length}`;
   }
   $("more-ranks").addEventListener("click", () => { shownRanks = Infinity; drawRanks(entries.filter((e) => passes(e))); });
+
+  // Budgets that are enough, by each score and by all.
+  function drawEnough() {
+    const rows = data.enough.filter((r) => ["suite", "dataset", "method", "sampler", "from"].every((f) => state[f] === "" || value(r, f) === state[f]));
+    const there = data.vector.map((s) => s.name).filter((name) => rows.some((r) => !r.without.split(", ").includes(name)));
+    const without = data.vector.map((s) => s.name).filter((name) => !there.includes(name));
+    $("enough-note").textContent = rows.length === 0 ? "No network here was drawn from by ancestral." :
+      `The least budget from which on a score is at most its margin worse than ancestral at all steps of the same network; enough is the largest. Margins: ${data.vector.filter((s) => there.includes(s.name)).map((s) => `${s.name} ${s.margin}`).join(", ")}.${without.length ? ` Nothing is claimed of ${without.join(", ")}: these records have none.` : ""}`;
+    const show = (v) => (v === null ? "-" : String(v));
+    heads($("enough"), [["", "dataset"], ["", "method"], ["", "sampler"], ["", "enough", null, null, "number"], ...there.map((name) => ["", name, null, null, "number wide"]), ["", "note", null, null, "wide"]], false);
+    $("enough").tBodies[0].replaceChildren(...rows.slice(0, PAGE).map((r) => make("tr", {}, make("td", {}, r.dataset), make("td", {}, r.params === "default" ? r.method : `${r.method} ${r.params}`), make("td", {}, value(r, "sampler")), make("td", { class: "number" }, `${show(r.enough)} of ${r.full_steps}`), ...there.map((name) => make("td", { class: "number wide" }, r.without.split(", ").includes(name) ? "" : show(r[name]))), make("td", { class: "wide" }, r.note))));
+  }
 
   // The plot.
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
@@ -395,7 +420,7 @@
     drawControls(rows);
     const failed = rows.filter((e) => e.status !== "ok").length;
     $("count").textContent = `${rows.length} of ${entries.length} entries${failed ? `, ${failed} of them not complete` : ""}`;
-    drawRanks(rows); drawPlot(rows); drawTable(rows); drawComparison(rows); drawEntry();
+    drawRanks(rows); drawEnough(); drawPlot(rows); drawTable(rows); drawComparison(rows); drawEntry();
   }
   $("about").textContent = data.about;
   $("made").textContent = data.made;
