@@ -21,7 +21,7 @@ from tabstep.report.budget import steps_to_equal_quality
 from tabstep.report.compare import DUST, LEAST_MARGIN, LEVEL, MARGIN
 from tabstep.report.hues import colour
 from tabstep.report.readable import ONE_NETWORK
-from tabstep.report.table import CEILING, GROUP, PRIMARY, results
+from tabstep.report.table import CEILING, GROUP, PRIMARY, REAL_ROWS, results
 from tabstep.report.vector import VECTOR
 
 PAGE = Path(__file__).resolve().parent / "page"
@@ -95,6 +95,7 @@ def data(parts: Sequence[Part]) -> dict[str, Any]:
         "lower": sorted(m for m, fact in known.items() if fact.better == "lower"),
         "expected": {m: fact.expected for m, fact in sorted(known.items()) if fact.better == "expected"},
         "ceiling": CEILING,
+        "real": list(REAL_ROWS),
         "margin": MARGIN,
         "least_margin": LEAST_MARGIN,
         "dust": DUST,

@@ -256,12 +256,12 @@
     return found;
   }
   function ranks(rows) {
-    const scored = rows.filter((e) => rankedOf(e) !== null && e.method !== data.ceiling);
+    const scored = rows.filter((e) => rankedOf(e) !== null && !data.real.includes(e.method));
     const ours = scored.filter((e) => e.from === "here");
     const sets = [...new Set((ours.length ? ours : scored).map((e) => e.dataset))];
     const by = new Map();
     for (const e of rows) {
-      if (rankedOf(e) === null || e.method === data.ceiling || !sets.includes(e.dataset)) continue;
+      if (rankedOf(e) === null || data.real.includes(e.method) || !sets.includes(e.dataset)) continue;
       if (!by.has(e.entrant)) by.set(e.entrant, new Map());
       by.get(e.entrant).set(e.dataset, e);
     }
@@ -312,8 +312,8 @@
   function drawPlot(rows) {
     const set = state.plotted || [...new Set(rows.map((e) => e.dataset))].sort()[0];
     const cost = (e) => (state.x === "seconds" ? seconds(e) : e.nfe);
-    const points = rows.filter((e) => e.dataset === set && e.method !== data.ceiling && rankedOf(e) !== null && cost(e) > 0);
-    const priceless = rows.filter((e) => e.dataset === set && e.method !== data.ceiling && rankedOf(e) !== null && !(cost(e) > 0)).length;
+    const points = rows.filter((e) => e.dataset === set && !data.real.includes(e.method) && rankedOf(e) !== null && cost(e) > 0);
+    const priceless = rows.filter((e) => e.dataset === set && !data.real.includes(e.method) && rankedOf(e) !== null && !(cost(e) > 0)).length;
     const metric = points.length ? metricOf(points[0]) : "";
     const down = lowerIsBetter(metric);
     $("plot-note").textContent = points.length ? `${set}: ${metric in data.expected ? `distance of ${metric} from what fresh rows have` : metric}${down ? " (lower is better)" : ""} against ${state.x === "seconds" ? "seconds to prepare and draw, measured beside other work" : "network evaluations a row"}. Ringed points on the line are beaten by none in both; those far off the best lie at the edge.${priceless ? ` Not drawn: ${priceless} that do not say their cost.` : ""}` : "Nothing to draw: no entry with a score and a cost passes the filters.";
