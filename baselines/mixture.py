@@ -51,11 +51,15 @@ class FittedMixture:
         """-log p(x, c | y) of complete rows, (n,), exact: what the NELBO of a diffusion on the same rows bounds.
 
         The density is that of quantile-transformed numbers, so it may be above 1 and this below 0. Of a regression,
-        whose target is one of the numbers, -log p(x, c). Raises ValueError on a category that training rows lack.
+        whose target is one of the numbers, -log p(x, c). Infinite for a category that training rows lack.
         """
-        state = self._encode(rows)
+        known = self.encoder.known(rows)
+        state = self._encode(rows[known])
         joint = mixture.log_density(self.mixture, state)
-        return -joint if state.y is None else mixture.log_label(self.mixture, state.y) - joint
+        found = torch.full((len(rows),), torch.inf, dtype=joint.dtype)
+        label = 0.0 if state.y is None else mixture.log_label(self.mixture, state.y)
+        found[torch.from_numpy(known)] = label - joint
+        return found
 
     def complete(self, rows: pd.DataFrame, keep: Sequence[str], *, seed: int) -> pd.DataFrame:
         """One row for each of `rows`, the columns `keep` as they are and the others drawn given those, exactly."""

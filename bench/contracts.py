@@ -22,6 +22,18 @@ class Model(Protocol):
         ...
 
 
+@runtime_checkable
+class Dense(Model, Protocol):
+    """A fitted generator whose law has a density in closed form."""
+
+    def nats(self, rows: pd.DataFrame) -> Any:
+        """-log p of complete rows given their labels, (n,), of numbers as `data.encode` carries them to N(0, 1).
+
+        Infinite for a row with a category that the training rows lack.
+        """
+        ...
+
+
 class Method(Protocol):
     """Hyper-parameters (the fields of a frozen dataclass) and how to fit with them.
 

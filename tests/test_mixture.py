@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import pairwise, product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,13 +16,20 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from tabstep.baselines.mixture import MixtureOfProducts
+from tabstep.contracts import Dense
 from tabstep.data.table import Schema
 from tabstep.diffusion import mixture
 from tabstep.diffusion.mixed import State
 from tabstep.diffusion.mixture import Mixture
 from tabstep.diffusion.mixture_em import EM, expectation, log_prior, maximisation
+from tabstep.engine import cells
+from tabstep.engine.job import Folder, Source
+from tabstep.engine.plan import plan
+from tabstep.metrics import likelihood
+from tabstep.records import store
 from tabstep.samplers.conditional import Known, complete
 from tabstep.samplers.grid import trailing
+from tabstep.suites import Entry, Suite
 from tests.oracle import F64, LatentClass, mixed_table
 
 
@@ -348,3 +356,27 @@ def test_nats_given_the_label_are_the_joint_less_the_label() -> None:
     assert math.isclose(
         float(mixture.log_label(fitted.mixture, torch.arange(3)).exp().sum()), 1, abs_tol=1e-12
     )
+
+
+def test_a_record_holds_the_exact_nats_of_the_rows_that_a_bound_is_of(tmp_path: Path) -> None:
+    """Rows of an unheard-of category have no density, and are left out as they are of the bound."""
+    train, _ = table("mixed", 600)
+    train.to_csv(tmp_path / "t.csv", index=False)
+    source = Source("small", file=tmp_path / "t.csv", target="label")
+    quick = {"sweeps": 5, "components": (4,)}
+    suite = Suite("own", "for tests", (), (Entry("mixture", "quick", quick),), eval_seeds=1, evaluator="fast")
+    found, folder = (
+        plan(replace(suite, metrics=("efficacy", "nelbo")), [source]),
+        Folder(tmp_path / "results"),
+    )
+    (outcome,) = cells.run_baseline([*found.jobs], folder)
+    assert outcome.status == "ok"
+    dataset = source.load()
+    fitted = MixtureOfProducts(**quick).fit(dataset.train, dataset.schema, seed=0)  # type: ignore[arg-type]
+    assert isinstance(fitted, Dense)
+    scores = store.read(folder.runs / found.jobs[0].cell.path).scores
+    assert scores["nll"] == [pytest.approx(float(fitted.nats(dataset.test).mean()))]
+    odd = dataset.test.assign(**{"class": ["unheard of", *dataset.test["class"].iloc[1:]]})
+    nats = fitted.nats(odd)
+    assert torch.isinf(nats[0])
+    assert likelihood.exact(nats)["nll"] == pytest.approx(float(fitted.nats(dataset.test)[1:].mean()))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from tabstep.baselines.holdout import halves
-from tabstep.contracts import Unsupported
+from tabstep.contracts import Dense, Unsupported
 from tabstep.data import validity
 from tabstep.diffusion.mixed import Draw, Process
 from tabstep.diffusion.model import Diffusion
@@ -122,7 +122,7 @@ def run_baseline(jobs: Sequence[Job], folder: Folder, stages: Stages = STAGES) -
                 with timed(job.device) as sampling:
                     fresh = fitted.model.sample(job.rows, seed=job.cell.sample_seed)
                 cost = replace(cost, sample_s=sampling.seconds, peak_bytes=sampling.peak_bytes)
-                rows, found = _keep(job, folder, fresh, fitted, cost)
+                rows, found = _keep(job, folder, fresh, fitted, cost, _exact(job, fitted))
             cost = found.cost
             outcomes.append(
                 _score(job, folder, rows, found) if "score" in stages else Outcome(job.cell, "ok")
@@ -132,6 +132,13 @@ def run_baseline(jobs: Sequence[Job], folder: Folder, stages: Stages = STAGES) -
             if fitted is None and not isinstance(error, Unsupported):
                 return [*outcomes, *(fail(folder, other, error) for other in jobs[len(outcomes) :])]
     return outcomes
+
+
+def _exact(job: Job, fitted: Fitted) -> dict[str, float]:
+    """Exact nats of the test rows that a diffusion's bound is taken on, where the model has a density."""
+    if "nelbo" not in job.metrics or not isinstance(fitted.model, Dense):
+        return {}
+    return likelihood.exact(fitted.model.nats(fitted.completion.forward(job.source.load().test)))
 
 
 def _kept(job: Job, folder: Folder) -> tuple[pd.DataFrame, Drawn]:
