@@ -219,6 +219,36 @@ def test_cells_of_a_model_follow_each_other(
     assert sum(a != b for a, b in pairwise(keys)) == 2
 
 
+def test_a_score_that_cannot_be_computed_takes_no_other_with_it(
+    done: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a score of the rows nor an evaluator beside; one that fails at the second seed is left out whole."""
+    asked = replace(TINY, entries=(Entry("real"),), sample_seeds=1, eval_seeds=2, evaluator="fast")
+    asked = narrow(asked, Filters(metrics=("fidelity", "detection", "simple", "xgboost")))
+    calls: list[str] = []
+
+    def fail_later(name: str, *_: object, **__: object) -> dict[str, float]:
+        calls.append(name)
+        if calls.count(name) == 2 and name == "simple":
+            raise RuntimeError("second seed")
+        return {f"{name}_score": 0.5}
+
+    def too_few(*_: object) -> dict[str, float]:
+        raise ValueError("too few rows")
+
+    monkeypatch.setattr(cells.evaluators, "score", fail_later)
+    monkeypatch.setattr(
+        cells.rows_metrics, "GROUPS", {"fidelity": lambda *_: {"shape": 1.0}, "detection": too_few}
+    )
+    (job,) = plan(asked, [done.source]).jobs
+    (outcome,) = cells.run_baseline([job], Folder(tmp_path))
+    assert outcome.status == "ok"
+    assert outcome.reason == "no detection: ValueError: too few rows; no simple: RuntimeError: second seed"
+    record = record_of(Folder(tmp_path), job)
+    assert {name.split("_")[0] for name in record.scores} == {"catboost", "shape", "xgboost"}
+    assert record.settings["unscored"].keys() == {"detection", "simple"}
+
+
 def test_scores_of_the_rows_are_recorded_where_they_are_asked_for(done: Done, tmp_path: Path) -> None:
     wanted = narrow(TINY, Filters(metrics=("fidelity", "privacy")))
     assert wanted.metrics == ("efficacy", "fidelity", "privacy")

@@ -71,7 +71,11 @@ def _of_score(job: Job, folder: Folder) -> State:
     then = {
         "dataset": found.dataset_digest,
         "evaluator seeds": found.eval_seeds,
-        **{name: value for name, value in found.settings.items() if name not in ("fitted", "drawn")},
+        **{
+            name: value
+            for name, value in found.settings.items()
+            if name not in ("fitted", "drawn", "unscored")
+        },
     }
     now = {"dataset": job.dataset_digest, "evaluator seeds": list(job.eval_seeds), **job.describe()}
     changed = _changes(then, json.loads(json.dumps(now))) or ["code (a version) or metrics"]

@@ -14,7 +14,7 @@ from tabstep.contracts import Dense, Unsupported
 from tabstep.data import validity
 from tabstep.diffusion.mixed import Draw, Process
 from tabstep.diffusion.model import Diffusion
-from tabstep.engine import drawn_rows
+from tabstep.engine import drawn_rows, outcomes
 from tabstep.engine.drawn_rows import Cost, Drawn, Missing
 from tabstep.engine.job import STAGES, Folder, Job, Outcome, Stages
 from tabstep.engine.models import Fitted, fit_baseline, fitted_diffusion
@@ -176,32 +176,49 @@ def _score(job: Job, folder: Folder, rows: pd.DataFrame, done: Drawn) -> Outcome
     dataset = job.source.load()
     if job.hands_out_fresh_rows:
         dataset = halves(dataset)[1]
+    unscored: dict[str, str] = {}
     for group, score in rows_metrics.GROUPS.items():
         if group in job.metrics:
-            scores |= {name: [value] for name, value in score(rows, dataset).items()}
+            try:
+                scores |= {name: [value] for name, value in score(rows, dataset).items()}
+            except Exception as error:  # noqa: BLE001  each score stands alone: its reason is kept
+                unscored[group] = outcomes.reason_of(error)
     split: Split = "both" if "validation" in job.metrics else "test"
+    by_evaluator: dict[str, dict[str, list[float]]] = {name: {} for name in ("catboost", *job.beside)}
     for seed in job.eval_seeds:
-        found = catboost_efficacy(
-            rows, dataset, seed=seed, params=job.evaluator.params, split=split, threads=job.threads
-        )
-        for name, evaluator in job.beside.items():
-            found |= evaluators.score(
-                name, evaluator.params, rows, dataset, seed=seed, split=split, threads=job.threads
+        found = {
+            "catboost": catboost_efficacy(
+                rows, dataset, seed=seed, params=job.evaluator.params, split=split, threads=job.threads
             )
-        for name, value in found.items():
-            scores.setdefault(name, []).append(value)
+        }
+        for name, evaluator in job.beside.items():
+            if name not in unscored:  # of a score that fails at one seed there is no mean to compare
+                try:
+                    found[name] = evaluators.score(
+                        name, evaluator.params, rows, dataset, seed=seed, split=split, threads=job.threads
+                    )
+                except Exception as error:  # noqa: BLE001  as above
+                    unscored[name] = outcomes.reason_of(error)
+        for evaluator_name, values in found.items():
+            for name, value in values.items():
+                by_evaluator[evaluator_name].setdefault(name, []).append(value)
+    for name, of_seeds in by_evaluator.items():
+        if name not in unscored:
+            scores |= of_seeds
     result = record(job, "ok", None, done.cost, scores=scores)
     copied = {
         "share": copies(rows, dataset.train, dataset.schema),
         "expected": copies(dataset.test, dataset.train, dataset.schema),
     }
     more: dict[str, Any] = {"drawn": {"env": dict(done.env), "created": done.created, "copies": copied}}
+    if unscored:
+        more["unscored"] = unscored
     if done.fitted:
         more["fitted"] = dict(done.fitted)
     if 0 < len(done.path) <= MOST_TIMES:
         more["drawn"]["path"] = [*done.path]
     store.write(folder.runs, replace(result, settings=result.settings | more))
-    return Outcome(job.cell, "ok")
+    return Outcome(job.cell, "ok", "; ".join(f"no {name}: {why}" for name, why in unscored.items()) or None)
 
 
 def bounded(job: Job) -> bool:

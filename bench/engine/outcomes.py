@@ -52,8 +52,7 @@ def fail(folder: Folder, job: Job, error: BaseException, cost: Cost | None = Non
     if isinstance(error, Unsupported):
         store.write(folder.runs, record(job, "skipped", said, cost))
         return Outcome(job.cell, "skipped", said)
-    kind = plain.cleaned(type(error).__name__, schema.MOST_NAME)
-    reason = said if isinstance(error, Elsewhere) and said else f"{kind}: {said}" if said else kind
+    reason = reason_of(error)
     log = folder.log(job.cell)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
@@ -61,6 +60,13 @@ def fail(folder: Folder, job: Job, error: BaseException, cost: Cost | None = Non
     where = str(log.relative_to(folder.root))
     store.write(folder.runs, record(job, "failed", reason, cost, traceback=where))
     return Outcome(job.cell, "failed", reason)
+
+
+def reason_of(error: BaseException) -> str:
+    """What went wrong, in a line of a record."""
+    said = plain.cleaned(_text(error), schema.MOST_TEXT // 2)
+    kind = plain.cleaned(type(error).__name__, schema.MOST_NAME)
+    return said if isinstance(error, Elsewhere) and said else f"{kind}: {said}" if said else kind
 
 
 def _text(error: BaseException) -> str:

@@ -67,7 +67,7 @@ def _else(a: Record, b: Record) -> list[str]:
     said = []
     if a.dataset_digest != b.dataset_digest:
         said.append("other data")
-    for part in sorted({*a.settings, *b.settings} - {"drawn", "fitted"}):
+    for part in sorted({*a.settings, *b.settings} - {"drawn", "fitted", "unscored"}):
         if a.settings.get(part) != b.settings.get(part):
             said.append(f"other {part} settings")
     if a.nfe != b.nfe:

@@ -171,7 +171,7 @@ def _entries(
             "created": max(r.created for r in group),
             "verified": _verified(group, part.verified),
             "settings": settings.number(
-                {k: v for k, v in shown.settings.items() if k not in ("drawn", "fitted")}
+                {k: v for k, v in shown.settings.items() if k not in ("drawn", "fitted", "unscored")}
             ),
             "env": environments.number(
                 {k: v for k, v in shown.env.items() if not k.startswith(("commit", "dirty"))}
