@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from tabstep.cli import cache, pages, run, share, study, tune
+from tabstep.cli import cache, checks, pages, run, share, study, tune
 from tabstep.cli.door import behind_door
 from tabstep.cli.options import (
     MOST_PROCESSES,
@@ -82,13 +82,13 @@ for _command in (
     pages.profile,
     pages.leaderboard,
     pages.rows,
-    share.check,
+    checks.check,
     share.score,
     share.submit,
     share.accept,
     share.withdraw,
-    share.verify,
-    share.diff,
+    checks.verify,
+    checks.diff,
 ):
     app.command()(_command)
 app.command()(tune.tune)

@@ -1,11 +1,9 @@
-"""The commands for methods and results from elsewhere: try a method, score rows, hand results in, verify, compare."""
+"""The commands for methods and results from elsewhere: score rows, hand results in, take them in and out."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
-from typing import Annotated, Literal, cast, get_args
+from typing import Annotated, cast, get_args
 
 import typer
 from rich.markup import escape
@@ -16,70 +14,14 @@ from tabstep.cli.options import (
     Archive,
     Datasets,
     Many,
-    Methods,
     Mirror,
     Results,
-    Workers,
     console,
-    device_named,
     errors,
-    leave_out,
     records_in,
     split,
     stop,
 )
-
-MARKS = {
-    "ok": "[green]ok[/]",
-    "warning": "[yellow]warning[/]",
-    "wrong": "[red]wrong[/]",
-    "not tried": "[dim]not tried[/]",
-}
-
-
-def check(
-    method: Annotated[
-        str,
-        typer.Argument(
-            help="path/to/mine.py, path/to/mine.py:MyMethod, package.module:MyMethod, or a known name."
-        ),
-    ],
-    timeout: Annotated[
-        float, typer.Option(help="Seconds that a point may take before it counts as wrong.", min=1)
-    ] = 300,
-) -> None:
-    """Try the contract of a method on two small tables, and say what to change.
-
-    tabstep check mine.py
-
-    tabstep run quick --method mine.py --dataset mlc-churn    # then benchmark it
-    """
-    from tabstep import external
-    from tabstep.sharing import conformance
-
-    try:
-        kind = conformance.named(method)
-    except external.NotLoaded as error:
-        stop(str(error))
-    table = Table(
-        title=escape(f"{kind.__name__} of {method}"), title_justify="left", box=None, padding=(0, 2, 0, 0)
-    )
-    table.add_column("point", no_wrap=True)
-    table.add_column("")
-    table.add_column("what was seen")
-    found = []
-    with console.status("trying") as status:
-        for finding in conformance.apart(method, timeout, lambda point: status.update(f"trying: {point}")):
-            found.append(finding)
-            table.add_row(escape(finding.point), MARKS[finding.state], escape(finding.said))
-    console.print(table)
-    wrong = sum(f.state == "wrong" for f in found)
-    if wrong:
-        console.print(
-            f"[red]points of the contract that do not hold: {wrong}[/]; docs/adding-a-method.md has it in full"
-        )
-        raise typer.Exit(1)
-    console.print("[green]the contract holds[/]; `tabstep run quick --method ...` benchmarks it")
 
 
 def score(
@@ -238,129 +180,3 @@ def withdraw(
     page = results / "leaderboard.html"
     if page.exists():
         console.print(f"made anew: {escape(str(write_leaderboard(results, (), page)))}", soft_wrap=True)
-
-
-def verify(
-    suite: Annotated[str, typer.Argument(help="The suite whose records to check.")] = "quick",
-    sample: Annotated[int, typer.Option(help="Cells to do again, drawn at random.", min=1)] = 3,
-    seed: Annotated[int, typer.Option(help="Of the choice of cells.", min=0)] = 0,
-    dataset: Datasets = None,
-    method: Methods = None,
-    workers: Workers = 0,
-    timeout: Annotated[
-        float | None, typer.Option(help="Seconds that one fit or cell may take.", min=1)
-    ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
-    data_mirror: Mirror = None,
-    data_archive: Archive = None,
-    results: Results = Path("results"),
-) -> None:
-    """Do random cells again from nothing and compare: bit for bit on the same platform, within the scatter elsewhere.
-
-    The exit code is 1 where a cell differs. Verdicts go to results/<suite>/verified.json and the leaderboard.
-    """
-    from tabstep.cli.progress import View
-    from tabstep.engine.executors import Local
-    from tabstep.engine.filters import Filters, Refused, narrow, suite_named
-    from tabstep.engine.job import Folder, Source
-    from tabstep.engine.plan import Plan, plan
-    from tabstep.engine.run import Busy
-    from tabstep.sharing import verify as verifying
-
-    count, folder, where = workers or os.cpu_count() or 1, Folder(results / suite), device_named(device)
-    try:
-        chosen = suite_named(suite)
-    except Refused as error:
-        stop(str(error))
-
-    def planned(filters: Filters) -> Plan:
-        sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in filters.datasets]
-        return plan(
-            narrow(chosen, filters),
-            sources,
-            seeds=filters.seeds,
-            device=where,
-            workers=count,
-            tuned_in=results / "tuned",
-        )
-
-    records = records_in(folder.runs)
-    wanted = [
-        r
-        for r in records
-        if (not dataset or r.cell.dataset in split(dataset))
-        and (not method or r.cell.method in split(method))
-    ]
-    jobs, unfit = verifying.sample(wanted, planned, sample, seed)
-    if unfit:
-        errors.print(
-            f"[yellow]{len(unfit)} records cannot be made again[/], such as {escape(unfit[0])}",
-            soft_wrap=True,
-        )
-    if not jobs:
-        stop(f"no record in {folder.runs} that this code could make again")
-    with tempfile.TemporaryDirectory(prefix="tabstep-verify-") as place, View(console) as view:
-        try:
-            verdicts = verifying.verify(
-                Plan(chosen, tuple(jobs), ()),
-                folder,
-                Folder(Path(place)),
-                executor=Local(count, 1),
-                timeout_s=timeout,
-                watch=view,
-            )
-        except Busy as error:
-            stop(str(error))
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("cell", "done again", "largest difference", ""):
-        table.add_column(heading)
-    colours = {"bitwise": "green", "equivalent": "green", "differs": "red", "failed": "red"}
-    for v in verdicts:
-        largest = "" if v.largest is None else f"{v.largest:.3g}"
-        table.add_row(escape(v.cell), f"[{colours[v.how]}]{v.how}[/]", largest, escape(v.said))
-    console.print(table)
-    leave_out(verifying.noted(folder)[1])
-    console.print(f"noted in {escape(str(verifying.note(folder, verdicts)))}", soft_wrap=True)
-    raise typer.Exit(1 if any(v.how in ("differs", "failed") for v in verdicts) else 0)
-
-
-def diff(
-    a: Annotated[Path, typer.Argument(help="A suite's folder of results, such as results/quick.")],
-    b: Annotated[Path, typer.Argument(help="Another one.")],
-    tolerance: Annotated[
-        float, typer.Option(help="Differences of a score up to this do not count.", min=0)
-    ] = 0.0,
-    every: Annotated[bool, typer.Option("--all", help="Show cells that are the same too.")] = False,
-    csv: Annotated[Path | None, typer.Option(help="Write every cell to this file.")] = None,
-) -> None:
-    """Compare two folders of results cell by cell; the exit code is 1 where they differ.
-
-    tabstep diff results/quick elsewhere/quick
-    """
-    from tabstep.records import store
-    from tabstep.report import diff as differing
-    from tabstep.report.table import csv as text_of
-
-    (left, wrong), (right, also) = (store.read_all(path / "runs") for path in (a, b))
-    leave_out([*(f"{a}: {each}" for each in wrong), *(f"{b}: {each}" for each in also)])
-    for path, records in ((a, left), (b, right)):
-        if not records:
-            stop(f"no records in {path / 'runs'}; name a suite's folder, such as results/quick")
-    found = differing.diff(left, right, tolerance)
-    if csv is not None:
-        store.replace(csv, text_of(found).encode())
-    shown = found if every else found[~found["what"].isin(["same", "within"])]
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("cell", "", "score", "A", "B", "largest", "also"):
-        justify: Literal["left", "right"] = "right" if heading in ("A", "B", "largest") else "left"
-        table.add_column(heading, justify=justify, overflow="fold")
-    for row in shown.to_dict("records"):
-        numbers = [
-            "" if row[n] is None or row[n] != row[n] else f"{row[n]:.4g}" for n in ("a", "b", "difference")
-        ]
-        table.add_row(escape(row["cell"]), row["what"], row["metric"] or "", *numbers, escape(row["said"]))
-    if len(shown):
-        console.print(table)
-    counts = found["what"].value_counts()
-    console.print("; ".join(f"{count} {what}" for what, count in counts.items()))
-    raise typer.Exit(0 if set(counts.index) <= {"same", "within"} else 1)
