@@ -18,7 +18,7 @@ from pandas.testing import assert_series_equal
 from tabstep.data import columns, dtypes, inference, writing
 from tabstep.data.cards import DataError
 from tabstep.data.columns import Category, Column, Number
-from tabstep.data.inference import CommandLine, Python, Wishes
+from tabstep.data.wishes import CommandLine, Python, Wishes, check_wishes, refuse
 
 ROWS = 90
 RNG = np.random.default_rng(0)
@@ -310,7 +310,7 @@ def test_what_is_not_read_is_refused_with_a_way_out(values: Any, message: str) -
         found, faults = inference.infer(frame, Wishes(), speech)
         assert [c.name for c in found] == ["y"]
         with pytest.raises(DataError, match=f"column 'x' .*({message})"):
-            inference.refuse(faults)
+            refuse(faults)
     if "like" in message or "addresses" in message:
         assert isinstance(only(frame["x"], categorical=("x",)), Category)
 
@@ -338,9 +338,9 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     frame = pd.DataFrame({"a": [f"id {v}" for v in range(ROWS)], "b": [np.inf] * ROWS, "c": WHOLE})
     _, faults = inference.infer(frame, Wishes(), Python())
     with pytest.raises(DataError, match=r"2 faults:\n- column 'a' .*drop=\['a'\].*\n- column 'b' "):
-        inference.refuse(faults)
+        refuse(faults)
     wishes = Wishes(numeric=("cc", "a"), categorical=("a",), drop=("dd",))
-    assert len(inference.check_wishes(["a", "c"], wishes, "tt", Python())) == 4
+    assert len(check_wishes(["a", "c"], wishes, "tt", Python())) == 4
 
 
 @pytest.mark.parametrize("name", ["list<item: int8>", "decimal256(40, 2)"])

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from tabstep.data.cards import suggest
-from tabstep.data.inference import named
+from tabstep.data.wishes import named
 
 Named = TypeVar("Named")
 SEEDS = 2**63 - 1

@@ -16,8 +16,8 @@ from tabstep.data.columns import Category, Column, Number, from_json
 from tabstep.data.completion import Completion
 from tabstep.data.encode import schema_from_json
 from tabstep.data.files import read_table
-from tabstep.data.inference import Wishes, refuse
 from tabstep.data.table import Schema, Task
+from tabstep.data.wishes import Python, Wishes, check_names, check_wishes, named, refuse
 from tabstep.diffusion.model import Diffusion, table_of
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.registry import METHODS, walks
@@ -62,12 +62,12 @@ def fit(
     settings, where, seed = _method(method), asked.device(device), asked.seed(seed)
     if progress not in ("bar", "none"):
         raise ValueError(f"progress must be bar or none, got {progress!r}")
-    refuse(inference.check_names(frame))
+    refuse(check_names(frame))
     if len(frame) < FEWEST_ROWS:
         raise ValueError(f"fit needs at least {FEWEST_ROWS} rows, got {len(frame)}")
-    names, speech = list(frame.columns), inference.Python()
-    wishes = Wishes(*(inference.named(given, names) for given in (numeric, categorical, drop)))
-    refuse(inference.check_wishes(names, wishes, target, speech))
+    names, speech = list(frame.columns), Python()
+    wishes = Wishes(*(named(given, names) for given in (numeric, categorical, drop)))
+    refuse(check_wishes(names, wishes, target, speech))
     frame = frame.reset_index(drop=True)
     columns, faults = inference.infer(frame, wishes, speech, target)
     if target is not None and (gaps := int(frame[target].isna().sum())):

@@ -13,8 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tabstep.data import bounds, inference
+from tabstep.data import bounds
 from tabstep.data.cards import DataError, suggest
+from tabstep.data.wishes import named
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 PARQUET = (".parquet", ".pq")
@@ -95,7 +96,7 @@ def _csv(path: Path, separator: str, literal: str | Sequence[str]) -> pd.DataFra
                 f"{path.name}: one column, {header[0]!r}: expected {separator!r} between, found {other!r}"
             )
     _check_names(header, path.name)
-    asis = inference.named(literal, header)
+    asis = named(literal, header)
     for name in asis:
         if name not in header:
             raise DataError(f"{path.name}: no column {name!r}: {suggest(name, header)}")

@@ -6,10 +6,6 @@ All that stands in the way is gathered, so that a user mends a table once.
 from __future__ import annotations
 
 import datetime
-import re
-import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -18,104 +14,10 @@ import pandas as pd
 import pyarrow as pa
 
 from tabstep.data import dtypes, moments, writing
-from tabstep.data.cards import DataError, suggest
 from tabstep.data.columns import Category, Column, Number
+from tabstep.data.doubtful_text import FEW, check_categories, check_stray
 from tabstep.data.forms import Element, Form, Objects, Plain
-
-FEW = (
-    20  # a text column with at most so many values that come back is one of categories; so is a whole target
-)
-RECURS = (
-    3  # times that a value comes back in the mean, for a text column with more values to be one of categories
-)
-WORDY, WORDY_RECURS = 4.0, 20  # more words than that in the mean are prose, unless they come back so often
-MOSTLY = 0.9  # text of which this share reads as numbers or dates is such a column with a stray mark
-SHOWN = 24  # characters of a stray text that a message repeats
-
-EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
-UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
-PHONE = re.compile(r"(?=(?:\D*\d){7,15}\D*$)(?:\+|\(|0|(?=\d+[ ./-]))[\d ()./-]+")
-CODE = re.compile(r"(?P<head>[A-Za-z]+[-_ #]?|#)\d+")
-
-
-@dataclass(frozen=True)
-class Python:
-    """Advice in keywords of a call."""
-
-    def advise(self, option: str, name: str) -> str:
-        return f"{option}=[{name!r}]"
-
-
-@dataclass(frozen=True)
-class CommandLine:
-    """Advice in options of a command."""
-
-    def advise(self, option: str, name: str) -> str:
-        return f"--{option} {shlex.quote(name)}"
-
-
-Speech = Python | CommandLine
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What a user says of columns, which overrules what is inferred; names that a frame has, see `named`."""
-
-    numeric: tuple[str, ...] = ()
-    categorical: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
-
-
-def named(given: str | Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """Names as they were given: one, several, or several in one text with commas between."""
-    found: list[str] = []
-    for text in (given,) if isinstance(given, str) else given:
-        found += (
-            [text]
-            if text in known or not isinstance(text, str)
-            else [p.strip() for p in text.split(",") if p.strip()]
-        )
-    return tuple(found)
-
-
-def refuse(faults: Sequence[str], of: str = "") -> None:
-    """Raise DataError with all faults, if there are any."""
-    if not faults:
-        return
-    head = f"{of}: " if of else ""
-    if len(faults) == 1:
-        raise DataError(f"{head}{faults[0]}")
-    raise DataError(f"{head}{len(faults)} faults:\n" + "\n".join(f"- {fault}" for fault in faults))
-
-
-def check_names(frame: pd.DataFrame) -> list[str]:
-    """Faults of the names of columns."""
-    odd = [name for name in frame.columns if not isinstance(name, str)]
-    if odd:
-        return [f"column names must be strings, got {odd[0]!r}; use frame.rename(columns=str)"]
-    repeated = sorted({str(c) for c in frame.columns[frame.columns.duplicated()]})
-    return [f"column names repeat: {', '.join(repeated)}; rename them"] if repeated else []
-
-
-def check_wishes(names: Sequence[str], wishes: Wishes, target: str | None, speech: Speech) -> list[str]:
-    """Faults of the options: columns that are not there, or named for two things."""
-    faults = []
-    for option in ("drop", "numeric", "categorical"):
-        for name in getattr(wishes, option):
-            if name not in names:
-                what = (
-                    f"cannot drop {name!r}, there is no such column"
-                    if option == "drop"
-                    else f"no column {name!r}"
-                )
-                faults.append(f"{what}: {suggest(str(name), list(names))}")
-    if target is not None and target not in names:
-        faults.append(f"no column {target!r}: {suggest(str(target), list(names))}")
-    both = sorted(set(wishes.numeric) & set(wishes.categorical))
-    faults += [f"{name!r} is named numeric and categorical; choose one" for name in both]
-    gone = sorted(({target} | set(wishes.numeric) | set(wishes.categorical)) & set(wishes.drop), key=str)
-    faults += [f"{name!r} is dropped, and named for a use; choose one" for name in gone]
-    return faults
+from tabstep.data.wishes import Speech, Wishes
 
 
 def infer(
@@ -148,7 +50,7 @@ def infer(
                 continue
             form = _form(column, speech, numeric=numeric)
             if form is None:
-                _check_categories(column, speech)
+                check_categories(column, speech)
                 columns.append(Category.of(column))
             elif not numeric and _counts_as_label(column, form, is_target=name == target):
                 columns.append(Category.of(column))
@@ -282,7 +184,7 @@ def _object_form(column: pd.Series[Any], speech: Speech, *, numeric: bool) -> Fo
         element: Element = "int" if all(issubclass(k, int | np.integer) for k in kinds) else "float"
         return Objects.of(column, element)
     if all(issubclass(k, str | numbers | bool | np.bool_) for k in kinds):
-        _check_stray(pd.Series([str(v) for v in shown], dtype=object), str(column.name), speech)
+        check_stray(pd.Series([str(v) for v in shown], dtype=object), str(column.name), speech)
         return None
     found = _kinds({k for k in kinds if not issubclass(k, str | numbers | bool | np.bool_)})
     way = next((WAYS[k.__name__] for k in kinds if k.__name__ in WAYS), TURN)
@@ -316,54 +218,8 @@ def _text_form(column: pd.Series[Any], speech: Speech, *, numeric: bool) -> Form
             f"can be read in two ways: {error}; write it so that there is one, or {choices}"
         ) from None
     if form is None and numeric:
-        _check_stray(present, name, speech)
+        check_stray(present, name, speech)
         raise ValueError(
             "holds text that is no number and no date in one way of writing, so it is not numeric"
         )
     return form
-
-
-def _check_stray(present: pd.Series[Any], name: str, speech: Speech) -> None:
-    """Refuse text most of which is numbers or dates."""
-    texts = present.astype(str)
-    plain = texts.str.replace(r"^[^\d+-]{0,4}(?=[\d+-])|[\s%€$£]+$", "", regex=True).str.replace(
-        ",", ".", regex=False
-    )
-    for what, readable in (
-        ("numbers", pd.to_numeric(plain, errors="coerce").notna()),
-        ("dates", texts.str.fullmatch(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?:[ T]\d{1,2}:\d{2}.*)?")),
-    ):
-        if MOSTLY <= readable.mean() < 1:
-            stray = ", ".join(text[:SHOWN] for text in sorted(set(texts[~readable]))[:3])
-            raise ValueError(
-                f"holds {what}, but also {stray}; leave those empty, or "
-                f"{speech.advise('categorical', name)} takes all as categories"
-            )
-
-
-def _check_categories(column: pd.Series[Any], speech: Speech) -> None:
-    """Refuse categories that no table of others should carry: e-mails, ids, prose."""
-    name, present = str(column.name), column.dropna()
-    texts = [v for v in present.unique() if isinstance(v, str)]
-    if not texts:
-        return
-    distinct, rows = present.nunique(), len(present)
-    drop = f"{speech.advise('drop', name)} leaves it out"
-    insist = f"{drop}, {speech.advise('categorical', name)} has its values repeated as they are"
-    if not isinstance(column.dtype, pd.CategoricalDtype):
-        _check_stray(present, name, speech)
-    for what, mark in (("e-mail addresses", EMAIL), ("identifiers", UUID), ("telephone numbers", PHONE)):
-        if sum(mark.fullmatch(t) is not None for t in texts) * 2 > len(texts):
-            raise ValueError(f"holds {what}; {insist}")
-    if distinct == rows and rows > FEW // 4:
-        raise ValueError(f"has a different text in every row, {distinct}, like an id; {insist}")
-    if distinct <= FEW:
-        return
-    codes = [CODE.fullmatch(t) for t in texts]
-    if all(codes) and len({c["head"] for c in codes if c}) == 1:
-        raise ValueError(f"has {distinct} numbered texts such as {codes[0]['head']}.., like an id; {insist}")  # type: ignore[index]
-    words = float(np.mean([len(t.split()) for t in texts]))
-    declared = isinstance(column.dtype, pd.CategoricalDtype)
-    recurs = WORDY_RECURS if words > WORDY else 2 if declared else RECURS
-    if distinct * recurs > rows:
-        raise ValueError(f"has {distinct} values in {rows} rows, like prose; {insist}")

@@ -14,11 +14,11 @@ from tabstep.data.cards import Card, DataError, Rows, suggest
 from tabstep.data.columns import Category, Number
 from tabstep.data.files import read_table, taken_for_gaps
 from tabstep.data.frames import PARTS
-from tabstep.data.inference import Wishes, refuse
 from tabstep.data.table import TASKS, Dataset, Schema, Task
+from tabstep.data.wishes import CommandLine, Wishes, check_wishes, named, refuse
 
 SMALLEST_CLASS = 3  # one row each for train, val and test
-SPEECH = inference.CommandLine()
+SPEECH = CommandLine()
 
 Role = Literal["numeric", "categorical", "target"]
 
@@ -45,7 +45,7 @@ def read(
         raise DataError(f"task must be one of {', '.join(TASKS)}, found {task!r}")
     table = read_table(path, literal)
     names = list(table.columns)
-    wishes = Wishes(*(inference.named(given, names) for given in (numeric, categorical, drop)))
+    wishes = Wishes(*(named(given, names) for given in (numeric, categorical, drop)))
     return _dataset(path, table, wishes, target, task)
 
 
@@ -127,7 +127,7 @@ def _dataset(
     schema: Schema | None = None,
 ) -> Dataset:
     """The data set of a table; its schema is inferred where there is none. Raises DataError with all faults."""
-    refuse(inference.check_wishes(list(table.columns), wishes, target, SPEECH), path.name)
+    refuse(check_wishes(list(table.columns), wishes, target, SPEECH), path.name)
     if schema is not None:
         lost = [name for name in schema.columns if name not in table.columns]
         refuse([f"no column {name!r}: {suggest(name, list(table.columns))}" for name in lost], path.name)
@@ -203,7 +203,7 @@ def _counted(marks: Mapping[str, int]) -> str:
 
 def notes(path: Path, dataset: Dataset, literal: str | Sequence[str] = ()) -> list[str]:
     """What a user should know of a table that was read: texts that were taken for gaps."""
-    asis = inference.named(literal, dataset.schema.columns)
+    asis = named(literal, dataset.schema.columns)
     whole = pd.concat([getattr(dataset, part) for part in PARTS])
     gappy = [c for c in dataset.schema.labels if c not in asis and whole[c].isna().any()]
     return [

@@ -1,0 +1,72 @@
+"""Text that is refused as a column of categories: numbers with a stray mark, ids, addresses, prose."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabstep.data.wishes import Speech
+
+FEW = (
+    20  # a text column with at most so many values that come back is one of categories; so is a whole target
+)
+RECURS = (
+    3  # times that a value comes back in the mean, for a text column with more values to be one of categories
+)
+WORDY, WORDY_RECURS = 4.0, 20  # more words than that in the mean are prose, unless they come back so often
+MOSTLY = 0.9  # text of which this share reads as numbers or dates is such a column with a stray mark
+SHOWN = 24  # characters of a stray text that a message repeats
+
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
+UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
+PHONE = re.compile(r"(?=(?:\D*\d){7,15}\D*$)(?:\+|\(|0|(?=\d+[ ./-]))[\d ()./-]+")
+CODE = re.compile(r"(?P<head>[A-Za-z]+[-_ #]?|#)\d+")
+
+
+def check_stray(present: pd.Series[Any], name: str, speech: Speech) -> None:
+    """Refuse text most of which is numbers or dates."""
+    texts = present.astype(str)
+    plain = texts.str.replace(r"^[^\d+-]{0,4}(?=[\d+-])|[\s%€$£]+$", "", regex=True).str.replace(
+        ",", ".", regex=False
+    )
+    for what, readable in (
+        ("numbers", pd.to_numeric(plain, errors="coerce").notna()),
+        ("dates", texts.str.fullmatch(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?:[ T]\d{1,2}:\d{2}.*)?")),
+    ):
+        if MOSTLY <= readable.mean() < 1:
+            stray = ", ".join(text[:SHOWN] for text in sorted(set(texts[~readable]))[:3])
+            raise ValueError(
+                f"holds {what}, but also {stray}; leave those empty, or "
+                f"{speech.advise('categorical', name)} takes all as categories"
+            )
+
+
+def check_categories(column: pd.Series[Any], speech: Speech) -> None:
+    """Refuse categories that no table of others should carry: e-mails, ids, prose."""
+    name, present = str(column.name), column.dropna()
+    texts = [v for v in present.unique() if isinstance(v, str)]
+    if not texts:
+        return
+    distinct, rows = present.nunique(), len(present)
+    drop = f"{speech.advise('drop', name)} leaves it out"
+    insist = f"{drop}, {speech.advise('categorical', name)} has its values repeated as they are"
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        check_stray(present, name, speech)
+    for what, mark in (("e-mail addresses", EMAIL), ("identifiers", UUID), ("telephone numbers", PHONE)):
+        if sum(mark.fullmatch(t) is not None for t in texts) * 2 > len(texts):
+            raise ValueError(f"holds {what}; {insist}")
+    if distinct == rows and rows > FEW // 4:
+        raise ValueError(f"has a different text in every row, {distinct}, like an id; {insist}")
+    if distinct <= FEW:
+        return
+    codes = [CODE.fullmatch(t) for t in texts]
+    if all(codes) and len({c["head"] for c in codes if c}) == 1:
+        raise ValueError(f"has {distinct} numbered texts such as {codes[0]['head']}.., like an id; {insist}")  # type: ignore[index]
+    words = float(np.mean([len(t.split()) for t in texts]))
+    declared = isinstance(column.dtype, pd.CategoricalDtype)
+    recurs = WORDY_RECURS if words > WORDY else 2 if declared else RECURS
+    if distinct * recurs > rows:
+        raise ValueError(f"has {distinct} values in {rows} rows, like prose; {insist}")
