@@ -18,9 +18,10 @@ from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import Counted
 from tabstep.samplers.setting import Setting
 from tabstep.study import bounds, heads, marginals
+from tabstep.study.claims import claims
 from tabstep.study.figures import write
-from tabstep.study.page import reflow
-from tabstep.study.samplers import best_grids, claims, ranking, wide
+from tabstep.study.markdown import reflow
+from tabstep.study.samplers import best_grids, ranking, wide
 from tests.test_nelbo import random_process, random_rows
 
 

@@ -1,17 +1,17 @@
-"""The command that runs suites, and what it shares with the studies: carrying out, summing up, reporting."""
+"""The command that runs suites, or a table of one's own."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tabstep.cli.carrying import carry_out, make_report, summary
 from tabstep.cli.options import (
     MOST_PROCESSES,
     MOST_SEED,
@@ -31,10 +31,8 @@ from tabstep.cli.options import (
     TaskName,
     console,
     device_named,
-    errors,
     own_source,
     parse_steps,
-    records_in,
     refuse_without_csv,
     split,
     stop,
@@ -43,9 +41,7 @@ from tabstep.cli.options import (
 
 if TYPE_CHECKING:
     from tabstep.engine.executors import Executor
-    from tabstep.engine.job import Folder, Source, Stages
-    from tabstep.engine.plan import Plan
-    from tabstep.engine.run import Status
+    from tabstep.engine.job import Source
     from tabstep.suites import Params
 
 
@@ -233,32 +229,6 @@ def _place(
     return Cluster(address, workers, threads, device, memory_bytes)
 
 
-def carry_out(
-    todo: Plan,
-    folder: Folder,
-    timeout_s: float | None = None,
-    stages: Stages | None = None,
-    executor: Executor | None = None,
-) -> Status:
-    from tabstep.cli.progress import View
-    from tabstep.engine.job import STAGES
-    from tabstep.engine.run import Busy, execute
-
-    try:
-        with View(console) as view:
-            chosen = stages or STAGES
-            return execute(todo, folder, stages=chosen, executor=executor, timeout_s=timeout_s, watch=view)
-    except KeyboardInterrupt:
-        errors.print("stopped; finished cells are kept, the same command goes on from here")
-        raise typer.Exit(130) from None
-    except Busy as error:
-        stop(str(error))
-    except ConnectionError as error:
-        stop(f"no cluster to run on: {error}")
-    except OSError as error:
-        stop(f"{error}; finished cells are kept, the same command goes on once {folder.root} can be written")
-
-
 def _show_own(source: Source, card: Path | None) -> None:
     from tabstep.data import own_table
     from tabstep.records import store
@@ -284,42 +254,3 @@ def _show_own(source: Source, card: Path | None) -> None:
     if card is not None:
         store.replace(card, own_table.card(loaded).encode())
         console.print(f"card written to {escape(str(card))}")
-
-
-def summary(todo: Plan, status: Status, folder: Any) -> None:
-    counts = {kind: sum(o.status == kind for o in status.outcomes) for kind in ("ok", "failed", "skipped")}
-    console.print(f"{counts['ok']} cells done, {counts['failed']} failed, {counts['skipped']} skipped")
-    shown: set[tuple[str, str]] = set()
-    for outcome in status.outcomes:
-        key = (outcome.cell.dataset, outcome.reason or "")
-        if outcome.status != "ok" and key not in shown:
-            shown.add(key)
-            console.print(
-                escape(f"  {outcome.status}: {outcome.cell.dataset} {outcome.cell.method}: {outcome.reason}")
-            )
-    if counts["failed"]:
-        console.print(f"tracebacks are in {escape(str(folder.root / 'logs'))}")
-        raise typer.Exit(1)
-
-
-def make_report(folder: Any, out: Console) -> None:
-    from tabstep.report import against, enough, plots, readable, scores, statistics, table, timesteps
-
-    records = records_in(folder.runs)
-    if not records:
-        stop(f"no records in {folder.runs}; `tabstep run {folder.root.name}` makes them")
-    report = folder.root / "report"
-    written = readable.write(records, report)
-    frame = table.results(records)
-    if (frame["status"] != "skipped").any() and frame["mean"].notna().any():
-        written += plots.quality_against_cost(frame, report)
-        written += statistics.write(records, frame, report)
-        written += enough.write(frame, report)
-    written += timesteps.write(records, report)
-    written += scores.write(frame, report)
-    readable.show(frame, out)
-    compared = against.against(frame)
-    if not compared.empty:
-        written += against.write(compared, report)
-        against.show(compared, out)
-    out.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from tabstep.cli.carrying import carry_out, summary
 from tabstep.cli.options import (
     Archive,
     Datasets,
@@ -23,7 +24,6 @@ from tabstep.cli.options import (
     split,
     stop,
 )
-from tabstep.cli.run import carry_out, summary
 
 if TYPE_CHECKING:
     from tabstep.engine.job import Folder, Job

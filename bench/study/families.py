@@ -17,7 +17,7 @@ from tabstep.report.drawing import save
 from tabstep.report.hues import colour
 from tabstep.report.table import PRIMARY, commit_of, csv, results
 from tabstep.study.figures import steps_axis
-from tabstep.study.page import pipes, reflow
+from tabstep.study.markdown import pipes, reflow
 from tabstep.study.samplers import REFERENCE, wide
 
 MOONSHOT = 5  # evaluations that should keep `ENOUGH` of the score of all T

@@ -19,7 +19,7 @@ from tabstep.samplers.grid import trailing
 from tabstep.samplers.inversion import INVERSIONS
 from tabstep.samplers.latent import decode, encode
 from tabstep.samplers.setting import Setting
-from tabstep.study.page import reflow
+from tabstep.study.markdown import reflow
 
 VERSION = 1  # raise when a measurement below changes
 

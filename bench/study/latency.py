@@ -24,7 +24,7 @@ from tabstep.samplers.deq import DEQ, solve
 from tabstep.samplers.grid import trailing
 from tabstep.samplers.setting import Setting, Steps
 from tabstep.study.figures import steps_axis
-from tabstep.study.page import pipes, reflow
+from tabstep.study.markdown import pipes, reflow
 
 VERSION = 1  # raise when a measurement below changes
 BUDGETS = (2, 5, 10, 20, 50)

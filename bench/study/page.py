@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,9 @@ from tabstep.records import store
 from tabstep.records.store import Record
 from tabstep.report.table import PRIMARY, commit_of, csv
 from tabstep.study import figures
-from tabstep.study.samplers import REFERENCE, SMALL, Claim, best_grids, claims, ranking, wide
-
-WIDTH = 120
+from tabstep.study.claims import Claim, claims
+from tabstep.study.markdown import pipes, reflow
+from tabstep.study.samplers import REFERENCE, SMALL, best_grids, ranking, wide
 
 Measured = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -51,15 +49,6 @@ def markdown(
         _everything(table),
     )
     return "\n\n".join("\n".join(reflow(section)) for section in sections) + "\n"
-
-
-def reflow(lines: Iterable[str]) -> list[str]:
-    """Lines of Markdown with prose filled to `WIDTH`; headings, tables and pictures as they are."""
-    out: list[str] = []
-    for prose, block in groupby(lines, key=lambda line: bool(line) and line[0] not in "#|!"):
-        text = list(block)
-        out += textwrap.wrap(" ".join(text), WIDTH, break_on_hyphens=False) if prose else text
-    return out
 
 
 def _head(records: Sequence[Record], results: pd.DataFrame) -> list[str]:
@@ -293,11 +282,3 @@ def _by_steps(part: pd.DataFrame, keys: list[str], text: Any) -> list[dict[str, 
         cells = {f"K = {row['steps']}": text(row) for row in group.sort_values("steps").to_dict("records")}
         rows.append({**dict(zip(keys, map(str, key), strict=True)), **cells})
     return rows
-
-
-def pipes(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Rows as the lines of a Markdown table, with the columns of all of them."""
-    listed = list(rows)
-    columns = list(dict.fromkeys(name for row in listed for name in row))
-    lines = ["| " + " | ".join(columns) + " |", "| " + " | ".join("---" for _ in columns) + " |"]
-    return lines + ["| " + " | ".join(str(row.get(name, "")) for name in columns) + " |" for row in listed]
