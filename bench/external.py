@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tabstep.sandbox.process import attempt
-from tabstep.sandbox.sources import digest_of
+from tabstep.sandbox.sources import digest_of, files_of, libraries
 
 GROUP = "tabstep.methods"  # of entry points: `name = "package.module:Class"` in a package's metadata
 FORM = "path/to/mine.py:MyMethod or package.module:MyMethod"
@@ -38,6 +38,7 @@ class Code:
             is another one
     defaults  its settings, as JSON
     last      the last step of a diffusion, which is crossed with samplers; None for another method
+    libraries  distributions that it imports; their versions are in the environment of its records
     """
 
     place: str
@@ -45,6 +46,7 @@ class Code:
     digest: str
     defaults: str = "{}"
     last: int | None = None
+    libraries: tuple[str, ...] = ()
 
     @property
     def foreign(self) -> bool:
@@ -96,7 +98,8 @@ def find(text: str) -> Code:
             found = json.loads(said.read_text(encoding="utf-8"))
             if "fault" in found:
                 raise NotLoaded(str(found["fault"]))
-            return Code(**{field: found[field] for field in ("place", "name", "digest", "defaults", "last")})
+            facts = {field: found[field] for field in ("place", "name", "digest", "defaults", "last")}
+            return Code(**facts, libraries=tuple(map(str, found["libraries"])))
         except (OSError, KeyError, TypeError) as error:
             raise NotLoaded(f"{place} cannot be imported: the process that did it {ending}") from error
 
@@ -122,7 +125,14 @@ def _looked(place: str, name: str) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         raise NotLoaded(f"{code.shown}: settings must be plain values, as JSON has them ({error})") from error
     last = getattr(method, "last", None)
-    return {"place": place, "name": name, "digest": code.digest, "defaults": defaults, "last": last}
+    return {
+        "place": place,
+        "name": name,
+        "digest": code.digest,
+        "defaults": defaults,
+        "last": last,
+        "libraries": libraries(*_sources(module)),
+    }
 
 
 def _only(module: Any, place: str) -> str:
@@ -187,8 +197,13 @@ def _module(place: str) -> Any:
 
 
 def _digest(module: Any) -> str:
+    return digest_of(*_sources(module))
+
+
+def _sources(module: Any) -> tuple[set[Path], Path]:
+    """The files that a module consists of, and the folder that they lie below."""
     own, name = Path(module.__file__).resolve(), module.__spec__.name
     if name.startswith(FROM_FILE):
-        return digest_of(own, own.parent)
+        return files_of(own, own.parent), own.parent
     depth = len(name.split(".")) - (own.name != "__init__.py")
-    return digest_of(own, own.parents[depth], name.split(".")[0])
+    return files_of(own, own.parents[depth], name.split(".")[0]), own.parents[depth]

@@ -180,10 +180,13 @@ def test_unreachable_tables_are_skipped_with_a_reason(tmp_path: Path) -> None:
 
 
 def test_a_failed_cell_gives_status_1(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fine: list[Any] = []
+
     def execute(plan: Plan, folder: Folder, **_: Any) -> Status:
         for record in small_run():
             store.write(folder.runs, record)
         first, *others = plan.jobs
+        fine.extend(others)
         return Status(
             len(plan.jobs),
             [Outcome(first.cell, "failed", "no [/b] way"), *(Outcome(j.cell, "ok") for j in others)],
@@ -192,7 +195,7 @@ def test_a_failed_cell_gives_status_1(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr(run, "execute", execute)
     done = call("run", "smoke", "--results", tmp_path)
     assert done.exit_code == 1
-    assert "10 cells done, 1 failed, 0 skipped" in done.output
+    assert f"{len(fine)} cells done, 1 failed, 0 skipped" in done.output
     assert "no [/b] way" in done.output
     assert "tracebacks are in" in done.output
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,16 @@ from typer.testing import CliRunner
 
 from tabstep import external
 from tabstep.cli.app import app
-from tabstep.engine import run
+from tabstep.engine import outcomes, run
 from tabstep.engine.filters import Filters, Refused, narrow
 from tabstep.engine.job import Folder, Source
+from tabstep.engine.keys import with_keys
 from tabstep.engine.plan import plan
 from tabstep.external import Code, NotLoaded
-from tabstep.records import store
+from tabstep.records import provenance, store
 from tabstep.registry import METHODS
 from tabstep.sharing import conformance
+from tabstep.sharing.verify import platform_differs
 from tests.test_run import TINY, small_table
 
 MINE = '''
@@ -69,6 +72,23 @@ def test_it_runs_in_a_worker_and_its_record_knows_the_code(
     assert record.cell.method == "Mine"
     assert record.settings["code"] == {"file": "mine.py:Mine", "sha256": external.find(str(mine)).digest}
     assert str(tmp_path) not in (folder.runs / todo.jobs[0].cell.path).read_text()
+
+
+def test_its_record_knows_the_libraries_that_it_imports(mine: Path, source: Source) -> None:
+    """Also those of a file beside it and inside functions; neither the standard library nor this package."""
+    mine.write_text(
+        MINE.replace("return Again", "import sklearn.svm, near; from tabstep import named; return Again")
+    )
+    (mine.parent / "near.py").write_text("import json, rich\nfrom scipy import stats\n")
+    job = plan(narrow(TINY, Filters(methods=(str(mine),))), [source]).jobs[0]
+    assert job.code is not None
+    assert job.code.libraries == ("rich", "scikit-learn", "scipy")
+    assert with_keys(replace(job, code=replace(job.code, libraries=()))).key == job.key
+    record = outcomes.record(job, "failed", "no luck")
+    known = record.env["libraries"]
+    assert known == provenance.environment()["libraries"] | {n: version(n) for n in job.code.libraries}
+    elsewhere = replace(record, env=record.env | {"libraries": known | {"rich": "1.0"}})
+    assert platform_differs(record, elsewhere) == ["rich"], "other libraries, so other bits may come"
 
 
 def test_edited_code_is_another_method(mine: Path, source: Source) -> None:

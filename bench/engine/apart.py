@@ -23,7 +23,6 @@ from tabstep.engine.job import STAGES, Folder, Job, Outcome, Stages
 from tabstep.engine.outcomes import Elsewhere
 from tabstep.engine.worker import start_worker
 from tabstep.records import store
-from tabstep.records.provenance import environment
 from tabstep.sandbox.process import Ending, attempt
 
 What = Literal["fit", "draw"]
@@ -86,7 +85,7 @@ def _take(job: Job, place: Folder, folder: Folder, ending: Ending) -> None:
         raise Elsewhere(f"the process of the method {ending}, and left no rows: {gap}") from None
     if list(rows.columns) != list(schema.columns) or len(rows) != job.rows:
         raise Elsewhere(f"it left {len(rows)} rows of {', '.join(rows.columns)}")
-    here = environment() | {"device": job.device, "threads": job.threads, "workers": job.workers}
+    here = job.environment()
     drawn_rows.write(folder.rows(job.cell), rows, replace(drawn, env=here))
 
 

@@ -26,7 +26,6 @@ from tabstep.metrics.efficacy import Split
 from tabstep.metrics.faults import copies
 from tabstep.records import store
 from tabstep.records.clock import timed
-from tabstep.records.provenance import environment
 from tabstep.registry import GRIDS
 from tabstep.samplers.setting import Sampler, Setting, Steps, Table, path_for
 
@@ -160,7 +159,7 @@ def _keep(
     done = Drawn(
         key=job.draw_key,
         cost=cost,
-        env=environment() | {"device": job.device, "threads": job.threads, "workers": job.workers},
+        env=job.environment(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         scores=scores or {},
         fitted=fitted.provenance,

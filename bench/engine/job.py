@@ -14,7 +14,7 @@ from tabstep.data import own_table
 from tabstep.data.sources import load
 from tabstep.data.table import Dataset, Task
 from tabstep.external import Code
-from tabstep.records import store
+from tabstep.records import provenance, store
 from tabstep.records.store import Cell
 from tabstep.registry import GRIDS, METHODS, SAMPLERS, make_method, walks
 from tabstep.samplers import space
@@ -146,6 +146,12 @@ class Job:
         if self.tuned is not None:
             return space.built(self.tuned)
         return SAMPLERS[self.cell.sampler] if self.cell.sampler else None
+
+    def environment(self) -> dict[str, Any]:
+        """Where this process works on the cell, for its record; with the libraries of a method from outside."""
+        own = () if self.code is None else self.code.libraries
+        where = {"device": self.device, "threads": self.threads, "workers": self.workers}
+        return provenance.environment(own) | where
 
     def describe(self) -> dict[str, Any]:
         """Settings for the record: method, sampler and grid fields, evaluator parameters."""

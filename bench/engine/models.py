@@ -21,7 +21,6 @@ from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import FILE, Diffusion
 from tabstep.engine.job import Folder, Job, Source
 from tabstep.records.clock import timed
-from tabstep.records.provenance import environment
 from tabstep.samplers.setting import Artifacts
 
 
@@ -51,7 +50,7 @@ def fit_diffusion(job: Job, folder: Folder) -> None:
         "settings": job.describe()["method"],
         "digests": {path.name: _digest(path) for path in sorted(fresh.iterdir())},
         "train_seed": job.cell.train_seed,
-        "env": environment() | {"device": job.device, "threads": job.threads, "workers": job.workers},
+        "env": job.environment(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     replace(fresh / "fit.json", json.dumps(facts, indent=1).encode())

@@ -11,7 +11,6 @@ from tabstep.data import plain
 from tabstep.engine.drawn_rows import Cost
 from tabstep.engine.job import Folder, Job, Outcome
 from tabstep.records import schema, store
-from tabstep.records.provenance import environment
 from tabstep.records.store import Record
 
 
@@ -41,7 +40,7 @@ def record(
         scores=more.get("scores", {}),
         eval_seeds=list(job.eval_seeds) if status == "ok" else [],
         dataset_digest=job.dataset_digest or None,
-        env=environment() | {"device": job.device, "threads": job.threads, "workers": job.workers},
+        env=job.environment(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

@@ -6,6 +6,7 @@ import functools
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ LIBRARIES = (
 )
 
 
-def environment() -> dict[str, Any]:
+def environment(more: Iterable[str] = ()) -> dict[str, Any]:
     """What is needed to judge and repeat a number made by this process; plain JSON values only.
 
     commit, dirty       the checkout that holds the package; both None outside of one, with `commit_reason`
@@ -34,13 +35,14 @@ def environment() -> dict[str, Any]:
     cpu, cores          model (None if unknown) and logical cores of the machine
     memory_bytes        memory of the machine
     gpu                 name of the first CUDA device, None without one
-    libraries           version of each of `LIBRARIES`, None where not installed
+    libraries           version of each of `LIBRARIES` and of the distributions `more`, None where not installed
     torch_threads       threads of one operator, at the moment of the call
 
     All but the threads is found once per process: a file edited later does not change the code that runs.
     """
     fixed = _fixed()
-    return {**fixed, "libraries": dict(fixed["libraries"]), "torch_threads": torch.get_num_threads()}
+    libraries = {**fixed["libraries"], **{name: _version(name) for name in more}}
+    return {**fixed, "libraries": libraries, "torch_threads": torch.get_num_threads()}
 
 
 @functools.cache

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib import metadata
 from pathlib import Path
 
 
-def digest_of(own: Path, root: Path, package: str | None = None) -> str:
-    """SHA-256 of a loaded module's file `own`, or, where it imports from below `root`, of those files and their names.
+def files_of(own: Path, root: Path, package: str | None = None) -> set[Path]:
+    """A loaded module's file `own` and the files below `root` that it imports, at once or through one another.
 
     root     the folder where imports are looked up; with `package`, only those of that package count
 
     An import counts wherever it stands, in a function or under a condition. A name that is put together while it runs
-    counts if that was before now. Libraries installed elsewhere do not: their versions are in the record.
+    counts if that was before now. Libraries installed elsewhere do not: see `libraries`.
     """
     known, todo = {own}, [own]
 
@@ -32,10 +34,36 @@ def digest_of(own: Path, root: Path, package: str | None = None) -> str:
     for path in todo:  # grows while it is walked
         for name in _imports(path, path.relative_to(root).with_suffix("").parts):
             take(name)
-    if known == {own}:
-        return _sha256(own)
-    listed = "\n".join(f"{_sha256(path)} {path.relative_to(root).as_posix()}" for path in sorted(known))
+    return known
+
+
+def digest_of(files: set[Path], root: Path) -> str:
+    """SHA-256 of a file, or, where there are several, of those files and their names below `root`."""
+    if len(files) == 1:
+        return _sha256(*files)
+    listed = "\n".join(f"{_sha256(path)} {path.relative_to(root).as_posix()}" for path in sorted(files))
     return hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()
+
+
+def libraries(files: Iterable[Path], root: Path) -> tuple[str, ...]:
+    """Installed distributions that bring what the files import, or the files themselves where they are installed.
+
+    By the first part of a dotted name: one that several distributions share, such as `google`, stands for all of them.
+    Names as PEP 503 writes them. What a library needs itself is not looked for, and the benchmark is no library of it.
+    """
+    tops = {
+        name.split(".")[0]
+        for path in files
+        for parts in (path.relative_to(root).with_suffix("").parts,)
+        for name in (*_imports(path, parts), parts[0])
+    }
+    offered = metadata.packages_distributions()
+    found = {
+        name
+        for top in tops - sys.stdlib_module_names - {__name__.split(".")[0]}
+        for name in offered.get(top, ())
+    }
+    return tuple(sorted({re.sub(r"[-_.]+", "-", name).lower() for name in found}))
 
 
 def _imports(path: Path, parts: tuple[str, ...]) -> Iterator[str]:

@@ -20,7 +20,6 @@ from tabstep.engine.keys import with_keys
 from tabstep.engine.plan import Plan, plan
 from tabstep.external import Code
 from tabstep.records import store
-from tabstep.records.provenance import environment
 from tabstep.records.store import Cell, Malformed, Record
 from tabstep.suites import Entry, EvaluatorSource, Metric, Suite
 
@@ -132,7 +131,7 @@ def _keep(job: Job, folder: Folder, rows: pd.DataFrame, cost: Cost) -> None:
     done = Drawn(
         key=job.draw_key,
         cost=cost,
-        env=environment() | {"device": job.device, "threads": job.threads, "workers": job.workers},
+        env=job.environment(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     drawn_rows.write(folder.rows(job.cell), rows, done)

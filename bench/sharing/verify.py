@@ -133,11 +133,9 @@ def verify(
 def platform_differs(a: Record, b: Record) -> list[str]:
     """What differs between two machines and their libraries; empty where bits must be the same."""
     differing = [name for name in PLATFORM if a.env.get(name) != b.env.get(name)]
-    return differing + [
-        name
-        for name in LIBRARIES
-        if a.env.get("libraries", {}).get(name) != b.env.get("libraries", {}).get(name)
-    ]
+    first, second = (record.env.get("libraries", {}) for record in (a, b))
+    own = sorted((set(first) & set(second)) - set(LIBRARIES))  # of a method from outside
+    return differing + [name for name in (*LIBRARIES, *own) if first.get(name) != second.get(name)]
 
 
 def _group(record: Record) -> tuple[Any, ...]:
