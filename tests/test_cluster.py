@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tabstep.engine import run
-from tabstep.engine.cluster import Cluster
+from tabstep.engine.cluster import ONE_MACHINE, TOKENS, Cluster
 from tabstep.engine.job import Folder, Outcome
 from tabstep.engine.plan import plan
 from tests.test_run import TINY, Done, done, record_of
 
+os.environ[ONE_MACHINE] = "0"  # before Ray is imported
 ray = pytest.importorskip("ray", reason="Ray is not installed; the extra `ray` brings it")
 __all__ = ["done"]  # a fixture
 
@@ -70,6 +75,40 @@ def test_a_crash_and_a_limit_are_told_and_leave_the_others() -> None:
         assert isinstance(slow.exception(1), TimeoutError)
         assert "limit of 1 s" in str(slow.exception())
         assert "worker process died (exit code 3)" in str(crash.exception(1))
+
+
+@pytest.mark.timeout(300)
+def test_a_ray_that_starts_here_is_on_loopback_and_closed_to_who_lacks_the_token(tmp_path: Path) -> None:
+    with Cluster(None, workers=1, threads=1) as cluster:
+        assert cluster.submit(pow, (2, 5), 60.0).result(120) == 32
+        this = psutil.Process()
+        listening = [
+            ip_address(socket.laddr.ip.removeprefix("::ffff:"))
+            for process in (this, *this.children(recursive=True))
+            for socket in process.net_connections(kind="inet")
+            if socket.status == psutil.CONN_LISTEN
+        ]
+        assert len(listening) > 2
+        assert all(address.is_loopback for address in listening), listening
+        where = ray.get_runtime_context().gcs_address
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")} | {"HOME": str(tmp_path)}
+        code = f"import ray; ray.init(address={where!r}); print('let in')"
+        stranger = subprocess.run(
+            [sys.executable, "-c", code], env=clean, capture_output=True, text=True, timeout=120, check=False
+        )
+    assert stranger.returncode != 0
+    assert "let in" not in stranger.stdout
+    assert "auth" in stranger.stderr.lower(), stranger.stderr[-2000:]
+
+
+def test_a_ray_without_a_token_or_open_to_others_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "10.0.0.7")
+    with pytest.raises(RuntimeError, match=r"would listen on 10\.0\.0\.7"), Cluster(None, 1, 1):
+        pass
+    monkeypatch.setenv(TOKENS, "disabled")
+    with pytest.raises(ValueError, match="RAY_AUTH_MODE, which is 'disabled'"), Cluster(None, 1, 1):
+        pass
+    assert not ray.is_initialized()
 
 
 def test_the_number_of_workers_does_not_change_a_record(done: Done, tmp_path: Path) -> None:

@@ -4,14 +4,19 @@ A task does there what it does here: a Ray worker hands it to a process of its o
 `tabstep.engine.executors.Local` makes it, with the same threads, so that records are the same bit for bit and a crash
 or a limit is one row. What Ray adds is the placing, by cores and GPUs, and starting tasks of a lost machine again. All
 machines see the results folder, the data and this package at the same paths.
+
+A Ray that starts here listens on loopback alone and asks for a token. For more machines start it there, and give its
+address.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import cache
+from ipaddress import ip_address
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +24,10 @@ from typing import Any, Self
 from tabstep.engine.executors import Local, explained
 
 RETRIES = 3  # machines that a task may lose
+TOKENS = "RAY_AUTH_MODE"  # unset, a Ray that starts here asks for a token
+ONE_MACHINE = (
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: nodes are on loopback; Ray reads it when it is imported
+)
 
 
 class Cluster:
@@ -38,6 +47,8 @@ class Cluster:
         self.waiting: dict[Future[Any], Any] = {}
 
     def __enter__(self) -> Self:
+        if self.address is None:
+            _guard()
         import ray
 
         cores = None if self.address else self.workers * self.threads
@@ -90,6 +101,27 @@ class Cluster:
     def running(self, future: Future[Any]) -> bool:
         """The oldest ones, as many as there are places: Ray does not say it at a price worth paying."""
         return future in islice(self.waiting, self.places)
+
+
+def _guard() -> None:
+    """See to it that a Ray that starts now is on loopback, and closed to who lacks its token.
+
+    Ray gives loopback to every node where it does not support several machines, and has one setting to say so.
+    Raises ValueError where tokens were turned off, and RuntimeError where Ray was imported too early to be told.
+    """
+    mode = os.environ.get(TOKENS)
+    if mode is not None and mode.lower() != "token":
+        raise ValueError(
+            f"without a token a Ray runs the code of whoever reaches it: unset {TOKENS}, which is {mode!r}"
+        )
+    os.environ[ONE_MACHINE] = "0"
+    import ray
+
+    address = ray.util.get_node_ip_address()
+    if not ip_address(address).is_loopback:
+        raise RuntimeError(
+            f"Ray would listen on {address}: it was imported before {ONE_MACHINE}=0 was set; set it at the start"
+        )
 
 
 def in_place(

@@ -41,7 +41,7 @@ from tabstep.metrics.catboost_trees import CatBoostParams
 from tabstep.metrics.efficacy import Degenerate, codes, fit_evaluator, inputs, labels
 from tabstep.metrics.xgboost_trees import XGBoostParams
 from tabstep.records.provenance import environment
-from tabstep.tuning import studies
+from tabstep.tuning import search_space, studies
 
 log = logging.getLogger(__name__)
 
@@ -83,11 +83,11 @@ def tune(
 ) -> dict[str, Any]:
     """Search for the parameters with the best cross-validated score on `train`; returns plain JSON values.
 
-    `storage` is an Optuna journal file, for one process at a time: a study of the same rows and settings goes
-    on where it ended, and only its missing trials run. After `max_seconds` (wall clock) of this call no
-    further trial starts, but one that runs is finished and a new study runs at least one, so a call may last
+    `storage` is an Optuna journal file, for one process at a time: a study of the same rows, search space and
+    settings goes on where it ended, and only its missing trials run. After `max_seconds` (wall clock) of this call
+    no further trial starts, but one that runs is finished and a new study runs at least one, so a call may last
     longer. A trial on which the evaluator fails is kept as failed with its reason. Raises RuntimeError when no
-    trial completed.
+    trial completed, and ValueError when the nominal defaults lie outside the search space.
 
     Keys of the result: `params`; `cv_score` with its `cv_metric`; `cv_score_nominal`, that of the first trial
     (None if it failed); `trials_asked` and the counts `trials_complete`, `trials_pruned`, `trials_failed`;
@@ -97,6 +97,8 @@ def tune(
         raise ValueError(f"trials must be at least 1, got {trials}")
     if max_seconds is not None and max_seconds < 0:
         raise ValueError(f"max_seconds must not be negative, got {max_seconds}")
+    nominal = asdict(TUNED[evaluator].nominal(schema))
+    search_space.require(nominal, TUNED[evaluator].suggest)
     study = optuna.create_study(
         storage=studies.open_storage(storage),
         study_name=_study_name(evaluator, train, schema, folds=folds, seed=seed),
@@ -115,7 +117,7 @@ def tune(
             break
         study.sampler = TPESampler(seed=int(np.random.SeedSequence([seed, position]).generate_state(1)[0]))
         if position == 0 and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            study.enqueue_trial(asdict(TUNED[evaluator].nominal(schema)))
+            study.enqueue_trial(nominal)
         trial = study.ask()
         params = TUNED[evaluator].suggest(trial)
         value, state = _run(trial, params, train, schema, folds=folds, seed=seed, threads=threads)
@@ -186,13 +188,17 @@ def _metric(schema: Schema) -> str:
 
 
 def _study_name(evaluator: str, train: pd.DataFrame, schema: Schema, *, folds: int, seed: int) -> str:
-    """A name that changes with the values the evaluator is given, so a journal never goes on with other rows."""
+    """A name that changes with the values the evaluator is given and with what is searched.
+
+    So a journal never goes on with other rows or in another space.
+    """
     y = train[schema.target]
     seen = inputs(train, schema).set_axis(range(len(schema.features)), axis=1)
     seen["target"] = y.to_numpy(np.float64) if schema.is_regression else codes(y, labels(y, schema))
     digest = hashlib.sha256(repr((schema.task, len(schema.numeric))).encode())
     digest.update(pd.util.hash_pandas_object(seen, index=False).to_numpy().tobytes())
-    return f"{evaluator}-v{VERSION}.{SCORES[evaluator]}-{digest.hexdigest()[:16]}-folds{folds}-seed{seed}"
+    rows, space = digest.hexdigest()[:16], search_space.digest(TUNED[evaluator].suggest)
+    return f"{evaluator}-v{VERSION}.{SCORES[evaluator]}-{rows}-space{space}-folds{folds}-seed{seed}"
 
 
 def write_atomically(path: Path, record: dict[str, Any]) -> None:

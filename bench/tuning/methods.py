@@ -26,7 +26,7 @@ from tabstep.metrics import efficacy
 from tabstep.records import store
 from tabstep.records.provenance import environment
 from tabstep.registry import METHODS, walks
-from tabstep.tuning import studies
+from tabstep.tuning import search_space, studies
 from tabstep.tuning.trials import VERSION, AnyTask, Ended, attempt, metric
 
 POLL_S = 0.2
@@ -53,6 +53,7 @@ def study_name(task: AnyTask, digest: str) -> str:
     facts = asdict(replace(task, source=Source(task.source.name), evaluator={})) | {
         "evaluator": dict(task.evaluator),
         "digest": digest,
+        "space": search_space.digest(*task.spaces),
         "versions": [VERSION, efficacy.VERSION, FIT_VERSION, DRAW_VERSION],
     }
     if walks(METHODS[task.method]):
@@ -100,9 +101,12 @@ def tune(
     """Go on with the study of `task` in `place` until its budget is spent; return its result as plain JSON values.
 
     Several calls, on one machine or many, may share a study: a trial in flight anywhere counts towards the budget.
-    Raises `Unsupported` where the method is, and `studies.NothingFound` when no trial completed.
+    Raises `Unsupported` where the method is, `studies.NothingFound` when no trial completed, and ValueError for a
+    first trial outside the search space. After a change of that space another study starts.
     """
     data = _development(task.source)
+    if task.first is not None:
+        search_space.require(task.first, *task.spaces)
     name = study_name(task, data.digest)
     study = optuna.create_study(
         storage=studies.open_storage(place),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any, ClassVar, Literal
@@ -34,6 +34,7 @@ from tabstep.metrics.catboost_trees import CatBoostParams
 from tabstep.registry import GRIDS, METHODS, SAMPLERS
 from tabstep.samplers import space
 from tabstep.samplers.setting import Sampler, Setting, Table, path_for
+from tabstep.tuning import search_space
 
 VERSION = 1  # raise when the same settings lead to other trials: old studies are then left alone
 
@@ -76,10 +77,19 @@ class Task:
         """Of the files of its study and result, below the folder of the dataset."""
         return self.method
 
+    def suggest(self, trial: Trial) -> tuple[Any, int]:
+        """The method with its settings, and log2 of the rows to draw as a share of the training rows."""
+        return METHODS[self.method].suggest(trial), trial.suggest_int("log2_rows", *SHARES)
+
+    @property
+    def spaces(self) -> tuple[search_space.Suggest, ...]:
+        """All that a trial of this task may be suggested by."""
+        return (self.suggest,)
+
     def candidate(self, trial: Trial, data: Development) -> Candidate:
         """Fit the method that the trial suggests."""
-        method = METHODS[self.method].suggest(trial)
-        rows = max(1, round(len(data.train) * 2.0 ** trial.suggest_int("log2_rows", *SHARES)))
+        method, log2_rows = self.suggest(trial)
+        rows = max(1, round(len(data.train) * 2.0**log2_rows))
         completion = Completion.fit(data.train, data.schema)
         train = completion.forward(data.train)
         model = method.fit(train.copy(), completion.inner, seed=self.seed, device=self.device)
@@ -131,6 +141,11 @@ class SamplerTask:
     def name(self) -> str:
         """See `Task.name`."""
         return space.file_name(self.method, self.params, self.steps)
+
+    @property
+    def spaces(self) -> tuple[search_space.Suggest, ...]:
+        """See `Task.spaces`: with categories and without, which only the model knows."""
+        return (partial(space.suggest, categories=True), partial(space.suggest, categories=False))
 
     def candidate(self, trial: Trial, data: Development) -> Candidate:
         """Prepare the sampler that the trial suggests."""
