@@ -60,7 +60,7 @@ class Answers(BaseSampler):
                 return low + step * int(share * ((high - low) // step + 1))
             case FloatDistribution(low=low, high=high, step=None):
                 return min(high, low + (high - low) * int(share * (PARTS + 1)) / PARTS)
-            case FloatDistribution(low=low, high=high, step=step):
+            case FloatDistribution(low=low, high=high, step=float(step)):
                 return min(high, low + step * int(share * (round((high - low) / step) + 1)))
         raise TypeError(f"{param_name}: no answer to {type(param_distribution).__name__}")
 
