@@ -157,7 +157,7 @@ def check(
         )
         bad += colour == "red"
         table.add_row(
-            line.dataset,
+            escape(line.dataset),
             line.task,
             line.rows,
             str(line.numeric),
