@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from tabstep.metrics.facts import fact
 from tabstep.records.store import Cell, Record
-from tabstep.report import enough as pages
-from tabstep.report.budget import least, profile, said, steps_to_equal_quality
-from tabstep.report.table import results
-from tabstep.report.vector import NAMES, VECTOR, Score
+from tabstep.report.numbers.budget import least, profile, said, steps_to_equal_quality
+from tabstep.report.numbers.table import results
+from tabstep.report.numbers.vector import NAMES, VECTOR, Score
+from tabstep.report.pages import enough as pages
 from tests.test_report import make
 
 FULL = {

@@ -11,9 +11,9 @@ import pytest
 from scipy import stats
 
 from tabstep.records.store import Cell, Record
-from tabstep.report.compare import entrants, name_of, rank, units, versus, wilcoxon_holm
-from tabstep.report.front import front, hypervolume, pareto, without_seconds
-from tabstep.report.table import bootstrap, results
+from tabstep.report.numbers.compare import entrants, name_of, rank, units, versus, wilcoxon_holm
+from tabstep.report.numbers.front import front, hypervolume, pareto, without_seconds
+from tabstep.report.numbers.table import bootstrap, results
 from tests.test_report import make
 
 

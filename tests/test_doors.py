@@ -25,8 +25,8 @@ from tabstep.engine.job import Folder
 from tabstep.records import gather, schema, store
 from tabstep.records.record import encode
 from tabstep.records.store import Malformed
-from tabstep.report import leaderboard
-from tabstep.report.leaderboard import Part
+from tabstep.report.pages import leaderboard
+from tabstep.report.pages.leaderboard import Part
 from tabstep.sharing import bundle, submission, verify
 from tabstep.sharing.bundle import Rejected
 from tests.test_store import DDIM, SMOTE, make

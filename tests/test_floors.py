@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from tabstep.report import floors, levels, plots, profile
-from tabstep.report.front import front
-from tabstep.report.vector import VECTOR
+from tabstep.report.figures import levels, plots, profile
+from tabstep.report.numbers import floors
+from tabstep.report.numbers.front import front
+from tabstep.report.numbers.vector import VECTOR
 
 C2ST = {2: 0.95, 5: 0.75, 10: 0.65, 100: 0.60}
 R2 = {2: 0.20, 5: 0.80, 10: 0.81, 100: 0.82}

@@ -10,7 +10,7 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 
 from tabstep.records.store import Cell, Record
-from tabstep.report.joint import corrected, jointly, together
+from tabstep.report.numbers.joint import corrected, jointly, together
 from tests.test_compare import made, planted, versus
 
 

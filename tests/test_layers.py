@@ -137,6 +137,15 @@ def test_there_is_no_circle_of_modules_or_wings() -> None:
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == ["a", "b", "c"]
 
 
+def test_reports_have_three_rooms_one_after_the_other() -> None:
+    rooms = ("numbers", "figures", "pages")
+    for name, others in arrows().items():
+        if name.startswith("report."):
+            room = rooms.index(name.split(".")[1])
+            inside = [other.split(".")[1] for other in others if other.startswith("report.")]
+            assert all(rooms.index(other) <= room for other in inside), name
+
+
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_imports_point_down(name: str) -> None:
     assert faults(name, MODULES[name].read_text(encoding="utf-8")) == []

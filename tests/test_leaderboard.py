@@ -16,11 +16,11 @@ import pandas as pd
 import pytest
 
 from tabstep.records.store import Cell, Record
-from tabstep.report import leaderboard
-from tabstep.report.budget import steps_to_equal_quality
-from tabstep.report.compare import name_of, rank, units, versus
-from tabstep.report.leaderboard import Part
-from tabstep.report.table import results
+from tabstep.report.numbers.budget import steps_to_equal_quality
+from tabstep.report.numbers.compare import name_of, rank, units, versus
+from tabstep.report.numbers.table import results
+from tabstep.report.pages import leaderboard
+from tabstep.report.pages.leaderboard import Part
 from tests.test_report import make
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from tabstep.data.table import Schema
-from tabstep.report import look
+from tabstep.report.figures import look
 
 SCHEMA = Schema("binclass", "label", ("x", "count"), ("color",), frozenset({"count"}))
 

@@ -17,8 +17,8 @@ from tabstep.engine.job import Folder, Job, Source
 from tabstep.engine.plan import plan
 from tabstep.records import store
 from tabstep.records.store import Record
-from tabstep.report.compare import rank, units, versus
-from tabstep.report.table import results
+from tabstep.report.numbers.compare import rank, units, versus
+from tabstep.report.numbers.table import results
 from tabstep.suites import Entry, Suite
 
 TABLES = 10

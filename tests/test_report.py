@@ -16,8 +16,10 @@ from rich.console import Console
 from scipy import stats
 
 from tabstep.records.store import Cell, Record
-from tabstep.report import against, hues, levels, plots, readable, table
-from tabstep.report import scores as all_scores
+from tabstep.report.figures import hues, levels, plots
+from tabstep.report.numbers import table
+from tabstep.report.pages import against, readable
+from tabstep.report.pages import scores as all_scores
 
 F1 = "catboost_f1_macro"
 COLUMNS = [

@@ -37,7 +37,8 @@ from tabstep.engine.run import Status, Task
 from tabstep.engine.worker import thread_limits
 from tabstep.records import store
 from tabstep.records.store import Record
-from tabstep.report import readable, table
+from tabstep.report.numbers import table
+from tabstep.report.pages import readable
 from tabstep.suites import Entry, Suite
 from tests.conftest import Kept
 

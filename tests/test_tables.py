@@ -15,9 +15,9 @@ import pytest
 from scipy import stats
 
 from tabstep.records.store import Cell, Record
-from tabstep.report import paper, sheets, tables
-from tabstep.report.sheets import Sheet
-from tabstep.report.table import results
+from tabstep.report.numbers.table import results
+from tabstep.report.pages import paper, sheets, tables
+from tabstep.report.pages.sheets import Sheet
 from tests.test_report import make
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tabstep.records.store import Cell, Record
-from tabstep.report import timesteps
+from tabstep.report.figures import timesteps
 from tests.test_report import make
 
 

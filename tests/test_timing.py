@@ -19,7 +19,7 @@ from tabstep.engine.plan import plan
 from tabstep.engine.timing import Clock, Draws
 from tabstep.records import clock
 from tabstep.records.clock import Machine, Stopwatch
-from tabstep.report import times
+from tabstep.report.pages import times
 from tests.test_run import TINY, small_table
 
 MIB = 2**20

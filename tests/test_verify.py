@@ -15,7 +15,7 @@ from tabstep.engine.job import Folder, Job
 from tabstep.engine.plan import Plan, plan
 from tabstep.records import store
 from tabstep.records.store import Record
-from tabstep.report.diff import diff
+from tabstep.report.numbers.diff import diff
 from tabstep.sharing import verify
 from tabstep.sharing.verify import judged
 from tests.conftest import Kept

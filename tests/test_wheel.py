@@ -92,7 +92,7 @@ def test_the_wheel_has_the_files_that_the_package_reads(wheel: Path) -> None:
     assert tuned
     assert {f"tabstep/files/{name}" for name in tuned} <= names
     assert "tabstep/files/results/reference/published_results.csv" in names
-    assert "tabstep/report/page/page.js" in names
+    assert "tabstep/report/pages/page/page.js" in names
     sources = {path.relative_to(ROOT / "bench").as_posix() for path in (ROOT / "bench").rglob("*.py")}
     assert {f"tabstep/{name}" for name in sources} <= names
     assert not [name for name in names if name.startswith(("bench/", "datasets/", "tests/", "baselines/"))]

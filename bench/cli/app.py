@@ -204,7 +204,7 @@ def time_(
     from tabstep.engine.filters import Filters, Refused, narrow, suite_named
     from tabstep.engine.job import Folder, Source
     from tabstep.engine.plan import plan
-    from tabstep.report import times
+    from tabstep.report.pages import times
 
     batches = tuple(whole("--batch", part, low=1, most=MOST_ROWS) for part in split(batch))
     try:

@@ -60,7 +60,9 @@ def summary(todo: Plan, status: Status, folder: Any) -> None:
 
 
 def make_report(folder: Any, out: Console) -> None:
-    from tabstep.report import against, enough, plots, readable, scores, statistics, table, timesteps
+    from tabstep.report.figures import plots, timesteps
+    from tabstep.report.numbers import table
+    from tabstep.report.pages import against, enough, readable, scores, statistics
 
     records = records_in(folder.runs)
     if not records:

@@ -178,8 +178,8 @@ def diff(
     tabstep diff results/quick elsewhere/quick
     """
     from tabstep.records import store
-    from tabstep.report import diff as differing
-    from tabstep.report.table import csv as text_of
+    from tabstep.report.numbers import diff as differing
+    from tabstep.report.numbers.table import csv as text_of
 
     (left, wrong), (right, also) = (store.read_all(path / "runs") for path in (a, b))
     leave_out([*(f"{a}: {each}" for each in wrong), *(f"{b}: {each}" for each in also)])

@@ -13,8 +13,8 @@ from rich.table import Table
 from tabstep.cli.options import Results, console, records_in, stop
 
 if TYPE_CHECKING:
-    from tabstep.report.compare import Ranking
-    from tabstep.report.joint import Joint
+    from tabstep.report.numbers.compare import Ranking
+    from tabstep.report.numbers.joint import Joint
 
 
 def compare(
@@ -37,8 +37,8 @@ def compare(
     """
     from tabstep.data import cards
     from tabstep.engine.job import Folder
-    from tabstep.report import compare as comparing
-    from tabstep.report import joint
+    from tabstep.report.numbers import compare as comparing
+    from tabstep.report.numbers import joint
 
     records = records_in(Folder(results / suite).runs)
     if not records:

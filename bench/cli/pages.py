@@ -51,8 +51,9 @@ def tables(
     Markdown, LaTeX (booktabs) and CSV, from the records alone; what was not run is said to be missing.
     """
     from tabstep.records.gather import apart
-    from tabstep.report import paper, table
-    from tabstep.report import tables as making
+    from tabstep.report.numbers import table
+    from tabstep.report.pages import paper
+    from tabstep.report.pages import tables as making
 
     every = [r for of_suite in _records(results, split(suite)).values() for r in of_suite]
     records, others = apart(every)
@@ -81,7 +82,8 @@ def profile(
     """
     import pandas as pd
 
-    from tabstep.report import enough, table
+    from tabstep.report.numbers import table
+    from tabstep.report.pages import enough
 
     if what.endswith(".csv"):
         path = Path(what)
@@ -118,7 +120,7 @@ def leaderboard(
 def write_leaderboard(results: Path, suites: tuple[str, ...], path: Path) -> Path:
     """The page of the records of some suites, or of all but `smoke`, and of all that was accepted."""
     from tabstep.engine.job import Folder
-    from tabstep.report import leaderboard as making
+    from tabstep.report.pages import leaderboard as making
     from tabstep.sharing import submission, verify
 
     parts = []
@@ -163,9 +165,9 @@ def rows(
     from tabstep.data.sources import Unreachable
     from tabstep.engine import drawn_rows
     from tabstep.engine.job import Folder, Source
-    from tabstep.report import look
-    from tabstep.report.compare import entrants
-    from tabstep.report.hues import colour
+    from tabstep.report.figures import look
+    from tabstep.report.figures.hues import colour
+    from tabstep.report.numbers.compare import entrants
 
     budgets = parse_steps(steps)
     if "T" in budgets:

@@ -55,7 +55,8 @@ def score(
     from tabstep.engine.filters import choose
     from tabstep.engine.job import Folder, Source
     from tabstep.records import store
-    from tabstep.report import readable, table
+    from tabstep.report.numbers import table
+    from tabstep.report.pages import readable
     from tabstep.sharing import scoring
     from tabstep.suites import EvaluatorSource, Metric
 

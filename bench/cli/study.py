@@ -41,7 +41,7 @@ def study_samplers(
     results: Results = Path("results"),
 ) -> None:
     """Every sampler on every grid at every budget: tables, verdicts on the papers' claims, figures (hours; resumes)."""
-    from tabstep.report import table
+    from tabstep.report.numbers import table
     from tabstep.study import page, samplers
 
     todo, folder = _run_suite("samplers", dataset, workers, data_mirror, data_archive, results)

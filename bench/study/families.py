@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from tabstep.records import store
 from tabstep.records.store import Record
 from tabstep.registry import SWEEP
-from tabstep.report.drawing import save
-from tabstep.report.hues import colour
-from tabstep.report.table import PRIMARY, commit_of, csv, results
+from tabstep.report.figures.drawing import save
+from tabstep.report.figures.hues import colour
+from tabstep.report.numbers.table import PRIMARY, commit_of, csv, results
 from tabstep.study.figures import steps_axis
 from tabstep.study.markdown import pipes, reflow
 from tabstep.study.samplers import REFERENCE, wide

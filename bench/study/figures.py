@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from tabstep.report.drawing import panels, save
-from tabstep.report.hues import GREY, GRIDS, colour
+from tabstep.report.figures.drawing import panels, save
+from tabstep.report.figures.hues import GREY, GRIDS, colour
 from tabstep.study.samplers import best_grids
 
 

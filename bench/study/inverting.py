@@ -13,8 +13,8 @@ from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import Diffusion
 from tabstep.engine.models import Fitted
 from tabstep.records import store
-from tabstep.report.markdown import table_of
-from tabstep.report.table import commit_of, csv
+from tabstep.report.numbers.table import commit_of, csv
+from tabstep.report.pages.markdown import table_of
 from tabstep.samplers.grid import trailing
 from tabstep.samplers.inversion import INVERSIONS
 from tabstep.samplers.latent import decode, encode

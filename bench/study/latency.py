@@ -17,8 +17,8 @@ from tabstep.diffusion.model import Counted, Diffusion
 from tabstep.records import store
 from tabstep.records.clock import synchronize
 from tabstep.registry import SAMPLERS
-from tabstep.report.drawing import save
-from tabstep.report.table import commit_of
+from tabstep.report.figures.drawing import save
+from tabstep.report.numbers.table import commit_of
 from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.deq import DEQ, solve
 from tabstep.samplers.grid import trailing

@@ -10,7 +10,7 @@ import pandas as pd
 
 from tabstep.records import store
 from tabstep.records.store import Record
-from tabstep.report.table import PRIMARY, commit_of, csv
+from tabstep.report.numbers.table import PRIMARY, commit_of, csv
 from tabstep.study import figures
 from tabstep.study.claims import Claim, claims
 from tabstep.study.markdown import pipes, reflow

@@ -21,7 +21,7 @@ from tabstep.engine.job import Folder, Job
 from tabstep.metrics.catboost_trees import CatBoostParams, catboost_efficacy
 from tabstep.records import store
 from tabstep.records.provenance import environment
-from tabstep.report.table import PRIMARY
+from tabstep.report.numbers.table import PRIMARY
 from tabstep.samplers.setting import Setting
 from tabstep.study import bounds, heads, marginals
 

@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 
 from tabstep.records import store
 from tabstep.records.store import Record
-from tabstep.report.budget import ENTRANT
-from tabstep.report.compare import LEVEL, Missing, Ranking, name_of, rank
-from tabstep.report.drawing import save
-from tabstep.report.front import front, without_seconds
-from tabstep.report.hues import GREY, colour
-from tabstep.report.markdown import table_of
-from tabstep.report.table import csv
-from tabstep.report.vector import NAMES
+from tabstep.report.figures.drawing import save
+from tabstep.report.figures.hues import GREY, colour
+from tabstep.report.numbers.budget import ENTRANT
+from tabstep.report.numbers.compare import LEVEL, Missing, Ranking, name_of, rank
+from tabstep.report.numbers.front import front, without_seconds
+from tabstep.report.numbers.table import csv
+from tabstep.report.numbers.vector import NAMES
+from tabstep.report.pages.markdown import table_of
 
 SHOWN = 20  # entrants in the diagram, the best ones
 

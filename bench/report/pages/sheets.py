@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from tabstep.records import store
-from tabstep.report.markdown import table_of
-from tabstep.report.table import csv
+from tabstep.report.numbers.table import csv
+from tabstep.report.pages.markdown import table_of
 
 
 @dataclass(frozen=True, eq=False)

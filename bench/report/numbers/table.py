@@ -14,7 +14,7 @@ from scipy import stats
 
 from tabstep.data.table import Task
 from tabstep.records.store import Cell, Record
-from tabstep.report.marks import copied
+from tabstep.report.numbers.marks import copied
 
 PRIMARY: dict[Task, str] = {
     "binclass": "catboost_f1_macro",

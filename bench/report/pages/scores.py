@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from tabstep.records import store
-from tabstep.report.floors import marked
-from tabstep.report.markdown import table_of
-from tabstep.report.readable import ONE_NETWORK, of_one
-from tabstep.report.table import CEILING, GROUP, PRIMARY
+from tabstep.report.numbers.floors import marked
+from tabstep.report.numbers.table import CEILING, GROUP, PRIMARY
+from tabstep.report.pages.markdown import table_of
+from tabstep.report.pages.readable import ONE_NETWORK, of_one
 
 EVALUATORS = ("catboost", "xgboost", "mlp", "simple")
 Found = dict[str, list[float]]  # the mean of a score and its interval, by metric

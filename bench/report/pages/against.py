@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tabstep.records import store
-from tabstep.report.table import PRIMARY, csv
+from tabstep.report.numbers.table import PRIMARY, csv
 from tabstep.shipped import shipped
 
 REFERENCE = shipped("results", "reference", "published_results.csv")

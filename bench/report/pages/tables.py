@@ -10,13 +10,14 @@ import pandas as pd
 
 from tabstep.data import cards
 from tabstep.records.store import Record
-from tabstep.report import enough, floors, paper, sheets
-from tabstep.report.budget import steps_to_equal_quality
-from tabstep.report.compare import MARGIN
-from tabstep.report.readable import header, seconds
-from tabstep.report.sheets import Sheet
-from tabstep.report.table import PRIMARY
-from tabstep.report.vector import VECTOR
+from tabstep.report.numbers import floors
+from tabstep.report.numbers.budget import steps_to_equal_quality
+from tabstep.report.numbers.compare import MARGIN
+from tabstep.report.numbers.table import PRIMARY
+from tabstep.report.numbers.vector import VECTOR
+from tabstep.report.pages import enough, paper, sheets
+from tabstep.report.pages.readable import header, seconds
+from tabstep.report.pages.sheets import Sheet
 
 SHOWN = tuple(dict.fromkeys(metric for score in VECTOR for metric in score.metrics.values()))
 PER_BUDGET = ("suite", "dataset", "method", "params", "score", "sampler", "grid")

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tabstep.records import store
-from tabstep.report.table import csv
+from tabstep.report.numbers.table import csv
 
 Row = dict[Any, Any]
 

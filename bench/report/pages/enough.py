@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from tabstep.records import store
-from tabstep.report import budget, floors, profile
-from tabstep.report.budget import ENTRANT, said
-from tabstep.report.markdown import table_of
-from tabstep.report.table import csv
-from tabstep.report.vector import NAMES, VECTOR
+from tabstep.report.figures import profile
+from tabstep.report.numbers import budget, floors
+from tabstep.report.numbers.budget import ENTRANT, said
+from tabstep.report.numbers.table import csv
+from tabstep.report.numbers.vector import NAMES, VECTOR
+from tabstep.report.pages.markdown import table_of
 
 RIGHT = ("enough", *NAMES, "fewer steps", "less time")
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tabstep.records.store import Record
-from tabstep.report.compare import LEVEL, Verdict, units, versus
-from tabstep.report.vector import EFFICACY, VECTOR
+from tabstep.report.numbers.compare import LEVEL, Verdict, units, versus
+from tabstep.report.numbers.vector import EFFICACY, VECTOR
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import pandas as pd
 from scipy import stats
 
 from tabstep.data.table import Task
-from tabstep.report.against import NAMES, REFERENCE
-from tabstep.report.compare import MARGIN
+from tabstep.report.numbers.compare import MARGIN
+from tabstep.report.pages.against import NAMES, REFERENCE
 
 SUITES = ("paper", "reproduce", "ceiling", "ceiling-tuned")
 """Suites that keep to the paper's protocol, in the order in which their cells are taken where several have one."""

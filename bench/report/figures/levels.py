@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from tabstep.report.hues import GREY, HALO, colour
-from tabstep.report.table import CEILING, FLOORS, REAL_ROWS
+from tabstep.report.figures.hues import GREY, HALO, colour
+from tabstep.report.numbers.table import CEILING, FLOORS, REAL_ROWS
 
 # Real rows are black, floors in their hue: none of them is crossed by accident.
 LINES: dict[str, dict[str, Any]] = {

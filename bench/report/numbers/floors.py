@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tabstep.report.budget import ENTRANT
-from tabstep.report.table import CEILING, FLOORS, REAL_ROWS
-from tabstep.report.vector import VECTOR
+from tabstep.report.numbers.budget import ENTRANT
+from tabstep.report.numbers.table import CEILING, FLOORS, REAL_ROWS
+from tabstep.report.numbers.vector import VECTOR
 
 CROSSED = [*ENTRANT, "score", "floor", "floor_mean", "up_to", "budgets"]
 

@@ -12,11 +12,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
-from tabstep.report.budget import BASE, ENTRANT
-from tabstep.report.drawing import save
-from tabstep.report.hues import GREY, HALO, MARKERS, colour
-from tabstep.report.levels import LINES, TITLES
-from tabstep.report.vector import VECTOR, Score
+from tabstep.report.figures.drawing import save
+from tabstep.report.figures.hues import GREY, HALO, MARKERS, colour
+from tabstep.report.figures.levels import LINES, TITLES
+from tabstep.report.numbers.budget import BASE, ENTRANT
+from tabstep.report.numbers.vector import VECTOR, Score
 
 SHOWN = 6  # entrants of a dataset that are drawn, those with the least budgets, and the measure itself
 WORSE, BETTER = (

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from scipy.stats.contingency import association
 
 from tabstep.data.table import Schema
-from tabstep.report.drawing import panels, save
+from tabstep.report.figures.drawing import panels, save
 
 BINS = 30
 MOST_LABELS = 10  # of a column; the rarest of the real rows are one bar

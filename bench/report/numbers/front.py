@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.report.budget import ENTRANT
-from tabstep.report.table import REAL_ROWS
-from tabstep.report.vector import VECTOR
+from tabstep.report.numbers.budget import ENTRANT
+from tabstep.report.numbers.table import REAL_ROWS
+from tabstep.report.numbers.vector import VECTOR
 
 FRONT = [
     *ENTRANT,

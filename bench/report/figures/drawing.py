@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tabstep.records import store
-from tabstep.report.table import csv
+from tabstep.report.numbers.table import csv
 
 STYLE: dict[Any, Any] = {
     "font.size": 8.5,

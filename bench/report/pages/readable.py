@@ -16,10 +16,10 @@ from rich.text import Text
 
 from tabstep.records import store
 from tabstep.records.store import Record
-from tabstep.report.floors import marked
-from tabstep.report.markdown import table_of
-from tabstep.report.table import CEILING, GROUP, PRIMARY, commit_of, csv, results, spread
-from tabstep.report.vector import NAMES, VECTOR
+from tabstep.report.numbers.floors import marked
+from tabstep.report.numbers.table import CEILING, GROUP, PRIMARY, commit_of, csv, results, spread
+from tabstep.report.numbers.vector import NAMES, VECTOR
+from tabstep.report.pages.markdown import table_of
 
 ONE_NETWORK = "with * of one training seed, so of that network and not of the method"
 RIGHT = ("steps", "score", "95 %", "% of real", *NAMES, "nfe", "fit s", "prepare s", "sample s")

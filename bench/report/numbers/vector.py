@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tabstep.data.table import Task
-from tabstep.report.table import PRIMARY
+from tabstep.report.numbers.table import PRIMARY
 
 
 @dataclass(frozen=True)

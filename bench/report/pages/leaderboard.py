@@ -17,12 +17,12 @@ import pandas as pd
 from tabstep.metrics import facts
 from tabstep.records import gather, store
 from tabstep.records.store import Record
-from tabstep.report.budget import steps_to_equal_quality
-from tabstep.report.compare import DUST, LEAST_MARGIN, LEVEL, MARGIN
-from tabstep.report.hues import colour
-from tabstep.report.readable import ONE_NETWORK
-from tabstep.report.table import CEILING, GROUP, PRIMARY, REAL_ROWS, results
-from tabstep.report.vector import VECTOR
+from tabstep.report.figures.hues import colour
+from tabstep.report.numbers.budget import steps_to_equal_quality
+from tabstep.report.numbers.compare import DUST, LEAST_MARGIN, LEVEL, MARGIN
+from tabstep.report.numbers.table import CEILING, GROUP, PRIMARY, REAL_ROWS, results
+from tabstep.report.numbers.vector import VECTOR
+from tabstep.report.pages.readable import ONE_NETWORK
 
 PAGE = Path(__file__).resolve().parent / "page"
 HERE = "here"

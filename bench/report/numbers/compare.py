@@ -12,8 +12,8 @@ import pandas as pd
 from scipy import stats
 
 from tabstep.records.store import Record
-from tabstep.report.table import REAL_ROWS
-from tabstep.report.vector import EFFICACY, VECTOR, Score
+from tabstep.report.numbers.table import REAL_ROWS
+from tabstep.report.numbers.vector import EFFICACY, VECTOR, Score
 
 Missing = Literal["drop", "worst", "floor"]
 MISSING: tuple[Missing, ...] = ("drop", "worst", "floor")

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from tabstep.report.drawing import save
-from tabstep.report.front import pareto
-from tabstep.report.hues import GREY, HALO, MARKERS, colour, tint
-from tabstep.report.levels import Scale, level_marks, levels, scale_of, several_params
-from tabstep.report.table import PRIMARY, REAL_ROWS
+from tabstep.report.figures.drawing import save
+from tabstep.report.figures.hues import GREY, HALO, MARKERS, colour, tint
+from tabstep.report.figures.levels import Scale, level_marks, levels, scale_of, several_params
+from tabstep.report.numbers.front import pareto
+from tabstep.report.numbers.table import PRIMARY, REAL_ROWS
 
 QUALITY = {"catboost_f1_macro": "macro F1 (CatBoost)", "catboost_r2": "R² (CatBoost)"}
 COSTS = {"nfe": "network evaluations per row", "seconds": "seconds to prepare and draw"}
@@ -24,12 +24,12 @@ COSTS = {"nfe": "network evaluations per row", "seconds": "seconds to prepare an
 def quality_against_cost(results_frame: pd.DataFrame, folder: Path) -> list[Path]:
     """Draw the primary metric against network evaluations (left) and seconds (right), one row per dataset.
 
-    `results_frame` is `tabstep.report.table.results`. Each sampler is a line over its step budgets, with bars of
-    one standard deviation of all single scores (an interval over two training seeds would be wider than the
-    panel); a method without steps is a level on the left and a point on the right; real rows and floors are
-    lines across. A stepped line joins the points that no other beats in quality and cost. Writes
-    quality_against_cost.png, .pdf and .csv (the points drawn) and returns the three paths.
-    Raises ValueError where there is no score to draw.
+    `results_frame` is `tabstep.report.numbers.table.results`. Each sampler is a line over its step budgets,
+    with bars of one standard deviation of all single scores (an interval over two training seeds would be wider
+    than the panel); a method without steps is a level on the left and a point on the right; real rows and
+    floors are lines across. A stepped line joins the points that no other beats in quality and cost. Writes
+    quality_against_cost.png, .pdf and .csv (the points drawn) and returns the three paths. Raises ValueError
+    where there is no score to draw.
     """
     data = shown(results_frame)
     if data.empty:

@@ -7,7 +7,7 @@ from hashlib import sha256
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.patheffects import withStroke
 
-from tabstep.report.table import CEILING
+from tabstep.report.numbers.table import CEILING
 
 # One hue a sampler, the same in every figure: Okabe and Ito's colours, which colour-blind eyes tell apart,
 # and darker ones beside them. A name that is not here takes one of `SPARE` by its hash: add it to choose.

@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tabstep.records.store import Record
-from tabstep.report.drawing import save
-from tabstep.report.hues import GREY, GRIDS
+from tabstep.report.figures.drawing import save
+from tabstep.report.figures.hues import GREY, GRIDS
 
 COLUMNS = ("grid", "steps", "label", "path", "cells")
 PARTS = ("dataset", "train_seed", "method", "params", "sampler", "suite")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from tabstep.report.vector import NAMES, VECTOR, Score
+from tabstep.report.numbers.vector import NAMES, VECTOR, Score
 
 BASE = "ancestral"  # the sampler whose scores at all steps are the measure
 ENTRANT = ["suite", "dataset", "method", "params", "sampler", "grid"]
