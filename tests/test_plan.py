@@ -107,7 +107,7 @@ def test_a_name_given_twice_counts_once() -> None:
         (Filters(methods=("tabdpm",)), "unknown method 'tabdpm'; did you mean 'tabddpm'"),
         (Filters(samplers=("dim",)), "unknown sampler 'dim'; did you mean 'ddim'"),
         (Filters(grids=("trail",)), "unknown grid 'trail'; did you mean 'trailing'"),
-        (Filters(grids=("zzz",)), "unknown grid 'zzz'; known: dp, linspace, logsnr, quad, trailing"),
+        (Filters(grids=("zzz",)), "unknown grid 'zzz'; known: dp, karras, leading, linspace, logsnr, quad"),
         (Filters(steps=(5, 0)), "steps must be positive integers or T, got 0"),
         (Filters(steps=(-3,)), "steps must be positive integers or T, got -3"),
         (Filters(metrics=("privcy",)), "unknown metric 'privcy'; did you mean 'privacy'"),
@@ -297,7 +297,7 @@ def test_missing_tuned_evaluator_is_skipped(monkeypatch: pytest.MonkeyPatch, tmp
         "no tuned evaluator: results/tuned/breast-cancer/catboost.json does not exist"
     }
     (tmp_path / "breast-cancer").mkdir()
-    (tmp_path / "breast-cancer" / "catboost.json").write_text('{"digest": "0123456789abcdef"}')
+    (tmp_path / "breast-cancer" / "catboost.json").write_text('{"digest": "0123456789abcdef", "params": {}}')
     with pytest.raises(DataError, match=r"was tuned on data 0123456789ab, found .*; tune again"):
         lay_out(replace(TINY, evaluator="tuned"))
 
