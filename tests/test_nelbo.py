@@ -21,7 +21,7 @@ from tabstep.diffusion.nelbo import Pass, Variance, categorical_steps, numeric_s
 from tabstep.diffusion.schedule import Schedule, make
 from tabstep.diffusion.schedule_search import shortest
 from tabstep.samplers.ancestral import Ancestral
-from tabstep.samplers.dp import DP
+from tabstep.samplers.dp import DP, PRICED_AS
 from tabstep.samplers.setting import Artifacts, Setting
 from tests.oracle import F64, LatentClass, TwoColumns, mixed_table
 
@@ -294,7 +294,7 @@ def test_search_refuses_what_it_cannot_do() -> None:
         shortest(torch.zeros(3, 3), 3)
 
 
-@pytest.mark.parametrize("variance", VARIANCES)
+@pytest.mark.parametrize("variance", [v for v in VARIANCES if v not in PRICED_AS])
 def test_dp_grid_is_never_worse_than_even_ones_on_its_own_table(variance: Variance) -> None:
     from tabstep.samplers.grid import linspace, quad, trailing
 
@@ -405,6 +405,17 @@ def test_ancestral_on_its_own_grid_reaches_the_rows(K: int, bar: float) -> None:
     path = DP(candidates=50)(setting, K)
     rows = Ancestral().prepare(setting, path)(setting.process.noise(1, 0, 4000), None)
     assert kolmogorov_smirnov(world, rows.x) < bar
+
+
+def test_the_smallest_variance_is_walked_on_the_grid_of_the_largest() -> None:
+    """On the grid of its own bound it is at .21 at K = 5, on this one at .14, on even steps at .12."""
+    world = mixed_table()
+    world = replace(world, s=world.s / 2)
+    setting = world.setting(512)
+    path = DP(candidates=50)(setting.seen_by(Ancestral(variance="small")), 5)
+    assert path == DP(candidates=50)(setting.seen_by(Ancestral()), 5)
+    rows = Ancestral(variance="small").prepare(setting, path)(setting.process.noise(1, 0, 4000), None)
+    assert kolmogorov_smirnov(world, rows.x) < 0.17
 
 
 def test_the_bound_of_a_path_that_begins_early_has_the_prior_of_that_time() -> None:

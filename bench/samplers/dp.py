@@ -8,16 +8,21 @@ import torch
 
 from tabstep.contracts import Unsupported
 from tabstep.diffusion import nelbo, schedule_search
+from tabstep.diffusion.nelbo import Variance
 from tabstep.samplers.setting import Setting, Steps, whole_steps
 
-VERSION = (
-    2  # raise when the same model and rows give another table; 2: the last step priced by its own variance
-)
+VERSION = 2  # raise when the same model and rows give another table; 2: the last step has the price of its own variance
+
+PRICED_AS: dict[Variance, Variance] = {"small": "large"}
+"""Variances whose own bound is no guide. With the smallest variance the last step's decoder is next to a point, the
+bound is nearly all its price, and the search spends every step near the rows; nor does that bound fall with K."""
 
 
 @dataclass(frozen=True)
 class DP:
     """Times of least NELBO on held-out rows (Watson et al. 2021), for the sampler's own variance; one search, all K.
+
+    The smallest variance is searched for as the largest (`PRICED_AS`).
 
     candidates   times to choose from, evenly spaced, always with 1 and T; 0 takes all of them
     weight_num, weight_cat   of the numeric and of the categorical nats
@@ -54,18 +59,22 @@ class DP:
     def table(self, setting: Setting, times: list[int]) -> nelbo.Parts:
         """L(s, t) over the candidates, once per fitted model."""
 
+        variance = PRICED_AS.get(setting.variance, setting.variance)
+
         def make() -> dict[str, torch.Tensor]:
             parts = nelbo.table(
                 setting.process,
                 setting.rows(self.rows),
                 times,
-                setting.variance,
+                variance,
                 clip_x0=setting.clip_x0,
                 seed=setting.seed,
             )
             return parts._asdict()
 
         clip = "clipped" if setting.clip_x0 else "unclipped"
-        name = f"nelbo-v{VERSION}-{setting.variance}-{clip}-{len(times) - 1}-of-{setting.T}-{self.rows}-{setting.seed}"
+        name = (
+            f"nelbo-v{VERSION}-{variance}-{clip}-{len(times) - 1}-of-{setting.T}-{self.rows}-{setting.seed}"
+        )
         found = setting.artifacts.tensors(name, make)
         return nelbo.Parts(found["numeric"], found["categorical"])
