@@ -99,8 +99,9 @@ GIVEN = {  # what a command is given where an argument or option must be
 
 @pytest.fixture(autouse=True)
 def no_work(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What takes long does nothing; all that is before and after it is there."""
+    """What takes long does nothing; all that is before and after it is there. Studies train on tables of a mirror."""
     monkeypatch.chdir(place)
+    monkeypatch.delenv("TABSTEP_DATA", raising=False)
     monkeypatch.setattr(run, "execute", lambda *_, **__: Status(0))
     monkeypatch.setattr(timing, "run", lambda *_, **__: None)
     monkeypatch.setattr(conformance, "apart", lambda *_, **__: iter(()))

@@ -15,6 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+ENTRY = "tabstep"  # of the header's metadata
+
 
 class Damaged(ValueError):
     """A file that is not a whole artifact; the message names it."""
@@ -38,7 +40,8 @@ def write(path: Path, text: Mapping[str, Any], tensors: Mapping[str, Tensor]) ->
     """Put an artifact at `path`, in place of an older one: safetensors, with the text, as JSON, in its header."""
     whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     said = json.dumps(text, allow_nan=False)
-    replace(path, save(whole, {"text": said, "digest": _digest(said, whole)}))
+    # One entry: several are written in an order that differs from process to process, and the bytes with it.
+    replace(path, save(whole, {ENTRY: json.dumps({"text": said, "digest": _digest(said, whole)})}))
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -47,10 +50,10 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise FileNotFoundError(f"no file {path}")
     try:
         with safe_open(path, "pt") as file:
-            known = file.metadata() or {}
+            known = json.loads((file.metadata() or {})[ENTRY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         text = json.loads(known["text"])
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise Damaged(
             f"{path} is not whole, or not written by this version ({type(error).__name__})"
         ) from error
