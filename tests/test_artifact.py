@@ -86,3 +86,18 @@ def test_a_model_of_an_earlier_format_is_refused_by_name(tmp_path: Path) -> None
     (tmp_path / "model.json").write_text('{"format": 1}')
     with pytest.raises(ValueError, match=r"model of format 1, this version reads 2; fit and save it again"):
         Diffusion.load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link to a pipe"])
+def test_what_is_no_plain_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    """A name such as /dev/null, given to an option that writes, once took the device away."""
+    place = tmp_path / "place"
+    if kind == "folder":
+        place.mkdir()
+    else:
+        os.mkfifo(tmp_path / "pipe")
+        place.symlink_to(tmp_path / "pipe") if kind == "link to a pipe" else (tmp_path / "pipe").rename(place)
+    before = place.lstat().st_mode, sorted(tmp_path.iterdir())
+    with pytest.raises(FileExistsError, match="no plain file"):
+        artifact.replace(place, b"content")
+    assert (place.lstat().st_mode, sorted(tmp_path.iterdir())) == before
