@@ -71,6 +71,8 @@ def test_save_and_load_give_the_same_rows_without_pickle(tmp_path: Path) -> None
     model.save(tmp_path / "model")
     assert {p.suffix for p in (tmp_path / "model").iterdir()} == {".safetensors"}
     again = tabstep.load(tmp_path / "model")
+    assert again.origin == model.origin
+    assert (model.origin.target, model.origin.rows, model.origin.seed) == ("member", 600, 0)
     for chosen in ({}, {"sampler": "ancestral"}, {"sampler": "ddim"}):  # the default first
         a, b = (m.sample(50, **chosen, steps=5, seed=3) for m in (model, again))  # type: ignore[arg-type]
         pd.testing.assert_frame_equal(a, b)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from tabstep.api import asked
+from tabstep.api.origin import Origin
 from tabstep.api.synthesizer import FORMAT, Synthesizer
 from tabstep.data import frames, inference
 from tabstep.data.columns import Category, Column, Number, from_json
@@ -20,6 +22,7 @@ from tabstep.data.table import Schema, Task
 from tabstep.data.wishes import Python, Wishes, check_names, check_wishes, named, refuse
 from tabstep.diffusion.model import Diffusion, table_of
 from tabstep.diffusion.tabddpm import TabDDPM
+from tabstep.records.provenance import environment
 from tabstep.registry import METHODS, walks
 from tabstep.samplers.setting import Table
 
@@ -55,6 +58,7 @@ def fit(
 
     Raises ValueError with all that stands in the way, and what to do about it.
     """
+    started = time.perf_counter()
     if isinstance(frame, str | Path):
         frame = read_table(Path(frame))
     if not isinstance(frame, pd.DataFrame):
@@ -80,7 +84,10 @@ def fit(
     train = completion.forward(table[list(schema.columns)], seed=seed)
     model = _fitted(settings, train, completion.inner, seed, where, progress)
     measured = train.sample(min(len(train), MEASURED_ROWS), random_state=seed % 2**32)
-    return Synthesizer(columns, completion, model, model.encode(measured), Table(train, model.encoder))
+    origin = Origin(target, len(frame), wishes.drop, seed, time.perf_counter() - started, environment())
+    return Synthesizer(
+        columns, completion, model, origin, model.encode(measured), Table(train, model.encoder)
+    )
 
 
 def load(folder: str | Path, device: str = "cpu") -> Synthesizer:
@@ -100,7 +107,8 @@ def load(folder: str | Path, device: str = "cpu") -> Synthesizer:
         tuple(c["gaps"]),
         c["dtypes"],
     )
-    return Synthesizer(columns, completion, Diffusion.load(where, asked.device(device)))
+    origin = Origin.from_json(text["origin"])
+    return Synthesizer(columns, completion, Diffusion.load(where, asked.device(device)), origin)
 
 
 def _method(given: Any) -> Any:

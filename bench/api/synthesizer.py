@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tabstep.api import asked
+from tabstep.api.origin import Origin
 from tabstep.data.columns import Column, Number, to_json
 from tabstep.data.completion import Completion
 from tabstep.data.fixed import given
@@ -23,7 +24,7 @@ from tabstep.samplers.inversion import INVERSIONS
 from tabstep.samplers.latent import Latent, between, decode, encode
 from tabstep.samplers.setting import Artifacts, Setting, Steps, Table, path_for
 
-FORMAT = 2
+FORMAT = 3
 KEPT_DRAWS = 8  # of the last samplers and budgets asked for
 
 
@@ -34,6 +35,7 @@ class Synthesizer:
     columns: tuple[Column, ...]
     completion: Completion
     model: Diffusion
+    origin: Origin
     rows: State | None = None  # encoded training rows, for samplers that measure; they are not saved
     table: Table | None = None  # all training rows, for samplers that learn; they are not saved
     artifacts: Artifacts = field(default_factory=Artifacts)
@@ -208,6 +210,7 @@ class Synthesizer:
             "format": FORMAT,
             "columns": [to_json(column) for column in self.columns],
             "completion": asdict(self.completion) | {"schema": schema, "inner": inner},
+            "origin": asdict(self.origin),
         }
         self.model.save(Path(folder), table=text)
 

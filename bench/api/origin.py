@@ -1,0 +1,35 @@
+"""Where a fitted model comes from: what a report of it has to say, and no file of weights knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What was asked of a fit, and what it took.
+
+    target       the column that the user named, None where none was: a joint model only needs some column in its place
+    rows         training rows
+    dropped      columns that the user left out
+    seed         of the fit
+    fit_s        seconds of the whole fit
+    environment  commit, machine and libraries, see `records.provenance.environment`
+    """
+
+    target: str | None
+    rows: int
+    dropped: tuple[str, ...]
+    seed: int
+    fit_s: float
+    environment: Mapping[str, Any]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict`. Raises ValueError for what is no origin."""
+        known = {field.name for field in fields(cls)}
+        if set(data) != known:
+            raise ValueError(f"no origin of a fit: its fields are {', '.join(sorted(known))}")
+        return cls(**{**data, "dropped": tuple(data["dropped"])})
