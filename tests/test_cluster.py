@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 import subprocess
 import sys
 import time
@@ -14,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tabstep.engine import run
+from tabstep.engine import cluster, run
 from tabstep.engine.cluster import ONE_MACHINE, TOKENS, Cluster
 from tabstep.engine.job import Folder, Outcome
 from tabstep.engine.plan import plan
@@ -67,10 +69,10 @@ def test_records_are_the_same_when_a_machine_is_lost_in_the_middle(
 
 @pytest.mark.timeout(300)
 def test_a_crash_and_a_limit_are_told_and_leave_the_others() -> None:
-    with Cluster(None, workers=1, threads=1) as cluster:
-        slow = cluster.submit(time.sleep, (60,), 1.0)
-        crash = cluster.submit(os._exit, (3,), None)
-        fine = cluster.submit(pow, (2, 5), 60.0)
+    with Cluster(None, workers=1, threads=1) as here:
+        slow = here.submit(time.sleep, (60,), 1.0)
+        crash = here.submit(os._exit, (3,), None)
+        fine = here.submit(pow, (2, 5), 60.0)
         assert fine.result(120) == 32
         assert isinstance(slow.exception(1), TimeoutError)
         assert "limit of 1 s" in str(slow.exception())
@@ -80,8 +82,8 @@ def test_a_crash_and_a_limit_are_told_and_leave_the_others() -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.slow
 def test_a_ray_that_starts_here_is_on_loopback_and_closed_to_who_lacks_the_token(tmp_path: Path) -> None:
-    with Cluster(None, workers=1, threads=1) as cluster:
-        assert cluster.submit(pow, (2, 5), 60.0).result(120) == 32
+    with Cluster(None, workers=1, threads=1) as here:
+        assert here.submit(pow, (2, 5), 60.0).result(120) == 32
         this = psutil.Process()
         listening = [
             ip_address(socket.laddr.ip.removeprefix("::ffff:"))
@@ -111,6 +113,21 @@ def test_a_ray_without_a_token_or_open_to_others_is_not_started(monkeypatch: pyt
     with pytest.raises(ValueError, match="RAY_AUTH_MODE, which is 'disabled'"), Cluster(None, 1, 1):
         pass
     assert not ray.is_initialized()
+
+
+def test_the_token_is_of_this_user_alone_and_stays(tmp_path: Path) -> None:
+    token = tmp_path / ".ray" / "auth_token"
+    before = os.umask(0)
+    try:
+        cluster._own_token(token)
+    finally:
+        os.umask(before)
+    said = token.read_text()
+    assert re.fullmatch("[0-9a-f]{64}", said)
+    token.chmod(0o644)  # as Ray leaves one
+    cluster._own_token(token)
+    assert (token.read_text(), stat.S_IMODE(token.stat().st_mode)) == (said, 0o600)
+    assert list(token.parent.iterdir()) == [token]
 
 
 def test_the_number_of_workers_does_not_change_a_record(done: Done, tmp_path: Path) -> None:

@@ -258,7 +258,8 @@ def test_the_defaults_are_those_of_catboost() -> None:
         allow_writing_files=False,
     )
     features, watched = (efficacy.inputs(rows, data.schema) for rows in (data.train, data.val))
-    plain.fit(features, data.train["y"], cat_features=["c"], eval_set=(watched, data.val["y"]))
+    labelled = list(efficacy.numbered(data.schema).categorical)
+    plain.fit(features, data.train["y"], cat_features=labelled, eval_set=(watched, data.val["y"]))
     assert default["iterations"] == catboost_trees.ITERATIONS
     assert {name: default[name] for name in FIELDS} == {name: plain.get_all_params()[name] for name in FIELDS}
     assert default["learning_rate"] != pytest.approx(0.03)  # chosen by CatBoost, not its fallback

@@ -12,8 +12,9 @@ import pytest
 
 from tabstep.data.table import Dataset, Schema, Task
 from tabstep.metrics import evaluators
+from tabstep.metrics.catboost_trees import CatBoostParams
 from tabstep.metrics.dense import encoder
-from tabstep.metrics.efficacy import Learner, Problem, efficacy, fit_evaluator, inputs, labels
+from tabstep.metrics.efficacy import Learner, Problem, efficacy, fit_evaluator, inputs, labels, numbered
 from tabstep.metrics.mlp import MLPParams
 from tabstep.metrics.simple import KINDS, Simple, simple_efficacy
 from tabstep.metrics.xgboost_trees import PATIENCE, XGBoostParams
@@ -126,10 +127,21 @@ def test_rows_that_teach_nothing_are_scored_as_their_prior(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", [*LEARNERS, "catboost"])
+def test_no_evaluator_sees_how_columns_are_called(name: str) -> None:
+    learner = (LEARNERS | {"catboost": CatBoostParams.fast()})[name]
+    names = dict(zip("abcy", ("<[x1]>", "", "x0,\t\"'\n", "a"), strict=True))
+    plain = made("multiclass", rows=300)
+    parts = [part.rename(columns=names) for part in (plain.train, plain.val, plain.test)]
+    schema = Schema("multiclass", names["y"], (names["a"], names["b"]), (names["c"],))
+    odd = Dataset("toy", schema, *parts, digest="d", source="made here")
+    assert efficacy(learner, odd.train, odd, seed=0) == efficacy(learner, plain.train, plain, seed=0)
+
+
 def problem(data: Dataset, y_watched: Callable[[np.ndarray], np.ndarray]) -> Problem:
     y, watched = (part["y"].eq("yes").to_numpy(np.int64) for part in (data.train, data.val))
     x, x_watched = (inputs(part, data.schema) for part in (data.train, data.val))
-    return Problem(x, y, x_watched, y_watched(watched), data.schema, 2, 0, 1)
+    return Problem(x, y, x_watched, y_watched(watched), numbered(data.schema), 2, 0, 1)
 
 
 def test_xgboost_stops_by_the_watched_rows_and_goes_back_to_its_best_round() -> None:
@@ -186,7 +198,8 @@ def test_the_mean_of_the_simple_ones_is_their_mean() -> None:
 
 def test_quantiles_are_those_of_the_normal_distribution() -> None:
     data = made("regression", rows=3000)
-    found = encoder(data.schema, "quantile", rows=1000, seed=0).fit_transform(inputs(data.train, data.schema))
+    encode = encoder(numbered(data.schema), "quantile", rows=1000, seed=0)
+    found = encode.fit_transform(inputs(data.train, data.schema))
     assert found.shape == (1000, 4)
     assert np.quantile(found[:, 0], [0.16, 0.5, 0.84]) == pytest.approx([-1, 0, 1], abs=0.03)
     assert set(np.unique(found[:, 2:])) == {0.0, 1.0}

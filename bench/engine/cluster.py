@@ -13,11 +13,15 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import cache
 from ipaddress import ip_address
 from itertools import islice
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +29,7 @@ from tabstep.engine.executors import Local, explained
 
 RETRIES = 3  # machines that a task may lose
 TOKENS = "RAY_AUTH_MODE"  # unset, a Ray that starts here asks for a token
+ELSEWHERE = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")  # where Ray looks for a token before it looks at home
 ONE_MACHINE = (
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: nodes are on loopback; Ray reads it when it is imported
 )
@@ -122,6 +127,19 @@ def _guard() -> None:
         raise RuntimeError(
             f"Ray would listen on {address}: it was imported before {ONE_MACHINE}=0 was set; set it at the start"
         )
+    if not any(os.environ.get(name) for name in ELSEWHERE):
+        _own_token(Path.home() / ".ray" / "auth_token")
+
+
+def _own_token(path: Path) -> None:
+    """See to it that a token is there which nobody but this user can read: one that Ray makes is open to all."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with NamedTemporaryFile("w", dir=path.parent) as file:  # of mode 0600
+        file.write(secrets.token_hex(32))
+        file.flush()
+        with suppress(FileExistsError):  # another run's, which it may be using
+            os.link(file.name, path)
+    path.chmod(0o600)
 
 
 def in_place(

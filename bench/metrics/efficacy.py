@@ -32,8 +32,9 @@ class Degenerate(ValueError):
 class Problem:
     """What an evaluator learns from, and the real rows by which it may stop.
 
-    x, x_watched  features: float64 with NaN, and strings, `MISSING` where there is none
+    x, x_watched  features, see `inputs`
     y, y_watched  (n,) standardised targets, or positions of labels in the sorted classes
+    schema        of those columns, see `numbered`
     k             how many classes there are, seen or not; 0 for regression
     """
 
@@ -150,11 +151,12 @@ def fit_evaluator(
         y, y_watched = codes(target, classes), codes(watched[schema.target], classes)
         prior = np.bincount(y, minlength=len(classes)) / len(y)
     features = inputs(rows, schema)
-    if target.nunique() < 2 or all(features[n].nunique(dropna=False) < 2 for n in schema.features):
+    if target.nunique() < 2 or (features.nunique(dropna=False) < 2).all():
         return Evaluator(Prior(prior), schema, classes, mean, std)
     if schema.is_regression:
         y, y_watched = (y - mean) / std, (y_watched - mean) / std
-    problem = Problem(features, y, inputs(watched, schema), y_watched, schema, len(classes), seed, threads)
+    x_watched, plain = inputs(watched, schema), numbered(schema)
+    problem = Problem(features, y, x_watched, y_watched, plain, len(classes), seed, threads)
     return Evaluator(learner(problem), schema, classes, mean, std)
 
 
@@ -211,13 +213,30 @@ def labels(target: pd.Series, schema: Schema) -> tuple[str, ...]:
     return () if schema.is_regression else tuple(sorted(target.astype(str).unique()))
 
 
+def numbered(schema: Schema) -> Schema:
+    """The same roles of columns that are called by their places: names of a table may hold anything, a library that
+    trains may take no name with a bracket, and none may learn from one.
+    """
+    places = {name: f"x{i}" for i, name in enumerate(schema.columns)}
+    return Schema(
+        schema.task,
+        places[schema.target],
+        tuple(places[name] for name in schema.numeric),
+        tuple(places[name] for name in schema.categorical),
+        frozenset(places[name] for name in schema.integer),
+    )
+
+
 def inputs(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    """What an evaluator reads of the features: float64 with NaN, and strings, `MISSING` where there is none."""
+    """What an evaluator reads of the features, called as in `numbered`.
+
+    They are float64 with NaN, and strings, `MISSING` where there is none.
+    """
     columns: dict[str, Any] = {name: rows[name].to_numpy(np.float64) for name in schema.numeric}
     for name in schema.categorical:
         values = rows[name]
         columns[name] = values.astype(str).where(values.notna(), MISSING).to_numpy(object)
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns).set_axis(list(numbered(schema).features), axis=1)
 
 
 def codes(target: pd.Series, classes: tuple[str, ...]) -> np.ndarray:

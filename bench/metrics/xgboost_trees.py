@@ -107,12 +107,6 @@ class XGBoostModel:
 
 
 def _typed(features: pd.DataFrame, labels: dict[str, pd.Index]) -> pd.DataFrame:
-    """Features whose labels are those of training, in one order; one that training lacks is missing.
-
-    Columns are numbered: XGBoost takes no names with [ ] or <, and those of a table may hold anything.
-    """
-    typed = [
-        pd.Categorical(features[name], categories=labels[name]) if name in labels else features[name]
-        for name in features.columns
-    ]
-    return pd.DataFrame({f"x{i}": values for i, values in enumerate(typed)}, index=features.index)
+    """Features whose labels are those of training, in one order; one that training lacks is missing."""
+    typed = {name: pd.Categorical(features[name], categories=known) for name, known in labels.items()}
+    return features.assign(**typed)
