@@ -13,9 +13,10 @@ import pandas as pd
 from tabstep.api import asked
 from tabstep.api.origin import Origin
 from tabstep.api.synthesizer import FORMAT, Synthesizer
-from tabstep.data import frames, inference
+from tabstep.data import comparable, constraint_search, frames, inference
 from tabstep.data.columns import Category, Column, Number, from_json
 from tabstep.data.completion import Completion
+from tabstep.data.constraints import from_json as constraint_from_json
 from tabstep.data.encode import schema_from_json
 from tabstep.data.files import read_table
 from tabstep.data.table import Schema, Task
@@ -56,7 +57,8 @@ def fit(
     method       settings, or the name of a method with steps; default `TabDDPM()`
     device       cpu, cuda, or auto
 
-    Raises ValueError with all that stands in the way, and what to do about it.
+    Rules between columns that hold in every row (start before end, sums, codes of one another) are found, and are in
+    `constraints` of what is returned. Raises ValueError with all that stands in the way, and what to do about it.
     """
     started = time.perf_counter()
     if isinstance(frame, str | Path):
@@ -81,12 +83,13 @@ def fit(
     schema = _schema(table, columns, target)
     completion = Completion.fit(table, schema)
     _check_varies(completion)
+    constraints = constraint_search.find(comparable.frame(columns, table))
     train = completion.forward(table[list(schema.columns)], seed=seed)
     model = _fitted(settings, train, completion.inner, seed, where, progress)
     measured = train.sample(min(len(train), MEASURED_ROWS), random_state=seed % 2**32)
     origin = Origin(target, len(frame), wishes.drop, seed, time.perf_counter() - started, environment())
     return Synthesizer(
-        columns, completion, model, origin, model.encode(measured), Table(train, model.encoder)
+        columns, completion, model, origin, constraints, model.encode(measured), Table(train, model.encoder)
     )
 
 
@@ -108,7 +111,8 @@ def load(folder: str | Path, device: str = "cpu") -> Synthesizer:
         c["dtypes"],
     )
     origin = Origin.from_json(text["origin"])
-    return Synthesizer(columns, completion, Diffusion.load(where, asked.device(device)), origin)
+    constraints = tuple(constraint_from_json(rule) for rule in text["constraints"])
+    return Synthesizer(columns, completion, Diffusion.load(where, asked.device(device)), origin, constraints)
 
 
 def _method(given: Any) -> Any:

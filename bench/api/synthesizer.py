@@ -15,6 +15,8 @@ from tabstep.api import asked
 from tabstep.api.origin import Origin
 from tabstep.data.columns import Column, Number, to_json
 from tabstep.data.completion import Completion
+from tabstep.data.constraints import Constraint
+from tabstep.data.constraints import to_json as constraint_to_json
 from tabstep.data.fixed import given
 from tabstep.diffusion.mixed import Draw, State, stacked
 from tabstep.diffusion.model import Diffusion
@@ -36,6 +38,7 @@ class Synthesizer:
     completion: Completion
     model: Diffusion
     origin: Origin
+    constraints: tuple[Constraint, ...] = ()  # that hold in every training row
     rows: State | None = None  # encoded training rows, for samplers that measure; they are not saved
     table: Table | None = None  # all training rows, for samplers that learn; they are not saved
     artifacts: Artifacts = field(default_factory=Artifacts)
@@ -211,6 +214,7 @@ class Synthesizer:
             "columns": [to_json(column) for column in self.columns],
             "completion": asdict(self.completion) | {"schema": schema, "inner": inner},
             "origin": asdict(self.origin),
+            "constraints": [constraint_to_json(rule) for rule in self.constraints],
         }
         self.model.save(Path(folder), table=text)
 

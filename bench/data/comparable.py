@@ -1,0 +1,104 @@
+"""Columns in common units, so that they can be held against each other: numbers as they are meant, times as times.
+
+What methods see of two columns need not compare: days since 1970 beside seconds, cents beside euros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabstep.data.columns import Column, Number
+from tabstep.data.forms import EXACT, INT64, Objects, Plain
+from tabstep.data.moments import Durations, Moments, Periods
+from tabstep.data.writing import WrittenMoments, WrittenNumbers
+
+UNITS = ("s", "ms", "us", "ns")  # those of pandas; coarser counts are told in seconds
+
+
+def frame(columns: Sequence[Column], table: pd.DataFrame) -> pd.DataFrame:
+    """A canonical table in common units: float64 and NaN, datetime64, timedelta64, and labels as they are.
+
+    Columns that have no such unit are left out: periods, and whole numbers beyond what float64 tells apart.
+    """
+    return pd.DataFrame(
+        {
+            c.name: values(c, table[c.name]) if isinstance(c, Number) else table[c.name].astype(object)
+            for c in columns
+            if not isinstance(c, Number) or compares(c)
+        },
+        index=table.index,
+    )
+
+
+def compares(column: Number) -> bool:
+    """Whether a column of numbers has a unit in common with others."""
+    if isinstance(column.form, Periods):
+        return False
+    if column.span is None:
+        return True
+    return _is_time(column) and column.origin + column.span <= INT64.max
+
+
+def values(column: Number, canonical: Any) -> Any:
+    """Canonical numbers of a column in its unit (a Series)."""
+    plain = canonical.to_numpy()
+    if not _is_time(column):
+        return pd.Series(_rounded(plain / 10.0 ** _scaled(column), _places(column)), index=canonical.index)
+    gap = np.isnan(plain.astype(np.float64))
+    counted = np.where(gap, 0, np.round(plain)).astype(np.int64) + column.origin
+    kind = "m8" if isinstance(column.form, Durations) else "M8"
+    moments = counted.astype(f"{kind}[{_grain(column)}]").astype(f"{kind}[{_unit(column)}]")
+    moments[gap] = np.array("NaT", dtype=moments.dtype)
+    return pd.Series(moments, index=canonical.index)
+
+
+def canonical(column: Number, values: Any) -> np.ndarray:
+    """The inverse of `values`: canonical numbers (n,) float64, NaN where missing."""
+    gap = values.isna().to_numpy()
+    if not _is_time(column):
+        scale = _scaled(column)
+        found = values.to_numpy(np.float64) * 10.0**scale
+        return np.asarray(np.round(found) if scale else found)
+    kind = "m8" if isinstance(column.form, Durations) else "M8"
+    counted = values.to_numpy().astype(f"{kind}[{_grain(column)}]").astype(np.int64)
+    return np.where(gap, np.nan, np.where(gap, 0, counted - column.origin).astype(np.float64))
+
+
+def _is_time(column: Number) -> bool:
+    return isinstance(column.form, Moments | Durations | WrittenMoments)
+
+
+def _grain(column: Number) -> str:
+    form: Any = column.form
+    return str(form.grain)
+
+
+def _unit(column: Number) -> str:
+    grain = _grain(column)
+    return grain if grain in UNITS else "s"
+
+
+def _scaled(column: Number) -> int:
+    """Decimals that canonical numbers count in."""
+    form = column.form
+    if isinstance(form, WrittenNumbers):
+        return form.places
+    return (form.decimals or 0) if isinstance(form, Objects) and form.element == "Decimal" else 0
+
+
+def _places(column: Number) -> int | None:
+    """Decimals that values keep to; None for continuous ones."""
+    form = column.form
+    if isinstance(form, WrittenNumbers):
+        return form.places
+    return form.decimals if isinstance(form, Plain | Objects) else None
+
+
+def _rounded(plain: np.ndarray, places: int | None) -> np.ndarray:
+    found = plain.astype(np.float64)
+    fine = places is not None and np.nanmax(np.abs(found), initial=0) * 10.0**places < EXACT
+    return np.round(found, places) if fine and places is not None else found

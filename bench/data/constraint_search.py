@@ -1,0 +1,214 @@
+"""The rules that hold in every row of a table, without those that any table of such columns would show.
+
+A rule counts only if shuffling its columns apart breaks it in at least `LEAST` rows: what follows from ranges alone
+(ages are below salaries), from columns that are mostly zero, or from few rows is no discovery. Of d columns some d^3
+rules are looked at; where 30 breaks are expected, the chance that one holds by luck is below d^3 exp(-30).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabstep.data.constraints import RELATIVE, Codes, Constraint, Order, Same, Sum, broken, plain
+from tabstep.data.forms import decimals
+from tabstep.data.moments import GRAINS, grain
+
+LEAST = 30  # rows that a rule must be able to lose
+FIRST = 256  # rows that candidates are tried on before all are
+MOST_SUMMED = 60  # columns among which sums are looked for: their number grows with the third power
+MOST_LABELS = 1000  # of a column that determines another
+MOST_CODED = 200  # columns among which codes are looked for
+SECONDS = dict(
+    zip(GRAINS, (31556952.0, 2629746.0, 86400.0, 3600.0, 60.0, 1.0, 1e-3, 1e-6, 1e-9), strict=True)
+)
+
+
+def find(frame: pd.DataFrame) -> tuple[Constraint, ...]:
+    """The rules of a frame in common units (`data.comparable`), none that follows from another of them.
+
+    Equal columns, sums of two, one column at most another, and columns that a column of labels determines. Gaps are
+    left out of orders and sums, and are labels of their own elsewhere.
+    """
+    numbers = [str(c) for c in frame.columns if frame[c].dtype.kind in "iufmM" and frame[c].nunique() > 1]
+    labels = [str(c) for c in frame.columns if frame[c].dtype == object and frame[c].nunique() > 1]
+    shuffled = _shuffled(frame)
+    same = [rule for rule in _same(frame, numbers) if _could_break(rule, shuffled)]
+    copies = {rule.second for rule in same}
+    single = [name for name in numbers if name not in copies]
+    steps = {name: step(frame[name]) for name in single}
+    sums = [rule for rule in _sums(frame, single[:MOST_SUMMED], steps) if _could_break(rule, shuffled)]
+    orders = [rule for rule in _orders(frame, single, steps) if _could_break(rule, shuffled)]
+    orders = _without_implied([rule for rule in orders if not _follows(rule, sums, frame)])
+    return (*same, *sums, *orders, *_codes(frame, labels[:MOST_CODED], single))
+
+
+def step(column: Any) -> float:
+    """The step of the grid that a column keeps to; 0 for continuous numbers."""
+    shown = column.dropna()
+    if column.dtype.kind in "mM":
+        values = shown.to_numpy()
+        return SECONDS[grain(values, GRAINS if column.dtype.kind == "M" else GRAINS[2:])]
+    places = decimals(shown.to_numpy(np.float64))
+    return 0.0 if places is None else 10.0**-places
+
+
+def _shuffled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Every column in an order of its own: the same marginals, and no relation."""
+    generator = np.random.default_rng(0)
+    return pd.DataFrame(
+        {c: frame[c].iloc[generator.permutation(len(frame))].reset_index(drop=True) for c in frame.columns}
+    )
+
+
+def _could_break(rule: Constraint, shuffled: pd.DataFrame) -> bool:
+    return int(broken(rule, shuffled).sum()) >= LEAST
+
+
+def _same(frame: pd.DataFrame, numbers: list[str]) -> Iterator[Same]:
+    groups: dict[Any, list[str]] = {}
+    for name in numbers:
+        values = frame[name].astype("float64") if frame[name].dtype.kind in "iuf" else frame[name]
+        key = values.dtype.kind, int(pd.util.hash_pandas_object(values, index=False).sum())
+        groups.setdefault(key, []).append(name)
+    for names in groups.values():
+        for other in names[1:]:
+            rule = Same(names[0], other)
+            if not broken(rule, frame).any():
+                yield rule
+
+
+def _plane(frame: pd.DataFrame, numbers: list[str]) -> np.ndarray:
+    """The first rows as float64 (m, d), times in seconds: to see at once which rules are worth trying."""
+    few = frame[numbers].iloc[:FIRST]
+    return np.column_stack(
+        [
+            few[c].astype("int64").where(few[c].notna()).to_numpy(np.float64) / _per_second(few[c])
+            if few[c].dtype.kind in "mM"
+            else few[c].to_numpy(np.float64)
+            for c in numbers
+        ]
+    )
+
+
+def _per_second(column: Any) -> float:
+    return 1 / SECONDS[np.datetime_data(column.to_numpy().dtype)[0]]
+
+
+def _kind(column: Any) -> str:
+    return column.dtype.kind if column.dtype.kind in "mM" else "f"
+
+
+ADDED = (("f", "f", "f"), ("m", "m", "m"), ("M", "m", "M"), ("m", "M", "M"))
+
+
+def _sums(frame: pd.DataFrame, numbers: list[str], steps: dict[str, float]) -> Iterator[Sum]:
+    if len(numbers) < 3:
+        return
+    x = _plane(frame, numbers)
+    kinds = [_kind(frame[name]) for name in numbers]
+    for i, j in combinations(range(len(numbers)), 2):
+        added = x[:, i] + x[:, j]
+        slack = RELATIVE * np.abs(x).max(axis=0, initial=1, where=~np.isnan(x))
+        off = np.abs(added[:, None] - x) > slack + 0.49 * max(steps[numbers[k]] for k in (i, j))
+        for k in np.flatnonzero(~off.any(axis=0)):
+            if k in (i, j) or (kinds[i], kinds[j], kinds[k]) not in ADDED:
+                continue
+            of = numbers[i], numbers[j], numbers[k]
+            rule = Sum(*of, (steps[of[0]], steps[of[1]], steps[of[2]]))
+            if _is_told(rule, frame) and not broken(rule, frame).any():
+                yield rule
+
+
+def _is_told(rule: Sum, frame: pd.DataFrame) -> bool:
+    """Whether what a sum of continuous numbers may be off is nothing beside what each of the three varies by."""
+    if min(rule.steps) > 0:
+        return True
+    spread = [float(frame[name].std()) for name in rule.columns]
+    return min(spread) > 1e3 * RELATIVE * max(float(frame[name].abs().max()) for name in rule.columns)
+
+
+def _orders(frame: pd.DataFrame, numbers: list[str], steps: dict[str, float]) -> Iterator[Order]:
+    if len(numbers) < 2:
+        return
+    x = _plane(frame, numbers)
+    for i, low in enumerate(numbers):
+        above = ~(x[:, i, None] > x).any(axis=0)
+        for k in np.flatnonzero(above):
+            high = numbers[k]
+            if i == k or _kind(frame[low]) != _kind(frame[high]):
+                continue
+            rule = Order(low, high, strict=False, steps=(steps[low], steps[high]))
+            if not broken(rule, frame).any():
+                strict = not bool((frame[low] == frame[high]).any())
+                yield Order(low, high, strict, rule.steps)
+
+
+def _follows(rule: Order, sums: list[Sum], frame: pd.DataFrame) -> bool:
+    """Whether an order is that of a sum of which the other part is never negative."""
+    for of in sums:
+        parts = (of.first, of.second)
+        if rule.high == of.total and rule.low in parts:
+            other = parts[1 - parts.index(rule.low)]
+            kind = frame[other].dtype.kind
+            if kind != "M" and frame[other].min() >= (pd.Timedelta(0) if kind == "m" else 0):
+                return True
+    return False
+
+
+def _without_implied(orders: list[Order]) -> list[Order]:
+    """Orders that no two others imply."""
+    strict = {(rule.low, rule.high): rule.strict for rule in orders}
+    columns = {name for rule in orders for name in rule.columns}
+    return [
+        rule
+        for rule in orders
+        if not any(
+            (rule.low, middle) in strict
+            and (middle, rule.high) in strict
+            and (not rule.strict or strict[rule.low, middle] or strict[middle, rule.high])
+            for middle in columns
+        )
+    ]
+
+
+def _codes(frame: pd.DataFrame, labels: list[str], numbers: list[str]) -> list[Codes]:
+    coded = {name: pd.factorize(frame[name], use_na_sentinel=False)[0] for name in labels}
+    coded |= {
+        name: pd.factorize(frame[name], use_na_sentinel=False)[0]
+        for name in numbers
+        if frame[name].dtype.kind in "iuf" and frame[name].nunique() <= MOST_LABELS
+    }
+    width = {name: int(codes.max()) + 1 for name, codes in coded.items()}
+    found: list[Codes] = []
+    aliases: set[str] = set()  # of another column of labels, which stands for them
+    for on in labels:
+        if width[on] > MOST_LABELS or on in aliases:
+            continue
+        _, first = np.unique(coded[on], return_index=True)
+        for of in coded:
+            if of == on or of in aliases or width[of] > width[on]:
+                continue
+            if not _determines(coded[on], coded[of], first) or _agreed_by_luck(coded[on], coded[of]):
+                continue
+            one_to_one = width[of] == width[on]
+            if one_to_one and of in labels:
+                aliases.add(of)
+            pairs = tuple((plain(frame[on].iloc[i]), plain(frame[of].iloc[i])) for i in first)
+            found.append(Codes(on, of, pairs, one_to_one))  # type: ignore[arg-type]
+    return found
+
+
+def _determines(on: np.ndarray, of: np.ndarray, first: np.ndarray) -> bool:
+    return bool((of == of[first][on]).all())
+
+
+def _agreed_by_luck(on: np.ndarray, of: np.ndarray) -> bool:
+    """Whether rows whose label was seen before would hardly ever disagree, were `of` drawn for itself."""
+    repeats = len(on) - (int(on.max()) + 1)
+    shares = np.bincount(of) / len(of)
+    return repeats * (1 - float((shares**2).sum())) < LEAST

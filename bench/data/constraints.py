@@ -1,0 +1,176 @@
+"""Rules between columns that hold in every row: one column below another, sums, copies, codes of one another.
+
+They are told from a frame in which columns compare (`data.comparable`): numbers, times and lengths of time, and labels
+of any kind. Rules are found by `constraint_search.find` and kept by `keeping.keep`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+RELATIVE = 1e-6  # of a sum of numbers that keep to no decimals
+
+
+@dataclass(frozen=True)
+class Order:
+    """`low` is at most `high`, or below it where `strict`.
+
+    steps  of the two grids: 10^-decimals of numbers, seconds of times, 0 where values are continuous
+    """
+
+    low: str
+    high: str
+    strict: bool
+    steps: tuple[float, float]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.low, self.high
+
+    def __str__(self) -> str:
+        return f"{self.low} {'<' if self.strict else '<='} {self.high}"
+
+
+@dataclass(frozen=True)
+class Sum:
+    """`first` + `second` = `total`; a length of time may be added to a time. `steps` as of `Order`, of all three."""
+
+    first: str
+    second: str
+    total: str
+    steps: tuple[float, float, float]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.first, self.second, self.total
+
+    def __str__(self) -> str:
+        return f"{self.first} + {self.second} = {self.total}"
+
+
+@dataclass(frozen=True)
+class Same:
+    """Two columns of equal numbers or times, gaps included."""
+
+    first: str
+    second: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.first, self.second
+
+    def __str__(self) -> str:
+        return f"{self.first} = {self.second}"
+
+
+@dataclass(frozen=True)
+class Codes:
+    """The labels of `on` determine `of`, a column of labels or numbers.
+
+    pairs       (label, value) of every label that was seen, None for a gap
+    one_to_one  whether `of` determines `on` as well
+    """
+
+    on: str
+    of: str
+    pairs: tuple[tuple[str | None, str | float | None], ...]
+    one_to_one: bool
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.on, self.of
+
+    def __str__(self) -> str:
+        if self.one_to_one:
+            return f"{self.on} and {self.of} are codes of one another"
+        return f"{self.on} determines {self.of}"
+
+
+Constraint = Order | Sum | Same | Codes
+KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Order, Sum, Same, Codes)}
+
+
+def broken(constraint: Constraint, frame: pd.DataFrame) -> np.ndarray:
+    """Which rows of a frame in common units break a rule (n,) bool; one with a gap breaks no order and no sum."""
+    match constraint:
+        case Order(low, high, strict, _):
+            a, b = frame[low], frame[high]
+            return np.asarray(((a >= b) if strict else (a > b)) & a.notna() & b.notna())
+        case Sum(first, second, total, steps):
+            a, b, c = (frame[name] for name in (first, second, total))
+            there = (a.notna() & b.notna() & c.notna()).to_numpy()
+            return np.asarray(there & ~equal(a + b, c, _slack(steps, (a, b, c))))
+        case Same(first, second):
+            a, b = frame[first], frame[second]
+            return np.asarray(~((a == b) | (a.isna() & b.isna())))
+        case Codes(on, of, pairs, _):
+            codes, labels = pd.factorize(frame[on], use_na_sentinel=False)
+            found, values = pd.factorize(frame[of], use_na_sentinel=False)
+            place = {plain(value): i for i, value in enumerate(values)}
+            wanted = [place.get(value, -1) for value in told(labels, pairs)]
+            known = [value is not UNSEEN for value in told(labels, pairs)]
+            return np.asarray(np.array(known, bool)[codes] & (np.array(wanted, int)[codes] != found))
+
+
+def share_kept(constraint: Constraint, frame: pd.DataFrame) -> float:
+    """Share of rows that keep a rule; see `broken`. 1 where there are no rows."""
+    wrong = broken(constraint, frame)
+    return 1.0 - float(wrong.mean()) if len(wrong) else 1.0
+
+
+UNSEEN = object()
+
+
+def told(labels: Iterable[Any], pairs: tuple[tuple[Any, Any], ...]) -> list[Any]:
+    """What each label determines, `UNSEEN` for a label that the training rows lack."""
+    known = dict(pairs)
+    return [known.get(plain(label), UNSEEN) for label in labels]
+
+
+def plain(value: Any) -> Hashable:
+    """A label or a number to compare by, None for a gap."""
+    if value is None or value is pd.NaT or value is pd.NA or value != value:
+        return None
+    if isinstance(value, bool | np.bool_ | str):
+        return str(value)
+    return float(value) if isinstance(value, int | float | np.integer | np.floating) else str(value)
+
+
+def equal(a: Any, b: Any, slack: Any) -> np.ndarray:
+    """Where two Series are the same: times exactly, numbers up to `slack`."""
+    if a.dtype.kind in "mM":
+        return np.asarray(a == b)
+    return np.asarray((a - b).abs() <= slack)
+
+
+def _slack(steps: tuple[float, ...], of: tuple[Any, ...]) -> Any:
+    """How far a sum of floats may be off: less than half a step of the grid, which says that it is exact there."""
+    if of[0].dtype.kind in "mM":
+        return 0
+    if min(steps) > 0:
+        return 0.49 * min(steps)
+    return RELATIVE * np.max([column.abs() for column in of], axis=0)
+
+
+def to_json(constraint: Constraint) -> dict[str, Any]:
+    """A rule as plain values."""
+    return {"kind": type(constraint).__name__, **asdict(constraint)}
+
+
+def from_json(data: Mapping[str, Any]) -> Constraint:
+    """The inverse of `to_json`. Raises ValueError for what it did not write."""
+    fields = {key: _tuples(value) for key, value in data.items() if key != "kind"}
+    try:
+        made: Constraint = KINDS[data["kind"]](**fields)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no rule as this version writes them: {error!r}") from error
+    return made
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
