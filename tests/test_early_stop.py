@@ -514,7 +514,7 @@ def test_short_training_draws_only_its_times() -> None:
 
     g = torch.Generator().manual_seed(0)
     rows = State(torch.zeros(2000, 1), torch.zeros(2000, 1, dtype=torch.int64), None)
-    method.loss(denoiser, schedule, Blocks((2,)))(rows, g)
+    method.loss(denoiser, schedule, Blocks((2,)), rows)(rows, g)
     assert set(seen) == set(range(1, 16))
 
 

@@ -81,11 +81,14 @@ def batch(w: tuple[float, ...], n: int, g: torch.Generator) -> State:
     return State(x, torch.empty(n, 0, dtype=torch.int64), None)
 
 
+DATA = batch((1.0, 0.3), 4, torch.Generator().manual_seed(1))  # the objectives read batches alone
+
+
 @pytest.mark.parametrize("objective", ["hybrid", "skip"])
 def test_variance_loss_leaves_the_noise_head_alone(objective: str) -> None:
     heads, g = Heads((1.0, 0.3), 20), torch.Generator().manual_seed(0)
     method = ImprovedDDPM(T=20, objective=objective)  # type: ignore[arg-type]
-    *_, variance = method.loss(heads, heads.schedule, Blocks(()))(batch((1.0, 0.3), 64, g), g)
+    *_, variance = method.loss(heads, heads.schedule, Blocks(()), DATA)(batch((1.0, 0.3), 64, g), g)
     variance.backward()
     assert heads.fraction.grad is not None
     assert heads.fraction.grad.abs().sum() > 0
@@ -95,7 +98,7 @@ def test_variance_loss_leaves_the_noise_head_alone(objective: str) -> None:
 def test_the_bound_trains_both_heads() -> None:
     heads, g = Heads((1.0, 0.3), 20), torch.Generator().manual_seed(0)
     method = ImprovedDDPM(T=20, objective="vlb")
-    (loss,) = method.loss(heads, heads.schedule, Blocks(()))(batch((1.0, 0.3), 64, g), g)
+    (loss,) = method.loss(heads, heads.schedule, Blocks(()), DATA)(batch((1.0, 0.3), 64, g), g)
     loss.backward()
     for grad in (heads.fraction.grad, heads.eps_scale.grad):
         assert grad is not None
@@ -106,7 +109,7 @@ def test_fractions_reach_their_closed_form() -> None:
     """Only the fractions are trained, for one-step variances at T = 20; known optima at t = 10."""
     w = (1.0, 0.25, 0.01)
     heads, g = Heads(w, 20), torch.Generator().manual_seed(0)
-    loss = ImprovedDDPM(T=20, vlb_weight=1.0).loss(heads, heads.schedule, Blocks(()))
+    loss = ImprovedDDPM(T=20, vlb_weight=1.0).loss(heads, heads.schedule, Blocks(()), DATA)
     optimizer = torch.optim.Adam([heads.fraction], lr=0.05)
     for _ in range(500):
         optimizer.zero_grad()

@@ -23,7 +23,7 @@ from tabstep.diffusion.model import Diffusion
 from tabstep.diffusion.noise import stream
 from tabstep.diffusion.schedule import make
 from tabstep.diffusion.tabddpm import TabDDPM
-from tabstep.diffusion.train import Diverged, batches, fit
+from tabstep.diffusion.train import Diverged, Training, batches, fit
 from tabstep.samplers import grid
 from tabstep.samplers.ancestral import Ancestral
 from tabstep.samplers.setting import Setting
@@ -101,11 +101,7 @@ def test_network_trained_by_the_loss_predicts_leave_one_out() -> None:
         network,
         loss,
         data,
-        steps=600,
-        batch_size=1024,
-        lr=3e-3,
-        weight_decay=0.0,
-        ema_decay=0.99,
+        Training(600, 1024, 3e-3, 0.0, 0.99),
         generator=generator,
     )
     t = 10
@@ -137,7 +133,7 @@ def test_sixty_columns_of_a_hundred_classes_train_without_nan() -> None:
         t = torch.cat([torch.tensor([1, 1, 1000]), torch.randint(1, 1001, (len(batch.c) - 3,), generator=g)])
         return tabddpm_loss(denoiser, batch, t, schedule, blocks, eps=torch.empty(len(t), 0), generator=g)
 
-    fit(network, loss, data, steps=20, batch_size=128, lr=1e-2, weight_decay=0, ema_decay=0.9, generator=g)
+    fit(network, loss, data, Training(20, 128, 1e-2, 0, 0.9), generator=g)
     assert all(torch.isfinite(p).all() for p in network.parameters())
     _, log_pi = denoiser(data.x, data.c, 1, None)
     kl = categorical_kl(log_pi, data.c, data.c, torch.ones(128, dtype=torch.int64), schedule, blocks)
@@ -156,11 +152,7 @@ def test_a_loss_that_is_not_finite_is_an_error_that_says_so() -> None:
             network,
             loss,
             data,
-            steps=5,
-            batch_size=4,
-            lr=0.1,
-            weight_decay=0,
-            ema_decay=0.9,
+            Training(5, 4, 0.1, 0, 0.9),
             generator=stream(0),
         )
 
@@ -176,9 +168,7 @@ def test_learning_rate_and_average_follow_their_definitions() -> None:
         path.append(float(network.weight.detach()))
         return (network(batch.x).sum(),)
 
-    average = fit(
-        network, loss, data, steps=4, batch_size=1, lr=0.1, weight_decay=0, ema_decay=0.5, generator=stream(0)
-    )
+    average = fit(network, loss, data, Training(4, 1, 0.1, 0, 0.5), generator=stream(0))
     weights = np.array([*path[2:], float(network.weight.detach())])
     assert np.allclose(-np.diff([0.0, *weights]), 0.1 * np.array([1, 1, 0.75, 0.5]), atol=1e-6)
     expected = 0.0

@@ -137,11 +137,7 @@ class Autoencoder:
             network,
             loss,
             data,
-            steps=self.steps,
-            batch_size=self.batch_size,
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-            ema_decay=self.ema_decay,
+            train.Training(self.steps, self.batch_size, self.lr, self.weight_decay, self.ema_decay),
             generator=stream(seed, 3000),
         )
 

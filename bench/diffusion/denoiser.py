@@ -61,7 +61,7 @@ class MLP(nn.Module):
 class NetworkDenoiser:
     """Adapter from the network to `mixed.Denoiser`: one-hot input, 0-based time, logits as they are."""
 
-    network: MLP
+    network: nn.Module
     blocks: Blocks
     cat_input: CatInput = "onehot"
 

@@ -33,7 +33,7 @@ class ImprovedDDPM(TabDDPM):
     vlb_weight: float = 0.001
     learned_variance: ClassVar[bool] = True
 
-    def loss(self, denoiser: Denoiser, schedule: Schedule, blocks: Blocks) -> Loss:
+    def loss(self, denoiser: Denoiser, schedule: Schedule, blocks: Blocks, data: State) -> Loss:
         """The training loss of a batch, by the objective."""
         if self.objective == "vlb":
             return _vlb(denoiser, schedule, blocks)
@@ -42,7 +42,7 @@ class ImprovedDDPM(TabDDPM):
 
         def hybrid(batch: State, generator: torch.Generator) -> tuple[Tensor, ...]:
             called = _Remembered(denoiser)
-            terms = plain(called, schedule, blocks)(batch, generator)
+            terms = plain(called, schedule, blocks, data)(batch, generator)
             return (*terms, weight * called.variance_loss(batch, schedule, skip, generator))
 
         return hybrid

@@ -21,16 +21,26 @@ def diffuse(
     return State(x, torch.cat(parts, 1) if parts else clean.c, clean.y)
 
 
+def column_kl(
+    scores: Tensor, c_0: Tensor, c_t: Tensor, t: Tensor, schedule: Schedule, blocks: Blocks
+) -> list[Tensor]:
+    """KL(q(c_{t-1} | c_t, c_0) || p(c_{t-1} | c_t)) of every column, nats; at t = 1 -log p(c_0 | c_1).
+
+    One (n, members) for each group of columns, in their order.
+    """
+    alpha_bar = schedule.alpha_bar.to(t.device)
+    a_t, a_s = alpha_bar[t].unsqueeze(1), alpha_bar[t - 1].unsqueeze(1)
+    return [
+        multinomial.kl_step(view, c_0[:, g.columns], c_t[:, g.columns], a_t, a_s)
+        for g, view in blocks.each(blocks.log_softmax(scores))
+    ]
+
+
 def categorical_kl(
     scores: Tensor, c_0: Tensor, c_t: Tensor, t: Tensor, schedule: Schedule, blocks: Blocks
 ) -> Tensor:
-    """Sum over columns of KL(q(c_{t-1} | c_t, c_0) || p(c_{t-1} | c_t)), (n,) nats; at t = 1 -log p(c_0 | c_1)."""
-    alpha_bar = schedule.alpha_bar.to(t.device)
-    a_t, a_s = alpha_bar[t].unsqueeze(1), alpha_bar[t - 1].unsqueeze(1)
-    parts = [
-        multinomial.kl_step(view, c_0[:, g.columns], c_t[:, g.columns], a_t, a_s).sum(1)
-        for g, view in blocks.each(blocks.log_softmax(scores))
-    ]
+    """The sum over columns of `column_kl`, (n,) nats."""
+    parts = [kl.sum(1) for kl in column_kl(scores, c_0, c_t, t, schedule, blocks)]
     return torch.stack(parts).sum(0)
 
 

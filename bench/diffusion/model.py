@@ -7,22 +7,25 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tabstep.data import artifact
 from tabstep.data.encode import Encoder
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.denoiser import MLP, CatInput, NetworkDenoiser
+from tabstep.diffusion.head import Head, VelocityDenoiser
 from tabstep.diffusion.mixed import Denoiser, Draw, Process, State, stacked
 from tabstep.diffusion.noise import KINDS, stream
+from tabstep.diffusion.residual import ResidualMLP
 from tabstep.diffusion.schedule import Schedule
 from tabstep.diffusion.width import batch_rows
 
+Body = Literal["plain", "residual"]
 FORMAT = 2
 FILE = "fitted.safetensors"
 
@@ -41,12 +44,20 @@ class Counted:
 
 @dataclass(frozen=True)
 class Architecture:
-    """What is needed to build the network again."""
+    """What is needed to build the network again.
+
+    head         what it says of the numbers
+    body         the network itself: `denoiser.MLP` or `residual.ResidualMLP`
+    frequencies  periodic features of each number that a residual one sees
+    """
 
     layers: tuple[int, ...]
     dropout: float
     cat_input: CatInput
     learned_variance: bool = False
+    head: Head = "eps"
+    body: Body = "plain"
+    frequencies: int = 0
 
 
 class Generated(NamedTuple):
@@ -62,21 +73,23 @@ class Diffusion:
 
     class_counts  (classes,) training counts of each label, for classification; empty for regression
     method        the settings that it was fitted with, for the record
+    curve         (step, loss) about every hundredth of the training, the last of them at its end
     """
 
     encoder: Encoder
     schedule: Schedule
-    network: MLP
+    network: nn.Module
     architecture: Architecture
     x_min: Tensor
     x_max: Tensor
     class_counts: Tensor
     method: dict[str, Any] = field(default_factory=dict)
+    curve: tuple[tuple[int, float], ...] = ()
 
     @cached_property
     def process(self) -> Process:
         blocks = Blocks(self.encoder.sizes)
-        denoiser = Counted(NetworkDenoiser(self.network, blocks, self.architecture.cat_input))
+        denoiser = Counted(reads(self.network, blocks, self.architecture, self.schedule))
         learned = self.architecture.learned_variance
         return Process(self.schedule, blocks, denoiser, self.x_min, self.x_max, learned)
 
@@ -149,6 +162,7 @@ class Diffusion:
             "architecture": asdict(self.architecture),
             "encoder": self.encoder.to_json(),
             "method": self.method,
+            "curve": self.curve,
             "table": table,
         }
         artifact.write(folder / FILE, text, tensors)
@@ -158,8 +172,7 @@ class Diffusion:
         """Read what `save` wrote. Nothing in it is executed. Raises ValueError on another format, or a damaged file."""
         text, tensors = _read(folder)
         a = text["architecture"]
-        learned = a.get("learned_variance", False)  # absent in models of before it existed
-        architecture = Architecture(tuple(a["layers"]), a["dropout"], a["cat_input"], learned)
+        architecture = Architecture(**a | {"layers": tuple(a["layers"])})
         encoder = Encoder.from_json(text["encoder"], tensors.pop("quantiles").numpy())
         network = build(encoder, architecture)
         network.load_state_dict(
@@ -175,6 +188,9 @@ class Diffusion:
             tensors["x_max"].to(device),
             tensors["class_counts"],
             text["method"],
+            tuple(
+                (int(step), float(loss)) for step, loss in text.get("curve", ())
+            ),  # absent before it existed
         )
 
 
@@ -199,8 +215,19 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return text, tensors
 
 
-def build(encoder: Encoder, architecture: Architecture) -> MLP:
+def build(encoder: Encoder, architecture: Architecture) -> nn.Module:
     """A fresh network for encoded rows."""
     width = encoder.d_num + sum(encoder.sizes)
     out = width + encoder.d_num * architecture.learned_variance
-    return MLP(width, out, architecture.layers, architecture.dropout, len(encoder.classes))
+    a = architecture
+    if a.body == "residual":
+        return ResidualMLP(
+            encoder.d_num, width, out, a.layers, a.dropout, len(encoder.classes), a.frequencies
+        )
+    return MLP(width, out, a.layers, a.dropout, len(encoder.classes))
+
+
+def reads(network: nn.Module, blocks: Blocks, architecture: Architecture, schedule: Schedule) -> Denoiser:
+    """The denoiser that a network is, by what its head predicts."""
+    plain = NetworkDenoiser(network, blocks, architecture.cat_input)
+    return VelocityDenoiser(plain, schedule) if architecture.head == "v" else plain

@@ -13,12 +13,12 @@ from tabstep.data.encode import Encoder, Normalization, Rounding
 from tabstep.data.table import Schema
 from tabstep.diffusion import schedule as schedules
 from tabstep.diffusion.blocks import Blocks
-from tabstep.diffusion.denoiser import CatInput, NetworkDenoiser
+from tabstep.diffusion.denoiser import CatInput
 from tabstep.diffusion.loss import tabddpm_loss
 from tabstep.diffusion.mixed import Denoiser, State
-from tabstep.diffusion.model import Architecture, Diffusion, build
+from tabstep.diffusion.model import Architecture, Diffusion, build, reads
 from tabstep.diffusion.noise import stream
-from tabstep.diffusion.train import Loss, Progress, fit
+from tabstep.diffusion.train import Loss, Progress, Training, fit
 from tabstep.diffusion.width import warn_of_many_levels
 
 if TYPE_CHECKING:
@@ -77,8 +77,18 @@ class TabDDPM:
         """The last time that the network is trained on, the first of the longest path."""
         return self.T
 
-    def loss(self, denoiser: Denoiser, schedule: schedules.Schedule, blocks: Blocks) -> Loss:
-        """The training loss of a batch, at uniformly drawn times."""
+    @property
+    def architecture(self) -> Architecture:
+        """The network that is trained."""
+        return Architecture(self.layers, self.dropout, self.cat_input, self.learned_variance)
+
+    @property
+    def training(self) -> Training:
+        """How it is trained."""
+        return Training(self.steps, self.batch_size, self.lr, self.weight_decay, self.ema_decay)
+
+    def loss(self, denoiser: Denoiser, schedule: schedules.Schedule, blocks: Blocks, data: State) -> Loss:
+        """The training loss of a batch of `data`, at uniformly drawn times."""
 
         def loss(batch: State, generator: torch.Generator) -> tuple[Tensor, ...]:
             device = batch.x.device
@@ -107,24 +117,27 @@ class TabDDPM:
         x, c, y = encoder.encode(train)
         data = State(x.to(device), c.to(device), None if y is None else y.to(device))
         schedule = schedules.make(self.schedule, self.T).until(self.last)
-        architecture = Architecture(self.layers, self.dropout, self.cat_input, self.learned_variance)
+        architecture = self.architecture
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # initial weights come from the global generator
             network = build(encoder, architecture).to(device)
             blocks = Blocks(encoder.sizes)
-            denoiser = NetworkDenoiser(network, blocks, self.cat_input)
+            curve: list[tuple[int, float]] = []
+
+            def told(step: int, steps: int, loss: float) -> None:
+                curve.append((step, loss))
+                if progress is not None:
+                    progress(step, steps, loss)
+
+            denoiser = reads(network, blocks, architecture, schedule)
 
             average = fit(
                 network,
-                self.loss(denoiser, schedule, blocks),
+                self.loss(denoiser, schedule, blocks, data),
                 data,
-                steps=self.steps,
-                batch_size=self.batch_size,
-                lr=self.lr,
-                weight_decay=self.weight_decay,
-                ema_decay=self.ema_decay,
+                self.training,
                 generator=stream(seed, 1000),
-                progress=progress,
+                progress=told,
             )
         if self.weights == "ema":
             network.load_state_dict(average)
@@ -142,4 +155,5 @@ class TabDDPM:
             x.amax(0).to(device) if x.shape[1] else x.new_empty(0, device=device),
             counts,
             asdict(self),
+            tuple(curve),
         )

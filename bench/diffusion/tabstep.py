@@ -1,40 +1,129 @@
-"""Our own diffusion: TabDDPM's process on a representation that few steps can draw."""
+"""Our own diffusion: TabDDPM's process, on a representation and with a network that few steps can draw from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
+import torch
+from torch import Tensor
 
 from tabstep.data.atoms import AtomRule
 from tabstep.data.encode import Encoder
 from tabstep.data.table import Schema
+from tabstep.diffusion import objective
+from tabstep.diffusion.blocks import Blocks
+from tabstep.diffusion.head import Head
+from tabstep.diffusion.mixed import Denoiser, State
+from tabstep.diffusion.model import Architecture, Body
+from tabstep.diffusion.schedule import Schedule
 from tabstep.diffusion.tabddpm import TabDDPM
+from tabstep.diffusion.train import Loss, Training
 
 
 @dataclass(frozen=True)
 class TabStep(TabDDPM):
-    """TabDDPM with the point masses of number columns as categories (see `data.atoms`).
+    """TabDDPM in parts that can each be switched off; with all of them off it is TabDDPM (see docs/recipe.md).
 
-    atom_share  of the training rows that a value must hold to be a category; 1 leaves only constant columns, which no
-                method sees, so that it is TabDDPM
-    end_share   the same for the smallest and the largest value of a column
+    atom_share    of the training rows that a value of a number column must hold to be a category (`data.atoms`); 1
+                  leaves only constant columns, which no method sees
+    end_share     the same for the smallest and the largest value of a column
+    head          what the network says of numbers, see `diffusion.head`
+    signal_floor  squared errors of the velocity weigh max(abar_t, signal_floor); 0 is the squared error of the noise
+    balance       "columns": every column counts the same, a category by its bound over its entropy; "kinds": numbers
+                  together as much as categories together, as in TabDDPM
+    times         how the times of a batch are drawn, see `diffusion.objective`
+    body          the network, see `diffusion.residual`
+    frequencies   periodic features of each number that it sees
+    ema_warmup    the average forgets faster at first, see `diffusion.train.Training`; 1 is none
+    seconds       of the clock to train for, in place of `steps`; how many steps that makes depends on the machine
     """
 
+    layers: tuple[int, ...] = (256, 256, 256)
+    lr: float = 2e-3
+    batch_size: int = 1024
+    steps: int = 4000
+    weights: Literal["raw", "ema"] = "ema"
     atom_share: float = 0.05
     end_share: float = 0.01
+    head: Head = "v"  # TabDDPM: eps
+    signal_floor: float = 0.1  # TabDDPM: 0
+    balance: objective.Balance = "columns"  # TabDDPM: kinds
+    times: objective.Times = "stratified"  # TabDDPM: uniform
+    body: Body = "residual"  # TabDDPM: plain
+    frequencies: int = 8  # TabDDPM: 0
+    ema_warmup: int = 10  # TabDDPM: 1
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.rule  # noqa: B018  a share out of range is refused before any work
+        if not 0 <= self.signal_floor <= 1:
+            raise ValueError(f"signal_floor must be in [0, 1], got {self.signal_floor}")
+        if self.frequencies < 0:
+            raise ValueError(f"frequencies must be at least 0, got {self.frequencies}")
+        if self.frequencies and self.body == "plain":
+            raise ValueError("frequencies need body='residual'; set frequencies=0 for the plain one")
+        if self.head == "eps" and self.signal_floor > 0:
+            raise ValueError(
+                "signal_floor needs head='v': an error of the noise at t = T is 2e4 times one of v"
+            )
+        if self.seconds is not None and not self.seconds > 0:
+            raise ValueError(f"seconds must be positive, got {self.seconds}")
 
     @property
     def rule(self) -> AtomRule:
         """Which values are categories."""
         return AtomRule(self.atom_share, self.end_share)
 
+    @property
+    def architecture(self) -> Architecture:
+        return Architecture(
+            self.layers,
+            self.dropout,
+            self.cat_input,
+            head=self.head,
+            body=self.body,
+            frequencies=self.frequencies,
+        )
+
+    @property
+    def training(self) -> Training:
+        return Training(
+            self.steps,
+            self.batch_size,
+            self.lr,
+            self.weight_decay,
+            self.ema_decay,
+            self.ema_warmup,
+            self.seconds,
+        )
+
     def encoder(self, train: pd.DataFrame, schema: Schema) -> Encoder:
         """Point masses apart, the rest as TabDDPM encodes it."""
         return Encoder.fit(
             train, schema, normalization=self.normalization, rounding=self.rounding, atoms=self.rule
         )
+
+    def loss(self, denoiser: Denoiser, schedule: Schedule, blocks: Blocks, data: State) -> Loss:
+        """The training loss of a batch, with weights by the columns of `data`."""
+        weights = objective.weights(self.balance, data, blocks)
+        times = objective.TIMES[self.times]
+
+        def loss(batch: State, generator: torch.Generator) -> tuple[Tensor, ...]:
+            eps = torch.randn(batch.x.shape, generator=generator).to(batch.x)
+            t = times(len(batch.x), schedule.T, generator).to(batch.x.device)
+            return objective.balanced_loss(
+                denoiser,
+                batch,
+                t,
+                schedule,
+                blocks,
+                eps=eps,
+                signal_floor=self.signal_floor,
+                weights=weights,
+                generator=generator,
+            )
+
+        return loss

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -34,43 +37,75 @@ def batches(data: State, size: int, generator: torch.Generator) -> Iterator[Stat
             yield State(x[i : i + size], c[i : i + size], None if y is None else y[i : i + size])
 
 
+@dataclass(frozen=True)
+class Training:
+    """How long a network is trained, and how fast.
+
+    steps       ended by `seconds` of the clock where given, however many steps that makes
+    lr          falls linearly to 0
+    ema_warmup  the average forgets faster at first: step i enters it by 1 - min(ema_decay, (1 + i)/(ema_warmup + i))
+    """
+
+    steps: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    ema_decay: float
+    ema_warmup: int = 1
+    seconds: float | None = None
+
+    def clock(self) -> Callable[[int], float]:
+        """From now on, the share of the training that is behind after a number of steps."""
+        if self.seconds is None:
+            return lambda step: step / self.steps
+        budget, started = self.seconds, time.perf_counter()
+        return lambda _: (time.perf_counter() - started) / budget
+
+    def decay(self, step: int) -> float:
+        """Of the moving average at a step, from 0."""
+        return min(self.ema_decay, (1 + step) / (self.ema_warmup + step))
+
+
 def fit(
     network: nn.Module,
     loss: Loss,
     data: State,
+    training: Training,
     *,
-    steps: int,
-    batch_size: int,
-    lr: float,
-    weight_decay: float,
-    ema_decay: float,
     generator: torch.Generator,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train `network` in place and return the state dict of its moving average.
 
-    The learning rate falls linearly and is set after each update, so the first two updates share `lr`.
+    The learning rate is set after each update, so the first two updates share it.
     Raises `Diverged` within a hundred steps of a loss that is not finite.
     """
     average = copy.deepcopy(network).requires_grad_(False)
     raw: list[Tensor] = list(network.parameters())
     ema: list[Tensor] = list(average.parameters())
-    optimizer = torch.optim.AdamW(raw, lr=lr, weight_decay=weight_decay, fused=True)
-    report_every = max(1, steps // 100)
+    optimizer = torch.optim.AdamW(raw, lr=training.lr, weight_decay=training.weight_decay, fused=True)
+    source, done = batches(data, training.batch_size, generator), training.clock()
+    before = share = done(0)
+    step, reported = 0, -1
     network.train()
-    for step, batch in zip(range(steps), batches(data, batch_size, generator), strict=False):
-        optimizer.param_groups[0]["lr"] = lr * (1 - max(step - 1, 0) / steps)
+    while share < 1:
+        optimizer.param_groups[0]["lr"] = training.lr * (1 - before)
         optimizer.zero_grad(set_to_none=True)
-        total = torch.stack(loss(batch, generator)).sum()
+        total = torch.stack(loss(next(source), generator)).sum()
         total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         with torch.no_grad():
-            torch._foreach_lerp_(ema, raw, 1 - ema_decay)
-        if step % 100 == 99 or step == steps - 1 or step % report_every == 0:
-            value = total.item()
-            if value != value or value in (float("inf"), float("-inf")):
-                raise Diverged(f"loss is {value} at step {step + 1} of {steps}; lower lr (now {lr:g})")
-            if progress is not None and (step % report_every == 0 or step == steps - 1):
-                progress(step + 1, steps, value)
+            torch._foreach_lerp_(ema, raw, 1 - training.decay(step))
+        before, share, step = share, done(step + 1), step + 1
+        due = int(100 * before) > reported or share >= 1
+        if due or step % 100 == 0:
+            value, expected = total.item(), max(step, round(step / share))
+            if not math.isfinite(value):
+                raise Diverged(
+                    f"loss is {value} at step {step} of {expected}; lower lr (now {training.lr:g})"
+                )
+            if progress is not None and due:
+                progress(step, expected, value)
+            reported = int(100 * before)
     network.eval()
     return average.state_dict()

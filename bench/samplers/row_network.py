@@ -87,11 +87,7 @@ class RowFeatures:
             network,
             loss,
             data,
-            steps=self.steps,
-            batch_size=self.batch_size,
-            lr=self.lr,
-            weight_decay=0.0,
-            ema_decay=0.99,
+            train.Training(self.steps, self.batch_size, self.lr, weight_decay=0.0, ema_decay=0.99),
             generator=stream(seed, 5000),
         )
 
