@@ -87,6 +87,15 @@ def budgeted(updates: Mapping[str, Sampler]) -> dict[str, Sampler]:
     }
 
 
+FREE: dict[str, Sampler] = {
+    "ancestral": ancestral(),
+    "ddim": made("tabstep.samplers.ddim:DDIM"),
+    "dpmpp-2m": made("tabstep.samplers.dpmpp:DPMSolverPP"),
+    "dpmpp-2m-sde": made("tabstep.samplers.dpmpp:DPMSolverPP", sde=True),
+    "unipc-2": made("tabstep.samplers.unipc:UniPC"),
+}
+"""Updates whose first step may be taken without the network: `free-ddim`."""
+
 SAMPLERS: Named[Sampler] = Named(
     {
         "ancestral": ancestral(),
@@ -114,6 +123,7 @@ SAMPLERS: Named[Sampler] = Named(
                 "dpmpp-2m-sde": made("tabstep.samplers.dpmpp:DPMSolverPP", sde=True),
             }
         ),
+        **{f"free-{name}": made("tabstep.samplers.free:FreeFirst", update=u) for name, u in FREE.items()},
     }
 )
 

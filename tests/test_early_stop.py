@@ -35,6 +35,7 @@ from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.ddss import DDSS
 from tabstep.samplers.deq import DEQ
 from tabstep.samplers.early_stop import EarlyStop, choose_horizon
+from tabstep.samplers.free import FreeFirst
 from tabstep.samplers.grid import linspace, logsnr, trailing
 from tabstep.samplers.kernel import kernel_widths, permutation_level, squared_mmd
 from tabstep.samplers.setting import Artifacts, Setting, Table, path_for
@@ -54,7 +55,7 @@ from tests.oracle import (
 UPDATES = {
     name: s
     for name, s in SAMPLERS.items()
-    if not isinstance(s, EarlyStop | BudgetStop | DDSS | DEQ) and name != "learned"
+    if not isinstance(s, EarlyStop | BudgetStop | FreeFirst | DDSS | DEQ) and name != "learned"
 }
 
 

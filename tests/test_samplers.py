@@ -24,6 +24,7 @@ from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.ddss import DDSS
 from tabstep.samplers.deq import DEQ
 from tabstep.samplers.early_stop import EarlyStop
+from tabstep.samplers.free import FreeFirst
 from tabstep.samplers.row_network import RowFeatures
 from tabstep.samplers.setting import Setting
 from tabstep.samplers.start import Conditional
@@ -33,7 +34,8 @@ from tests.oracle import F64, RowTimes, TwoColumns, bare, mixed_table, output_of
 IN_CLOSED_FORM = [
     name
     for name, s in SAMPLERS.items()
-    if not isinstance(s, EarlyStop) or (s.stop is None and isinstance(s.start, Conditional))
+    if not isinstance(s, FreeFirst)  # see test_free
+    and (not isinstance(s, EarlyStop) or (s.stop is None and isinstance(s.start, Conditional)))
 ]
 EVERY = pytest.mark.parametrize("name", sorted(IN_CLOSED_FORM))
 QUICK = Conditional(Autoencoder(steps=20, layers=(16,)))

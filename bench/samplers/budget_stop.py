@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tabstep.diffusion.mixed import Draw, State
 from tabstep.samplers.early_stop import started
-from tabstep.samplers.setting import Grid, Sampler, Setting, Steps, digest, name_of
+from tabstep.samplers.setting import Grid, Sampler, Setting, Steps, digest, name_of, path_from
 from tabstep.samplers.start import Start
 
 PRIOR = {1: 0.1, 2: 0.25, 5: 0.4, 10: 0.55}
@@ -50,6 +50,10 @@ class BudgetStop:
         name = f"begin-{what}-{K}-{setting.T}-{setting.seed}"
         found = setting.artifacts.tensors(name, lambda: choose_begin(self, setting, grid, K))
         return int(found["horizon"])
+
+    def path(self, setting: Setting, grid: Grid, K: int) -> Steps:
+        """From T' to 0."""
+        return path_from(self.horizon(setting, grid, K), self.update, grid, setting, K)
 
     def prepare(self, setting: Setting, path: Steps) -> Draw:
         """Fit the start, and prepare the update for the path from T' = path[0]."""

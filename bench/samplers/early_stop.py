@@ -11,7 +11,7 @@ from torch import Tensor
 from tabstep.diffusion.mixed import Draw, State
 from tabstep.diffusion.noise import Noise, stream
 from tabstep.samplers.kernel import kernel_widths, permutation_level, row_features, squared_mmd
-from tabstep.samplers.setting import Grid, Sampler, Setting, Steps, digest
+from tabstep.samplers.setting import Grid, Sampler, Setting, Steps, digest, path_from
 from tabstep.samplers.start import Start
 
 CANDIDATES = 10  # begins to choose from, evenly spaced
@@ -49,6 +49,10 @@ class EarlyStop:
         begin = self.start.fit(setting)  # not inside the choice, whose price is its own
         name = f"horizon-v{VERSION}-{digest(self.start)}-{setting.T}-{setting.seed}"
         return int(setting.artifacts.tensors(name, lambda: choose_horizon(setting, begin))["horizon"])
+
+    def path(self, setting: Setting, grid: Grid, K: int) -> Steps:
+        """From T' to 0."""
+        return path_from(self.horizon(setting, grid, K), self.update, grid, setting, K)
 
     def prepare(self, setting: Setting, path: Steps) -> Draw:
         """Fit the start, and prepare the update for the path from T' = path[0]."""

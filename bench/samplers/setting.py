@@ -170,8 +170,8 @@ class BeginsEarly(Protocol):
     @property
     def update(self) -> Sampler: ...
 
-    def horizon(self, setting: Setting, grid: Grid, K: int) -> int:
-        """The time 0..T where its paths of K evaluations begin; 0 leaves nothing to denoise."""
+    def path(self, setting: Setting, grid: Grid, K: int) -> Steps:
+        """The path of K evaluations by a grid, from where it begins; (0,) leaves nothing to denoise."""
         ...
 
 
@@ -195,11 +195,17 @@ def path_for(sampler: Sampler, grid: Grid, setting: Setting, K: int) -> Steps:
         raise Unsupported(f"{K} steps asked of a model with T = {setting.T}")
     K = whole_steps(K, setting.T)
     if isinstance(sampler, BeginsEarly):
-        begin = sampler.horizon(setting, grid, K)
-        if begin > 0 and begin < K:
-            raise Unsupported(f"{K} steps asked of a path that begins at time {begin}")
-        return grid(setting.until(begin).seen_by(sampler.update), K) if begin > 0 else (0,)
+        return sampler.path(setting, grid, K)
     left = setting.process.schedule.at(setting.T)
     if left > NOISE:
         raise Unsupported(f"the network ends at time {setting.T}, where {left:.0%} of the signal is left")
     return grid(setting.seen_by(sampler), K)
+
+
+def path_from(begin: int, update: Sampler, grid: Grid, setting: Setting, K: int) -> Steps:
+    """The path of K evaluations from a time 0..T, (0,) from 0. Raises `Unsupported` where there are too few times."""
+    if begin == 0:
+        return (0,)
+    if begin < K:
+        raise Unsupported(f"{K} steps asked of a path that begins at time {begin}")
+    return grid(setting.until(begin).seen_by(update), K)
