@@ -141,6 +141,7 @@ GRIDS: Named[Grid] = Named(
         "quad-ddim": place("tabstep.samplers.grid:quad_ddim"),
         "karras": made("tabstep.samplers.grid:Karras"),
         "dp": made("tabstep.samplers.dp:DP"),
+        "measured": made("tabstep.samplers.measured:Measured"),
     }
 )
 

@@ -107,7 +107,10 @@ def test_a_name_given_twice_counts_once() -> None:
         (Filters(methods=("tabdpm",)), "unknown method 'tabdpm'; did you mean 'tabddpm'"),
         (Filters(samplers=("dim",)), "unknown sampler 'dim'; did you mean 'ddim'"),
         (Filters(grids=("trail",)), "unknown grid 'trail'; did you mean 'trailing'"),
-        (Filters(grids=("zzz",)), "unknown grid 'zzz'; known: dp, karras, leading, linspace, logsnr, quad"),
+        (
+            Filters(grids=("zzz",)),
+            "unknown grid 'zzz'; known: dp, karras, leading, linspace, logsnr, measured, quad",
+        ),
         (Filters(steps=(5, 0)), "steps must be positive integers or T, got 0"),
         (Filters(steps=(-3,)), "steps must be positive integers or T, got -3"),
         (Filters(metrics=("privcy",)), "unknown metric 'privcy'; did you mean 'privacy'"),

@@ -1,4 +1,4 @@
-"""Early-stopped paths whose begin is chosen for the budget: a classifier looks at the rows after all K evaluations."""
+"""Early-stopped paths whose begin is chosen for the budget, by what the rows are like after all K evaluations."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tabstep.diffusion.mixed import Draw, State
+from tabstep.diffusion.mixed import Draw
 from tabstep.samplers.early_stop import started
+from tabstep.samplers.judged import LEAST_ROWS, Judge, standard_error
 from tabstep.samplers.setting import Grid, Sampler, Setting, Steps, digest, name_of, path_from
 from tabstep.samplers.start import Start
 
@@ -19,9 +20,8 @@ PRIOR = {1: 0.1, 2: 0.25, 5: 0.4, 10: 0.55}
 """T'/T by evaluations, from sweeps on two tables; between them, and beyond, it is linear in the logarithm."""
 
 RATIOS = (0.25, 0.5, 1.0, 1.5, 2.5, 4.0)  # to the prior, of the begins to choose from; none is after T
-HELD_ROWS = 4096
-LEAST_ROWS = 200  # below, what a classifier finds is noise
-FOLDS = 5
+
+VERSION = 2  # raise when the same model, rows and start give another begin; 2: by the worst of several scores
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class BudgetStop:
             return begin_at(prior_share(K), setting.T, K)
         self.start.fit(setting)  # not inside the choice, whose price is its own
         what = f"{digest(self.update)}-{digest(self.start)}-{name_of(grid)}"
-        name = f"begin-{what}-{K}-{setting.T}-{setting.seed}"
+        name = f"begin-v{VERSION}-{what}-{K}-{setting.T}-{setting.seed}"
         found = setting.artifacts.tensors(name, lambda: choose_begin(self, setting, grid, K))
         return int(found["horizon"])
 
@@ -74,72 +74,30 @@ def begin_at(share: float, T: int, K: int) -> int:
     return min(T, max(K, round(share * T)))
 
 
-@torch.no_grad()
 def choose_begin(sampler: BudgetStop, setting: Setting, grid: Grid, K: int) -> Mapping[str, Tensor]:
-    """The begin of which rows are told from held ones least, and nearest to the prior among those as good as it.
+    """The begin whose rows fall least behind those of all steps from T, by the worst of the scores of `judged`.
 
-    Drawn with the labels of the held rows and with one noise for all begins, so that they are compared in pairs; as
-    they are written, with whole numbers rounded, which hides much of what an encoded row shows. As good is what is
-    within one standard error of the difference, over folds. Returns `horizon` (), `times` (m,) and the
-    `areas` under the curve (m, FOLDS).
+    Of those as good as it, the nearest to the prior. Drawn with the labels of the held rows and with one noise for all
+    begins, so that they are compared in pairs. As good is what is within one standard error of the difference. Returns
+    `horizon` (), `times` (m,) and the `excess` in margins (m, FOLDS), each with one fold left out.
     """
-    held = setting.rows(HELD_ROWS)
+    judge = Judge.of(sampler, setting)
     T = setting.T
     times = sorted({begin_at(ratio * prior_share(K), T, K) for ratio in RATIOS})
-    like = setting.process.noise(setting.seed, 0, len(held.x))
-    areas = []
-    for t in times:
-        noise = like.apart(setting.process.d_num)  # from its beginning, and not that of any draw
-        rows = sampler.prepare(setting, grid(setting.until(t).seen_by(sampler.update), K))(noise, held.y)
-        areas.append(areas_under_curve(as_written(setting, rows), held))
-    found = np.array(areas)
+    paths = [grid(setting.until(t).seen_by(sampler.update), K) for t in times]
+    excess = np.array([judge(judge.drawn(sampler, setting, path)) for path in paths])
     return {
-        "horizon": torch.tensor(times[nearest_of_the_best(found, times, begin_at(prior_share(K), T, K))]),
+        "horizon": torch.tensor(times[nearest_of_the_best(excess, times, begin_at(prior_share(K), T, K))]),
         "times": torch.tensor(times),
-        "areas": torch.from_numpy(found),
+        "excess": torch.from_numpy(excess),
     }
 
 
-def as_written(setting: Setting, rows: State) -> State:
-    """Encoded rows after a way to the table and back; as they are where no table is known."""
-    if setting.table is None:
-        return rows
-    encoder = setting.table.encoder
-    return State(*encoder.encode(encoder.decode(*rows)))
+def nearest_of_the_best(excess: np.ndarray, times: list[int], prior: int) -> int:
+    """Index of the time nearest to the prior, by ratio, of those whose excess (m, FOLDS) is not above the least.
 
-
-def nearest_of_the_best(areas: np.ndarray, times: list[int], prior: int) -> int:
-    """Index of the time nearest to the prior, by ratio, of those whose areas (m, folds) are not above the least ones.
-
-    Not above: by less than one standard error of the mean difference in pairs of folds.
+    Not above: by less than one standard error of the difference to it.
     """
-    best = int(areas.mean(1).argmin())
-    worse = areas - areas[best]
-    error = worse.std(1, ddof=1) / math.sqrt(areas.shape[1])
-    good = np.flatnonzero(worse.mean(1) <= error)
+    worse = excess - excess[excess.mean(1).argmin()]
+    good = np.flatnonzero(worse.mean(1) <= standard_error(worse))
     return int(min(good, key=lambda i: abs(math.log(times[i] / prior))))
-
-
-def areas_under_curve(drawn: State, held: State) -> list[float]:
-    """How well boosted trees tell as many drawn rows from held ones, by fold: 0.5 is not at all."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.metrics import roc_auc_score
-
-    x = np.concatenate([points(drawn), points(held)])
-    n = len(held.x)
-    label = np.repeat([1, 0], n)
-    fold = np.tile(np.arange(n) % FOLDS, 2)  # a drawn row and the held one with its label stay together
-    areas = []
-    for k in range(FOLDS):
-        rest = fold != k
-        trees = HistGradientBoostingClassifier(
-            max_iter=50, max_leaf_nodes=15, early_stopping=False, random_state=0
-        ).fit(x[rest], label[rest])
-        areas.append(float(roc_auc_score(label[~rest], trees.predict_proba(x[~rest])[:, 1])))
-    return areas
-
-
-def points(rows: State) -> np.ndarray:
-    """Encoded rows as features: numbers, classes by their index, and the label."""
-    y = [] if rows.y is None else [rows.y.unsqueeze(1)]
-    return torch.cat([part.double() for part in (rows.x, rows.c, *y)], 1).cpu().numpy()

@@ -1,4 +1,4 @@
-"""The timestep grid with the best evidence lower bound, by dynamic programming on a fitted network."""
+"""The timestep grid of least price on held-out rows, by dynamic programming on a fitted network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from tabstep.contracts import Unsupported
-from tabstep.diffusion import nelbo, schedule_search
+from tabstep.diffusion import flow, nelbo, schedule_search
 from tabstep.diffusion.nelbo import Variance
 from tabstep.samplers.setting import Setting, Steps, whole_steps
 
@@ -22,7 +22,9 @@ bound is nearly all its price, and the search spends every step near the rows; n
 class DP:
     """Times of least NELBO on held-out rows (Watson et al. 2021), for the sampler's own variance; one search, all K.
 
-    The smallest variance is searched for as the largest (`PRICED_AS`).
+    The smallest variance is searched for as the largest (`PRICED_AS`). A solver, which has no variance, pays the bound
+    for classes, and for numbers what its steps lose (`flow.errors`). That is in nats too: after K steps, each off by
+    the part e_k of a deviation, a normal column is (sum e_k)^2 <= K sum e_k^2 nats from the right one, to second order.
 
     candidates   times to choose from, evenly spaced, always with 1 and T; 0 takes all of them
     weight_num, weight_cat   of the numeric and of the categorical nats
@@ -44,6 +46,8 @@ class DP:
             raise Unsupported("learned variances need a network that predicts them, such as iddpm")
         times = self.times(T, K)
         numeric, categorical = self.table(setting, times)
+        if setting.solver:
+            numeric = K * self.errors(setting, times)
         cost = self.weight_num * numeric + self.weight_cat * categorical
         nodes = schedule_search.shortest(cost, K).path(K)
         return tuple(times[i] for i in nodes)
@@ -58,7 +62,6 @@ class DP:
 
     def table(self, setting: Setting, times: list[int]) -> nelbo.Parts:
         """L(s, t) over the candidates, once per fitted model."""
-
         variance = PRICED_AS.get(setting.variance, setting.variance)
 
         def make() -> dict[str, torch.Tensor]:
@@ -72,9 +75,23 @@ class DP:
             )
             return parts._asdict()
 
-        clip = "clipped" if setting.clip_x0 else "unclipped"
-        name = (
-            f"nelbo-v{VERSION}-{variance}-{clip}-{len(times) - 1}-of-{setting.T}-{self.rows}-{setting.seed}"
-        )
+        name = f"nelbo-v{VERSION}-{variance}-{self._measured(setting, times)}"
         found = setting.artifacts.tensors(name, make)
         return nelbo.Parts(found["numeric"], found["categorical"])
+
+    def errors(self, setting: Setting, times: list[int]) -> torch.Tensor:
+        """What steps of a solver lose of the numbers, over the candidates, once per fitted model."""
+
+        def make() -> dict[str, torch.Tensor]:
+            rows = setting.rows(self.rows)
+            return {
+                "errors": flow.errors(
+                    setting.process, rows, times, clip_x0=setting.clip_x0, seed=setting.seed
+                )
+            }
+
+        return setting.artifacts.tensors(f"flow-{self._measured(setting, times)}", make)["errors"]
+
+    def _measured(self, setting: Setting, times: list[int]) -> str:
+        clip = "clipped" if setting.clip_x0 else "unclipped"
+        return f"{clip}-{len(times) - 1}-of-{setting.T}-{self.rows}-{setting.seed}"

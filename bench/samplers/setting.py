@@ -93,6 +93,7 @@ class Setting:
     train, held  encoded training rows, or how to have them, and validation rows for what is measured or chosen; None
                  where a model is used without its data
     variance     of the numeric reverse step, for grids that are optimal for one
+    solver       whether the sampler that this is seen by has none, and solves a differential equation
     clip_x0      as the sampler clips
     table        the training rows before they were encoded, for samplers that fit another method
     """
@@ -102,6 +103,7 @@ class Setting:
     held: State | None = None
     seed: int = 0
     variance: Variance = "analytic"
+    solver: bool = False
     clip_x0: bool = True
     artifacts: Artifacts = field(default_factory=Artifacts)
     table: Table | None = None
@@ -119,6 +121,7 @@ class Setting:
         return replace(
             self,
             variance=getattr(sampler, "variance", self.variance),
+            solver=not hasattr(sampler, "variance"),
             clip_x0=getattr(sampler, "clip_x0", self.clip_x0),
         )
 
@@ -142,6 +145,15 @@ class Grid(Protocol):
 
     def __call__(self, setting: Setting, K: int, /) -> Steps:
         """Raises ValueError unless 1 <= K <= T."""
+        ...
+
+
+@runtime_checkable
+class Tries(Protocol):
+    """A grid that draws rows with the sampler that it is for; without one it is where its search begins."""
+
+    def path_of(self, sampler: Sampler, setting: Setting, K: int, /) -> Steps:
+        """The path of K evaluations of this sampler."""
         ...
 
 
@@ -194,6 +206,8 @@ def path_for(sampler: Sampler, grid: Grid, setting: Setting, K: int) -> Steps:
     if isinstance(K, int) and K > setting.T:
         raise Unsupported(f"{K} steps asked of a model with T = {setting.T}")
     K = whole_steps(K, setting.T)
+    if isinstance(grid, Tries):
+        return grid.path_of(sampler, setting, K)
     if isinstance(sampler, BeginsEarly):
         return sampler.path(setting, grid, K)
     left = setting.process.schedule.at(setting.T)

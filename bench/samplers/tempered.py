@@ -36,8 +36,10 @@ class Tempered:
 
     @property
     def variance(self) -> Variance:
-        variance: Any = getattr(self.update, "variance", "analytic")
-        return variance  # type: ignore[no-any-return]
+        """That of the update. Raises AttributeError where it has none: then this has none either."""
+        update: Any = self.update
+        variance: Variance = update.variance
+        return variance
 
     def prepare(self, setting: Setting, path: Steps) -> Draw:
         """As the update does, with the tempered network."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tabstep.data.table import Task
+from tabstep.metrics.margins import C2ST, COVERAGE, RECALL, TREND, UTILITY, WASSERSTEIN
 from tabstep.report.numbers.table import PRIMARY
 
 
@@ -20,11 +21,7 @@ class Score:
     lower    whether values come down to `best`, or up to it
     margin   by how much a mean may be worse than that of all steps and still be kept, in the units of the score
 
-    Margins are constants: scores that scatter more must not be allowed more. Each is three times the deviation over
-    training seeds that `ancestral` has at 20 evaluations or more in `results/example` (0.010 for C2ST, 0.0016 for
-    Wasserstein, 0.0010 for Trend, 0.006 for beta-recall, 0.004 for coverage, 0.002 for R2), rounded up to 1, 2, 3 or 5
-    of a decimal; three, because dozens of means have to keep it at once. F1 scatters by 0.010 and has no more than the
-    0.01 of R2: what is 1 % worse is not equal.
+    Where the margins come from is said in `metrics.margins`.
     """
 
     name: str
@@ -45,16 +42,12 @@ def _always(metric: str) -> dict[Task, str]:
 
 
 VECTOR = (
-    Score("efficacy", "efficacy (F1, R²)", "score", PRIMARY, best=1.0, lower=False, margin=0.01),
-    Score(
-        "c2st_xgboost", "C2ST (XGBoost)", "C2ST", _always("c2st_xgboost"), best=0.5, lower=True, margin=0.03
-    ),
-    Score("wasserstein", "Wasserstein", "Wass.", _always("wasserstein"), best=0.0, lower=True, margin=0.005),
-    Score(
-        "trend_corrected", "Trend", "Trend", _always("trend_corrected"), best=1.0, lower=False, margin=0.005
-    ),
-    Score("beta_recall", "beta-recall", "recall", _always("beta_recall"), best=1.0, lower=False, margin=0.02),
-    Score("coverage", "coverage", "cover", _always("coverage"), best=1.0, lower=False, margin=0.02),
+    Score("efficacy", "efficacy (F1, R²)", "score", PRIMARY, 1.0, lower=False, margin=UTILITY),
+    Score("c2st_xgboost", "C2ST (XGBoost)", "C2ST", _always("c2st_xgboost"), 0.5, lower=True, margin=C2ST),
+    Score("wasserstein", "Wasserstein", "Wass.", _always("wasserstein"), 0.0, lower=True, margin=WASSERSTEIN),
+    Score("trend_corrected", "Trend", "Trend", _always("trend_corrected"), 1.0, lower=False, margin=TREND),
+    Score("beta_recall", "beta-recall", "recall", _always("beta_recall"), 1.0, lower=False, margin=RECALL),
+    Score("coverage", "coverage", "cover", _always("coverage"), 1.0, lower=False, margin=COVERAGE),
 )
 """Every one of these has to be kept before a budget is called enough; none decides alone."""
 
