@@ -1,6 +1,7 @@
 """tabstep: tabular diffusion and its accelerated samplers, scored per step budget.
 
-`tabstep.fit(frame)` and `tabstep.load(folder)` give a `Synthesizer`; `tabstep.TabDDPM` holds its settings.
+`tabstep.fit(frame)` and `tabstep.load(folder)` give a `Synthesizer`; `tabstep.TabStep` and `tabstep.TabDDPM` hold
+settings of how to fit.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -9,10 +10,11 @@ if TYPE_CHECKING:
     from tabstep.api.fitting import fit, load
     from tabstep.api.synthesizer import Synthesizer
     from tabstep.diffusion.tabddpm import TabDDPM
+    from tabstep.diffusion.tabstep import TabStep
 
     __version__: str
 
-__all__ = ["Synthesizer", "TabDDPM", "__version__", "fit", "load"]
+__all__ = ["Synthesizer", "TabDDPM", "TabStep", "__version__", "fit", "load"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,10 +23,10 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("tabstep")
-    if name == "TabDDPM":
-        from tabstep.diffusion.tabddpm import TabDDPM
+    if name in ("TabDDPM", "TabStep"):
+        from tabstep.diffusion import tabstep
 
-        return TabDDPM
+        return getattr(tabstep, name)
     if name in __all__:
         from tabstep.api import fitting
 

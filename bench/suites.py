@@ -2,81 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from tabstep.external import Code
 from tabstep.registry import SWEEP
-
-Steps = int | Literal["T"]
-Pairs = tuple[tuple[str, str], ...]  # sampler, grid
-Params = Literal["default", "published", "tuned"]
-EvaluatorSource = Literal["default", "fast", "tuned", "published"]
-Metric = Literal[
-    "efficacy",
-    "validation",
-    "nelbo",
-    "fidelity",
-    "privacy",
-    "coverage",
-    "detection",
-    "faults",
-    "dependence",
-    "tails",
-    "utility",
-    "augmentation",
-    "xgboost",
-    "mlp",
-    "simple",
-]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A method as a suite runs it: `params` is the label of its settings in every table.
-
-    "default" are the class' own fields, "published" the TabDDPM authors' tuned ones, "tuned" those that `tabstep tune`
-    left in results/tuned; any other label is the
-    suite's name for the `settings` given here. `samplers`, where given, stand in for the suite's. `code` is where a
-    method from outside comes from.
-    """
-
-    method: str
-    params: str = "default"
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    samplers: Pairs = ()
-    code: Code | None = None
-
-
-@dataclass(frozen=True)
-class Suite:
-    """What `tabstep run` does.
-
-    samplers     (sampler, grid) pairs, crossed with `steps` for every diffusion method; at T steps all grids are one
-                 path, and the first that the suite names for a sampler is run
-    train_seeds, sample_seeds, eval_seeds   counts; seeds are 0, 1, ...
-    evaluator    where the parameters of the CatBoost evaluator come from: its own defaults, "fast" (few, large
-                 steps), our tuning in results/tuned, or the TabDDPM authors' tuning
-    metrics      what is scored: "efficacy" on the test part, "validation" the same on the validation part, "nelbo"
-                 the bound on the likelihood of test rows, for samplers that have one, "xgboost", "mlp" and
-                 "simple" efficacy by other evaluators, the others scores of the rows without an evaluator
-    rows         the most synthetic rows of a cell; None draws as many as the method is said to
-    """
-
-    name: str
-    about: str
-    datasets: tuple[str, ...]
-    entries: tuple[Entry, ...]
-    samplers: Pairs = (("ancestral", "trailing"), ("ddim", "trailing"))
-    steps: tuple[Steps, ...] = ("T",)
-    train_seeds: int = 1
-    sample_seeds: int = 1
-    eval_seeds: int = 3
-    evaluator: EvaluatorSource = "default"
-    metrics: tuple[Metric, ...] = ("efficacy",)
-    rows: int | None = None
-
+from tabstep.suite import Entry, Metric, Pairs, Steps, Suite
 
 PAPER_DATASETS = (
     "abalone",
@@ -97,6 +26,22 @@ PAPER_DATASETS = (
     "wilt",
 )
 
+DEVELOPMENT = (
+    "abalone",
+    "california",
+    "churn2",
+    "diabetes",
+    "gesture",
+    "insurance",
+    "wilt",
+    "default",
+    "adult",
+)
+"""Tables that the defaults of `tabstep` were chosen on."""
+
+KEPT_ASIDE = ("buddy", "king", "house", "tabsyn-magic", "cardio")
+"""Tables that nothing was chosen on."""
+
 BUDGETS: tuple[Steps, ...] = (2, 5, 10, 20, 50, "T")
 
 ALL_GRIDS = ("trailing", "linspace", "quad", "logsnr", "dp")
@@ -113,6 +58,19 @@ def _trailing(*samplers: str) -> Pairs:
 _FLOOR_AND_CEILING = (Entry("real"), Entry("marginals"))
 _FLOORS = (*_FLOOR_AND_CEILING, Entry("bootstrap"), Entry("holdout"), Entry("mixture"))
 _SHORT = {"T": 1000, "steps": 4000, "layers": (256, 256, 256), "batch_size": 1024}
+
+_VECTOR: tuple[Metric, ...] = ("efficacy", "fidelity", "dependence", "coverage", "detection", "privacy")
+_WITHOUT: dict[str, dict[str, Any]] = {
+    "atoms": {"atom_share": 1.0, "end_share": 1.0},
+    "velocity": {"head": "eps", "signal_floor": 0.0},
+    "floor": {"signal_floor": 0.0},
+    "balance": {"balance": "kinds"},
+    "spread": {"times": "uniform"},
+    "residual": {"body": "plain", "frequencies": 0},
+    "periodic": {"frequencies": 0},
+    "average": {"weights": "raw"},
+}
+"""What switches a part of `tabstep` off."""
 
 SUITES: dict[str, Suite] = {
     suite.name: suite
@@ -152,6 +110,46 @@ SUITES: dict[str, Suite] = {
             eval_seeds=2,
             evaluator="fast",
             metrics=("efficacy", "fidelity", "coverage", "detection", "privacy", "faults"),
+        ),
+        Suite(
+            name="recipe",
+            about="tabstep beside TabDDPM of the same size, on tables that it was chosen on and on tables kept aside",
+            datasets=(*DEVELOPMENT, *KEPT_ASIDE),
+            entries=(
+                *_FLOOR_AND_CEILING,
+                Entry("mixture"),
+                Entry("smote"),
+                Entry("tabddpm", "short", _SHORT),
+                Entry("tabstep"),
+            ),
+            samplers=_trailing("dpmpp-2m-sde"),
+            steps=(5, 10, 50),
+            train_seeds=3,
+            eval_seeds=1,
+            evaluator="fast",
+            metrics=_VECTOR,
+            rows=10_000,
+        ),
+        Suite(
+            name="parts",
+            about="tabstep without one of its parts at a time, on three tables that it was chosen on",
+            datasets=("california", "churn2", "gesture"),
+            entries=(
+                Entry("tabstep"),
+                *(Entry("tabstep", f"no-{part}", {**off}) for part, off in _WITHOUT.items()),
+                Entry(
+                    "tabstep",
+                    "none",
+                    {name: value for off in _WITHOUT.values() for name, value in off.items()},
+                ),
+            ),
+            samplers=_trailing("dpmpp-2m-sde"),
+            steps=(5, 10, 50),
+            train_seeds=3,
+            eval_seeds=1,
+            evaluator="fast",
+            metrics=_VECTOR,
+            rows=10_000,
         ),
         Suite(
             name="reproduce",

@@ -121,11 +121,14 @@ def from_archive(folder: Path, content: Mapping[str, bytes]) -> Dataset:
 # --- cards
 
 
-def test_the_cards_are_the_sixteen_of_the_paper_and_the_embedded_ones() -> None:
-    assert set(cards.names()) == {*PAPER, *EMBEDDED}
+TABSYN = ("tabsyn-adult", "tabsyn-default", "tabsyn-magic")
 
 
-@pytest.mark.parametrize("name", [*PAPER, *EMBEDDED])
+def test_the_cards_are_those_of_the_two_papers_and_the_embedded_ones() -> None:
+    assert set(cards.names()) == {*PAPER, *TABSYN, *EMBEDDED}
+
+
+@pytest.mark.parametrize("name", [*PAPER, *TABSYN, *EMBEDDED])
 def test_a_card_names_its_origin_and_survives_a_round_trip(name: str, tmp_path: Path) -> None:
     card = cards.find(name)
     assert card.name == name
@@ -133,7 +136,7 @@ def test_a_card_names_its_origin_and_survives_a_round_trip(name: str, tmp_path: 
     assert card.source
     assert card.citation
     assert card.licence
-    assert (card.embedded is None) == (name in PAPER)
+    assert (card.embedded is None) == (name in {*PAPER, *TABSYN})
     if name in PAPER:
         # no digests of the authors' X_cat of cardio are known
         has_categories = card.categorical and name != "cardio"
@@ -376,6 +379,25 @@ def test_what_no_source_has_is_unreachable_with_every_reason(tmp_path: Path) -> 
         sources.load_card(partial, mirror=tmp_path)
 
 
+def test_validation_rows_are_taken_out_of_the_training_rows_where_a_paper_has_none(tmp_path: Path) -> None:
+    frame = rows()
+    frame["split"] = ["train"] * 8 + ["test"] * 4
+    path = tmp_path / "toy.parquet"
+    frame.to_parquet(path, index=False)
+    card = replace(toy(), mirror=Mirror(sha256(path.read_bytes()), carved=True))
+    dataset = sources.load_card(card, mirror=tmp_path)
+    assert (len(dataset.train), len(dataset.val), len(dataset.test)) == (6, 2, 4)
+    assert dataset.val["kind"].nunique() == 2  # stratified
+    together = pd.concat([dataset.train, dataset.val]).sort_values("count", ignore_index=True)
+    assert together["count"].tolist() == list(range(8))
+    assert dataset.train["count"].is_monotonic_increasing  # in the order of the file
+    assert dataset.test["count"].tolist() == [8, 9, 10, 11]
+    with pytest.raises(DataError, match="9 of 8 training rows cannot be set aside"):
+        sources.load_card(replace(card, rows=Rows(6, 9, 4)), mirror=tmp_path)
+    with pytest.raises(DataError, match="values of split"):
+        sources.load_card(replace(card, mirror=replace(card.mirror, carved=False)), mirror=tmp_path)  # type: ignore[type-var]
+
+
 # --- archive
 
 
@@ -526,7 +548,7 @@ ABSENT = ("fb-comments", "higgs-small", "miniboone")
 
 
 @needs_mirror
-@pytest.mark.parametrize("name", [name for name in PAPER if name not in ABSENT])
+@pytest.mark.parametrize("name", [*(name for name in PAPER if name not in ABSENT), *TABSYN])
 def test_the_real_mirror_is_what_the_cards_say(name: str) -> None:
     card, dataset = cards.find(name), sources.load(name, mirror=Path(str(REAL)))
     assert dataset.digest == card.digest

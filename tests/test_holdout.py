@@ -18,7 +18,8 @@ from tabstep.engine.plan import plan
 from tabstep.metrics.rows import fidelity
 from tabstep.records import store
 from tabstep.registry import METHODS
-from tabstep.suites import SUITES, Entry, Suite
+from tabstep.suite import Entry, Suite
+from tabstep.suites import SUITES
 
 SUITE = Suite(
     name="own",

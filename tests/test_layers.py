@@ -27,7 +27,7 @@ FLOORS = (
     "registry report suites published",
     "records",
     "samplers metrics baselines",
-    "diffusion contracts",
+    "diffusion contracts suite",
     "data external named shipped sandbox",
 )
 HEIGHT = {name: height for height, floor in enumerate(reversed(FLOORS)) for name in floor.split()}

@@ -29,7 +29,7 @@ from tabstep.metrics import likelihood
 from tabstep.records import store
 from tabstep.samplers.conditional import Known, complete
 from tabstep.samplers.grid import trailing
-from tabstep.suites import Entry, Suite
+from tabstep.suite import Entry, Suite
 from tests.oracle import F64, LatentClass, mixed_table
 
 

@@ -22,7 +22,8 @@ from tabstep.engine.plan import Plan, plan
 from tabstep.metrics import efficacy
 from tabstep.registry import SAMPLERS
 from tabstep.samplers.ddim import DDIM
-from tabstep.suites import SUITES, Entry, Suite
+from tabstep.suite import Entry, Suite
+from tabstep.suites import SUITES
 
 TINY = Suite(
     name="tiny",
@@ -336,3 +337,12 @@ def test_metrics_and_the_number_of_rows_enter_the_key() -> None:
     )
     assert len({plain.key, scored.key, fewer.key}) == 3
     assert plain.rows > fewer.rows == 100
+
+
+def test_seconds_to_fit_are_a_setting_under_a_label_of_their_own() -> None:
+    suite = narrow(suite_named("own"), Filters(methods=("tabstep", "smote"), fit_seconds=7.5))
+    timed, plain = suite.entries
+    assert (timed.params, timed.settings) == ("7.5s", {"seconds": 7.5})
+    assert plain == Entry("smote")
+    with pytest.raises(Refused, match="that can end by the clock: tabstep; name one with --method"):
+        narrow(suite_named("own"), Filters(methods=("smote", "tabddpm"), fit_seconds=5))

@@ -19,7 +19,7 @@ from tabstep.records import store
 from tabstep.records.store import Record
 from tabstep.report.numbers.compare import rank, units, versus
 from tabstep.report.numbers.table import results
-from tabstep.suites import Entry, Suite
+from tabstep.suite import Entry, Suite
 
 TABLES = 10
 

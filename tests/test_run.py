@@ -39,7 +39,7 @@ from tabstep.records import store
 from tabstep.records.store import Record
 from tabstep.report.numbers import table
 from tabstep.report.pages import readable
-from tabstep.suites import Entry, Suite
+from tabstep.suite import Entry, Suite
 from tests.conftest import Kept
 
 TINY = Suite(

@@ -164,7 +164,7 @@ DRIVER = """
 import sys
 from tabstep.cli.app import app
 from tabstep import suites
-from tabstep.suites import Entry, Suite
+from tabstep.suite import Entry, Suite
 
 tiny = Entry("tabddpm", "tiny", {"T": 10, "steps": 5, "layers": (8,)})
 suites.SUITES["own"] = Suite(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import tabstep
 from tabstep.data.table import Schema
 from tabstep.diffusion import multinomial, objective, train
 from tabstep.diffusion.blocks import Blocks
@@ -252,3 +255,26 @@ def test_numbers_alone_and_categories_alone_train() -> None:
     labels = frame[["k"]].assign(y=rng.choice(["0", "1"], 80))
     categories = tiny.fit(labels, Schema("binclass", "y", (), ("k",), frozenset()), seed=0)
     assert categories.encoder.sizes == (3,)
+
+
+def test_fit_takes_seconds_and_keeps_the_curve(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60)})
+    settings = TabStep(T=10, layers=(8,), batch_size=32)
+    model = tabstep.fit(frame, method=settings, seconds=0.5, progress="none")
+    steps, losses = zip(*model.model.curve, strict=True)
+    assert list(steps) == sorted(set(steps))
+    assert all(map(math.isfinite, losses))
+    assert model.model.method["seconds"] == 0.5
+    model.save(tmp_path)
+    assert tabstep.load(tmp_path).model.curve == model.model.curve
+    with pytest.raises(ValueError, match="TabDDPM trains for its steps; seconds needs method='tabstep'"):
+        tabstep.fit(frame, method="tabddpm", seconds=1)
+    with pytest.raises(ValueError, match="seconds must be a positive number, got -1"):
+        tabstep.fit(frame, seconds=-1)
+
+
+def test_the_default_of_fit_is_tabstep() -> None:
+    frame = pd.DataFrame({"a": np.arange(20.0), "b": np.arange(20.0)[::-1]})
+    model = tabstep.fit(frame, seconds=0.05, progress="none")
+    assert model.model.method == asdict(TabStep(seconds=0.05))

@@ -27,7 +27,7 @@ from tabstep.records import store
 from tabstep.registry import DEFAULT_SAMPLER, METHODS, SAMPLERS, UNTUNED
 from tabstep.samplers import space
 from tabstep.samplers.tempered import Tempered
-from tabstep.suites import Entry
+from tabstep.suite import Entry
 from tabstep.tuning import methods as tuning
 from tabstep.tuning import studies, trials
 from tabstep.tuning.methods import Budget

@@ -33,6 +33,14 @@ def whole(name: str, value: Any, low: int, high: int | None = None) -> int:
     return int(plain)
 
 
+def positive(name: str, value: Any) -> float:
+    """A finite number above 0. Raises ValueError that begins with `name`."""
+    fits = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not fits or not 0 < float(value) < float("inf"):
+        raise ValueError(f"{name} must be a positive number, got {value!r}")
+    return float(value)
+
+
 def seed(value: Any) -> int:
     """A seed. Raises ValueError."""
     return whole("seed", value, 0, SEEDS)

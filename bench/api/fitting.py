@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from tabstep.data.table import Schema, Task
 from tabstep.data.wishes import Python, Wishes, check_names, check_wishes, named, refuse
 from tabstep.diffusion.model import Diffusion, table_of
 from tabstep.diffusion.tabddpm import TabDDPM
+from tabstep.diffusion.tabstep import TabStep
 from tabstep.records.provenance import environment
 from tabstep.registry import METHODS, walks
 from tabstep.samplers.setting import Table
@@ -39,11 +40,12 @@ def fit(
     numeric: str | Sequence[str] = (),
     drop: str | Sequence[str] = (),
     method: TabDDPM | str | None = None,
+    seconds: float | None = None,
     seed: int = 0,
     device: str = "cpu",
     progress: Literal["bar", "none"] = "bar",
 ) -> Synthesizer:
-    """Fit TabDDPM on a DataFrame, or on a file of CSV or Parquet; gaps are modelled.
+    """Fit a diffusion on a DataFrame, or on a file of CSV or Parquet; gaps are modelled.
 
     Columns are what `tabstep run --csv` takes them for: text, truth values and whole numbers with two values are
     categories; numbers, dates, durations, and text that is dates or numbers in writing are numbers. Drawn rows have
@@ -54,7 +56,8 @@ def fit(
     categorical  columns to treat as categories, whose values are repeated as they are
     numeric      columns to treat as numbers, also those with two values
     drop         columns to leave out
-    method       settings, or the name of a method with steps; default `TabDDPM()`
+    method       settings, or the name of a method with steps; default `TabStep()`
+    seconds      of the clock to train for, in place of the method's number of steps
     device       cpu, cuda, or auto
 
     Rules between columns that hold in every row (start before end, sums, codes of one another) are found, and are in
@@ -65,7 +68,7 @@ def fit(
         frame = read_table(Path(frame))
     if not isinstance(frame, pd.DataFrame):
         raise ValueError(f"frame must be a DataFrame or the path of a table, got {type(frame).__name__}")
-    settings, where, seed = _method(method), asked.device(device), asked.seed(seed)
+    settings, where, seed = _method(method, seconds), asked.device(device), asked.seed(seed)
     if progress not in ("bar", "none"):
         raise ValueError(f"progress must be bar or none, got {progress!r}")
     refuse(check_names(frame))
@@ -115,9 +118,19 @@ def load(folder: str | Path, device: str = "cpu") -> Synthesizer:
     return Synthesizer(columns, completion, Diffusion.load(where, asked.device(device)), origin, constraints)
 
 
-def _method(given: Any) -> Any:
+def _method(given: Any, seconds: float | None) -> Any:
+    """The settings that are asked for, with the time that is."""
+    settings = _settings(given)
+    if seconds is None:
+        return settings
+    if "seconds" not in {field.name for field in fields(settings)}:
+        raise ValueError(f"{type(settings).__name__} trains for its steps; seconds needs method='tabstep'")
+    return replace(settings, seconds=asked.positive("seconds", seconds))
+
+
+def _settings(given: Any) -> Any:
     if given is None:
-        return TabDDPM()
+        return TabStep()
     if isinstance(given, str):
         kind = asked.one_of("method", given, METHODS)
         if not walks(kind):
@@ -146,14 +159,14 @@ def _fitted(
     from rich.progress import Progress
 
     with Progress(transient=True) as bar:
-        task = bar.add_task("fitting", total=settings.steps)
+        task = bar.add_task("fitting", total=None)
         return settings.fit(  # type: ignore[no-any-return]
             train,
             schema,
             seed=seed,
             device=device,
-            progress=lambda step, _, loss: bar.update(
-                task, completed=step, description=f"fitting, loss {loss:.3f}"
+            progress=lambda step, steps, loss: bar.update(
+                task, completed=step, total=steps, description=f"fitting, loss {loss:.3f}"
             ),
         )
 

@@ -42,7 +42,7 @@ from tabstep.cli.options import (
 if TYPE_CHECKING:
     from tabstep.engine.executors import Executor
     from tabstep.engine.job import Source
-    from tabstep.suites import Params
+    from tabstep.suite import Params
 
 
 def _seeds(values: Many) -> tuple[int, ...]:
@@ -96,6 +96,13 @@ def run(
     ] = "fit",
     params: Annotated[
         str | None, typer.Option(help="tuned, published or default settings, instead of the suite's.")
+    ] = None,
+    fit_seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds to train for, in place of steps, for methods that can end by the clock: tabstep.",
+            min=0.1,
+        ),
     ] = None,
     timeout: Annotated[
         float | None, typer.Option(help="Seconds that one fit or cell may take before it fails.", min=1)
@@ -153,6 +160,7 @@ def run(
         filters = Filters(
             *(split(dataset), split(method), split(sampler), split(grid), parse_steps(steps), _seeds(seed)),
             metrics=split(metric),
+            fit_seconds=fit_seconds,
             params=cast("Params | None", params),  # any other text is refused where it is chosen
         )
         if csv is not None:

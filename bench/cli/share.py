@@ -58,7 +58,7 @@ def score(
     from tabstep.report.numbers import table
     from tabstep.report.pages import readable
     from tabstep.sharing import scoring
-    from tabstep.suites import EvaluatorSource, Metric
+    from tabstep.suite import EvaluatorSource, Metric
 
     folder = Folder(results / scoring.SUITE)
     source = Source(dataset, mirror=data_mirror, archive=data_archive)

@@ -25,7 +25,7 @@ from tabstep.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from tabstep.suites import EvaluatorSource
+    from tabstep.suite import EvaluatorSource
     from tabstep.tuning.trials import Ended
 
 
@@ -69,7 +69,7 @@ def tune(
     from tabstep.engine.filters import choose
     from tabstep.engine.job import Source
     from tabstep.registry import GRIDS, METHODS, SAMPLERS, UNTUNED
-    from tabstep.suites import EvaluatorSource
+    from tabstep.suite import EvaluatorSource
     from tabstep.tuning import methods as tuning
     from tabstep.tuning import studies
     from tabstep.tuning.trials import Task

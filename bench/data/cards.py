@@ -62,10 +62,15 @@ class Embedded:
 
 @dataclass(frozen=True)
 class Mirror:
-    """One Parquet file in a folder; `absent` names the parts that the file does not hold."""
+    """One Parquet file in a folder.
+
+    absent  parts that the file does not hold, and that nothing else gives
+    carved  the paper has no validation part: the card's number of them is taken out of the file's training rows
+    """
 
     sha256: str
     absent: tuple[str, ...] = ()
+    carved: bool = False
 
 
 @dataclass(frozen=True)

@@ -93,9 +93,21 @@ def split(rows: int, target: np.ndarray | None) -> dict[str, np.ndarray]:
     return {"train": train, "val": val, "test": test}
 
 
+def carve(rows: int, val: int, target: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Return the positions (int64) of `val` of the rows of a training part, and of the rest; drawn as in `split`."""
+    from sklearn.model_selection import train_test_split
+
+    position = np.arange(rows, dtype=np.int64)
+    try:
+        rest, held = train_test_split(position, test_size=val, random_state=SEED, stratify=target)
+    except ValueError as error:
+        raise DataError(f"{val} of {rows} training rows cannot be set aside for val ({error})") from error
+    return {"train": np.sort(rest), "val": np.sort(held)}
+
+
 def divide(frame: pd.DataFrame, positions: Mapping[str, np.ndarray]) -> dict[str, pd.DataFrame]:
     """Return the rows at the positions of each part, numbered from 0."""
-    return {part: frame.iloc[positions[part]].reset_index(drop=True) for part in PARTS}
+    return {part: frame.iloc[places].reset_index(drop=True) for part, places in positions.items()}
 
 
 def split_digest(positions: Mapping[str, np.ndarray]) -> str:

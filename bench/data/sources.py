@@ -154,12 +154,18 @@ def _mirrored(card: Card, folder: Path) -> Dataset:
     except (pa.ArrowException, ValueError) as error:
         raise DataError(f"{path.name}: expected a Parquet file ({error})") from error
     _same(f"{path.name}: columns", [*card.numeric, *card.categorical, "target", "split"], list(raw.columns))
-    _same(f"{path.name}: values of split", sorted(PARTS), sorted(raw["split"].unique()))
+    there = [part for part in PARTS if not (card.mirror.carved and part == "val")]
+    _same(f"{path.name}: values of split", sorted(there), sorted(raw["split"].unique()))
     schema = _schema(card)
     with _about(path.name):
         frame = frames.canonical(_gaps(raw.rename(columns={"target": card.target}), card), schema)
     marks = raw["split"].to_numpy()
-    parts = {part: frame[marks == part].reset_index(drop=True) for part in PARTS}
+    parts = {part: frame[marks == part].reset_index(drop=True) for part in there}
+    if card.mirror.carved:
+        train = parts["train"]
+        target = None if schema.is_regression else train[schema.target].to_numpy()
+        parts |= frames.divide(train, frames.carve(len(train), card.rows.val, target))
+        parts = {part: parts[part] for part in PARTS}
     return _verified(card, schema, parts, source=f"mirror ({path.name})")
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import cast, get_args
 
 from tabstep import external
 from tabstep.data import cards
 from tabstep.registry import GRIDS, METHODS, SAMPLERS, UNTUNED
 from tabstep.samplers import space
-from tabstep.suites import SUITES, Entry, Metric, Pairs, Params, Steps, Suite
+from tabstep.suite import Entry, Metric, Pairs, Params, Steps, Suite
+from tabstep.suites import SUITES
 
 
 class Refused(ValueError):
@@ -29,6 +30,7 @@ class Filters:
     seeds: tuple[int, ...] = ()
     metrics: tuple[str, ...] = ()  # beside those of the suite
     params: Params | None = None
+    fit_seconds: float | None = None
 
 
 def choose(what: str, name: str, known: Iterable[str]) -> str:
@@ -54,6 +56,8 @@ def narrow(suite: Suite, filters: Filters) -> Suite:
     if filters.params is not None:
         chosen = choose("params", filters.params, get_args(Params))
         entries = _distinct_entries(_with_params(e, chosen) for e in entries)
+    if filters.fit_seconds is not None:
+        entries = _timed(entries, filters.fit_seconds)
     wanted = _distinct(choose("sampler", s, {*SAMPLERS, space.TUNED}) for s in filters.samplers)
     grids = _distinct(choose("grid", g, GRIDS) for g in filters.grids)
     if grids and space.TUNED in wanted:
@@ -108,6 +112,27 @@ def _with_params(entry: Entry, params: str) -> Entry:
     if params == "published" and entry.method != "tabddpm":
         return entry
     return replace(entry, params=params, settings={})
+
+
+def _timed(entries: tuple[Entry, ...], seconds: float) -> tuple[Entry, ...]:
+    """The entries, those that can end by the clock under a label that says so. Raises `Refused` where none can."""
+    can = {e.method for e in entries if e.method in METHODS and "seconds" in _fields(e.method)}
+    if not can:
+        able = ", ".join(name for name in METHODS if "seconds" in _fields(name))
+        raise Refused(
+            f"--fit-seconds is for methods that can end by the clock: {able}; name one with --method"
+        )
+    return tuple(
+        replace(e, params=f"{seconds:g}s", settings={**e.settings, "seconds": seconds})
+        if e.method in can
+        else e
+        for e in entries
+    )
+
+
+def _fields(method: str) -> set[str]:
+    kind = METHODS[method]
+    return {field.name for field in fields(kind)} if is_dataclass(kind) else set()
 
 
 def _distinct_entries(entries: Iterable[Entry]) -> tuple[Entry, ...]:

@@ -19,7 +19,7 @@ from tabstep.records.store import Cell
 from tabstep.registry import GRIDS, METHODS, SAMPLERS, make_method, walks
 from tabstep.samplers import space
 from tabstep.samplers.setting import Sampler
-from tabstep.suites import Metric
+from tabstep.suite import Metric
 
 FIT_VERSION = 1  # raise when the same settings, data and seed give another model
 DRAW_VERSION = 1  # raise when the same model gives other rows

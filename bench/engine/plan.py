@@ -18,7 +18,7 @@ from tabstep.metrics import evaluators
 from tabstep.records.store import Cell
 from tabstep.registry import make_method
 from tabstep.samplers import space
-from tabstep.suites import Entry, Pairs, Suite
+from tabstep.suite import Entry, Pairs, Suite
 
 
 @dataclass(frozen=True)

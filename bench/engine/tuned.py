@@ -23,7 +23,7 @@ from tabstep.metrics.xgboost_trees import XGBoostParams
 from tabstep.registry import GRIDS
 from tabstep.samplers import space
 from tabstep.shipped import shipped
-from tabstep.suites import EvaluatorSource
+from tabstep.suite import EvaluatorSource
 
 TUNED = shipped("results", "tuned")
 

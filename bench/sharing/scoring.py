@@ -21,7 +21,7 @@ from tabstep.engine.plan import Plan, plan
 from tabstep.external import Code
 from tabstep.records import store
 from tabstep.records.store import Cell, Malformed, Record
-from tabstep.suites import Entry, EvaluatorSource, Metric, Suite
+from tabstep.suite import Entry, EvaluatorSource, Metric, Suite
 
 SUITE = "scored"
 PARAMS = "rows"

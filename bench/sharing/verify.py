@@ -23,7 +23,7 @@ from tabstep.records import store
 from tabstep.records.provenance import environment
 from tabstep.records.store import Problem, Record
 from tabstep.samplers import space
-from tabstep.suites import Metric, Params
+from tabstep.suite import Metric, Params
 
 How = Literal["bitwise", "equivalent", "differs", "failed"]
 
