@@ -68,7 +68,8 @@ _WITHOUT: dict[str, dict[str, Any]] = {
     "spread": {"times": "uniform"},
     "residual": {"body": "plain", "frequencies": 0},
     "periodic": {"frequencies": 0},
-    "average": {"weights": "raw"},
+    "average": {"ema_decay": 0.0},
+    "held": {"held_share": 0.0},
 }
 """What switches a part of `tabstep` off."""
 

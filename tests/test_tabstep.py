@@ -237,6 +237,9 @@ def test_the_average_forgets_faster_at_first() -> None:
         ({"body": "plain"}, "frequencies=0"),
         ({"head": "eps"}, "head='v'"),
         ({"seconds": 0.0}, "seconds must be positive"),
+        ({"held_share": 1.0}, "held_share must be in"),
+        ({"weights": "raw"}, "set held_share=0"),
+        ({"patience": 0.0}, "patience must be in"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(settings: dict[str, object], said: str) -> None:
@@ -262,7 +265,8 @@ def test_fit_takes_seconds_and_keeps_the_curve(tmp_path: Path) -> None:
     frame = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60)})
     settings = TabStep(T=10, layers=(8,), batch_size=32)
     model = tabstep.fit(frame, method=settings, seconds=0.5, progress="none")
-    steps, losses = zip(*model.model.curve, strict=True)
+    steps, losses, held = zip(*model.model.curve, strict=True)
+    assert set(held) == {None}  # a tenth of 60 rows is too few to judge by
     assert list(steps) == sorted(set(steps))
     assert all(map(math.isfinite, losses))
     assert model.model.method["seconds"] == 0.5
@@ -278,3 +282,37 @@ def test_the_default_of_fit_is_tabstep() -> None:
     frame = pd.DataFrame({"a": np.arange(20.0), "b": np.arange(20.0)[::-1]})
     model = tabstep.fit(frame, seconds=0.05, progress="none")
     assert model.model.method == asdict(TabStep(seconds=0.05))
+
+
+def test_a_judge_keeps_the_best_average_and_ends_what_gets_no_better() -> None:
+    network = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(network.weight)
+    data = State(torch.ones(1, 1), torch.empty(1, 0, dtype=torch.int64), None)
+    seen = []
+
+    def loss(batch: State, g: torch.Generator) -> tuple[Tensor, ...]:
+        return (network(batch.x).sum(),)
+
+    def judge(module: torch.nn.Module) -> float:
+        seen.append(float(module.weight))  # type: ignore[arg-type]
+        return abs(seen[-1] + 3.0)  # best at -3, which a rate of 1 passes at the third step
+
+    training = train.Training(100, 1, 1.0, 0.0, 0.0, patience=0.2)
+    best = train.fit(network, loss, data, training, generator=stream(0), judge=judge)
+    assert float(best["weight"]) == min(seen, key=lambda w: abs(w + 3.0))
+    assert len(seen) == seen.index(float(best["weight"])) + 21
+
+
+def test_held_rows_are_not_trained_on_and_their_loss_is_kept() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=400), "b": rng.normal(size=400)})
+    method = TabStep(T=10, steps=30, layers=(8,), batch_size=32, held_share=0.2)
+    fitted = method.fit(frame, Schema("regression", "b", ("a",), (), frozenset()), seed=0)
+    data = fitted.encode(frame)
+    kept, held = method.held(data, seed=0)
+    assert held is not None
+    assert len(kept.x) == 320
+    assert len(held.x) == 80 * (4096 // 80)
+    numbers = {tuple(row) for row in kept.x.tolist()}
+    assert not numbers & {tuple(row) for row in held.x.tolist()}
+    assert all(judged is not None and math.isfinite(judged) for _, _, judged in fitted.curve)

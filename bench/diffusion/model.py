@@ -73,7 +73,7 @@ class Diffusion:
 
     class_counts  (classes,) training counts of each label, for classification; empty for regression
     method        the settings that it was fitted with, for the record
-    curve         (step, loss) about every hundredth of the training, the last of them at its end
+    curve         (step, loss, loss on held rows or None) about every hundredth of the training, the last at its end
     """
 
     encoder: Encoder
@@ -84,7 +84,7 @@ class Diffusion:
     x_max: Tensor
     class_counts: Tensor
     method: dict[str, Any] = field(default_factory=dict)
-    curve: tuple[tuple[int, float], ...] = ()
+    curve: tuple[tuple[int, float, float | None], ...] = ()
 
     @cached_property
     def process(self) -> Process:
@@ -189,7 +189,7 @@ class Diffusion:
             tensors["class_counts"],
             text["method"],
             tuple(
-                (int(step), float(loss)) for step, loss in text.get("curve", ())
+                (step, loss, held) for step, loss, held in text.get("curve", ())
             ),  # absent before it existed
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tabstep.data.encode import Encoder, Normalization, Rounding
 from tabstep.data.table import Schema
@@ -98,6 +98,10 @@ class TabDDPM:
 
         return loss
 
+    def held(self, data: State, seed: int) -> tuple[State, State | None]:
+        """The rows to train on, and rows that say which average is best: none, the last one is taken."""
+        return data, None
+
     def encoder(self, train: pd.DataFrame, schema: Schema) -> Encoder:
         """What the network sees of a row, learned from the training rows."""
         return Encoder.fit(train, schema, normalization=self.normalization, rounding=self.rounding)
@@ -122,22 +126,32 @@ class TabDDPM:
             torch.manual_seed(seed)  # initial weights come from the global generator
             network = build(encoder, architecture).to(device)
             blocks = Blocks(encoder.sizes)
-            curve: list[tuple[int, float]] = []
+            curve: list[tuple[int, float, float | None]] = []
+            judged: list[float] = []
 
             def told(step: int, steps: int, loss: float) -> None:
-                curve.append((step, loss))
+                curve.append((step, loss, judged[-1] if judged else None))
                 if progress is not None:
                     progress(step, steps, loss)
 
-            denoiser = reads(network, blocks, architecture, schedule)
+            def loss_of(module: nn.Module) -> Loss:
+                return self.loss(reads(module, blocks, architecture, schedule), schedule, blocks, kept)
 
+            def judge(module: nn.Module) -> float:
+                assert held is not None
+                with torch.no_grad():  # always the same times and noise
+                    judged.append(float(torch.stack(loss_of(module)(held, stream(seed, 1001))).sum()))
+                return judged[-1]
+
+            kept, held = self.held(data, seed)
             average = fit(
                 network,
-                self.loss(denoiser, schedule, blocks, data),
-                data,
+                loss_of(network),
+                kept,
                 self.training,
                 generator=stream(seed, 1000),
                 progress=told,
+                judge=None if held is None else judge,
             )
         if self.weights == "ema":
             network.load_state_dict(average)

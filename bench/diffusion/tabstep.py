@@ -15,11 +15,15 @@ from tabstep.data.table import Schema
 from tabstep.diffusion import objective
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.head import Head
-from tabstep.diffusion.mixed import Denoiser, State
+from tabstep.diffusion.mixed import Denoiser, State, stacked
 from tabstep.diffusion.model import Architecture, Body
+from tabstep.diffusion.noise import stream
 from tabstep.diffusion.schedule import Schedule
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.diffusion.train import Loss, Training
+
+FEWEST_HELD = 20
+HELD_DRAWS = 4096
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,9 @@ class TabStep(TabDDPM):
     body          the network, see `diffusion.residual`
     frequencies   periodic features of each number that it sees
     ema_warmup    the average forgets faster at first, see `diffusion.train.Training`; 1 is none
+    held_share    of the training rows that are not trained on and say which average is the best; 0, or fewer than
+                  FEWEST_HELD rows, is none, and the last average is taken
+    patience      the share of the training after which nothing better ends it
     seconds       of the clock to train for, in place of `steps`; how many steps that makes depends on the machine
     """
 
@@ -54,6 +61,8 @@ class TabStep(TabDDPM):
     body: Body = "residual"  # TabDDPM: plain
     frequencies: int = 8  # TabDDPM: 0
     ema_warmup: int = 10  # TabDDPM: 1
+    held_share: float = 0.1  # TabDDPM: 0
+    patience: float = 0.3
     seconds: float | None = None
 
     def __post_init__(self) -> None:
@@ -69,6 +78,12 @@ class TabStep(TabDDPM):
             raise ValueError(
                 "signal_floor needs head='v': an error of the noise at t = T is 2e4 times one of v"
             )
+        if not 0 <= self.held_share < 1:
+            raise ValueError(f"held_share must be in [0, 1), got {self.held_share}")
+        if self.held_share and self.weights == "raw":
+            raise ValueError("held_share judges averages; with weights='raw' set held_share=0")
+        if not 0 < self.patience <= 1:
+            raise ValueError(f"patience must be in (0, 1], got {self.patience}")
         if self.seconds is not None and not self.seconds > 0:
             raise ValueError(f"seconds must be positive, got {self.seconds}")
 
@@ -98,7 +113,17 @@ class TabStep(TabDDPM):
             self.ema_decay,
             self.ema_warmup,
             self.seconds,
+            self.patience,
         )
+
+    def held(self, data: State, seed: int) -> tuple[State, State | None]:
+        """Rows to train on, and others as often as makes their loss steady, with other noise each time."""
+        n = round(self.held_share * len(data.x))
+        if n < FEWEST_HELD:
+            return data, None
+        order = torch.randperm(len(data.x), generator=stream(seed, 1002)).to(data.x.device)
+        held, kept = (_rows(data, part) for part in (order[:n], order[n:].sort().values))
+        return kept, stacked([held] * max(1, HELD_DRAWS // n))
 
     def encoder(self, train: pd.DataFrame, schema: Schema) -> Encoder:
         """Point masses apart, the rest as TabDDPM encodes it."""
@@ -127,3 +152,7 @@ class TabStep(TabDDPM):
             )
 
         return loss
+
+
+def _rows(data: State, places: Tensor) -> State:
+    return State(data.x[places], data.c[places], None if data.y is None else data.y[places])

@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,6 +17,9 @@ from tabstep.diffusion.mixed import State
 Loss = Callable[[State, torch.Generator], tuple[Tensor, ...]]
 Progress = Callable[[int, int, float], None]
 """Called with (step, steps, loss) about every hundredth of the training."""
+
+Judge = Callable[[nn.Module], float]
+"""What an average is worth on rows that it is not trained on; less is better."""
 
 
 class Diverged(FloatingPointError):
@@ -43,6 +46,7 @@ class Training:
 
     steps       ended by `seconds` of the clock where given, however many steps that makes
     lr          falls linearly to 0
+    patience    the share of the training after which a judge that saw nothing better ends it
     ema_warmup  the average forgets faster at first: step i enters it by 1 - min(ema_decay, (1 + i)/(ema_warmup + i))
     """
 
@@ -53,6 +57,7 @@ class Training:
     ema_decay: float
     ema_warmup: int = 1
     seconds: float | None = None
+    patience: float = 1.0
 
     def clock(self) -> Callable[[int], float]:
         """From now on, the share of the training that is behind after a number of steps."""
@@ -66,6 +71,22 @@ class Training:
         return min(self.ema_decay, (1 + step) / (self.ema_warmup + step))
 
 
+@dataclass
+class Kept:
+    """The best of the averages that a judge has seen, and the share of the training that was behind it."""
+
+    judge: Judge
+    value: float = math.inf
+    share: float = 0.0
+    state: dict[str, Any] = field(default_factory=dict)
+
+    def see(self, average: nn.Module, share: float) -> None:
+        """Keep a copy of the average where it is the first, or better than those before."""
+        value = self.judge(average)
+        if value < self.value or not self.state:
+            self.value, self.share, self.state = value, share, copy.deepcopy(average.state_dict())
+
+
 def fit(
     network: nn.Module,
     loss: Loss,
@@ -74,21 +95,23 @@ def fit(
     *,
     generator: torch.Generator,
     progress: Progress | None = None,
+    judge: Judge | None = None,
 ) -> dict[str, Any]:
     """Train `network` in place and return the state dict of its moving average.
 
-    The learning rate is set after each update, so the first two updates share it.
+    The learning rate is set after each update, so the first two updates share it. With a judge, the average that it
+    found best is returned, of those that it sees about every hundredth of the training.
     Raises `Diverged` within a hundred steps of a loss that is not finite.
     """
-    average = copy.deepcopy(network).requires_grad_(False)
+    average = copy.deepcopy(network).requires_grad_(False).eval()
     raw: list[Tensor] = list(network.parameters())
     ema: list[Tensor] = list(average.parameters())
     optimizer = torch.optim.AdamW(raw, lr=training.lr, weight_decay=training.weight_decay, fused=True)
     source, done = batches(data, training.batch_size, generator), training.clock()
     before = share = done(0)
-    step, reported = 0, -1
+    step, reported, kept = 0, -1, None if judge is None else Kept(judge)
     network.train()
-    while share < 1:
+    while share < 1 and (kept is None or share - kept.share < training.patience):
         optimizer.param_groups[0]["lr"] = training.lr * (1 - before)
         optimizer.zero_grad(set_to_none=True)
         total = torch.stack(loss(next(source), generator)).sum()
@@ -104,8 +127,10 @@ def fit(
                 raise Diverged(
                     f"loss is {value} at step {step} of {expected}; lower lr (now {training.lr:g})"
                 )
+            if kept is not None and due:
+                kept.see(average, share)
             if progress is not None and due:
                 progress(step, expected, value)
             reported = int(100 * before)
     network.eval()
-    return average.state_dict()
+    return average.state_dict() if kept is None else kept.state
