@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
@@ -25,6 +25,9 @@ from tabstep.samplers.conditional import Known, complete
 from tabstep.samplers.inversion import INVERSIONS
 from tabstep.samplers.latent import Latent, between, decode, encode
 from tabstep.samplers.setting import Artifacts, Setting, Steps, Table, path_for
+
+if TYPE_CHECKING:
+    from tabstep.api.report import Report
 
 FORMAT = 3
 KEPT_DRAWS = 8  # of the last samplers and budgets asked for
@@ -204,6 +207,32 @@ class Synthesizer:
     def _written(self, rows: pd.DataFrame) -> pd.DataFrame:
         restored = self.completion.inverse(rows)
         return pd.DataFrame({c.name: c.write(restored[c.name]) for c in self.columns})
+
+    def report(
+        self,
+        real: pd.DataFrame,
+        holdout: pd.DataFrame | None = None,
+        *,
+        sampler: str = DEFAULT_SAMPLER,
+        steps: int = 20,
+        grid: str | None = None,
+        seed: int = 0,
+        title: str = "a model",
+    ) -> Report:
+        """How good drawn rows are, whether they leak, and what the fit did, as a page; see `api.judging`.
+
+        real     the rows that the model was fitted on
+        holdout  real rows of the same table that it was not fitted on. Without them scores are against training rows,
+                 and most of privacy cannot be told
+        The other arguments are those of `sample`. Takes seconds to a few minutes. Raises ValueError for rows that are
+        not of this table, and for too few.
+        """
+        from tabstep.api.judging import Draw, judge
+        from tabstep.api.report import Report
+
+        real = asked.frame("real", real)
+        held = None if holdout is None else asked.frame("holdout", holdout)
+        return Report(judge(self, real, held, Draw(sampler, grid, steps, seed), title))
 
     def save(self, folder: str | Path) -> None:
         """Write the model into a folder, as one safetensors file in place of an older one; nothing is pickled."""

@@ -35,6 +35,20 @@ class Coded:
 
 def trend(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema) -> dict[str, float]:
     """`trend` and `trend_corrected`, means of `pair_similarity` over pairs that have one, in 0..1; 1 without any."""
+    published, corrected = _similarities(synthetic, real, schema)
+    return {"trend": _mean(published), "trend_corrected": _mean(corrected)}
+
+
+def by_pair(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema) -> dict[tuple[str, str], float]:
+    """The similarity of each pair of columns of which `trend_corrected` is the mean; NaN where a pair has none."""
+    _, corrected = _similarities(synthetic, real, schema)
+    return dict(zip(combinations(schema.columns, 2), corrected.tolist(), strict=True))
+
+
+def _similarities(
+    synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema
+) -> tuple[np.ndarray, np.ndarray]:
+    """`pair_similarity` by the published bins, and by those of the real rows."""
     labels = {c: Coded.of(*_labels(synthetic[c], real[c])) for c in schema.labels}
     edges = {c: _edges(real[c]) for c in schema.numbers}
     by_real = {c: _bins(real[c], edges[c]) for c in schema.numbers}
@@ -43,8 +57,7 @@ def trend(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema) -> dict[s
     alone = _similar_correlations(synthetic, real, schema)
     published = pair_similarity(schema, labels | own, alone)
     # Pairs of two labels have no bins, and need not be counted twice.
-    corrected = pair_similarity(schema, labels | same, alone, known=published)
-    return {"trend": _mean(published), "trend_corrected": _mean(corrected)}
+    return published, pair_similarity(schema, labels | same, alone, known=published)
 
 
 def _mean(similarity: np.ndarray) -> float:

@@ -1,0 +1,93 @@
+"""Real rows in parts: what drawn rows are held against, and what is scored beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from tabstep.data.columns import Column
+from tabstep.data.completion import Completion
+from tabstep.data.table import Dataset, Schema
+
+MOST = 5_000  # rows of every part: more take longer and change no verdict
+FEWEST = 50  # real rows of a part, below which scores are noise
+WATCHED = 0.2  # of the training rows, by which an evaluator stops
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Canonical rows with parts of their own.
+
+    train    all real rows that the model was fitted on
+    held     real rows that it was not fitted on, None where there are none
+    like     real rows that are scored as the drawn ones are, and are as many
+    watched  real rows by which an evaluator stops
+    against  real rows that all are scored against: held-out ones, else a part of the training rows
+    """
+
+    schema: Schema
+    train: pd.DataFrame
+    held: pd.DataFrame | None
+    like: pd.DataFrame
+    watched: pd.DataFrame
+    against: pd.DataFrame
+
+    @classmethod
+    def of(cls, schema: Schema, train: pd.DataFrame, held: pd.DataFrame | None, seed: int) -> Parts:
+        """Raises ValueError for a part of fewer than `FEWEST` rows."""
+        mixed = train.iloc[np.random.default_rng(seed).permutation(len(train))]
+        few = int(len(train) * WATCHED)
+        watched, rest = mixed.iloc[:few], mixed.iloc[few:]
+        half = len(rest) // 2
+        like, against = (rest, held) if held is not None else (rest.iloc[:half], rest.iloc[half:])
+        for name, part in (("real", like), ("holdout", against)):
+            if len(part) < FEWEST:
+                raise ValueError(
+                    f"{name}: too few rows for a report: {len(part)} are left to compare with, {FEWEST} are needed"
+                )
+        numbered = (part.iloc[:MOST].reset_index(drop=True) for part in (like, watched, against))
+        return cls(schema, train, held, *numbered)
+
+    @property
+    def dataset(self) -> Dataset:
+        """As metrics take them."""
+        return Dataset("table", self.schema, self.train, self.watched, self.against, "", "")
+
+    @property
+    def measured(self) -> str:
+        """Against which rows, in a sentence."""
+        if self.held is not None:
+            return f"Against {len(self.against):,} real rows that the model was not fitted on."
+        return (
+            f"Against {len(self.against):,} of the training rows, since there are no held-out ones: a model that "
+            "copies its training rows would score well here."
+        )
+
+
+def canonical(columns: Sequence[Column], frame: pd.DataFrame, what: str) -> pd.DataFrame:
+    """A user's rows as metrics read them. Raises ValueError that names a column that is not there or does not fit."""
+    absent = [c.name for c in columns if c.name not in frame.columns]
+    if absent:
+        raise ValueError(f"{what}: the rows lack the column {absent[0]!r} of the model")
+    return pd.DataFrame({c.name: c.read(c.like(frame[c.name])) for c in columns})
+
+
+def varying(completion: Completion) -> Schema:
+    """The columns that are not the same in all rows."""
+    schema = completion.schema
+    numeric, categorical = (
+        tuple(c for c in names if c not in completion.constant)
+        for names in (schema.numeric, schema.categorical)
+    )
+    return replace(schema, numeric=numeric, categorical=categorical, integer=completion.inner.integer)
+
+
+def complete(rows: pd.DataFrame, schema: Schema, what: str) -> pd.DataFrame:
+    """The rows themselves. Raises ValueError where the target, which no training row lacks, is missing."""
+    gaps = int(rows[schema.target].isna().sum())
+    if gaps:
+        raise ValueError(f"{what}: {schema.target!r} is missing in {gaps} rows; in no training row it is")
+    return rows

@@ -1,0 +1,249 @@
+"""A fitted model judged: its rows beside real ones and beside independent columns, as a portrait for a page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import pandas as pd
+
+from tabstep.api import told
+from tabstep.api.compared import MOST, Parts, canonical, complete, varying
+from tabstep.api.origin import Origin
+from tabstep.baselines.marginals import Marginals
+from tabstep.data import comparable
+from tabstep.data.columns import Column
+from tabstep.data.completion import Completion
+from tabstep.data.constraints import Constraint, share_kept
+from tabstep.data.described import kind
+from tabstep.data.table import Dataset, Schema
+from tabstep.metrics import rows as scores_of_rows
+from tabstep.metrics import trend
+from tabstep.metrics.catboost_trees import CatBoostParams
+from tabstep.metrics.efficacy import efficacy
+from tabstep.metrics.faults import copies
+from tabstep.records.provenance import environment
+from tabstep.report.figures import look
+from tabstep.report.numbers import leak, portrait
+
+WORST = 5  # pairs that are shown
+
+FIDELITY = "fidelity: single columns, and rows as a whole"
+TITLES = {
+    "shape": (FIDELITY, "Shape"),
+    "wasserstein": (FIDELITY, "Wasserstein distance"),
+    "c2st_xgboost": (FIDELITY, "C2ST, area of a classifier"),
+    "c2st_xgboost_score": (FIDELITY, "C2ST, 1 − (2 · area − 1)"),
+    "alpha_precision": (FIDELITY, "alpha-precision"),
+    "beta_recall": (FIDELITY, "beta-recall"),
+    "coverage": (FIDELITY, "coverage"),
+    "trend_corrected": ("dependence: pairs of columns", "Trend"),
+    "catboost_f1_macro": ("efficacy: an evaluator trained on the rows", "macro-F1 of CatBoost"),
+    "catboost_r2": ("efficacy: an evaluator trained on the rows", "R² of CatBoost"),
+}
+FAULTS = {
+    "out_of_range": "a number outside the training range",
+    "unseen": "a label that no training row has",
+    "new_gaps": "a gap where no training row has one",
+    "fractions": "a fraction where all are whole",
+    "duplicates": "all values equal to those of an earlier row",
+}
+
+
+class Drawn(Protocol):
+    """What is judged: a `Synthesizer`."""
+
+    @property
+    def columns(self) -> tuple[Column, ...]: ...
+    @property
+    def completion(self) -> Completion: ...
+    @property
+    def constraints(self) -> tuple[Constraint, ...]: ...
+    @property
+    def origin(self) -> Origin: ...
+    @property
+    def model(self) -> Any: ...
+
+    def sample(self, n: int, *, sampler: str, steps: int, grid: str | None, seed: int) -> pd.DataFrame: ...
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How rows are drawn."""
+
+    sampler: str
+    grid: str | None
+    steps: int
+    seed: int
+
+
+def judge(
+    model: Drawn, real: pd.DataFrame, holdout: pd.DataFrame | None, draw: Draw, title: str
+) -> portrait.Portrait:
+    """A portrait of a model by rows that it draws. Raises ValueError for rows that are not of its table."""
+    started = time.perf_counter()
+    schema = varying(model.completion)
+    train, held = (
+        None if frame is None else complete(canonical(model.columns, frame, what), schema, what)
+        for what, frame in (("real", real), ("holdout", holdout))
+    )
+    assert train is not None
+    parts = Parts.of(schema, train, held, draw.seed)
+    begun = time.perf_counter()
+    drawn = canonical(model.columns, model.sample(len(parts.like), **asdict(draw)), "drawn")
+    sample_s = time.perf_counter() - begun
+    shares = look.marginals({"real": parts.against, "drawn": drawn}, schema)
+    return portrait.Portrait(
+        title=title,
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        measured=parts.measured,
+        rows={
+            "training rows": len(train),
+            "held-out rows": 0 if held is None else len(held),
+            "drawn rows": len(drawn),
+            "real rows scored against": len(parts.against),
+        },
+        scores=_levels(parts, drawn, model.origin.target is not None, draw.seed),
+        privacy=leak.verdict(evidence(parts, drawn)),
+        faults=_faults(parts, drawn),
+        rules=_rules(model.constraints, model.columns, parts, drawn),
+        columns=_columns(model, shares),
+        pairs=_pairs(parts, drawn),
+        changed=tuple(told.changed(model.columns, model.completion, model.origin, model.model.encoder)),
+        fit={
+            "rows": model.origin.rows,
+            "target": model.origin.target,
+            "seed": model.origin.seed,
+            "seconds": model.origin.fit_s,
+            **model.model.method,
+        },
+        draw={**asdict(draw), "seconds": sample_s},
+        environment={"fitted with": model.origin.environment, "reported with": environment()},
+        report_s=time.perf_counter() - started,
+    )
+
+
+Scores = Mapping[str, float]
+
+
+def _levels(parts: Parts, drawn: pd.DataFrame, aimed: bool, seed: int) -> tuple[portrait.Level, ...]:
+    dataset = parts.dataset
+    floor = Marginals().fit(parts.like, parts.schema, seed=seed).sample(len(drawn), seed=seed)
+    groups: list[Callable[[pd.DataFrame, Dataset], Scores]] = [
+        scores_of_rows.fidelity,
+        scores_of_rows.detection,
+        scores_of_rows.coverage,
+    ]
+    if aimed:
+        groups.append(lambda rows, data: _efficacy(rows, data, seed))
+    found: list[dict[str, float]] = []
+    reasons = []
+    for rows in (drawn, parts.like, floor):
+        scores: dict[str, float] = {}
+        for group in groups:
+            try:
+                scores |= group(rows, dataset)
+            except ValueError as error:  # rows that cannot be scored so; the others stand
+                reasons.append(str(error))
+        found.append(scores)
+    wanted = [name for name in TITLES if any(name in scores for scores in found)]
+    return tuple(
+        portrait.Level(
+            TITLES[name][0],
+            name,
+            TITLES[name][1],
+            value=found[0].get(name),
+            real=found[1].get(name),
+            floor=found[2].get(name),
+            reason="" if name in found[0] else "; ".join(dict.fromkeys(reasons)),
+        )
+        for name in wanted
+    )
+
+
+def _efficacy(rows: pd.DataFrame, dataset: Dataset, seed: int) -> Scores:
+    found = efficacy(CatBoostParams.fast(), rows, dataset, seed=seed)
+    return {f"catboost_{name}": value for name, value in found.items()}
+
+
+def evidence(parts: Parts, drawn: pd.DataFrame) -> tuple[leak.Evidence, ...]:
+    """What drawn rows give away of the training rows."""
+    schema, train, held = parts.schema, parts.train, parts.held
+    exact = copies(drawn, train, schema)
+    if held is None or len(held) < leak.FEWEST:
+        # The share of training rows that another one equals: what a fresh row would find there.
+        alike = float(_rounded(train, schema).duplicated(keep=False).mean())
+        why = "no held-out rows" if held is None else f"{len(held)} held-out rows are too few"
+        return (
+            leak.copies(exact, alike, len(drawn), len(train)),
+            leak.unmeasured("dcr_share", "nearness to training rows", why),
+            leak.unmeasured("mia_max", "membership attacks", why),
+        )
+    scores = scores_of_rows.privacy(drawn, replace(parts.dataset, test=held))
+    return (
+        leak.copies(exact, copies(held, train, schema), len(drawn), len(held)),
+        leak.nearest(scores["dcr_share"], min(len(drawn), MOST), len(train), len(held)),
+        leak.attacks(scores["mia_max"], scores["mia_auc_low"], scores["mia_auc_high"]),
+    )
+
+
+def _rounded(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    return rows[list(schema.columns)].astype(dict.fromkeys(schema.numbers, "float64"))
+
+
+def _faults(parts: Parts, drawn: pd.DataFrame) -> tuple[portrait.Share, ...]:
+    of_drawn, of_real = (scores_of_rows.faults(rows, parts.dataset) for rows in (drawn, parts.against))
+    return (
+        *(portrait.Share(title, of_drawn[name], of_real[name]) for name, title in FAULTS.items()),
+        portrait.Share(
+            "more decimals than real ones (share of values)",
+            1 - of_drawn["precision_kept"],
+            1 - of_real["precision_kept"],
+        ),
+    )
+
+
+def _rules(
+    rules: tuple[Constraint, ...], columns: tuple[Column, ...], parts: Parts, drawn: pd.DataFrame
+) -> tuple[portrait.Share, ...]:
+    both = [comparable.frame(columns, rows) for rows in (drawn, parts.against)]
+    return tuple(portrait.Share(str(rule), *(share_kept(rule, frame) for frame in both)) for rule in rules)
+
+
+def _columns(model: Drawn, shares: pd.DataFrame) -> tuple[portrait.Column, ...]:
+    known = {c.name: c for c in model.columns}
+    found = []
+    for name, distance in look.apart(shares).sort_values(ascending=False, kind="stable").items():
+        part = shares[shares["column"] == name]
+        real, drawn = (part[part["rows"] == side] for side in ("real", "drawn"))
+        width = tuple(None if pd.isna(w) else float(w) for w in real["width"])
+        binned = [(float(a), w) for a, w in zip(real["at"], width, strict=True) if w is not None]
+        column = known[str(name)]
+        ends = [binned[0][0], sum(binned[-1])] if binned else []
+        written = [_shown(v) for v in column.write(pd.Series(ends))] if ends else []
+        found.append(
+            portrait.Column(
+                str(name),
+                kind(column),
+                float(distance),
+                at=tuple(real["at"]),
+                width=width,
+                real=tuple(real["share"]),
+                drawn=tuple(drawn["share"]),
+                ends=tuple(written),
+            )
+        )
+    return tuple(found)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value).removesuffix(" 00:00:00")
+
+
+def _pairs(parts: Parts, drawn: pd.DataFrame) -> tuple[portrait.Pair, ...]:
+    similar = trend.by_pair(scores_of_rows.within(drawn, parts.dataset), parts.against, parts.schema)
+    worst = sorted((value, pair) for pair, value in similar.items() if value == value)[:WORST]
+    return tuple(portrait.Pair(*pair, value) for value, pair in worst)

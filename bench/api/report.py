@@ -1,0 +1,53 @@
+"""A report of a model for people, notebooks, machines and repositories."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tabstep.data.artifact import replace
+from tabstep.report.numbers.leak import Verdict
+from tabstep.report.numbers.portrait import Level, Portrait, headline
+from tabstep.report.pages.model_card import card
+from tabstep.report.pages.model_page import framed, page
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `Synthesizer.report` found. A notebook shows its page."""
+
+    portrait: Portrait
+
+    @property
+    def privacy(self) -> Verdict:
+        """Whether drawn rows give training rows away, and by which evidence."""
+        return self.portrait.privacy
+
+    @property
+    def scores(self) -> dict[str, Level]:
+        """Scores by name, each beside those of real rows and of independent columns."""
+        return {level.name: level for level in self.portrait.scores}
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the page, which loads nothing; return its path."""
+        return _written(path, page(self.portrait))
+
+    def to_json(self, path: str | Path) -> Path:
+        """Write all numbers of the page; return the path."""
+        return _written(path, json.dumps(self.portrait.to_json(), indent=1, allow_nan=False) + "\n")
+
+    def to_card(self, path: str | Path) -> Path:
+        """Write a model card in Markdown; return its path."""
+        return _written(path, card(self.portrait))
+
+    def __str__(self) -> str:
+        return f"{headline(self.portrait)}\nDoes it leak? {self.privacy.word}. {self.privacy.sentence}"
+
+    def _repr_html_(self) -> str:
+        return framed(page(self.portrait))
+
+
+def _written(path: str | Path, text: str) -> Path:
+    replace(Path(path), text.encode())
+    return Path(path)

@@ -1,0 +1,51 @@
+"""What a fit did to the columns of a table before the network saw them, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tabstep.api.origin import Origin
+from tabstep.data.columns import Category, Column, Number
+from tabstep.data.completion import MISSING, Completion
+from tabstep.data.encode import Encoder
+from tabstep.data.forms import Objects, Plain
+from tabstep.data.writing import WrittenMoments, WrittenNumbers
+
+
+def changed(
+    columns: Sequence[Column], completion: Completion, origin: Origin, encoder: Encoder
+) -> Iterator[str]:
+    """What was left out, set aside, read from text or rounded; all but what was dropped comes back in drawn rows."""
+    if origin.dropped:
+        yield f"Dropped, because the user said so: {', '.join(origin.dropped)}."
+    for name, value in completion.constant.items():
+        shown = "missing" if value is None else repr(value)
+        yield f"{name} is {shown} in all training rows: it is set aside, and every drawn row has it."
+    gaps = [
+        *completion.gaps,
+        *(c for c in completion.schema.categorical if MISSING in encoder.categories.get(c, ())),
+    ]
+    if gaps:
+        yield f"Gaps are drawn as often as they are there, and where they are there: {', '.join(gaps)}."
+    read = [c.name for c in columns if isinstance(c, Number) and isinstance(c.form, WrittenNumbers)]
+    if read:
+        yield f"Numbers in text are drawn as numbers and written as they were: {', '.join(read)}."
+    read = [c.name for c in columns if isinstance(c, Number) and isinstance(c.form, WrittenMoments)]
+    if read:
+        yield f"Times in text are drawn as times and written as they were: {', '.join(read)}."
+    labels = [c.name for c in columns if isinstance(c, Category) and _are_numbers(c)]
+    if labels:
+        yield f"Numbers taken for labels: only values that training rows have are drawn: {', '.join(labels)}."
+    rounded = [
+        c.name
+        for c in columns
+        if isinstance(c, Number) and isinstance(c.form, Plain | Objects) and c.form.decimals
+    ]
+    if rounded:
+        yield f"Rounded to the decimals that the training rows have: {', '.join(rounded)}."
+
+
+def _are_numbers(column: Category) -> bool:
+    return bool(column.values) and all(
+        isinstance(v, int | float) and not isinstance(v, bool) for v in column.values.values()
+    )

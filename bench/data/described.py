@@ -1,0 +1,54 @@
+"""What a column is taken for, in a few words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tabstep.data import dtypes
+from tabstep.data.columns import Column, Number
+from tabstep.data.forms import Objects, Plain
+from tabstep.data.moments import Durations, Moments, Periods
+from tabstep.data.writing import WrittenMoments, WrittenNumbers
+
+GRAIN = {
+    "Y": "year",
+    "M": "month",
+    "D": "day",
+    "h": "hour",
+    "m": "minute",
+    "s": "second",
+    "ms": "millisecond",
+    "us": "microsecond",
+    "ns": "nanosecond",
+}
+
+
+def kind(column: Column) -> str:
+    """Such as "whole numbers", "numbers to 2 decimals", "times to the day, in text", "5 labels"."""
+    if not isinstance(column, Number):
+        count = len(column.values)
+        labels = f"{count} label{'s' * (count != 1)}"
+        return f"{labels}, in order" if column.ordered else labels
+    form: Any = column.form
+    match form:
+        case Plain(dtype, places):
+            return _numbers(places) if dtypes.made(dtype).kind == "f" else "whole numbers"
+        case Objects(_, element, places):
+            return "whole numbers" if element == "int" else _numbers(places)
+        case Moments():
+            return f"times to the {GRAIN[form.grain]}"
+        case Durations():
+            return f"lengths of time to the {GRAIN[form.grain]}"
+        case Periods(dtype):
+            return f"periods ({dtype})"
+        case WrittenNumbers():
+            return f"{_numbers(form.places)}, in text as {form.text(1234 * 10**form.places)!r}"
+        case WrittenMoments():
+            return f"times to the {GRAIN[form.grain]}, in text as {form.form}"
+    raise TypeError(f"no words for {type(form).__name__}")
+
+
+def _numbers(places: int | None) -> str:
+    if places is None:
+        return "continuous numbers"
+    return f"numbers to {places} decimal{'s' * (places != 1)}" if places else "whole numbers"
