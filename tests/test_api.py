@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pandas.testing import assert_frame_equal, assert_series_equal
 
 import tabstep
 from tabstep import TabDDPM
@@ -64,6 +65,22 @@ def test_missingness_is_modelled_and_not_dropped() -> None:
     lima = rows["city"] == "Lima"
     assert rows.loc[lima, "income"].isna().mean() > 0.8
     assert rows.loc[~lima, "income"].isna().mean() < 0.1
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_a_table_whose_every_column_has_gaps_is_modelled_with_them(labels: bool, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, gone = rng.normal(size=600), rng.random((600, 2)) < [0.3, 0.1]
+    other = np.where(x > 0, "up", "down") if labels else 10 * np.sign(x) + rng.normal(size=600)
+    frame = pd.DataFrame({"x": x, "other": other}).mask(gone)
+    model = tabstep.fit(frame, method=FAST, progress="none")
+    rows = model.sample(2000, steps=5)
+    assert rows.dtypes.to_dict() == frame.dtypes.to_dict()
+    np.testing.assert_allclose(rows.isna().mean(), frame.isna().mean(), atol=0.06)
+    kept = model.edit(frame.head(20), keep="other", steps=2, particles=2)
+    assert_series_equal(kept["other"], frame["other"].head(20))
+    model.save(tmp_path)
+    assert_frame_equal(tabstep.load(tmp_path).sample(5, steps=2), model.sample(5, steps=2))
 
 
 def test_save_and_load_give_the_same_rows_without_pickle(tmp_path: Path) -> None:

@@ -138,8 +138,11 @@ def test_every_dtype_comes_back(name: str, gaps: str) -> None:
         values = values.mask(HOLES)
     column = only(values)
     assert again(column) == column
-    if (name, gaps) != ("nanoseconds", "gaps"):  # more of them than float64 tells apart
-        assert_series_equal(column.write(pd.Series(column.read(values))), values, check_names=False)
+    back = column.write(pd.Series(column.read(values)))
+    if (name, gaps) == ("nanoseconds", "gaps"):  # more of them than float64 tells apart
+        assert (back - values).abs().max() <= (values.max() - values.min()) * 2.0**-53
+        back = back.where(back.isna(), values)
+    assert_series_equal(back, values, check_names=False)
     assert_series_equal(
         column.like(values.iloc[::-1]), values.iloc[::-1].reset_index(drop=True), check_names=False
     )

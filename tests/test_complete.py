@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from tabstep.data.completion import MISSING, Completion
+from tabstep.data.completion import MISSING, Completion, companion
 from tabstep.data.table import Schema
 
 SCHEMA = Schema("binclass", "y", ("age", "flat", "sparse", "empty"), ("town", "same", "void"))
@@ -135,17 +135,35 @@ def test_integer_flags_of_constants_are_dropped() -> None:
     assert Completion.fit(frame, schema).inner.integer == {"b"}
 
 
+def test_a_target_of_one_value_is_refused() -> None:
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0], "y": ["a", "a", "a"]})
+    with pytest.raises(ValueError, match=r"target 'y' has one value, 'a': nothing to predict"):
+        Completion.fit(frame, Schema("binclass", "y", ("x",), ()))
+
+
+X, Y = companion("x"), companion("y")
+LETTERS: list[str | None] = ["a", None, "b"]
+
+
 @pytest.mark.parametrize(
-    ("target", "message"),
+    ("schema", "y", "inner"),
     [
-        (["a", None, "b"], r"target 'y' is missing in 1 rows; drop them"),
-        (["a", "a", "a"], r"target 'y' has one value, 'a': nothing to predict"),
+        (Schema("binclass", "y", ("x",), ()), LETTERS, Schema("multiclass", "y", ("x",), (X,))),
+        (Schema("multiclass", "y", ("x",), ()), ["a", None, "a"], Schema("binclass", "y", ("x",), (X,))),
+        (Schema("regression", "y", ("x",), ()), [1.0, None, 3.0], Schema("binclass", Y, ("x", "y"), (X,))),
+        (Schema("regression", "y", ("x",), ()), [2.0, None, 2.0], Schema("binclass", Y, ("x",), (X,))),
     ],
 )
-def test_unusable_target(target: list[Any], message: str) -> None:
-    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0], "y": pd.Series(target, dtype=object)})
-    with pytest.raises(ValueError, match=message):
-        Completion.fit(frame, Schema("binclass", "y", ("x",), ()))
+def test_a_target_with_gaps_is_modelled_with_them(schema: Schema, y: list[Any], inner: Schema) -> None:
+    frame = pd.DataFrame(
+        {"x": [1.0, 2.0, None], "y": pd.Series(y, dtype=None if schema.is_regression else object)}
+    )
+    completion = Completion.fit(frame, schema)
+    assert completion.inner == inner
+    complete = completion.forward(frame)
+    assert list(complete.columns) == list(inner.columns)
+    assert not complete.isna().any().any()
+    assert_frame_equal(completion.inverse(complete), frame)
 
 
 def test_names_and_texts_that_would_be_taken_for_gaps_are_refused() -> None:

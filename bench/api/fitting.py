@@ -176,11 +176,11 @@ def _schema(table: pd.DataFrame, columns: Sequence[Column], target: str | None) 
     labels = [c.name for c in columns if isinstance(c, Category)]
     if target is None:
         # A regression target is only one more numeric column and a class label is drawn from its training
-        # frequencies, so any complete column may take that place in a joint model.
-        usable = [c for c in (*numbers, *labels) if table[c].notna().all() and table[c].nunique() > 1]
-        if not usable:
-            raise ValueError("every column is constant or has missing values; one complete column is needed")
-        target = usable[0]
+        # frequencies, so any column that varies may take that place in a joint model; gaps of one are modelled.
+        varying = [c for c in (*numbers, *labels) if table[c].nunique(dropna=False) > 1]
+        if not varying:
+            raise ValueError("every column is constant: nothing to model")
+        target = next((c for c in varying if table[c].notna().all()), varying[-1])
     task: Task = (
         "regression" if target in numbers else "binclass" if table[target].nunique() == 2 else "multiclass"
     )

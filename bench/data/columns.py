@@ -31,6 +31,9 @@ GAPS: dict[str, Any] = {"None": None, "nan": np.nan, "NA": pd.NA, "NaT": pd.NaT}
 class Number:
     """A column that is modelled as numbers: also dates, durations, and numbers in writing.
 
+    What is read comes back exactly. One case cannot: gaps make canonical numbers floats, and of a range with more than
+    2**53 steps, such as 105 days of nanoseconds, float64 holds no more; values are then off by 2**-53 of the range.
+
     form    what the user's values are
     origin  what is taken off whole numbers that float64 would not tell apart; 0 where it does
     span    the largest of those after that, so that none is written beyond

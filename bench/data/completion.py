@@ -3,6 +3,9 @@
 Methods see neither missing values nor columns that carry nothing. Missingness is information, so it is
 modelled: a numeric column with gaps gets a yes/no companion column, a missing category becomes a category
 of its own. Constant columns are set aside and put back.
+
+Data sets have a complete target. Where a user's table has no complete column to take that place in a joint model, one
+with gaps does: a label with the class of gaps, or the companion of a number, which is complete.
 """
 
 from __future__ import annotations
@@ -42,13 +45,9 @@ class Completion:
 
     @classmethod
     def fit(cls, train: pd.DataFrame, schema: Schema) -> Completion:
-        """Learn from the training rows. Raises ValueError when the target is missing or constant."""
+        """Learn from the training rows. Raises ValueError when the target is constant."""
         target = train[schema.target]
-        if target.isna().any():
-            raise ValueError(
-                f"target {schema.target!r} is missing in {int(target.isna().sum())} rows; drop them"
-            )
-        if target.nunique() < 2:
+        if target.nunique(dropna=False) < 2:
             raise ValueError(
                 f"target {schema.target!r} has one value, {target.iloc[0]!r}: nothing to predict"
             )
@@ -57,23 +56,29 @@ class Completion:
             raise ValueError(f"column names may not end in {MISSING!r}: {', '.join(clash)}")
         constant: dict[str, Any] = {}
         gaps: list[str] = []
-        for name in schema.features:
+        for name in schema.columns:
             distinct = train[name].dropna().unique()
             has_gaps = bool(train[name].isna().any())
-            if MISSING in distinct and name in schema.categorical:
+            if MISSING in distinct and name in schema.labels:
                 raise ValueError(f"column {name!r} may not hold the text {MISSING!r}, which stands for gaps")
             if len(distinct) == 0:
                 constant[name] = None
-            elif len(distinct) == 1 and (not has_gaps or name in schema.numeric):
+            elif len(distinct) == 1 and (not has_gaps or name in schema.numbers):
                 constant[name] = distinct[0].item() if isinstance(distinct[0], np.generic) else distinct[0]
-            if has_gaps and len(distinct) > 0 and name in schema.numeric:
+            if has_gaps and len(distinct) > 0 and name in schema.numbers:
                 gaps.append(name)
+        aim, task = schema.target, schema.task
+        if target.isna().any():
+            aim = companion(aim) if aim in gaps else aim
+            task = "binclass" if aim != schema.target or target.nunique() == 1 else "multiclass"
         inner = replace(
             schema,
-            numeric=tuple(c for c in schema.numeric if c not in constant),
+            task=task,
+            target=aim,
+            numeric=tuple(c for c in schema.numbers if c not in (aim, *constant)),
             categorical=(
                 *(c for c in schema.categorical if c not in constant),
-                *(companion(c) for c in gaps),
+                *(companion(c) for c in gaps if companion(c) != aim),
             ),
             integer=frozenset(c for c in schema.integer if c not in constant),
         )
@@ -101,12 +106,13 @@ class Completion:
                 present = values[~gap] if fill is None else [fill[name]]
                 values[gap] = rng.choice(present, size=int(gap.sum()))
             out[name] = values
-        for name in self.schema.categorical:
-            if name in self.inner.categorical:
+        for name in self.schema.labels:
+            if name in self.inner.labels:
                 out[name] = frame[name].where(frame[name].notna(), MISSING).to_numpy(dtype=object)
         for name in self.gaps:
             out[companion(name)] = np.where(frame[name].isna().to_numpy(), "yes", "no").astype(object)
-        out[self.schema.target] = frame[self.schema.target].to_numpy(copy=True)
+        if self.inner.is_regression:
+            out[self.inner.target] = frame[self.inner.target].to_numpy(copy=True)
         return pd.DataFrame(out)[list(self.inner.columns)]
 
     def inverse(self, rows: pd.DataFrame) -> pd.DataFrame:
