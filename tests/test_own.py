@@ -112,6 +112,21 @@ def test_missing_values_and_constant_columns_are_kept(tmp_path: Path) -> None:
     assert set(whole(dataset)["flag"]) == {"0", "1", None}
 
 
+def test_columns_are_called_what_they_are_to_their_user(tmp_path: Path) -> None:
+    days = pd.date_range("2020-02-29", periods=len(table()), freq="37D")
+    frame = table().assign(
+        born=days.strftime("%d.%m.%Y"), seen=days.astype("M8[s]"), paid=[f"${i}.50" for i in range(len(days))]
+    )
+    frame["took"] = pd.to_timedelta(np.arange(len(days)) * 90, unit="s")
+    path = save(tmp_path, frame, "mine.parquet")
+    assert own_table.kinds(path, own_table.read(path, "label")) == {
+        "born": "date in text, by day",
+        "seen": "date, by day",
+        "paid": "number in text",
+        "took": "duration, by second",
+    }
+
+
 def test_reading_twice_gives_the_same_rows_and_other_rows_another_digest(tmp_path: Path) -> None:
     first, again = (own_table.read(save(tmp_path, table()), "label") for _ in range(2))
     pd.testing.assert_frame_equal(first.train, again.train)

@@ -256,6 +256,21 @@ def test_markdown_reads_well() -> None:
     assert widths == {14}
 
 
+def test_what_could_not_be_scored_is_told_with_its_reason() -> None:
+    lost = {"detection": "ValueError: too few rows", "simple": "a\nb | c"}
+    records = [
+        make({F1: [0.5]}, settings={"unscored": lost}),
+        make({F1: [0.5]}, train=1, settings={"unscored": {"simple": "a\nb | c"}}),
+        make({F1: [0.5]}, train=2),
+    ]
+    text = readable.markdown(records, table.results(records))
+    section = text.partition("## Scores that could not be computed\n\n")[2].splitlines()[2:]
+    assert [line.split(" | ", 4)[4] for line in section] == [
+        "detection | ValueError: too few rows | 1 |",
+        "simple | a b \\| c | 2 |",
+    ]
+
+
 def test_markdown_warns_of_dirty_trees_and_several_commits() -> None:
     dirty = {"commit": "b" * 40, "dirty": True}
     records = [make({F1: [0.5]}), make({F1: [0.5]}, train=1, env=dirty), make({F1: [0.5]}, train=2, env={})]

@@ -248,15 +248,15 @@ def _show_own(source: Source, card: Path | None) -> None:
     )
     for heading in ("column", "role", "type", "distinct", "missing"):
         table.add_column(heading, justify="right" if heading in ("distinct", "missing") else "left")
+    assert source.file is not None
+    kinds = own_table.kinds(source.file, loaded, source.literal)
     for column in own_table.columns(loaded):
-        table.add_row(
-            escape(column.column), column.role, column.dtype, str(column.distinct), str(column.missing)
-        )
+        kind = kinds.get(column.column, column.dtype)
+        table.add_row(escape(column.column), column.role, kind, str(column.distinct), str(column.missing))
     console.print(table)
     console.print(
         f"rows: {len(loaded.train)} train, {len(loaded.val)} validation, {len(loaded.test)} test (seed 0)"
     )
-    assert source.file is not None
     for note in own_table.notes(source.file, loaded, source.literal):
         console.print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
     if card is not None:

@@ -24,6 +24,14 @@ FORMS: dict[str, type[Any]] = {
         writing.WrittenMoments,
     )
 }
+SHOWN: dict[type[Any], str] = {
+    moments.Moments: "date",
+    moments.Durations: "duration",
+    moments.Periods: "period",
+    writing.WrittenNumbers: "number in text",
+    writing.WrittenMoments: "date in text",
+}
+UNITS = {"Y": "year", "M": "month", "D": "day", "h": "hour", "m": "minute", "s": "second"}
 GAPS: dict[str, Any] = {"None": None, "nan": np.nan, "NA": pd.NA, "NaT": pd.NaT}
 
 
@@ -91,6 +99,13 @@ class Number:
             )
             raise ValueError(f"column {self.name!r}: {said}") from None
         return self._marked(moved, moved.isna().to_numpy())
+
+    @property
+    def shown(self) -> str | None:
+        """What the values are to their user, where they are no plain numbers, with the unit that is counted."""
+        grain = getattr(self.form, "grain", None)
+        name = SHOWN.get(type(self.form))
+        return name if name is None or grain is None else f"{name}, by {UNITS.get(grain, grain)}"
 
     @property
     def _is_continuous(self) -> bool:

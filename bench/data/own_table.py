@@ -118,6 +118,14 @@ def columns(dataset: Dataset) -> list[Column]:
     return found
 
 
+def kinds(path: Path, dataset: Dataset, literal: str | Sequence[str] = ()) -> dict[str, str]:
+    """What number columns of the file are to its user, such as dates, where they are no plain numbers."""
+    numbers = dataset.schema.numbers
+    table = read_table(path, literal)[list(numbers)]
+    found, _ = inference.infer(table, Wishes(numeric=numbers), SPEECH)
+    return {c.name: c.shown for c in found if isinstance(c, Number) and c.shown is not None}
+
+
 def _dataset(
     path: Path,
     table: pd.DataFrame,

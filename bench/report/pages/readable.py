@@ -46,7 +46,21 @@ def markdown(records: Sequence[Record], table: pd.DataFrame) -> str:
     for title, part in _per_dataset(table):
         lines += ["", f"## {title}", ""]
         lines += table_of([_line(row) for row in part], RIGHT)
+    if lost := _unscored(records):
+        lines += ["", "## Scores that could not be computed", "", *table_of(lost, ("cells",))]
     return "\n".join(lines) + "\n"
+
+
+def _unscored(records: Sequence[Record]) -> list[dict[str, str]]:
+    """Groups of scores that cells went without, and why: one row for each dataset, method and reason."""
+    cells = Counter(
+        (record.cell.suite, record.cell.dataset, record.cell.method, record.cell.params, str(name), str(why))
+        for record in records
+        if isinstance(lost := record.settings.get("unscored"), dict)
+        for name, why in lost.items()
+    )
+    columns = ("suite", "dataset", "method", "params", "scores", "reason")
+    return [dict(zip(columns, key, strict=True)) | {"cells": str(n)} for key, n in sorted(cells.items())]
 
 
 def show(table: pd.DataFrame, console: Console) -> None:
