@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -17,7 +19,8 @@ from tabstep.engine.job import Folder, Source
 from tabstep.engine.plan import plan
 from tabstep.records import store
 from tabstep.records.store import Record
-from tabstep.sandbox.process import attempt
+from tabstep.sandbox import sitter
+from tabstep.sandbox.process import attempt, begun
 from tests.conftest import Kept
 from tests.test_run import TINY, small_table
 
@@ -148,6 +151,38 @@ def test_all_of_it_ends_at_a_limit_and_when_who_asked_is_gone(tmp_path: Path) ->
     asking.kill()
     asking.wait()
     _until(lambda: not left("971"))
+
+
+LIMITS = """
+import json, os, resource, sys
+found = [resource.getrlimit(getattr(resource, name)) for name in ("RLIMIT_FSIZE", "RLIMIT_CPU", "RLIMIT_CORE")]
+with open(sys.argv[1] + ".large", "wb") as file:
+    try:
+        os.truncate(file.fileno(), found[0][0] + 1)
+    except OSError as error:
+        found.append(error.strerror)
+with open(sys.argv[1], "w") as file:
+    json.dump(found, file)
+"""
+
+
+def test_a_stranger_has_the_limits_that_break_nothing_honest(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    attempt(f"exec({LIMITS!r})", str(said), limit_s=60)
+    size, cpu_s = sitter.FILE_BYTES, 60 * (os.cpu_count() or 1)
+    assert json.loads(said.read_text()) == [[size, size], [cpu_s, cpu_s], [0, 0], "File too large"]
+
+
+def test_one_that_got_away_from_its_sitter_ends_with_its_seconds() -> None:
+    code = "import os; os.fork() and os.kill(os.getppid(), 9)\nwhile True: pass  # sleep(973)"
+    try:
+        with begun(f"exec({code!r})", __name__, limit_s=1 / (os.cpu_count() or 1)) as running:
+            assert running.over(60)
+            assert str(running.end()) == "was lost"
+        _until(lambda: not left("973"))
+    finally:
+        for pid in left("973"):
+            os.kill(pid, 9)
 
 
 def _until(holds: object) -> None:

@@ -12,7 +12,9 @@ from typer.testing import CliRunner, Result
 from tabstep.cli.app import app
 from tabstep.data import cards
 from tabstep.engine import run
-from tabstep.engine.job import Folder, Outcome
+from tabstep.engine.filters import Refused
+from tabstep.engine.job import Folder, Outcome, Source, _dataset
+from tabstep.engine.own_names import TABLES, claim
 from tabstep.engine.plan import Plan
 from tabstep.engine.run import Status
 from tabstep.records import store
@@ -165,6 +167,28 @@ def test_own_table(plans: list[Plan], tmp_path: Path) -> None:
     assert "mine: regression, target price" in done.output
     assert plans[0].jobs[0].source.load().schema.columns == ("kind", "price")
     assert 'target = "price"' in card.read_text()
+
+
+def test_two_tables_of_one_name_are_not_one_dataset(tmp_path: Path) -> None:
+    def source(place: str, scale: float) -> Source:
+        path = tmp_path / place / "mine.csv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("a,y\n" + "".join(f"{i * scale},{i * 1.5}\n" for i in range(60)))
+        return Source("mine", file=path, target="y")
+
+    folder = Folder(tmp_path / "results")
+    claim(source("first", 1.0), folder)
+    claim(source("copied", 1.0), folder)  # the same rows
+    claim(source("first", 1.0), folder)
+    other = source("second", 2.0)
+    with pytest.raises(Refused, match=r"mine means .*first/mine\.csv in .*second/mine\.csv holds other rows"):
+        claim(other, folder)
+    (tmp_path / "results" / TABLES).write_text("{")  # damaged: it is written anew
+    claim(other, folder)
+    _dataset.cache_clear()
+    claim(source("second", 3.0), folder)  # edited
+    Path(tmp_path / "second" / "mine.csv").unlink()
+    claim(source("third", 4.0), folder)
 
 
 def test_unreachable_tables_are_skipped_with_a_reason(tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def test_our_own_methods_keep_the_contract(name: str) -> None:
     ("does", "said"),
     [
         ("time.sleep(600)", "took longer than the limit of 1 s"),
-        ("os._exit(7)", "the process died (exit code 7)"),
+        ("os._exit(7)", "the process ended (exit code 7)"),
     ],
 )
 def test_a_method_that_hangs_or_crashes_is_told_as_any_other(does: str, said: str, tmp_path: Path) -> None:

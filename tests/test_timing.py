@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -13,22 +14,40 @@ import pandas as pd
 import pytest
 import torch
 
-from tabstep.engine import models, timing
+from tabstep.data import plain
+from tabstep.engine import measuring, models, timing
+from tabstep.engine.filters import Filters, narrow
 from tabstep.engine.job import Folder, Source
+from tabstep.engine.measuring import Clock, Draws
 from tabstep.engine.plan import plan
-from tabstep.engine.timing import Clock, Draws
 from tabstep.records import clock
 from tabstep.records.clock import Machine, Stopwatch
 from tabstep.report.pages import times
 from tests.test_run import TINY, small_table
 
 MIB = 2**20
+FROM_OUTSIDE = """
+import os, time
+from dataclasses import dataclass
+from pathlib import Path
+
+@dataclass(frozen=True)
+class Mine:
+    def fit(self, train, schema, *, seed, device="cpu"):
+        Path(__file__).with_name("pid").write_text(str(os.getpid()))
+        self.__dict__["train"] = train
+        return self
+
+    def sample(self, n, *, seed):
+        time.sleep(0.01)
+        return self.train.head(n)
+"""
 
 
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that needs no second to be listened to."""
-    monkeypatch.setattr(timing, "calibrate", lambda device: Machine(20.0, 10.0, 0.0))
+    monkeypatch.setattr(measuring, "calibrate", lambda device: Machine(20.0, 10.0, 0.0))
 
 
 @pytest.mark.usefixtures("quiet")
@@ -48,7 +67,7 @@ def test_the_first_draw_does_not_count_and_quartiles_are_those_of_the_others() -
         asked.append((rows, seed))
         return float(len(asked)), 0.5, 7.0
 
-    found = timing.measure(Draws(draw, 1.5), 40, Clock(), "cpu")
+    found = measuring.measure(Draws(draw, 1.5), 40, Clock(), "cpu")
     assert asked == [(40, seed) for seed in range(6)]
     assert [found[q] for q in ("q1_s", "median_s", "q3_s")] == pytest.approx([0.02, 0.03, 0.04], abs=0.008)
     assert found["rows_per_s"] == pytest.approx(40 / found["median_s"])
@@ -65,11 +84,11 @@ def test_a_batch_that_takes_too_long_is_skipped_after_its_first_draw() -> None:
         time.sleep(0.05)
         return None, None, None
 
-    found = timing.measure(Draws(draw, 0.0), 10, Clock(limit_s=0.2), "cpu")
+    found = measuring.measure(Draws(draw, 0.0), 10, Clock(limit_s=0.2), "cpu")
     assert calls == [0]
     assert (found["status"], "median_s" in found) == ("skipped", False)
     assert "one draw of 10 rows took" in found["reason"]
-    assert timing.measure(Draws(draw, 0.0), 10, Clock(limit_s=2.0), "cpu")["status"] == "ok"
+    assert measuring.measure(Draws(draw, 0.0), 10, Clock(limit_s=2.0), "cpu")["status"] == "ok"
 
 
 @pytest.mark.parametrize(
@@ -173,7 +192,7 @@ def test_a_pass_times_each_cell_once_and_says_what_it_could_not_time(
     assert said == []
 
     found = timing.table(folder)
-    assert tuple(found.columns) == timing.COLUMNS
+    assert tuple(found.columns) == measuring.COLUMNS
     assert (found["status"] == "ok").all()
     assert sorted(found["rows"]) == [1] * 4 + [30] * 4
     diffusion = found[found["method"] == "tabddpm"]
@@ -185,11 +204,34 @@ def test_a_pass_times_each_cell_once_and_says_what_it_could_not_time(
     def broken(*arguments: Any) -> Any:
         raise RuntimeError("no luck")
 
-    monkeypatch.setattr(timing, "of_baseline", broken)
+    monkeypatch.setattr(measuring, "of_baseline", broken)
     timing.run(todo.jobs, folder, Clock((2,)), said.append)
     again = timing.table(folder)
     assert set(again[again["status"] == "failed"]["method"]) == {"real", "marginals"}
     assert set(again["reason"].dropna()) == {"RuntimeError: no luck"}
+
+
+def test_a_method_from_outside_is_timed_in_a_process_of_its_own(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(FROM_OUTSIDE)
+    source = Source("small", file=small_table(tmp_path / "small.csv"), target="label")
+    (job,) = plan(narrow(TINY, Filters(methods=(str(mine),))), [source]).jobs[:1]
+    found = measuring.batches(job, Folder(tmp_path), Clock((2, 3), limit_s=60))
+    assert [(batch["rows"], batch["status"], batch["nfe"]) for batch in found] == [
+        (2, "ok", None),
+        (3, "ok", None),
+    ]
+    assert (tmp_path / "pid").read_text() != str(os.getpid())
+    assert found[0]["median_s"] >= 0.01
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "[1]", '[{"rows": 2, "more": 1}]', '[{"rows": "2"}]', '[{"status": 1}]', '[{"median_s": []}]'],
+)
+def test_times_that_a_stranger_made_up_out_of_shape_are_refused(text: str) -> None:
+    with pytest.raises(plain.NotPlain):
+        measuring.check(plain.parse(text))
 
 
 def test_the_page_has_a_line_a_cell_and_says_what_disturbed_or_is_missing(tmp_path: Path) -> None:
@@ -202,7 +244,7 @@ def test_the_page_has_a_line_a_cell_and_says_what_disturbed_or_is_missing(tmp_pa
     }
     slow = {**ok, "rows": 1000, "q1_s": 1.0, "median_s": 2.0, "q3_s": 3.0, "rows_per_s": 500.0}
     missing = {**shared, "method": "real", "rows": 1, "status": "skipped", "reason": "no luck"}
-    table = pd.DataFrame([ok, slow, missing], columns=list(timing.COLUMNS)).astype({"steps": "Int64"})
+    table = pd.DataFrame([ok, slow, missing], columns=list(measuring.COLUMNS)).astype({"steps": "Int64"})
     csv, page = times.write(table, tmp_path)
     text = page.read_text()
     assert (
@@ -210,4 +252,4 @@ def test_the_page_has_a_line_a_cell_and_says_what_disturbed_or_is_missing(tmp_pa
     )
     assert "Not alone: other work took up to 30% of the cores" in text
     assert "1 skipped: no luck" in text
-    assert list(pd.read_csv(csv).columns) == list(timing.COLUMNS)
+    assert list(pd.read_csv(csv).columns) == list(measuring.COLUMNS)

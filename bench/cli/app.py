@@ -200,7 +200,7 @@ def time_(
       tabstep time samplers --dataset adult --device cuda
     """
     from tabstep.data.cards import DataError
-    from tabstep.engine import timing
+    from tabstep.engine import measuring, timing
     from tabstep.engine.filters import Filters, Refused, narrow, suite_named
     from tabstep.engine.job import Folder, Source
     from tabstep.engine.plan import plan
@@ -208,7 +208,7 @@ def time_(
 
     batches = tuple(whole("--batch", part, low=1, most=MOST_ROWS) for part in split(batch))
     try:
-        clock = timing.Clock(batches or timing.BATCHES, repeats, limit)
+        clock = measuring.Clock(batches or measuring.BATCHES, repeats, limit)
         filters = Filters(split(dataset), split(method), split(sampler), split(grid), parse_steps(steps))
         narrowed = narrow(suite_named(suite), filters)
         sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in narrowed.datasets]

@@ -56,18 +56,18 @@ def check(
     from tabstep.sharing import conformance
 
     try:
-        kind = conformance.named(method)
+        name = conformance.title(method)
     except external.NotLoaded as error:
         stop(str(error))
-    table = Table(
-        title=escape(f"{kind.__name__} of {method}"), title_justify="left", box=None, padding=(0, 2, 0, 0)
-    )
+    table = Table(title=escape(f"{name} of {method}"), title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("point", no_wrap=True)
     table.add_column("")
     table.add_column("what was seen")
     found = []
     with console.status("trying") as status:
-        for finding in conformance.apart(method, timeout, lambda point: status.update(f"trying: {point}")):
+        for finding in conformance.apart(
+            method, timeout, lambda point: status.update(escape(f"trying: {point}"))
+        ):
             found.append(finding)
             table.add_row(escape(finding.point), MARKS[finding.state], escape(finding.said))
     console.print(table)

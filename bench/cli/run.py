@@ -139,6 +139,7 @@ def run(
     from tabstep.engine import executors
     from tabstep.engine.filters import Filters, Refused, choose, narrow, suite_named
     from tabstep.engine.job import STAGES, Folder, Source
+    from tabstep.engine.own_names import claim
     from tabstep.engine.plan import plan
 
     where = device_named(device)
@@ -200,9 +201,11 @@ def run(
             workers=count,
             tuned_in=results / "tuned",
         )
+        folder = Folder(results / narrowed.name)
+        if csv is not None:
+            claim(*sources, folder)
     except (Refused, DataError, ValueError) as error:
         stop(str(error))
-    folder = Folder(results / narrowed.name)
     console.print(
         f"[bold]{narrowed.name}[/]: {len(todo.jobs)} cells on {len({j.cell.dataset for j in todo.jobs})} datasets, "
         f"{count} workers of {threads} thread{'s' * (threads > 1)}, {where}; records in {escape(str(folder.runs))}"

@@ -8,9 +8,13 @@ does not trust with that, run all of tabstep in one.
 
 from __future__ import annotations
 
+import math
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,24 +38,54 @@ class Ending:
         return f"ended (exit code {self.status})"
 
 
-def attempt(code: str, *arguments: str, limit_s: float | None = None) -> Ending:
-    """Run `code` with this process' limits and environment, its output on standard error, and wait for its end.
+@dataclass(frozen=True)
+class Running:
+    """Code that was begun, by its sitter."""
+
+    sitter: subprocess.Popen[bytes]
+
+    def over(self, wait_s: float | None) -> bool:
+        """Wait for its end, no longer than that, and say whether it came."""
+        try:
+            self.sitter.wait(wait_s)  # the sitter's one line fits into the pipe
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def end(self) -> Ending:
+        """End it with all that it started, if it goes on, and say how it ended."""
+        assert self.sitter.stdin is not None
+        assert self.sitter.stdout is not None
+        self.sitter.stdin.close()
+        said = self.sitter.stdout.read().strip()
+        return Ending(int(said) if said.lstrip(b"-").isdigit() else None)
+
+
+@contextmanager
+def begun(code: str, *arguments: str, limit_s: float | None = None) -> Iterator[Running]:
+    """Run `code` beside this process, which watches over it; all of it ends with the block, and with this process.
+
+    It has this process' limits and environment, its output is on standard error.
 
     arguments  `sys.argv[1:]` there
-    limit_s    seconds; then, and when this process is gone, all of it is ended. Raises TimeoutError
+    limit_s    seconds that the caller means to wait: no process of it gets more of them on all processors
     """
     begin = f"import sys; sys.path[:] = {sys.path!r}; {code}"
-    command = [sys.executable, "-I", str(SITTER), sys.executable, "-c", begin, *arguments]
+    cpu_s = "" if limit_s is None else str(math.ceil(limit_s * (os.cpu_count() or 1)))
+    command = [sys.executable, "-I", str(SITTER), cpu_s, sys.executable, "-c", begin, *arguments]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     ) as sitter:
         assert sitter.stdin is not None
-        assert sitter.stdout is not None
         try:
-            sitter.wait(limit_s)  # its one line fits into the pipe
-        except subprocess.TimeoutExpired:
-            raise TimeoutError(f"took longer than the limit of {limit_s:g} s") from None
+            yield Running(sitter)
         finally:
             sitter.stdin.close()
-        said = sitter.stdout.read().strip()
-    return Ending(int(said) if said.lstrip(b"-").isdigit() else None)
+
+
+def attempt(code: str, *arguments: str, limit_s: float | None = None) -> Ending:
+    """Run `code` as `begun` does, and wait for its end. Raises TimeoutError after `limit_s` seconds."""
+    with begun(code, *arguments, limit_s=limit_s) as running:
+        if not running.over(limit_s):
+            raise TimeoutError(f"took longer than the limit of {limit_s:g} s")
+        return running.end()

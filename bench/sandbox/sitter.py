@@ -1,9 +1,12 @@
-"""Sits by a stranger's process: `python -I sitter.py COMMAND...` runs it in a session of its own, and ends all of it.
+"""Sits by a stranger's process: `python -I sitter.py CPU_S COMMAND...` runs it in its own session, and ends all of it.
 
 A script of the standard library alone, so that it starts in hundredths of a second. It ends the command with whatever
 that started when the command ends, whatever its status, and when standard input closes: the pipe closes with whoever
 asked for the command, however that ended. The command's status, negative for a signal, is the one line of standard
 output; what the command prints goes to standard error.
+
+CPU_S, which may be empty, are the seconds of a processor that each process gets: one that got away from its sitter ends
+then. No file of it grows beyond `FILE_BYTES`. Both bind what is bound to break something else, and no honest method.
 
 On Linux orphans below become children of this process, so that those which left the group or the session are found
 as well; elsewhere only the process group is ended.
@@ -19,11 +22,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 POLL_S = 0.02
 END_S = 20.0  # for a crowd that forks while it is ended
+FILE_BYTES = 8 * 2**30  # ten times the largest table that is read
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
 
 
@@ -32,11 +37,25 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def _begin() -> None:
-    """In the new process, before the command: it goes with its sitter, gains no rights and dumps no memory."""
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    _prctl(PR_SET_NO_NEW_PRIVS, 1)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+def _beginning(cpu_s: str) -> Callable[[], None]:
+    """In the new process, before the command: it goes with its sitter, gains no rights and has limits."""
+
+    def begin() -> None:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        _prctl(PR_SET_NO_NEW_PRIVS, 1)
+        _lower(resource.RLIMIT_CORE, 0)
+        _lower(resource.RLIMIT_FSIZE, FILE_BYTES)
+        if cpu_s:
+            _lower(resource.RLIMIT_CPU, int(cpu_s))
+
+    return begin
+
+
+def _lower(limit: int, value: int) -> None:
+    """Set a limit for good, unless a lower one holds."""
+    _, hard = resource.getrlimit(limit)
+    least = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(limit, (least, least))
 
 
 def below(root: int) -> list[int]:
@@ -71,14 +90,14 @@ def _end(group: int) -> None:
         time.sleep(POLL_S)
 
 
-def main(command: list[str]) -> None:
+def main(cpu_s: str, *command: str) -> None:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr,
         start_new_session=True,
-        preexec_fn=_begin,
+        preexec_fn=_beginning(cpu_s),
     )
     while process.poll() is None and not select.select([sys.stdin], [], [], POLL_S)[0]:
         pass
@@ -88,4 +107,4 @@ def main(command: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import pickle
+import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any, Literal, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,7 @@ from pandas.testing import assert_frame_equal
 
 from tabstep import external
 from tabstep.contracts import Unsupported
-from tabstep.data import validity
+from tabstep.data import plain, validity
 from tabstep.data.table import Schema
 from tabstep.diffusion.model import Diffusion
 from tabstep.named import about
@@ -24,8 +26,13 @@ from tabstep.records.clock import timed
 from tabstep.registry import METHODS, SAMPLERS
 from tabstep.samplers.grid import trailing
 from tabstep.samplers.setting import Setting
+from tabstep.sandbox.process import begun
 
 START_S = 60.0  # at least, of a process, before the first point
+POLL_S = 0.1
+OVER = "over"  # no point is called so
+MOST_LINE = 2**20
+MOST_SHOWN = 2000
 ROWS = 200
 STEPS = 3
 State = Literal["ok", "warning", "wrong", "not tried"]
@@ -75,45 +82,68 @@ def tables() -> dict[str, tuple[pd.DataFrame, Schema]]:
     }
 
 
-def named(method: str) -> type[Any]:
-    """The class of a known method or of one from outside. Raises `external.NotLoaded`."""
-    return METHODS[method] if method in METHODS else external.find(method).load()
+def title(method: str) -> str:
+    """The class of a known method or of one from outside, by name. Raises `external.NotLoaded`."""
+    return METHODS[method].__name__ if method in METHODS else external.find(method).name
 
 
 def apart(method: str, limit_s: float, watch: Watch) -> Iterator[Finding]:
     """`check` in a process of its own: a method that crashes it or takes longer for a point is told as any other."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_send, args=(method, theirs), daemon=True)
-    process.start()
-    theirs.close()
     point, limit = "a process to try it in starts", max(limit_s, START_S)
-    try:
-        while ours.poll(limit):
-            heard: str | Finding | None = ours.recv()
-            if heard is None:
-                return
-            if isinstance(heard, Finding):
-                yield heard
-            else:
-                point, limit = heard, limit_s
-                watch(point)
-        yield Finding(
-            point, "wrong", f"took longer than the limit of {limit:g} s; nothing after it was tried"
-        )
-    except EOFError:
-        process.join()
-        died = f"the process died (exit code {process.exitcode}); nothing after it was tried"
-        yield Finding(point, "wrong", died)
-    finally:
-        process.kill()
-        process.join()
+    with TemporaryDirectory() as folder:
+        said = Path(folder, "said.jsonl")
+        said.touch()
+        code = "from tabstep.sharing.conformance import inside; inside(*sys.argv[1:])"
+        with begun(code, method, str(said)) as running, said.open("rb") as lines:
+            since = time.monotonic()
+            while time.monotonic() - since < limit:
+                over = running.over(POLL_S)
+                for heard in _heard(lines):
+                    since = time.monotonic()
+                    if isinstance(heard, Finding):
+                        yield heard
+                    elif heard == OVER:
+                        return
+                    else:
+                        point, limit = heard, limit_s
+                        watch(point)
+                if over:
+                    yield Finding(point, "wrong", f"the process {running.end()}; nothing after it was tried")
+                    return
+            yield Finding(
+                point, "wrong", f"took longer than the limit of {limit:g} s; nothing after it was tried"
+            )
 
 
-def _send(method: str, pipe: Connection) -> None:
-    for finding in check(named(method), pipe.send):
-        pipe.send(finding)
-    pipe.send(None)
+def _heard(lines: IO[bytes]) -> Iterator[str | Finding]:
+    """The whole lines that are new: points that are tried now, and findings. A stranger may have written others."""
+    while (line := lines.readline(MOST_LINE)).endswith(b"\n"):
+        try:
+            match plain.parse(line):
+                case {"point": str(point), "state": str(state), "said": str(said)} if state in get_args(
+                    State
+                ):
+                    shown = plain.cleaned(said, MOST_SHOWN)
+                    yield Finding(plain.cleaned(point, MOST_SHOWN), cast("State", state), shown)
+                case str(point):
+                    yield plain.cleaned(point, MOST_SHOWN)
+        except plain.NotPlain:
+            continue
+    lines.seek(-len(line), 1)
+
+
+def inside(method: str, said: str) -> None:
+    """In the process of the method: try it, and write a line for each point that is tried and each finding."""
+    kind = METHODS[method] if method in METHODS else external.find(method).load()
+    with open(said, "a", encoding="utf-8") as file:
+
+        def tell(what: Any) -> None:
+            file.write(json.dumps(what) + "\n")
+            file.flush()
+
+        for finding in check(kind, tell):
+            tell(asdict(finding))
+        tell(OVER)
 
 
 def check(kind: type[Any], watch: Watch = lambda point: None) -> Iterator[Finding]:
