@@ -203,7 +203,7 @@ def run(
         )
         folder = Folder(results / narrowed.name)
         if csv is not None:
-            claim(*sources, folder)
+            claim(sources[0], folder)
     except (Refused, DataError, ValueError) as error:
         stop(str(error))
     console.print(
