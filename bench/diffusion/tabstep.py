@@ -22,7 +22,7 @@ from tabstep.diffusion.schedule import Schedule
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.diffusion.train import Loss, Training
 
-FEWEST_HELD = 20
+FEWEST_HELD, MOST_HELD = 20, 1000
 HELD_DRAWS = 4096
 
 
@@ -41,9 +41,9 @@ class TabStep(TabDDPM):
     body          the network, see `diffusion.residual`
     frequencies   periodic features of each number that it sees
     ema_warmup    the average forgets faster at first, see `diffusion.train.Training`; 1 is none
-    held_share    of the training rows that are not trained on and say which average is the best; 0, or fewer than
-                  FEWEST_HELD rows, is none, and the last average is taken
-    patience      the share of the training after which nothing better ends it
+    held_share    of the training rows, MOST_HELD at most, that are not trained on and say which average is taken (see
+                  `diffusion.train.Kept`); fewer than FEWEST_HELD rows are none, and the last average is taken
+    patience      the share of the training after which it ends where no average was as good
     seconds       of the clock to train for, in place of `steps`; how many steps that makes depends on the machine
     """
 
@@ -62,7 +62,7 @@ class TabStep(TabDDPM):
     frequencies: int = 8  # TabDDPM: 0
     ema_warmup: int = 10  # TabDDPM: 1
     held_share: float = 0.1  # TabDDPM: 0
-    patience: float = 0.3
+    patience: float = 0.2
     seconds: float | None = None
 
     def __post_init__(self) -> None:
@@ -118,7 +118,7 @@ class TabStep(TabDDPM):
 
     def held(self, data: State, seed: int) -> tuple[State, State | None]:
         """Rows to train on, and others as often as makes their loss steady, with other noise each time."""
-        n = round(self.held_share * len(data.x))
+        n = min(round(self.held_share * len(data.x)), MOST_HELD)
         if n < FEWEST_HELD:
             return data, None
         order = torch.randperm(len(data.x), generator=stream(seed, 1002)).to(data.x.device)

@@ -19,7 +19,8 @@ Progress = Callable[[int, int, float], None]
 """Called with (step, steps, loss) about every hundredth of the training."""
 
 Judge = Callable[[nn.Module], float]
-"""What an average is worth on rows that it is not trained on; less is better."""
+"""What an average is worth on rows that it is not trained on, a positive number; less is better."""
+SLACK = 0.02
 
 
 class Diverged(FloatingPointError):
@@ -46,7 +47,7 @@ class Training:
 
     steps       ended by `seconds` of the clock where given, however many steps that makes
     lr          falls linearly to 0
-    patience    the share of the training after which a judge that saw nothing better ends it
+    patience    the share of the training after which a judge that saw nothing as good ends it
     ema_warmup  the average forgets faster at first: step i enters it by 1 - min(ema_decay, (1 + i)/(ema_warmup + i))
     """
 
@@ -73,18 +74,22 @@ class Training:
 
 @dataclass
 class Kept:
-    """The best of the averages that a judge has seen, and the share of the training that was behind it."""
+    """The last average that a judge found about as good as the best, and the share of the training behind it.
+
+    The learning rate is lower at the last one, which rows show and a bound does not; `SLACK` is what that is worth.
+    """
 
     judge: Judge
-    value: float = math.inf
+    best: float = math.inf
     share: float = 0.0
     state: dict[str, Any] = field(default_factory=dict)
 
     def see(self, average: nn.Module, share: float) -> None:
-        """Keep a copy of the average where it is the first, or better than those before."""
+        """Keep a copy of the average where its (positive) value is within `SLACK` of the best so far."""
         value = self.judge(average)
-        if value < self.value or not self.state:
-            self.value, self.share, self.state = value, share, copy.deepcopy(average.state_dict())
+        self.best = min(self.best, value)
+        if value <= (1 + SLACK) * self.best or not self.state:
+            self.share, self.state = share, copy.deepcopy(average.state_dict())
 
 
 def fit(
@@ -99,8 +104,8 @@ def fit(
 ) -> dict[str, Any]:
     """Train `network` in place and return the state dict of its moving average.
 
-    The learning rate is set after each update, so the first two updates share it. With a judge, the average that it
-    found best is returned, of those that it sees about every hundredth of the training.
+    The learning rate is set after each update, so the first two updates share it. With a judge, which sees the
+    average about every hundredth of the training, the one of `Kept` is returned.
     Raises `Diverged` within a hundred steps of a loss that is not finite.
     """
     average = copy.deepcopy(network).requires_grad_(False).eval()
