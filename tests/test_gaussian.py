@@ -159,6 +159,19 @@ def test_sigma_grid_has_even_steps_in_the_root_of_sigma() -> None:
     assert steps == pytest.approx(steps.mean(), rel=0.02)
 
 
+@pytest.mark.parametrize("K", [2, 5, 20])
+@pytest.mark.parametrize("family", [grid.Karras(), grid.Karras(3.0, 20.0, 0.03)], ids=["default", "wide"])
+def test_sigma_grid_is_the_formula_to_the_nearest_time(family: grid.Karras, K: int) -> None:
+    """Karras et al. 2022, eq. 5, from sigma_max down to sigma_min; no whole time is nearer in log sigma by a half."""
+    root = 1 / family.rho
+    high, low = family.sigma_max**root, family.sigma_min**root
+    sigma = -make("cosine", 1000).half_log_snr.numpy()
+    path = family(bare(1000), K)
+    for i, t in enumerate(path[:-1]):
+        wanted = family.rho * math.log(high + i / (K - 1) * (low - high))
+        assert (sigma[t - 1] + sigma[t]) / 2 - 1e-9 < wanted < (sigma[t] + sigma[t + 1]) / 2 + 1e-9
+
+
 @pytest.mark.parametrize("steps", ["5", None, 2.0, True, [3]], ids=repr)
 def test_steps_that_are_no_whole_number_are_refused_by_every_grid_and_path(steps: Any) -> None:
     for name, chosen in GRIDS.items():
