@@ -18,6 +18,7 @@ from tabstep.samplers.dp import DP
 from tabstep.samplers.dpmpp import DPMSolverPP
 from tabstep.samplers.setting import Artifacts, path_for
 from tabstep.samplers.tempered import Tempered
+from tabstep.samplers.unipc import UniPC
 from tests.oracle import F64, LatentClass, mixed_table, normal_columns
 from tests.test_nelbo import kolmogorov_smirnov
 
@@ -101,10 +102,16 @@ def test_its_path_has_next_to_the_least_error_of_all(w: float) -> None:
 
 def test_a_sampler_without_a_variance_is_a_solver() -> None:
     setting = mixed_table(10).setting(10)
-    solvers = [DDIM(), DPMSolverPP(), DPMSolverPP(sde=True), Tempered(DDIM(), 0.9)]
-    assert [setting.seen_by(s).solver for s in solvers] == [True] * 4
-    for sampler in (Ancestral(variance="small"), Tempered(Ancestral(), 0.9)):
-        assert not setting.seen_by(DDIM()).seen_by(sampler).solver
+    for sampler in (DDIM(), DPMSolverPP(), UniPC(), Tempered(DDIM(), 0.9)):
+        assert setting.seen_by(Ancestral()).seen_by(sampler).solver
+    stochastic = {
+        "small": Ancestral(variance="small"),
+        "large": Tempered(Ancestral(), 0.9),
+        "analytic": DPMSolverPP(sde=True),
+    }
+    for variance, sampler in stochastic.items():
+        seen = setting.seen_by(DDIM()).seen_by(sampler)
+        assert (seen.solver, seen.variance) == (False, variance)
 
 
 @pytest.mark.parametrize(("K", "bar"), [(5, 0.125), (10, 0.065)])

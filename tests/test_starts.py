@@ -240,12 +240,12 @@ def test_the_begin_is_late_for_a_good_start_and_the_noise_end_for_a_useless_one(
     assert chosen[0.0] < 80
     assert chosen[30.0] > 150
     for f in found.values():
-        excess = f["excess"].numpy()
-        assert excess.shape == (len(f["times"]), 5)
+        regret = f["regret"].numpy()
+        assert regret.shape == (len(f["times"]), 5)
         at = int((f["times"] == f["horizon"]).nonzero())
-        assert excess[at].mean() <= excess.mean(1).min() + 1
-    excess = found[0.0]["excess"].mean(1)
-    assert excess[-1] > excess[0] + 2, "two evaluations from noise, against real rows"
+        assert regret[at].mean() <= regret.mean(1).min() + 1
+    regret = found[0.0]["regret"].mean(1)
+    assert regret[-1] > regret[0] + 2, "two evaluations from noise, against real rows"
 
 
 def test_a_tie_goes_to_the_prior_and_a_clear_winner_does_not() -> None:

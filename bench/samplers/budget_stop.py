@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tabstep.diffusion.mixed import Draw
 from tabstep.samplers.early_stop import started
-from tabstep.samplers.judged import LEAST_ROWS, Judge, standard_error
+from tabstep.samplers.judged import LEAST_ROWS, Judge, regrets, standard_error
 from tabstep.samplers.setting import Grid, Sampler, Setting, Steps, digest, name_of, path_from
 from tabstep.samplers.start import Start
 
@@ -21,7 +21,7 @@ PRIOR = {1: 0.1, 2: 0.25, 5: 0.4, 10: 0.55}
 
 RATIOS = (0.25, 0.5, 1.0, 1.5, 2.5, 4.0)  # to the prior, of the begins to choose from; none is after T
 
-VERSION = 2  # raise when the same model, rows and start give another begin; 2: by the worst of several scores
+VERSION = 2  # raise when the same model, rows and start give another begin; 2: by regret over several scores
 
 
 @dataclass(frozen=True)
@@ -75,29 +75,27 @@ def begin_at(share: float, T: int, K: int) -> int:
 
 
 def choose_begin(sampler: BudgetStop, setting: Setting, grid: Grid, K: int) -> Mapping[str, Tensor]:
-    """The begin whose rows fall least behind those of all steps from T, by the worst of the scores of `judged`.
+    """The begin of least regret over the scores of `judged`, and of those as good as it the nearest to the prior.
 
-    Of those as good as it, the nearest to the prior. Drawn with the labels of the held rows and with one noise for all
-    begins, so that they are compared in pairs. As good is what is within one standard error of the difference. Returns
-    `horizon` (), `times` (m,) and the `excess` in margins (m, FOLDS), each with one fold left out.
+    As good is what is within one standard error of the difference. Returns `horizon` (), `times` (m,) and the `regret`
+    in margins (m, FOLDS), each with one fold left out.
     """
-    judge = Judge.of(sampler, setting)
-    T = setting.T
+    judge, T = Judge(setting), setting.T
     times = sorted({begin_at(ratio * prior_share(K), T, K) for ratio in RATIOS})
     paths = [grid(setting.until(t).seen_by(sampler.update), K) for t in times]
-    excess = np.array([judge(judge.drawn(sampler, setting, path)) for path in paths])
+    regret = regrets([judge(sampler, path) for path in paths])
     return {
-        "horizon": torch.tensor(times[nearest_of_the_best(excess, times, begin_at(prior_share(K), T, K))]),
+        "horizon": torch.tensor(times[nearest_of_the_best(regret, times, begin_at(prior_share(K), T, K))]),
         "times": torch.tensor(times),
-        "excess": torch.from_numpy(excess),
+        "regret": torch.from_numpy(regret),
     }
 
 
-def nearest_of_the_best(excess: np.ndarray, times: list[int], prior: int) -> int:
-    """Index of the time nearest to the prior, by ratio, of those whose excess (m, FOLDS) is not above the least.
+def nearest_of_the_best(regret: np.ndarray, times: list[int], prior: int) -> int:
+    """Index of the time nearest to the prior, by ratio, of those whose regret (m, FOLDS) is not above the least.
 
     Not above: by less than one standard error of the difference to it.
     """
-    worse = excess - excess[excess.mean(1).argmin()]
+    worse = regret - regret[regret.mean(1).argmin()]
     good = np.flatnonzero(worse.mean(1) <= standard_error(worse))
     return int(min(good, key=lambda i: abs(math.log(times[i] / prior))))

@@ -10,6 +10,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from tabstep.diffusion.mixed import Draw, State
+from tabstep.diffusion.nelbo import Variance
 from tabstep.diffusion.noise import Noise
 from tabstep.samplers.setting import Setting, Steps
 
@@ -25,6 +26,11 @@ class DPMSolverPP:
     sde: bool = False
     clip_x0: bool = True
     grid: ClassVar[str] = "trailing"
+
+    @property
+    def variance(self) -> Variance | None:
+        """By which grids price it, where it draws noise. Its own is the small one, whose bound is no guide."""
+        return "analytic" if self.sde else None
 
     def prepare(self, setting: Setting, path: Steps) -> Draw:
         """Nothing to prepare."""

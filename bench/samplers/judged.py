@@ -1,14 +1,15 @@
-"""How far drawn rows fall behind those of all steps on held rows, by the worst of several scores.
+"""Which of several ways to draw rows is best for all scores at once, on held rows.
 
 One score is blind to what another sees: boosted trees that tell rows from real ones choose begins at which a model that
 learns from the rows does worse, and a distance of single columns sees no dependence. So what is chosen for a budget is
-chosen by all of them: each in parts of what it may lose and still count as kept, and the worst one counts.
+chosen by the largest regret: what a way loses against the best one of each score, in parts of what a score may lose and
+still count as kept. How good all steps are does not enter: beside a weak network everything would count as kept.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,13 +22,11 @@ from tabstep.diffusion.mixed import State
 from tabstep.metrics import margins
 from tabstep.metrics.distances import distances
 from tabstep.metrics.trend import trend
-from tabstep.samplers.grid import trailing
-from tabstep.samplers.setting import Sampler, Setting
+from tabstep.samplers.setting import Sampler, Setting, Steps
 
 FOLDS = 5
 HELD_ROWS = 4096
 LEAST_ROWS = 200  # below, what a classifier finds is noise
-ALL_STEPS = 50  # stand for all: what more of them change is within the margins
 
 MARGINS = {
     "efficacy": margins.UTILITY,
@@ -40,13 +39,16 @@ Shortfalls = Mapping[str, np.ndarray]
 """By score, how far from its best value, 0, rows are: (FOLDS,), each with one fold of the rows left out."""
 
 
-def worst(found: Shortfalls, reference: Shortfalls) -> np.ndarray:
-    """The largest excess of a shortfall over that of the reference, in margins of its score, (FOLDS,).
+def regrets(found: Sequence[Shortfalls]) -> np.ndarray:
+    """Of each of several ways, the largest loss against the best way of a score, in margins of the score, (m, FOLDS).
 
-    At most 1: every score keeps what all steps have. Raises KeyError where the reference lacks a score.
+    Which way is the best of a score is decided on all rows; 0 is the best of every score.
     """
-    over = [(found[name] - reference[name]) / MARGINS[name] for name in found]
-    return np.asarray(np.max(over, axis=0))
+    losses = []
+    for name in found[0]:
+        values = np.array([way[name] for way in found])
+        losses.append((values - values[values.mean(1).argmin()]) / MARGINS[name])
+    return np.asarray(np.max(losses, axis=0))
 
 
 def standard_error(left_out: np.ndarray) -> np.ndarray:
@@ -55,34 +57,22 @@ def standard_error(left_out: np.ndarray) -> np.ndarray:
     return np.asarray(left_out.std(-1, ddof=1) * (k - 1) / math.sqrt(k))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Judge:
-    """Judges encoded rows that were drawn with the labels of the held ones: `judge(rows)` is `worst`, (FOLDS,)."""
+    """Draws rows in some way with the labels of the held ones, and scores them: always with the same noise.
+
+    Raises `Unsupported` without held rows.
+    """
 
     setting: Setting
-    held: State
-    reference: Shortfalls
-
-    @classmethod
-    def of(cls, sampler: Sampler, setting: Setting) -> Judge:
-        """With the rows of this sampler from T as the reference. Raises `Unsupported` without held rows."""
-        held = setting.rows(HELD_ROWS)
-        judge = cls(setting, held, {})
-        steps = trailing(setting, min(ALL_STEPS, setting.T))
-        return cls(setting, held, judge.shortfalls(judge.drawn(sampler, setting, steps)))
-
-    def __call__(self, rows: State) -> np.ndarray:
-        return worst(self.shortfalls(rows), self.reference)
 
     @torch.no_grad()
-    def drawn(self, sampler: Sampler, setting: Setting, path: tuple[int, ...]) -> State:
-        """Rows with the labels of the held ones, always of the same noise and not that of any draw."""
-        process = self.setting.process
-        noise = process.noise(setting.seed, 0, len(self.held.x)).apart(process.d_num)
-        return sampler.prepare(setting, path)(noise, self.held.y)
-
-    def shortfalls(self, rows: State) -> Shortfalls:
-        return shortfalls(written(self.setting, rows), written(self.setting, self.held), schema(self.setting))
+    def __call__(self, sampler: Sampler, path: Steps) -> Shortfalls:
+        """Of the rows of this sampler on this path."""
+        setting, process, held = self.setting, self.setting.process, self.setting.rows(HELD_ROWS)
+        noise = process.noise(setting.seed, 0, len(held.x)).apart(process.d_num)  # not that of any draw
+        rows = sampler.prepare(setting, path)(noise, held.y)
+        return shortfalls(written(setting, rows), written(setting, held), schema(setting))
 
 
 def schema(setting: Setting) -> Schema:

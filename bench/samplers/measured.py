@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from tabstep.contracts import Unsupported
 from tabstep.samplers.grid import Karras, trailing
-from tabstep.samplers.judged import LEAST_ROWS, Judge, standard_error
+from tabstep.samplers.judged import LEAST_ROWS, Judge, Shortfalls, regrets, standard_error
 from tabstep.samplers.setting import Grid, Sampler, Setting, Steps, digest, path_for
 
 VERSION = 1  # raise when the same model, rows and sampler give another path
@@ -21,9 +20,9 @@ VERSION = 1  # raise when the same model, rows and sampler give another path
 class Measured:
     """Even steps, or even steps in a root of sigma with fitted ends, whichever gives the better rows.
 
-    The bound that `dp` minimises is of one kind of sampler; this draws as many rows as are held with the sampler itself
-    and judges them by the worst of several scores (`judged`). It searches the ends and the root one after the other, a
-    handful of numbers for all times: free times would fit the noise of the scores. It moves only for more than one
+    The price that `dp` minimises is of single steps; this draws as many rows as are held with the sampler itself and
+    compares them by their regret over several scores (`judged`). It searches the ends and the root one after the other,
+    a handful of numbers for all times: free times would fit the noise of the scores. It moves only for more than one
     standard error.
 
     sigma_max, sigma_min, rho  what is tried of each, beside the values of `karras`
@@ -50,27 +49,28 @@ class Measured:
 
 
 def search(family: Measured, sampler: Sampler, setting: Setting, K: int) -> Mapping[str, Tensor]:
-    """The `path` (K + 1,), and the `paths` tried (m, K + 1) with their `excess` in margins (m, FOLDS)."""
-    judge = Judge.of(sampler, setting)
-    tried: dict[Steps, np.ndarray] = {}
+    """The `path` (K + 1,), and the `paths` tried (m, K + 1) with their `regret` in margins (m, FOLDS)."""
+    judge = Judge(setting)
+    found: dict[Steps, Shortfalls] = {}
 
-    def excess(grid: Grid) -> tuple[Steps, np.ndarray]:
+    def tried(grid: Grid) -> Steps:
         path = path_for(sampler, grid, setting, K)
-        if path not in tried:
-            tried[path] = judge(judge.drawn(sampler, setting, path))
-        return path, tried[path]
+        if path not in found:
+            found[path] = judge(sampler, path)
+        return path
 
-    path, least = excess(trailing)
-    present = Karras()
+    path, present = tried(trailing), Karras()
     trials: list[tuple[str, float]] = [("rho", present.rho)]
     trials += [(name, value) for name in ("sigma_max", "sigma_min", "rho") for value in getattr(family, name)]
     for name, value in trials:
         other = replace(present, **{name: value})
-        new, found = excess(other)
-        if found.mean() < least.mean() - standard_error(found - least):
-            path, least, present = new, found, other
+        new = tried(other)
+        regret = dict(zip(found, regrets(list(found.values())), strict=True))
+        gain = regret[path] - regret[new]
+        if gain.mean() > standard_error(gain):
+            path, present = new, other
     return {
         "path": torch.tensor(path),
-        "paths": torch.tensor(list(tried)),
-        "excess": torch.from_numpy(np.array(list(tried.values()))),
+        "paths": torch.tensor(list(found)),
+        "regret": torch.from_numpy(regrets(list(found.values()))),
     }

@@ -93,7 +93,7 @@ class Setting:
     train, held  encoded training rows, or how to have them, and validation rows for what is measured or chosen; None
                  where a model is used without its data
     variance     of the numeric reverse step, for grids that are optimal for one
-    solver       whether the sampler that this is seen by has none, and solves a differential equation
+    solver       whether the sampler that this is seen by has none: its numbers follow a differential equation
     clip_x0      as the sampler clips
     table        the training rows before they were encoded, for samplers that fit another method
     """
@@ -118,10 +118,11 @@ class Setting:
 
     def seen_by(self, sampler: Sampler) -> Setting:
         """The same with the variance and the clipping of a sampler, where it has them."""
+        variance: Variance | None = getattr(sampler, "variance", None)
         return replace(
             self,
-            variance=getattr(sampler, "variance", self.variance),
-            solver=not hasattr(sampler, "variance"),
+            variance=self.variance if variance is None else variance,
+            solver=variance is None,
             clip_x0=getattr(sampler, "clip_x0", self.clip_x0),
         )
 

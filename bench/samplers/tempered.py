@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from torch import Tensor
 
@@ -35,10 +34,9 @@ class Tempered:
         return bool(getattr(self.update, "clip_x0", True))
 
     @property
-    def variance(self) -> Variance:
-        """That of the update. Raises AttributeError where it has none: then this has none either."""
-        update: Any = self.update
-        variance: Variance = update.variance
+    def variance(self) -> Variance | None:
+        """That of the update, where it has one."""
+        variance: Variance | None = getattr(self.update, "variance", None)
         return variance
 
     def prepare(self, setting: Setting, path: Steps) -> Draw:
