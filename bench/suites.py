@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tabstep.registry import SWEEP
+from tabstep.registry import DEFAULT_SAMPLER, SWEEP
 from tabstep.suite import Entry, Metric, Pairs, Steps, Suite
 
 PAPER_DATASETS = (
@@ -105,6 +105,7 @@ SUITES: dict[str, Suite] = {
                 Entry("ctgan", "quick", {"epochs": 10}),
                 Entry("copulagan", "quick", {"epochs": 10}),
                 Entry("tabddpm", "quick", {"T": 100, "steps": 2000, "layers": (256, 256), "batch_size": 512}),
+                Entry("tabstep", "quick", {"T": 100, "steps": 2500}, samplers=_trailing(DEFAULT_SAMPLER)),
             ),
             steps=BUDGETS,
             train_seeds=2,
@@ -259,6 +260,7 @@ SUITES: dict[str, Suite] = {
                 Entry("ctgan"),
                 Entry("copulagan"),
                 Entry("tabddpm"),
+                Entry("tabstep", samplers=_trailing(DEFAULT_SAMPLER)),
             ),
             steps=BUDGETS,
         ),
