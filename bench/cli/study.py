@@ -74,6 +74,22 @@ def study_families(
     console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
 
 
+@app.command("recipe")
+def study_recipe(
+    workers: Workers = 0,
+    dataset: Datasets = None,
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """tabstep beside TabDDPM of the same size: six scores a table, arithmetic of training (hours; resumes)."""
+    from tabstep.study import recipe
+
+    todo, folder = _run_suite("recipe", dataset, workers, data_mirror, data_archive, results)
+    written = recipe.write(records_in(folder.runs), recipe.costs(todo.jobs), folder.root / "report")
+    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
 @app.command("deq")
 def study_deq(
     dataset: Annotated[Many, typer.Option(help="Datasets; adult, churn2 and buddy when left out.")] = None,

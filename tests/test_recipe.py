@@ -1,0 +1,69 @@
+"""The study of the recipe: pairs of the two methods, what they say, and the arithmetic of a training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tabstep.data.table import Schema
+from tabstep.diffusion.tabddpm import TabDDPM
+from tabstep.diffusion.tabstep import TabStep
+from tabstep.records.store import Record
+from tabstep.study import recipe
+from tests.test_families import record
+
+
+def of(method: str, dataset: str, seed: int, **scores: float) -> Record:
+    plain = record("dpmpp-2m-sde", 5, 0, 0.7, 0.7, suite="recipe")
+    cell = replace(plain.cell, method=method, dataset=dataset, train_seed=seed)
+    return replace(plain, cell=cell, scores={name: [value] for name, value in scores.items()})
+
+
+RECORDS = [
+    *(of("tabddpm", "churn2", s, catboost_f1_macro=0.70, c2st_xgboost=0.60 + s / 100) for s in range(3)),
+    *(of("tabstep", "churn2", s, catboost_f1_macro=0.705, c2st_xgboost=0.52 + s / 50) for s in range(2)),
+    of("tabddpm", "buddy", 0, c2st_xgboost=0.55, dcr_share=0.5),
+    of("tabstep", "buddy", 0, c2st_xgboost=0.65, dcr_share=0.6),
+    of("smote", "buddy", 0, c2st_xgboost=0.5),
+]
+
+
+def test_pairs_are_of_the_seeds_that_both_have_and_gains_are_towards_the_best() -> None:
+    efficacy, detected, aside = recipe.pairs(RECORDS)
+    assert (efficacy.dataset, efficacy.says, len(efficacy.gain)) == ("churn2", "same", 2)
+    assert detected.gain == pytest.approx([0.08, 0.07])
+    assert detected.says == "better"
+    assert (aside.dataset, aside.says) == ("buddy", "worse")
+    # Below one half is as good as one half: nothing is gained there.
+    assert replace(aside, ours=np.array([0.42]), theirs=np.array([0.5])).gain == pytest.approx([0.0])
+
+
+def test_the_page_counts_tables_and_says_how_many_seeds(tmp_path: Path) -> None:
+    page, numbers = recipe.write(RECORDS, {"churn2": {"tabddpm": 5e12, "published": 2e15}}, tmp_path)
+    text = page.read_text()
+    assert "Training seeds a cell: 1, 2." in text
+    assert "| chosen on (1) | 5 | 0 / 1 / 0 | 1 / 0 / 0 |" in text
+    assert "| kept aside (1) | 5 | 0 / 0 / 0 | 0 / 0 / 1 |" in text
+    assert "| churn2 | 5 | 0.700 -> 0.705 | 0.605 -> **0.530** |" in text
+    assert "| buddy | 5 | 0.550 -> ~~0.650~~ | 0.50 -> 0.60 |" in text
+    assert "| churn2 | 5 | 2e+03 |" in text
+    table = pd.read_csv(numbers)
+    assert table["train_seeds"].tolist() == [2, 2, 1]
+    assert table["gain_std"].isna().tolist() == [False, False, True]
+    assert table["kept_aside"].tolist() == [False, False, True]
+
+
+def test_arithmetic_is_six_for_every_weight_and_row() -> None:
+    frame = pd.DataFrame({"a": np.arange(50.0), "b": np.arange(50.0) ** 2})
+    schema = Schema("regression", "b", ("a",), (), frozenset())
+    plain = TabDDPM(layers=(8, 4), batch_size=32, steps=10)
+    weights = 2 * 128 + 128 * 8 + 8 * 4 + 4 * 2 + 2 * 128 * 128  # in, hidden, out, embedding of the time
+    assert recipe.arithmetic(plain, plain.encoder(frame, schema), 50) == 6 * weights * 32 * 10
+    assert recipe.arithmetic(plain, plain.encoder(frame, schema), 20) == 6 * weights * 20 * 10
+    ours = TabStep(layers=(8, 4), batch_size=32, steps=10, frequencies=3)
+    weights = (2 + 12) * 8 + 8 * 8 + 8 * 4 + 4 * 2 + 128 * 128 + 128 * 8
+    assert recipe.arithmetic(ours, ours.encoder(frame, schema), 50) == 6 * weights * 32 * 10
