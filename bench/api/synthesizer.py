@@ -12,12 +12,16 @@ import torch
 from torch import Tensor
 
 from tabstep.api import asked
+from tabstep.api.drawing import All, Network
 from tabstep.api.origin import Origin
-from tabstep.data.columns import Column, Number, to_json
+from tabstep.data import parts
+from tabstep.data.columns import Column, Number, as_text, to_json
 from tabstep.data.completion import Completion
 from tabstep.data.constraints import Constraint
 from tabstep.data.constraints import to_json as constraint_to_json
+from tabstep.data.files import SEPARATORS
 from tabstep.data.fixed import given
+from tabstep.diffusion.labels import Random
 from tabstep.diffusion.mixed import Draw, State, stacked
 from tabstep.diffusion.model import Diffusion
 from tabstep.registry import DEFAULT_SAMPLER, GRIDS, SAMPLERS
@@ -66,10 +70,38 @@ class Synthesizer:
         rows, `ddss` and early-stopped samplers learn from them, and a saved model does not carry them.
         """
         n, seed = asked.whole("n", n, 1), asked.seed(seed)
-        chosen = grid or asked.one_of("sampler", sampler, SAMPLERS).grid
-        asked.one_of("grid", chosen, GRIDS)
-        draw = self._prepared(sampler, chosen, asked.whole("steps", steps, 1, self.model.schedule.T))
+        draw = self._prepared(*self._way(sampler, grid, steps))
         return self._written(self.model.generate(draw, n, seed=seed).rows)
+
+    def sample_to(
+        self,
+        path: str | Path,
+        n: int,
+        *,
+        sampler: str = DEFAULT_SAMPLER,
+        steps: int = 20,
+        grid: str | None = None,
+        seed: int = 0,
+        progress: parts.Progress | None = None,
+    ) -> None:
+        """Write the rows of `sample(n)` to a file of Parquet, CSV or TSV, in memory that does not grow with `n`.
+
+        Parts are kept in a folder beside `path` until all are there, and become the file in one step: killed, the
+        same call goes on from the last whole part. `progress` is called with (rows done, n). Raises as `sample`, and
+        ValueError for a name that says no format.
+        """
+        n, seed, path = asked.whole("n", n, 1), asked.seed(seed), Path(path)
+        parts.check(path)
+        way = self._way(sampler, grid, steps)
+        plan = {
+            "model": self.model.digest,
+            "device": str(self.model.device),
+            "way": way,
+            "seed": seed,
+            "n": n,
+        }
+        rows = All(self._source(way, seed, text=path.suffix in SEPARATORS), n, self.model.batch_rows)
+        parts.write(path, plan, n, rows, progress)
 
     def edit(
         self,
@@ -117,13 +149,13 @@ class Synthesizer:
         total = len(wanted) * particles
         y = self.model.labels(total, seed) if y is None else y.repeat_interleave(particles)
         path, process = self._trailing(self.model, steps), self.model.process
-        parts = []
+        drawn_parts = []
         for i, few in known.batches(max(1, self.model.batch_rows // particles)):
             noise = process.noise(seed, i * particles, len(few.x) * particles)
             own = process.noise(seed, i, len(few.x)).apart(process.d_num)
             labels = None if y is None else y[i * particles :][: noise.n]
-            parts.append(complete(process, path, few, noise, own, labels))
-        drawn = self._decoded(stacked(parts))
+            drawn_parts.append(complete(process, path, few, noise, own, labels))
+        drawn = self._decoded(stacked(drawn_parts))
         return drawn.assign(**{name: _own(c, wanted[name]) for name, c in fixed.items()})
 
     def encode(self, rows: pd.DataFrame, *, steps: int = 50, method: str = "newton", seed: int = 0) -> Latent:
@@ -165,6 +197,19 @@ class Synthesizer:
     def _trailing(self, model: Diffusion, steps: int) -> Steps:
         steps = asked.whole("steps", steps, 1, model.schedule.T)
         return GRIDS["trailing"](Setting(model.process), steps)
+
+    def _way(self, sampler: str, grid: str | None, steps: int) -> tuple[str, str, int]:
+        """Sampler, grid and steps as they were asked for. Raises ValueError."""
+        chosen = grid or asked.one_of("sampler", sampler, SAMPLERS).grid
+        asked.one_of("grid", chosen, GRIDS)
+        return sampler, chosen, asked.whole("steps", steps, 1, self.model.schedule.T)
+
+    def _source(self, way: tuple[str, str, int], seed: int, *, text: bool) -> Network:
+        """Rows that are drawn so, for a file of text or in the user's dtypes."""
+        counts = self.model.class_counts
+        labels = Random(counts, seed) if len(counts) else None
+        shown = (lambda rows: as_text(self.columns, self._written(rows))) if text else self._written
+        return Network(self.model, self._prepared(*way), labels, seed, shown)
 
     def _prepared(self, sampler: str, grid: str, steps: int) -> Draw:
         """The draw of a sampler and a budget, prepared once; it is kept with the model, and goes with it."""

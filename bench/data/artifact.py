@@ -47,7 +47,7 @@ def write(path: Path, text: Mapping[str, Any], tensors: Mapping[str, Tensor]) ->
     whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     said = json.dumps(text, allow_nan=False)
     # One entry: several are written in an order that differs from process to process, and the bytes with it.
-    replace(path, save(whole, {ENTRY: json.dumps({"text": said, "digest": _digest(said, whole)})}))
+    replace(path, save(whole, {ENTRY: json.dumps({"text": said, "digest": digest(said, whole)})}))
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -63,12 +63,13 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise Damaged(
             f"{path} is not whole, or not written by this version ({type(error).__name__})"
         ) from error
-    if not isinstance(text, dict) or known.get("digest") != _digest(known["text"], tensors):
+    if not isinstance(text, dict) or known.get("digest") != digest(known["text"], tensors):
         raise Damaged(f"{path} is damaged: its digest is not the one that was written down")
     return text, tensors
 
 
-def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
+def digest(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of a text and of tensors on the CPU, by name."""
     found = hashlib.sha256(text.encode())
     for name, value in sorted(tensors.items()):
         found.update(f"\n{name} {value.dtype} {[*value.shape]}\n".encode())

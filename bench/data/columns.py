@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
@@ -190,6 +191,18 @@ class Category:
 
 
 Column = Number | Category
+
+
+def as_text(columns: Sequence[Column], frame: pd.DataFrame) -> pd.DataFrame:
+    """A user's rows as a CSV has them, whatever the other rows are: moments and lengths of dtypes in text."""
+    moving = {
+        c.name: moments.texts(frame[c.name], c.form.grain)
+        for c in columns
+        if isinstance(c, Number)
+        and isinstance(c.form, moments.Moments | moments.Durations)
+        and frame[c.name].dtype.kind in "Mm"
+    }
+    return frame.assign(**moving)
 
 
 def to_json(column: Column) -> dict[str, Any]:

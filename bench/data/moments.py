@@ -32,6 +32,16 @@ def counts(values: np.ndarray, unit: str) -> np.ndarray:
     return found
 
 
+def texts(column: Any, unit: str) -> Any:
+    """Moments or lengths (a Series) in text, without the time of day where days or more are counted.
+
+    pandas leaves it out where the rows at hand are all at midnight, so that its texts depend on the other rows.
+    """
+    dates = column.dtype.kind == "M" and unit in GRAINS[:3]
+    shown = [str(v.date() if dates else v) for v in column]
+    return pd.Series(shown, dtype=object).where(column.notna().to_numpy(), None)
+
+
 Moment = Literal["dtype", "date", "datetime", "Timestamp"]
 
 

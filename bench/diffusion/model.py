@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -19,8 +20,8 @@ from tabstep.data.encode import Encoder
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.denoiser import MLP, CatInput, NetworkDenoiser
 from tabstep.diffusion.head import Head, VelocityDenoiser
+from tabstep.diffusion.labels import Random
 from tabstep.diffusion.mixed import Denoiser, Draw, Process, State, stacked
-from tabstep.diffusion.noise import KINDS, stream
 from tabstep.diffusion.residual import ResidualMLP
 from tabstep.diffusion.schedule import Schedule
 from tabstep.diffusion.width import batch_rows
@@ -117,11 +118,7 @@ class Diffusion:
         """n labels, drawn from the training class frequencies; the same for every sampler at a seed."""
         if not len(self.class_counts):
             return None
-        weights = self.class_counts.to(torch.float64)
-        generator = stream(seed, KINDS["labels"])
-        # Alone, a draw takes another path through torch than the first of several.
-        drawn = torch.multinomial(weights, max(n, 2), replacement=True, generator=generator)
-        return drawn[:n].to(self.device)
+        return Random(self.class_counts, seed).take(n).to(self.device)
 
     @property
     def batch_rows(self) -> int:
@@ -134,10 +131,15 @@ class Diffusion:
         size = self.batch_rows if batch_rows is None else batch_rows
         y = self.labels(n, seed)
         parts = [
-            draw(self.process.noise(seed, i, min(size, n - i)), None if y is None else y[i : i + size])
+            self.batch(draw, i, min(size, n - i), None if y is None else y[i : i + size], seed=seed)
             for i in range(0, n, size)
         ]
         return stacked(parts)
+
+    @torch.inference_mode()
+    def batch(self, draw: Draw, start: int, n: int, y: Tensor | None, *, seed: int) -> State:
+        """The encoded rows start .. start + n of the draw with this seed, at once; y (n,) are their labels."""
+        return draw(self.process.noise(seed, start, n), None if y is None else y.to(self.device))
 
     def generate(self, draw: Draw, n: int, *, seed: int, batch_rows: int | None = None) -> Generated:
         """Draw n rows and decode them."""
@@ -149,6 +151,15 @@ class Diffusion:
 
     def save(self, folder: Path, table: Mapping[str, Any] | None = None) -> None:
         """Write `FILE` into a folder, whole or not at all; `table` is what a user's table needs beside."""
+        artifact.write(folder / FILE, *self._content(table))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that `save` writes of the model itself."""
+        text, tensors = self._content(None)
+        return artifact.digest(json.dumps(text, sort_keys=True), {k: v.cpu() for k, v in tensors.items()})
+
+    def _content(self, table: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, Tensor]]:
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         tensors |= {
             "alpha_bar": self.schedule.alpha_bar,
@@ -165,7 +176,7 @@ class Diffusion:
             "curve": self.curve,
             "table": table,
         }
-        artifact.write(folder / FILE, text, tensors)
+        return text, tensors
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Diffusion:
