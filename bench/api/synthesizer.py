@@ -7,25 +7,27 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from tabstep.api import asked
-from tabstep.api.drawing import All, Network
+from tabstep.api import asked, editing
+from tabstep.api.drawing import All, Kept, Network, Particles, all_completed
+from tabstep.api.how import NAME, How
 from tabstep.api.origin import Origin
+from tabstep.api.request import Request
 from tabstep.data import parts
-from tabstep.data.columns import Column, Number, as_text, to_json
+from tabstep.data.columns import Column, as_text, to_json
 from tabstep.data.completion import Completion
 from tabstep.data.constraints import Constraint
 from tabstep.data.constraints import to_json as constraint_to_json
 from tabstep.data.files import SEPARATORS
 from tabstep.data.fixed import given
-from tabstep.diffusion.labels import Random
-from tabstep.diffusion.mixed import Draw, State, stacked
+from tabstep.diffusion.mixed import Draw, State
 from tabstep.diffusion.model import Diffusion
 from tabstep.registry import DEFAULT_SAMPLER, GRIDS, SAMPLERS
-from tabstep.samplers.conditional import Known, complete
+from tabstep.samplers.conditional import Known
 from tabstep.samplers.inversion import INVERSIONS
 from tabstep.samplers.latent import Latent, between, decode, encode
 from tabstep.samplers.setting import Artifacts, Setting, Steps, Table, path_for
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from tabstep.api.report import Report
 
 FORMAT = 3
+PARTICLES = 64  # that follow each row whose columns are fixed
 KEPT_DRAWS = 8  # of the last samplers and budgets asked for
 
 
@@ -61,17 +64,34 @@ class Synthesizer:
         steps: int = 20,
         grid: str | None = None,
         seed: int = 0,
+        where: Mapping[str, Any] | None = None,
+        balance: str | None = None,
     ) -> pd.DataFrame:
         """Draw `n` rows with the columns and dtypes of the training frame.
 
-        `steps` network evaluations a row, 1 .. T of the model; `sampler` and `grid` as in `tabstep list`. The
-        same arguments give the same rows. Raises ValueError that names what is out of range, and Unsupported
-        where the sampler needs what this model lacks: `analytic` and the grid `dp` measure the network on training
-        rows, `ddss` and early-stopped samplers learn from them, and a saved model does not carry them.
+        steps    network evaluations a row, 1 .. T of the model; `sampler` and `grid` as in `tabstep list`
+        where    what all rows meet: {"class": "fraud", "city": ["Oslo", "Rome"], "age": (18, 30)}; a tuple is a range
+                 with both ends, None an open one
+        balance  a column of categories of which each comes as often as any other, up to one
+
+        The same arguments give the same rows. Conditions on the label that the network is conditioned on (the target of
+        the fit) are exact and cost nothing. For others rows are drawn and kept where they meet them, which is exact;
+        where fewer than one in a hundred does, single values are met by particles, as in `edit`. `rows.attrs`
+        says under "conditions" what came of it, and a warning what is poor.
+
+        Raises ValueError that names what is out of range, and Unsupported where the sampler needs what this model
+        lacks: `analytic` and the grid `dp` measure the network on training rows, `ddss` and early-stopped samplers
+        learn from them, and a saved model does not carry them.
         """
-        n, seed = asked.whole("n", n, 1), asked.seed(seed)
-        draw = self._prepared(*self._way(sampler, grid, steps))
-        return self._written(self.model.generate(draw, n, seed=seed).rows)
+        way, request = self._way(sampler, grid, steps), self._request(n, seed, where, balance)
+        if request.is_plain:
+            return self._written(self.model.generate(self._prepared(*way), request.n, seed=request.seed).rows)
+        drawn = list(self._rows(way, request)({}))
+        rows = pd.concat([frame for frame, _ in drawn], ignore_index=True)
+        how = request.how(drawn[-1][1], PARTICLES)
+        how.warn(stacklevel=2)
+        rows.attrs[NAME] = how.plain
+        return rows
 
     def sample_to(
         self,
@@ -82,26 +102,30 @@ class Synthesizer:
         steps: int = 20,
         grid: str | None = None,
         seed: int = 0,
+        where: Mapping[str, Any] | None = None,
+        balance: str | None = None,
         progress: parts.Progress | None = None,
-    ) -> None:
-        """Write the rows of `sample(n)` to a file of Parquet, CSV or TSV, in memory that does not grow with `n`.
+    ) -> How | None:
+        """Write the rows of `sample(n, ...)` to a file of Parquet, CSV or TSV, in memory that does not grow with `n`.
 
         Parts are kept in a folder beside `path` until all are there, and become the file in one step: killed, the
-        same call goes on from the last whole part. `progress` is called with (rows done, n). Raises as `sample`, and
-        ValueError for a name that says no format.
+        same call goes on from the last whole part. `progress` is called with (rows done, n). Returns what came of
+        conditions, None without them. Raises as `sample`, and ValueError for a name that says no format.
         """
-        n, seed, path = asked.whole("n", n, 1), asked.seed(seed), Path(path)
+        path = Path(path)
         parts.check(path)
-        way = self._way(sampler, grid, steps)
-        plan = {
-            "model": self.model.digest,
-            "device": str(self.model.device),
-            "way": way,
-            "seed": seed,
-            "n": n,
-        }
-        rows = All(self._source(way, seed, text=path.suffix in SEPARATORS), n, self.model.batch_rows)
-        parts.write(path, plan, n, rows, progress)
+        way, request = self._way(sampler, grid, steps), self._request(n, seed, where, balance)
+        plan = {"model": self.model.digest, "device": str(self.model.device), "way": way}
+        plan |= {"n": request.n, "seed": request.seed, "conditions": request.said}
+        make = self._rows(way, request)
+        if path.suffix.lower() in SEPARATORS:
+            rows, make = make, lambda known: ((as_text(self.columns, f), k) for f, k in rows(known))
+        known = parts.write(path, plan, request.n, make, progress)
+        if request.is_plain:
+            return None
+        how = request.how(known, PARTICLES)
+        how.warn(stacklevel=2)
+        return how
 
     def edit(
         self,
@@ -110,7 +134,7 @@ class Synthesizer:
         *,
         keep: str | Sequence[str] = (),
         steps: int = 50,
-        particles: int = 64,
+        particles: int = PARTICLES,
         seed: int = 0,
     ) -> pd.DataFrame:
         """Fix some columns of real rows and draw the others anew, as they go with those.
@@ -120,43 +144,38 @@ class Synthesizer:
 
         Rows come from the model's distribution given the fixed columns, the better the more `particles` follow each
         row and the more `steps` they take (`samplers.conditional`); fixed columns come back untouched. A row costs
-        steps * particles network evaluations. Raises ValueError that names the column for a value that the training
-        rows do not have, and for numbers outside their range.
+        steps * particles network evaluations. `rows.attrs` says under "conditions" what the particles were worth, and a
+        warning when it is little. Raises ValueError that names the column for a value that the training rows do not
+        have, and for numbers outside their range.
         """
-        rows = asked.frame("rows", rows)
-        names = [c.name for c in self.columns]
-        new = {
-            name: asked.values(name, value, len(rows))
-            for name, value in dict(changes or {}).items()
-            if asked.columns("changes", [name], names)
-        }
-        keep = asked.columns("keep", keep, names)
-        both = sorted(set(new) & set(keep))
-        if both:
-            raise ValueError(f"{both[0]!r} is both changed and kept")
-        if not new and not keep:
-            raise ValueError("nothing is fixed: name columns in changes or keep, or use sample()")
-        particles, seed = asked.whole("particles", particles, 1), asked.seed(seed)
-        fixed = {c.name: c for c in self.columns if c.name in new or c.name in keep}
-        lost = [name for name in fixed if name not in new and name not in rows.columns]
-        if lost:
-            raise ValueError(f"the rows lack the column {lost[0]!r}")
-        wanted = pd.DataFrame(
-            {name: c.like(new[name] if name in new else rows[name]) for name, c in fixed.items()},
-            index=rows.index,
+        wanted = editing.fixed(rows, changes, keep, self.columns)
+        drawn, effective = self._given(
+            wanted, steps, asked.whole("particles", particles, 1), asked.seed(seed)
         )
-        known, y = self._known(wanted, tuple(fixed))
-        total = len(wanted) * particles
-        y = self.model.labels(total, seed) if y is None else y.repeat_interleave(particles)
-        path, process = self._trailing(self.model, steps), self.model.process
-        drawn_parts = []
-        for i, few in known.batches(max(1, self.model.batch_rows // particles)):
-            noise = process.noise(seed, i * particles, len(few.x) * particles)
-            own = process.noise(seed, i, len(few.x)).apart(process.d_num)
-            labels = None if y is None else y[i * particles :][: noise.n]
-            drawn_parts.append(complete(process, path, few, noise, own, labels))
-        drawn = self._decoded(stacked(drawn_parts))
-        return drawn.assign(**{name: _own(c, wanted[name]) for name, c in fixed.items()})
+        how = How(by_particles=tuple(wanted.columns), particles=particles, effective=float(effective.mean()))
+        how.warn(stacklevel=2)
+        drawn.attrs[NAME] = how.plain
+        return drawn
+
+    def impute(
+        self, rows: pd.DataFrame, *, steps: int = 50, particles: int = PARTICLES, seed: int = 0
+    ) -> pd.DataFrame:
+        """Real rows with values drawn for their gaps, as they go with the rest of each row; one draw of many.
+
+        What is there stays untouched, in the dtypes of the training frame; columns that it does not have are left
+        alone. A row is drawn as in `edit`, again while it has a gap: a gap that the model always holds for one with
+        such values stays, with a warning. Raises ValueError as `edit`.
+        """
+        particles, seed = asked.whole("particles", particles, 1), asked.seed(seed)
+        filling = editing.Filling(asked.frame("rows", rows), self.columns, self.completion)
+        for wanted, own in filling.rounds(seed):
+            filling.take(*self._given(wanted, steps, particles, own))
+        filled = filling.filled().set_axis(rows.index)
+        how = How(by_particles=("what is there",), particles=particles, effective=filling.effective)
+        how.warn(stacklevel=2)
+        filling.warn(stacklevel=2)
+        filled.attrs[NAME] = how.plain
+        return filled
 
     def encode(self, rows: pd.DataFrame, *, steps: int = 50, method: str = "newton", seed: int = 0) -> Latent:
         """The noise from which the sampler `ddim` draws these rows in so many steps; `decode` gives them back.
@@ -204,12 +223,47 @@ class Synthesizer:
         asked.one_of("grid", chosen, GRIDS)
         return sampler, chosen, asked.whole("steps", steps, 1, self.model.schedule.T)
 
-    def _source(self, way: tuple[str, str, int], seed: int, *, text: bool) -> Network:
-        """Rows that are drawn so, for a file of text or in the user's dtypes."""
-        counts = self.model.class_counts
-        labels = Random(counts, seed) if len(counts) else None
-        shown = (lambda rows: as_text(self.columns, self._written(rows))) if text else self._written
-        return Network(self.model, self._prepared(*way), labels, seed, shown)
+    def _request(self, n: int, seed: int, where: Mapping[str, Any] | None, balance: str | None) -> Request:
+        n, seed = asked.whole("n", n, 1), asked.seed(seed)
+        return Request.of(self.model, self.columns, self.completion, n, seed, where, balance)
+
+    def _rows(self, way: tuple[str, str, int], request: Request) -> parts.Make:
+        """The rows that are asked for, in parts."""
+        source = Network(self.model, self._prepared(*way), request.labels(), request.seed, self._written)
+        if not request.by_choice and request.quota is None:
+            return All(source, request.n)
+        rare = (lambda: self._particles(request)) if request.points else None
+        return Kept(source, request.n, request.by_choice, request.quota, rare)
+
+    def _particles(self, request: Request) -> Particles:
+        """Rows given the single values that are asked for."""
+        one = {c.name: c.column.write(pd.Series(list(c.values), dtype=object)) for c in request.points}
+        known, _ = self._known(pd.DataFrame(one), tuple(one))
+
+        def written(rows: pd.DataFrame) -> pd.DataFrame:
+            own = {name: value.repeat(len(rows)).reset_index(drop=True) for name, value in one.items()}
+            return self._written(rows).assign(**own)
+
+        # Noise of its own: the first rows would be kin to those that the network drew.
+        seed = self.model.process.noise(request.seed, 0, 1).apart(self.model.process.d_num).seed
+        path = self._trailing(self.model, min(50, self.model.schedule.T))
+        labels = request.labels(particles=PARTICLES)
+        return Particles(self.model, path, known, PARTICLES, labels, seed, written)
+
+    def _given(
+        self, wanted: pd.DataFrame, steps: int, particles: int, seed: int
+    ) -> tuple[pd.DataFrame, np.ndarray]:
+        """Rows with these columns, the others drawn, and what the particles of each were worth, (n,)."""
+        fixed = tuple(wanted.columns)
+        known, y = self._known(wanted, fixed)
+        labels = (
+            self.model.labels(len(wanted) * particles, seed) if y is None else y.repeat_interleave(particles)
+        )
+        state, effective = all_completed(
+            self.model, self._trailing(self.model, steps), known, particles, labels, seed
+        )
+        own = {c.name: editing.untouched(c, wanted[c.name]) for c in self.columns if c.name in fixed}
+        return self._decoded(state).assign(**own), effective
 
     def _prepared(self, sampler: str, grid: str, steps: int) -> Draw:
         """The draw of a sampler and a budget, prepared once; it is kept with the model, and goes with it."""
@@ -291,10 +345,3 @@ class Synthesizer:
             "constraints": [constraint_to_json(rule) for rule in self.constraints],
         }
         self.model.save(Path(folder), table=text)
-
-
-def _own(column: Column, values: Any) -> Any:
-    """Values that a user fixed, untouched; labels in the kind that training rows have them in."""
-    return (
-        values if isinstance(column, Number) else column.write(pd.Series(column.read(values), dtype=object))
-    )

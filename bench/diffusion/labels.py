@@ -58,6 +58,19 @@ class Turns:
         return self._labels[places]
 
 
+class Each:
+    """Every label so many times, one after the other, as for the particles of a row.
+
+    n of `take` is a multiple of `times`.
+    """
+
+    def __init__(self, labels: Labels, times: int) -> None:
+        self._labels, self._times = labels, times
+
+    def take(self, n: int) -> Tensor:
+        return self._labels.take(n // self._times).repeat_interleave(self._times)
+
+
 def skip(labels: Labels, n: int) -> None:
     """Leave out the next n labels."""
     for i in range(0, n, AT_ONCE):

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -41,10 +42,27 @@ class Known:
             yield i, Known(*(part[i : i + size] for part in (self.x, self.c, self.has_x, self.has_c)))
 
 
+class Completed(NamedTuple):
+    """Encoded rows as a `State`, and how well each was drawn.
+
+    effective  (n,) as how many even particles a row's were worth where that was least, 1 .. M: few say that the row
+               follows its condition roughly
+    """
+
+    x: Tensor
+    c: Tensor
+    y: Tensor | None
+    effective: Tensor
+
+    @property
+    def state(self) -> State:
+        return State(self.x, self.c, self.y)
+
+
 @torch.inference_mode()
 def complete(
     process: Process, path: Steps, known: Known, noise: Noise, rows: Noise, y: Tensor | None
-) -> State:
+) -> Completed:
     """One row for each of n known ones, with what is known in place.
 
     Numbers: all particles of a row share the path of its known ones, drawn from q(x_s | x_t, x_0), and are weighted
@@ -63,7 +81,7 @@ def complete(
     state = process.prior(noise, y)
     state = state._replace(x=torch.where(each.has_x, here.repeat_interleave(M, 0), state.x))
     seen, psi = _look(process, state, path[0], each)
-    log_w = psi
+    log_w, least = psi, _effective(psi.view(n, M))
     for t, s in pairwise(path):
         step = gaussian.posterior(at(t), at(s))
         here = step.on_x0 * known.x + step.on_xt * here + math.sqrt(step.small) * rows.normal()
@@ -78,6 +96,7 @@ def complete(
         misfit = (there - mean).square() / (2 * step.small)
         seen, ahead = _look(process, state, s, each)
         log_w = log_w + ahead - psi - torch.where(each.has_x, misfit, 0.0).sum(1)
+        least = least.minimum(_effective(log_w.view(n, M)))
         kept = _resampled(log_w.view(n, M), rows.choice())
         state = State(state.x[kept], state.c[kept], None if state.y is None else state.y[kept])
         seen, psi = Prediction(*(part[kept] for part in seen)), ahead[kept]
@@ -85,7 +104,7 @@ def complete(
     one = _place(log_w.view(n, M).softmax(1), rows.choice()).flatten() + M * torch.arange(
         n, device=log_w.device
     )
-    return State(state.x[one], state.c[one], None if state.y is None else state.y[one])
+    return Completed(state.x[one], state.c[one], None if state.y is None else state.y[one], least)
 
 
 def _look(process: Process, state: State, t: int, known: Known) -> tuple[Prediction, Tensor]:
@@ -93,6 +112,11 @@ def _look(process: Process, state: State, t: int, known: Known) -> tuple[Predict
     seen = process.predict(state, t, clip_x0=True)
     full = process.log_full(seen.scores, state.c, t)
     return seen, torch.where(known.has_c, process.blocks.at(full, known.c), 0.0).sum(1)
+
+
+def _effective(log_w: Tensor) -> Tensor:
+    """As how many even particles those of each row (n, M) are worth, (n,)."""
+    return 1 / log_w.softmax(1).square().sum(1)
 
 
 def _worn(log_w: Tensor) -> Tensor:

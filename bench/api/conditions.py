@@ -1,0 +1,173 @@
+"""What drawn rows are to meet: a value, one of several, a range; checked against the training rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabstep.api import asked
+from tabstep.data.columns import Category, Column
+from tabstep.data.completion import Completion
+from tabstep.data.encode import Encoder
+from tabstep.data.fixed import given
+from tabstep.data.frames import label
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition on one column.
+
+    said    in words, such as `age in 18 .. 30`
+    values  canonical values that are accepted, None for a gap; none for a range
+    ends    of a range, both accepted
+    """
+
+    column: Column
+    said: str
+    values: tuple[Any, ...] = ()
+    ends: tuple[float, float] = (-math.inf, math.inf)
+
+    @property
+    def name(self) -> str:
+        return self.column.name
+
+    @property
+    def is_point(self) -> bool:
+        """Whether one value alone is accepted."""
+        return len(self.values) == 1
+
+    def holds(self, rows: pd.DataFrame) -> np.ndarray:
+        """Which of the user's rows meet it, (n,) bool."""
+        found = self.column.read(rows[self.name])
+        gap = np.asarray(pd.isna(found))
+        if not self.values:
+            low, high = self.ends
+            met: np.ndarray = (found >= low) & (found <= high)
+            return met
+        here = [value for value in self.values if value is not None]
+        if isinstance(self.column, Category):
+            among = np.asarray(pd.Series(found, dtype=object).isin(here))
+        else:
+            among = np.isin(found, here)
+        return (among & ~gap) | (gap if None in self.values else np.zeros_like(gap))
+
+
+def read(
+    where: Mapping[str, Any] | None, columns: Sequence[Column], completion: Completion, encoder: Encoder
+) -> tuple[Condition, ...]:
+    """The conditions of a call: {"class": "fraud", "city": ["Oslo", "Rome"], "due": (None, "2024-06-30")}.
+
+    A tuple of two is a range of numbers or dates with both ends, None an open one; a list or a set are values of which
+    each will do; anything else is one value, None a gap. Raises ValueError that names the column for what no training
+    row has.
+    """
+    known = {c.name: c for c in columns}
+    found = []
+    for name, wanted in dict(where or {}).items():
+        asked.columns("where", [name], list(known))
+        column = known[name]
+        if isinstance(wanted, tuple):
+            found.append(_range(column, wanted, completion, encoder))
+            continue
+        several = isinstance(wanted, list | set | frozenset | range | np.ndarray | pd.Series | pd.Index)
+        values = list(wanted) if several else [wanted]
+        if not values:
+            raise ValueError(f"where: {name!r} is given no value")
+        series = pd.Series(values, dtype=object)
+        given(columns, completion, encoder, pd.DataFrame({name: series}), [name])
+        canonical = column.read(column.like(series))
+        plain = tuple(dict.fromkeys(None if pd.isna(v) else v for v in canonical.tolist()))
+        said = " or ".join("missing" if pd.isna(v) else str(v) for v in values)
+        found.append(Condition(column, f"{name} = {said}", plain))
+    return tuple(found)
+
+
+def _range(column: Column, wanted: tuple[Any, ...], completion: Completion, encoder: Encoder) -> Condition:
+    name = column.name
+    if isinstance(column, Category):
+        raise ValueError(
+            f"where: {name!r} holds categories, which have no range; give a list, where={{{name!r}: {list(wanted)!r}}}"
+        )
+    if len(wanted) != 2 or wanted == (None, None):
+        raise ValueError(
+            f"where: the range of {name!r} must be (low, high), one of which may be None, got {wanted!r}"
+        )
+    low, high = (
+        open_end if end is None else float(column.read(column.like(pd.Series([end], dtype=object)))[0])
+        for end, open_end in zip(wanted, (-math.inf, math.inf), strict=True)
+    )
+    said = f"{name} in {'' if wanted[0] is None else wanted[0]} .. {'' if wanted[1] is None else wanted[1]}"
+    if math.isnan(low) or math.isnan(high) or low > high:
+        raise ValueError(f"where: {said} is no range, its ends are out of order")
+    constant = completion.constant.get(name)
+    first, last = (constant, constant) if constant is not None else encoder.ranges[name]
+    if low > last or high < first:
+        shown = [column.write(pd.Series([v])).iloc[0] for v in (first, last)]
+        raise ValueError(f"where: {said}: training rows lie within {shown[0]} .. {shown[1]}")
+    return Condition(column, said, ends=(low, high))
+
+
+def written(texts: Sequence[str], columns: Sequence[Column]) -> dict[str, Any]:
+    """The conditions of a command line, as `read` takes them: `class=fraud`, `age=18..30`, `due=..2024-06-30`.
+
+    A column that is named several times may have each of the values. Raises ValueError.
+    """
+    known = {c.name: c for c in columns}
+    found: dict[str, list[Any]] = {}
+    for text in texts:
+        # A name may hold the sign: the longest column that fits is meant.
+        names = [name for name in known if text.startswith(f"{name}=")]
+        name, sign, value = text.partition("=")
+        if names:
+            name = max(names, key=len)
+            value = text[len(name) + 1 :]
+        elif not sign:
+            raise ValueError(f"where: expected COLUMN=VALUE or COLUMN=LOW..HIGH, got {text!r}")
+        asked.columns("where", [name], list(known))
+        found.setdefault(name, []).append(_value(value, known[name]))
+    for name, values in found.items():
+        if len(values) > 1 and any(isinstance(v, tuple) for v in values):
+            raise ValueError(f"where: {name!r} is given a range and more; give one range, or values alone")
+    return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
+
+
+def _value(text: str, column: Column) -> Any:
+    if isinstance(column, Category):
+        return text
+    low, dots, high = text.partition("..")
+    if dots:
+        return (_number(low) if low else None, _number(high) if high else None)
+    return _number(text)
+
+
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def balanced(
+    name: Any, columns: Sequence[Column], where: Sequence[Condition]
+) -> tuple[Column, tuple[str, ...]]:
+    """The column to balance and its labels that may come. Raises ValueError."""
+    (name,) = asked.columns("balance", [name], [c.name for c in columns])
+    column = next(c for c in columns if c.name == name)
+    if not isinstance(column, Category):
+        raise ValueError(
+            f"balance: {name!r} holds numbers or dates, not categories; fit with categorical=[{name!r}]"
+        )
+    labels = [label(v) for v in column.values.values()]
+    for condition in where:
+        if condition.name == name:
+            labels = [v for v in labels if v in condition.values]
+    if len(labels) < 2:
+        raise ValueError(f"balance: {name!r} has {len(labels)} value that may come; nothing to balance")
+    return column, tuple(sorted(labels))

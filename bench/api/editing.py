@@ -1,0 +1,129 @@
+"""Rows given some of their columns: what is fixed is read and checked, what is not is drawn by particles."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabstep.api import asked
+from tabstep.data.columns import Column, Number
+from tabstep.data.completion import Completion
+
+
+def fixed(
+    rows: Any, changes: Mapping[str, Any] | None, keep: str | Sequence[str], columns: Sequence[Column]
+) -> pd.DataFrame:
+    """The columns that an edit fixes, in the user's form, rows numbered from 0.
+
+    Raises ValueError for what there is not, for a column that is both changed and kept, and where nothing is fixed.
+    """
+    rows = asked.frame("rows", rows)
+    names = [c.name for c in columns]
+    new = {
+        name: asked.values(name, value, len(rows))
+        for name, value in dict(changes or {}).items()
+        if asked.columns("changes", [name], names)
+    }
+    keep = asked.columns("keep", keep, names)
+    both = sorted(set(new) & set(keep))
+    if both:
+        raise ValueError(f"{both[0]!r} is both changed and kept")
+    if not new and not keep:
+        raise ValueError("nothing is fixed: name columns in changes or keep, or use sample()")
+    chosen = {c.name: c for c in columns if c.name in new or c.name in keep}
+    lost = [name for name in chosen if name not in new and name not in rows.columns]
+    if lost:
+        raise ValueError(f"the rows lack the column {lost[0]!r}")
+    return pd.DataFrame(
+        {name: c.like(new[name] if name in new else rows[name]) for name, c in chosen.items()},
+        index=rows.index,
+    )
+
+
+def untouched(column: Column, values: Any) -> Any:
+    """Values that a user fixed, as they are; labels in the kind that training rows have them in."""
+    if isinstance(column, Number):
+        return values
+    return column.write(pd.Series(column.read(values), dtype=object))
+
+
+ROUNDS = 20  # of drawing a row again that still has a gap
+
+
+class GapsStay(UserWarning):
+    """Gaps that the model holds for gaps."""
+
+
+class Filling:
+    """Rows with gaps, which are filled from rows that are drawn given the rest of them.
+
+    effective  what particles were worth in the mean
+    """
+
+    def __init__(self, rows: pd.DataFrame, columns: Sequence[Column], completion: Completion) -> None:
+        self._rows, self._columns = rows, [c for c in columns if c.name in rows.columns]
+        if not self._columns:
+            raise ValueError("rows: none of the columns that the model was fitted on")
+        empty = {name for name, value in completion.constant.items() if value is None}
+        names = [c.name for c in self._columns if c.name not in empty]
+        self._gaps = rows[names].isna()
+        self._values = {name: rows[name].astype(object).to_numpy(copy=True) for name in names}
+        self._open = self._gaps.any(axis=1).to_numpy()
+        self._asked: tuple[tuple[str, ...], np.ndarray] = ((), np.empty(0, dtype=np.int64))
+        self._effective: list[np.ndarray] = []
+
+    def rounds(self, seed: int) -> Iterator[tuple[pd.DataFrame, int]]:
+        """What is fixed of rows that have the same gaps, and the seed to draw the others with; `take` follows each."""
+        kinds, of = np.unique(self._gaps.to_numpy(), axis=0, return_inverse=True)
+        for kind in range(len(kinds)):
+            missing = tuple(name for name, gap in zip(self._gaps.columns, kinds[kind], strict=True) if gap)
+            for turn in range(ROUNDS if missing else 0):
+                places = np.flatnonzero((of.reshape(-1) == kind) & self._open)
+                if not len(places):
+                    break
+                self._asked = missing, places
+                fixed = {
+                    c.name: c.like(self._rows[c.name].iloc[places])
+                    for c in self._columns
+                    if c.name in self._gaps.columns and c.name not in missing
+                }
+                own = np.random.SeedSequence(seed, spawn_key=(kind, turn)).generate_state(1)[0]
+                yield pd.DataFrame(fixed, index=pd.RangeIndex(len(places))), int(own)
+
+    def take(self, drawn: pd.DataFrame, effective: np.ndarray) -> None:
+        """Fill the rows that were asked for last, but those that still have a gap."""
+        missing, places = self._asked
+        whole = drawn[list(missing)].notna().all(axis=1).to_numpy()
+        for name in missing:
+            self._values[name][places[whole]] = drawn[name].astype(object).to_numpy()[whole]
+        self._open[places[whole]] = False
+        self._effective.append(effective)
+
+    @property
+    def effective(self) -> float | None:
+        return float(np.concatenate(self._effective).mean()) if self._effective else None
+
+    def filled(self) -> pd.DataFrame:
+        """The rows, in the dtypes of the training frame."""
+        known = {c.name: c for c in self._columns}
+        done = {}
+        for name, values in self._values.items():
+            column, series = known[name], pd.Series(values, dtype=object)
+            done[name] = column.like(series) if isinstance(column, Number) else untouched(column, series)
+        return self._rows.assign(**done)
+
+    def warn(self, stacklevel: int) -> None:
+        """Warn of rows whose gaps stay."""
+        left = int(self._open.sum())
+        if left:
+            names = ", ".join(self._gaps.columns[self._gaps[self._open].any()])
+            warnings.warn(
+                f"{left} rows keep gaps in {names}: in {ROUNDS} draws the model held them for missing, as "
+                "rows with such values mostly are",
+                GapsStay,
+                stacklevel=stacklevel + 1,
+            )

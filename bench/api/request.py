@@ -1,0 +1,102 @@
+"""What a call of `sample` asks for: how many rows, which conditions, and which of these the network itself can meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+
+from tabstep.api.conditions import Condition, balanced, read
+from tabstep.api.drawing import Tally
+from tabstep.api.how import How
+from tabstep.api.quota import Quota
+from tabstep.data.columns import Column
+from tabstep.data.completion import Completion
+from tabstep.data.parts import Known
+from tabstep.diffusion.labels import Each, Labels, Random, Turns
+from tabstep.diffusion.model import Diffusion
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """Rows that are asked for.
+
+    by_label   conditions on the label that the network is conditioned on
+    by_choice  the others
+    labels     that take turns, where the balanced column is that of the label
+    quota      where it is another one
+    """
+
+    model: Diffusion
+    n: int
+    seed: int
+    by_label: tuple[Condition, ...] = ()
+    by_choice: tuple[Condition, ...] = ()
+    turns: bool = False
+    quota: Quota | None = None
+    balance: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        model: Diffusion,
+        columns: Sequence[Column],
+        completion: Completion,
+        n: int,
+        seed: int,
+        where: Mapping[str, Any] | None,
+        balance: str | None,
+    ) -> Self:
+        """Raises ValueError for what no training row has, and names the column."""
+        label = completion.schema.target if len(model.class_counts) else None
+        conditions = read(where, columns, completion, model.encoder)
+        by_label = tuple(c for c in conditions if c.name == label)
+        by_choice = tuple(c for c in conditions if c.name != label)
+        if balance is None:
+            return cls(model, n, seed, by_label, by_choice)
+        column, labels = balanced(balance, columns, conditions)
+        turns = column.name == label
+        quota = None if turns else Quota(column, labels, n)
+        return cls(model, n, seed, by_label, by_choice, turns, quota, column.name)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but a number of rows is asked for."""
+        return not self.by_label and not self.by_choice and self.balance is None
+
+    @property
+    def points(self) -> tuple[Condition, ...]:
+        """Single values that particles could be given."""
+        return tuple(c for c in self.by_choice if c.is_point) if self.quota is None else ()
+
+    def labels(self, *, particles: int = 1) -> Labels | None:
+        """The labels of the rows in order, or of the particles that follow each."""
+        counts, classes = self.model.class_counts, self.model.encoder.classes
+        if not len(counts):
+            return None
+        may = torch.tensor([all(label in c.values for c in self.by_label) for label in classes])
+        if self.turns:
+            return Each(Turns(torch.nonzero(may).flatten()), particles)
+        return Random(counts * may, self.seed)
+
+    @property
+    def said(self) -> list[str]:
+        """In words, for a plan."""
+        return [c.said for c in (*self.by_label, *self.by_choice)] + [f"balance {self.balance}"]
+
+    def how(self, known: Known, particles: int) -> How:
+        """What came of it, by what is known after the last row."""
+        tally = Tally(**known)
+        label = [c.said for c in self.by_label] + [f"balance of {self.balance}"] * self.turns
+        choice = [c.said for c in self.by_choice] + [f"balance of {self.balance}"] * (self.quota is not None)
+        return How(
+            tuple(label),
+            tuple(choice),
+            tally.drawn,
+            tally.kept,
+            tuple(c.said for c in self.points) if tally.rare else (),
+            particles if tally.rare else 0,
+            tally.effective / max(1, tally.met) if tally.rare else None,
+        )
