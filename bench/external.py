@@ -1,4 +1,7 @@
-"""Methods from outside: a class in a file or package of the user's, found by name, loaded in processes of its own."""
+"""Code from outside, in a file or package of the user's, found by name.
+
+Methods of a benchmark are loaded in processes of their own; what `own` loads runs in this one.
+"""
 
 from __future__ import annotations
 
@@ -104,6 +107,23 @@ def find(text: str) -> Code:
             raise NotLoaded(f"{place} cannot be imported: the process that did it {ending}") from error
 
 
+def own(text: str, does: str = "") -> Any:
+    """What a text such as `mine.py:Euler` means, loaded in this process: code that you name, which runs as you.
+
+    A file with one class that has the method `does` needs no name. Raises `NotLoaded`.
+    """
+    place, _, name = text.partition(":")
+    if place.endswith(".py"):
+        if not Path(place).is_file():
+            raise NotLoaded(f"no file {place}; what is your own is given as path/to/mine.py:Name")
+        place = str(Path(place).resolve())
+    module = _module(place)
+    name = name or _only(module, place, does)
+    if not hasattr(module, name):
+        raise NotLoaded(f"{place} has no {name!r}")
+    return getattr(module, name)
+
+
 def look(place: str, name: str, said: str) -> None:
     """In a process of its own: write what `find` wants to know of a method, or what is wrong with it, to `said`."""
     try:
@@ -117,7 +137,7 @@ def _looked(place: str, name: str) -> dict[str, Any]:
     module = _module(place)
     if inspect.getsourcefile(module) is None:
         raise NotLoaded(f"{place} has no source file, so that its version cannot be recorded")
-    name = name or _only(module, place)
+    name = name or _only(module, place, "fit")
     code = Code(place, name, _digest(module))
     method = _load(code)()
     try:
@@ -135,18 +155,18 @@ def _looked(place: str, name: str) -> dict[str, Any]:
     }
 
 
-def _only(module: Any, place: str) -> str:
-    own: list[str] = [
+def _only(module: Any, place: str, does: str) -> str:
+    found: list[str] = [
         name
         for name, kind in vars(module).items()
         if inspect.isclass(kind)
         and kind.__module__ == module.__name__
-        and callable(getattr(kind, "fit", None))
+        and callable(getattr(kind, does, None))
     ]
-    if len(own) != 1:
-        found = ", ".join(own) or "none"
-        raise NotLoaded(f"{place} has not one class with a fit method but {found}; name it as in {FORM}")
-    return own[0]
+    if len(found) != 1:
+        several = ", ".join(found) or "none"
+        raise NotLoaded(f"{place} has not one class with a {does} method but {several}; name it as in {FORM}")
+    return found[0]
 
 
 @lru_cache

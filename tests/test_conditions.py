@@ -180,7 +180,7 @@ def test_gaps_that_belong_there_stay_with_a_warning(model: tabstep.Synthesizer) 
 @pytest.mark.parametrize(
     ("where", "balance", "message"),
     [
-        ({"clas": "a"}, None, "where: no column 'clas'; did you mean class"),
+        ({"clas": "a"}, None, "where: no column 'clas'; did you mean 'class'"),
         ({"class": "d"}, None, "class = d: training rows have a, b, c"),
         ({"age": 200}, None, r"age = 200: training rows lie within 18 \.\. 89"),
         ({"age": (90, 200)}, None, r"where: age in 90 \.\. 200: training rows lie within 18 \.\. 89"),

@@ -79,7 +79,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     made: list[int] = []
     batch = drawing.Network.batch
 
-    def dying(self: drawing.Network, start: int, n: int) -> pd.DataFrame:
+    def dying(self: drawing.Network, start: int, n: int) -> drawing.Batch:
         made.append(start)
         if len(made) == 4:
             raise KeyboardInterrupt
@@ -127,12 +127,12 @@ def test_no_more_than_a_part_is_held(
     most = 0
     batch = drawing.Network.batch
 
-    def counted(self: drawing.Network, start: int, n: int) -> pd.DataFrame:
+    def counted(self: drawing.Network, start: int, n: int) -> drawing.Batch:
         nonlocal most
-        frame = batch(self, start, n)
-        made.append(weakref.ref(frame))
+        found = batch(self, start, n)
+        made.append(weakref.ref(found.rows))
         most = max(most, sum(ref() is not None for ref in made))
-        return frame
+        return found
 
     monkeypatch.setattr(drawing.Network, "batch", counted)
     model.sample_to(tmp_path / "rows.parquet", 10 * 1024, steps=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from tabstep.api.drawing import All, Kept, Network, Particles, all_completed
 from tabstep.api.how import NAME, How
 from tabstep.api.origin import Origin
 from tabstep.api.request import Request
+from tabstep.api.way import Draws, Way
 from tabstep.data import parts
 from tabstep.data.columns import Column, as_text, to_json
 from tabstep.data.completion import Completion
@@ -24,20 +26,19 @@ from tabstep.data.constraints import Constraint
 from tabstep.data.constraints import to_json as constraint_to_json
 from tabstep.data.files import SEPARATORS
 from tabstep.data.fixed import given
-from tabstep.diffusion.mixed import Draw, State
+from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import Diffusion
-from tabstep.registry import DEFAULT_SAMPLER, GRIDS, SAMPLERS
+from tabstep.registry import DEFAULT_SAMPLER, GRIDS
 from tabstep.samplers.conditional import Known
 from tabstep.samplers.inversion import INVERSIONS
 from tabstep.samplers.latent import Latent, between, decode, encode
-from tabstep.samplers.setting import Artifacts, Setting, Steps, Table, path_for
+from tabstep.samplers.setting import Artifacts, Grid, Sampler, Setting, Steps, Table
 
 if TYPE_CHECKING:
     from tabstep.api.report import Report
 
 FORMAT = 3
 PARTICLES = 64  # that follow each row whose columns are fixed
-KEPT_DRAWS = 8  # of the last samplers and budgets asked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,24 +53,22 @@ class Synthesizer:
     rows: State | None = None  # encoded training rows, for samplers that measure; they are not saved
     table: Table | None = None  # all training rows, for samplers that learn; they are not saved
     artifacts: Artifacts = field(default_factory=Artifacts)
-    _draws: dict[tuple[str, str, int], Draw] = field(
-        default_factory=dict, repr=False
-    )  # prepared, the latest last
 
     def sample(
         self,
         n: int,
         *,
-        sampler: str = DEFAULT_SAMPLER,
+        sampler: str | Sampler = DEFAULT_SAMPLER,
         steps: int = 20,
-        grid: str | None = None,
+        grid: str | Grid | None = None,
         seed: int = 0,
         where: Mapping[str, Any] | None = None,
         balance: str | None = None,
     ) -> pd.DataFrame:
         """Draw `n` rows with the columns and dtypes of the training frame.
 
-        steps    network evaluations a row, 1 .. T of the model; `sampler` and `grid` as in `tabstep list`
+        steps    network evaluations a row, 1 .. T of the model
+        sampler  a name of `tabstep list samplers`, an object, or `mine.py:Euler`; `grid` likewise (`api.way`)
         where    what all rows meet: {"class": "fraud", "city": ["Oslo", "Rome"], "age": (18, 30)}; a tuple is a range
                  with both ends, None an open one
         balance  a column of categories of which each comes as often as any other, up to one
@@ -83,9 +82,12 @@ class Synthesizer:
         lacks: `analytic` and the grid `dp` measure the network on training rows, `ddss` and early-stopped samplers
         learn from them, and a saved model does not carry them.
         """
-        way, request = self._way(sampler, grid, steps), self._request(n, seed, where, balance)
+        way, request = (
+            Way.of(sampler, grid, steps, self.model.schedule.T),
+            self._request(n, seed, where, balance),
+        )
         if request.is_plain:
-            return self._written(self.model.generate(self._prepared(*way), request.n, seed=request.seed).rows)
+            return self._written(self.model.generate(self._draws.of(way), request.n, seed=request.seed).rows)
         drawn = list(self._rows(way, request)({}))
         rows = pd.concat([frame for frame, _ in drawn], ignore_index=True)
         how = request.how(drawn[-1][1], PARTICLES)
@@ -98,9 +100,9 @@ class Synthesizer:
         path: str | Path,
         n: int,
         *,
-        sampler: str = DEFAULT_SAMPLER,
+        sampler: str | Sampler = DEFAULT_SAMPLER,
         steps: int = 20,
-        grid: str | None = None,
+        grid: str | Grid | None = None,
         seed: int = 0,
         where: Mapping[str, Any] | None = None,
         balance: str | None = None,
@@ -114,8 +116,11 @@ class Synthesizer:
         """
         path = Path(path)
         parts.check(path)
-        way, request = self._way(sampler, grid, steps), self._request(n, seed, where, balance)
-        plan = {"model": self.model.digest, "device": str(self.model.device), "way": way}
+        way, request = (
+            Way.of(sampler, grid, steps, self.model.schedule.T),
+            self._request(n, seed, where, balance),
+        )
+        plan = {"model": self.model.digest, "device": str(self.model.device), "way": way.said}
         plan |= {"n": request.n, "seed": request.seed, "conditions": request.said}
         make = self._rows(way, request)
         if path.suffix.lower() in SEPARATORS:
@@ -217,19 +222,13 @@ class Synthesizer:
         steps = asked.whole("steps", steps, 1, model.schedule.T)
         return GRIDS["trailing"](Setting(model.process), steps)
 
-    def _way(self, sampler: str, grid: str | None, steps: int) -> tuple[str, str, int]:
-        """Sampler, grid and steps as they were asked for. Raises ValueError."""
-        chosen = grid or asked.one_of("sampler", sampler, SAMPLERS).grid
-        asked.one_of("grid", chosen, GRIDS)
-        return sampler, chosen, asked.whole("steps", steps, 1, self.model.schedule.T)
-
     def _request(self, n: int, seed: int, where: Mapping[str, Any] | None, balance: str | None) -> Request:
         n, seed = asked.whole("n", n, 1), asked.seed(seed)
         return Request.of(self.model, self.columns, self.completion, n, seed, where, balance)
 
-    def _rows(self, way: tuple[str, str, int], request: Request) -> parts.Make:
+    def _rows(self, way: Way, request: Request) -> parts.Make:
         """The rows that are asked for, in parts."""
-        source = Network(self.model, self._prepared(*way), request.labels(), request.seed, self._written)
+        source = Network(self.model, self._draws.of(way), request.labels(), request.seed, self._written)
         if not request.by_choice and request.quota is None:
             return All(source, request.n)
         rare = (lambda: self._particles(request)) if request.points else None
@@ -265,32 +264,9 @@ class Synthesizer:
         own = {c.name: editing.untouched(c, wanted[c.name]) for c in self.columns if c.name in fixed}
         return self._decoded(state).assign(**own), effective
 
-    def _prepared(self, sampler: str, grid: str, steps: int) -> Draw:
-        """The draw of a sampler and a budget, prepared once; it is kept with the model, and goes with it."""
-        key = sampler, grid, steps
-        draw = self._draws.pop(key, None) or self._prepare(*key)
-        self._draws[key] = draw
-        for old in list(self._draws)[:-KEPT_DRAWS]:
-            del self._draws[old]
-        return draw
-
-    def _prepare(self, sampler: str, grid: str, steps: int) -> Draw:
-        chosen = SAMPLERS[sampler]
-        setting = Setting(
-            self.model.process,
-            train=None if self.table is None else self._training_rows,
-            held=self.rows,
-            artifacts=self.artifacts,
-            table=self.table,
-        ).seen_by(chosen)
-        return chosen.prepare(setting, path_for(chosen, GRIDS[grid], setting, steps))
-
-    def _training_rows(self) -> State:
-        """All training rows encoded, once, and only for a sampler that asks."""
-        assert self.table is not None
-        table = self.table
-        rows: State = self.artifacts.kept("encoded training rows", lambda: self.model.encode(table.train))
-        return rows
+    @cached_property
+    def _draws(self) -> Draws:
+        return Draws(self.model, self.rows, self.table, self.artifacts)
 
     def _known(self, rows: pd.DataFrame, fixed: Sequence[str]) -> tuple[Known, Tensor | None]:
         """The columns `fixed` of the user's rows, and the labels (n,) if they are among them."""
