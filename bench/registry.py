@@ -153,10 +153,14 @@ def walks(kind: type[Any]) -> bool:
 
 def make_method(kind: type[Any], settings: Mapping[str, Any]) -> Method:
     """A method with some fields set. Raises ValueError on a field that does not exist."""
+    from tabstep.data.cards import suggest
+
     known = [f.name for f in fields(kind)]
     if unknown := sorted(set(settings) - set(known)):
+        near = suggest(unknown[0], known)
         raise ValueError(
             f"{kind.__name__} has no setting {', '.join(unknown)}; it has: {', '.join(known) or 'none'}"
+            + (f"; {near}" if near.startswith("did") else "")
         )
     # JSON has no tuples: a list read from a file is one.
     method: Method = kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})

@@ -12,6 +12,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import tabstep
+from tabstep import TabDDPM
+from tabstep.api import fitting
 from tabstep.cli.app import app
 from tabstep.data.sources import load
 from tabstep.engine import run, timing
@@ -94,17 +97,25 @@ TUNED = {
 GIVEN = {  # what a command is given where an argument or option must be
     **{"suite": "smoke", "dataset": "mlc-churn", "method": "smote", "rows": "ok.csv", "name": "mine"},
     **{"bundle": "garbage.csv", "a": "results/smoke", "b": "results/smoke"},
+    **{"source": "ok.csv", "save": "model", "out": "rows.csv"},
 }
+ROWS = {"rows": "3"}  # of `sample`, where it is a number
+
+
+@pytest.fixture(scope="module")
+def model(place: Path) -> tabstep.Synthesizer:
+    return tabstep.fit(place / "ok.csv", method=TabDDPM(T=2, steps=1, layers=(4,)), progress="none")
 
 
 @pytest.fixture(autouse=True)
-def no_work(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_work(place: Path, model: tabstep.Synthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes long does nothing; all that is before and after it is there. Studies train on tables of a mirror."""
     monkeypatch.chdir(place)
     monkeypatch.delenv("TABSTEP_DATA", raising=False)
     monkeypatch.setattr(run, "execute", lambda *_, **__: Status(0))
     monkeypatch.setattr(timing, "run", lambda *_, **__: None)
     monkeypatch.setattr(conformance, "apart", lambda *_, **__: iter(()))
+    monkeypatch.setattr(fitting, "train", lambda *_: model)
     monkeypatch.setattr(methods, "tune", lambda *_, **__: TUNED)
     monkeypatch.setattr(evaluators, "tune_tables", lambda *_, **__: None)
 
@@ -126,7 +137,8 @@ def lines(path: tuple[str, ...], few: int | None) -> Iterator[list[str]]:
         for value in values if few is None else rng.sample(values, few):
             line = list(path)
             for other in chosen:
-                of = value if other is parameter else GIVEN.get(other.name) if needed(other) else None
+                given = GIVEN | ROWS if path == ("sample",) else GIVEN
+                of = value if other is parameter else given.get(other.name) if needed(other) else None
                 if of is not None:
                     option = [] if other.param_type_name == "argument" else [max(other.opts, key=len)]
                     line += [*option, of]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import weakref
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
+from sklearn.base import clone
 
 import tabstep
 from tabstep import TabDDPM
@@ -165,3 +167,11 @@ def test_a_model_that_is_dropped_is_freed_and_a_budget_encodes_no_training_rows(
     del model
     gc.collect()
     assert gone() is None
+
+
+def test_settings_are_cloned_and_a_model_says_what_it_is(model: tabstep.Synthesizer) -> None:
+    again = clone(TINY)
+    assert again == TINY
+    assert again is not TINY
+    assert TINY.get_params() == dataclasses.asdict(TINY)
+    assert repr(model) == "<Synthesizer: 3 columns, no target, fitted on 40 rows>"

@@ -218,9 +218,7 @@ class Kept:
             mask &= condition.holds(rows)
         if self.quota is not None:
             mask &= self.quota.admits(rows, mask, tally.counts)
-        mask &= np.cumsum(mask) <= self.n - tally.rows
-        kept = int(mask.sum())
-        tally.rows += kept
+        kept = int(mask.sum())  # rows beyond the last count for the share that is kept
         tally.idle = 0 if kept else tally.idle + count
         if tally.rare:
             tally.tried, tally.met = tally.tried + count, tally.met + kept
@@ -230,7 +228,9 @@ class Kept:
             tally.drawn, tally.kept = tally.drawn + count, tally.kept + kept
         if tally.idle >= (NEVER // 10 if tally.rare else NEVER):
             raise ValueError(self._hopeless(tally))
-        return rows[mask]
+        wanted = rows[mask].head(self.n - tally.rows)
+        tally.rows += len(wanted)
+        return wanted
 
     def _hopeless(self, tally: Tally) -> str:
         asked = " and ".join(c.said for c in self.conditions)

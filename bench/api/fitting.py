@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,24 +12,27 @@ import pandas as pd
 
 from tabstep.api import asked
 from tabstep.api.origin import Origin
+from tabstep.api.preparing import Prepared, prepare
 from tabstep.api.synthesizer import FORMAT, Synthesizer
-from tabstep.data import comparable, constraint_search, frames, inference
-from tabstep.data.columns import Category, Column, Number, from_json
+from tabstep.data.columns import from_json
 from tabstep.data.completion import Completion
 from tabstep.data.constraints import from_json as constraint_from_json
 from tabstep.data.encode import schema_from_json
 from tabstep.data.files import read_table
-from tabstep.data.table import Schema, Task
-from tabstep.data.wishes import Python, Wishes, check_names, check_wishes, named, refuse
+from tabstep.data.identifiers import Identifier
+from tabstep.data.table import Schema
+from tabstep.data.wishes import Python, Wishes, dates, named
 from tabstep.diffusion.model import Diffusion, table_of
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.diffusion.tabstep import TabStep
+from tabstep.diffusion.train import Progress
 from tabstep.records.provenance import environment
-from tabstep.registry import METHODS, walks
+from tabstep.registry import METHODS, make_method, walks
 from tabstep.samplers.setting import Table
 
 MEASURED_ROWS = 512
-FEWEST_ROWS = 10
+
+Shown = Literal["bar", "none"] | Progress
 
 
 def fit(
@@ -38,12 +41,15 @@ def fit(
     *,
     categorical: str | Sequence[str] = (),
     numeric: str | Sequence[str] = (),
+    date: str | Sequence[str] | Mapping[str, str | None] = (),
+    id: str | Sequence[str] = (),
     drop: str | Sequence[str] = (),
+    literal: str | Sequence[str] = (),
     method: TabDDPM | str | None = None,
     seconds: float | None = None,
     seed: int = 0,
     device: str = "cpu",
-    progress: Literal["bar", "none"] = "bar",
+    progress: Shown = "bar",
 ) -> Synthesizer:
     """Fit a diffusion on a DataFrame, or on a file of CSV or Parquet; gaps are modelled.
 
@@ -55,44 +61,49 @@ def fit(
                  the rest. None models all columns jointly.
     categorical  columns to treat as categories, whose values are repeated as they are
     numeric      columns to treat as numbers, also those with two values
+    date         columns of dates or times; {"day": "%d/%m/%Y"} says how they are written, as strftime does
+    id           columns that name rows: nothing is learned from them, and new names are made, each once
     drop         columns to leave out
+    literal      columns of a file in which a text such as NA or None is a value, not a gap
     method       settings, or the name of a method with steps; default `TabStep()`
     seconds      of the clock to train for, in place of the method's number of steps
     device       cpu, cuda, or auto
+    progress     bar, none, or a function that is called with (step, steps, loss)
 
     Rules between columns that hold in every row (start before end, sums, codes of one another) are found, and are in
     `constraints` of what is returned. Raises ValueError with all that stands in the way, and what to do about it.
     """
-    started = time.perf_counter()
     if isinstance(frame, str | Path):
-        frame = read_table(Path(frame))
-    if not isinstance(frame, pd.DataFrame):
-        raise ValueError(f"frame must be a DataFrame or the path of a table, got {type(frame).__name__}")
-    settings, where, seed = _method(method, seconds), asked.device(device), asked.seed(seed)
-    if progress not in ("bar", "none"):
-        raise ValueError(f"progress must be bar or none, got {progress!r}")
-    refuse(check_names(frame))
-    if len(frame) < FEWEST_ROWS:
-        raise ValueError(f"fit needs at least {FEWEST_ROWS} rows, got {len(frame)}")
-    names, speech = list(frame.columns), Python()
-    wishes = Wishes(*(named(given, names) for given in (numeric, categorical, drop)))
-    refuse(check_wishes(names, wishes, target, speech))
-    frame = frame.reset_index(drop=True)
-    columns, faults = inference.infer(frame, wishes, speech, target)
-    if target is not None and (gaps := int(frame[target].isna().sum())):
-        faults.append(f"target {target!r} is missing in {gaps} rows; drop them")
-    refuse(faults)
-    table = pd.DataFrame({c.name: c.read(frame[c.name]) for c in columns})
-    schema = _schema(table, columns, target)
-    completion = Completion.fit(table, schema)
-    _check_varies(completion)
-    constraints = constraint_search.find(comparable.frame(columns, table))
-    train = completion.forward(table[list(schema.columns)], seed=seed)
-    model = _fitted(settings, train, completion.inner, seed, where, progress)
-    measured = train.sample(min(len(train), MEASURED_ROWS), random_state=seed % 2**32)
-    origin = Origin(target, len(frame), wishes.drop, seed, time.perf_counter() - started, environment())
+        frame = read_table(Path(frame), literal)
+    elif named(literal, ()):
+        raise ValueError(
+            "literal is for the path of a CSV; in a DataFrame a text such as NA is a value already"
+        )
+    settings, where, seed = settings_of(method, seconds=seconds), asked.device(device), asked.seed(seed)
+    if progress not in ("bar", "none") and not callable(progress):
+        raise ValueError(f"progress must be bar, none or a function of (step, steps, loss), got {progress!r}")
+    known = [*getattr(frame, "columns", ())]
+    numeric, categorical, drop = (named(given, known) for given in (numeric, categorical, drop))
+    wishes = Wishes(numeric, categorical, drop, dates(date, known), named(id, known))
+    return train(prepare(frame, target, wishes, Python(), seed), settings, where, progress)
+
+
+def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synthesizer:
+    """Fit settings on a table that is ready."""
+    started = time.perf_counter()
+    rows, seed = ready.train, ready.seed
+    model = _fitted(settings, rows, ready.completion.inner, seed, device, progress)
+    measured = model.encode(rows.sample(min(len(rows), MEASURED_ROWS), random_state=seed % 2**32))
+    seconds = ready.seconds + time.perf_counter() - started
     return Synthesizer(
-        columns, completion, model, origin, constraints, model.encode(measured), Table(train, model.encoder)
+        ready.columns,
+        ready.completion,
+        model,
+        Origin(ready.target, len(rows), ready.dropped, seed, seconds, environment()),
+        ready.constraints,
+        ready.identifiers,
+        measured,
+        Table(rows, model.encoder),
     )
 
 
@@ -115,20 +126,27 @@ def load(folder: str | Path, device: str = "cpu") -> Synthesizer:
     )
     origin = Origin.from_json(text["origin"])
     constraints = tuple(constraint_from_json(rule) for rule in text["constraints"])
-    return Synthesizer(columns, completion, Diffusion.load(where, asked.device(device)), origin, constraints)
+    identifiers = tuple(Identifier(**each) for each in text["identifiers"])
+    model = Diffusion.load(where, asked.device(device))
+    return Synthesizer(columns, completion, model, origin, constraints, identifiers)
 
 
-def _method(given: Any, seconds: float | None) -> Any:
-    """The settings that are asked for, with the time that is."""
-    settings = _settings(given)
+def settings_of(
+    given: Any, settings: Mapping[str, Any] | None = None, *, seconds: float | None = None
+) -> Any:
+    """A method with steps, given as such or by name with some settings, and the time that it may take.
+
+    Raises ValueError that names the choices.
+    """
+    found = _settings(given, settings or {})
     if seconds is None:
-        return settings
-    if "seconds" not in {field.name for field in fields(settings)}:
-        raise ValueError(f"{type(settings).__name__} trains for its steps; seconds needs method='tabstep'")
-    return replace(settings, seconds=asked.positive("seconds", seconds))
+        return found
+    if "seconds" not in {field.name for field in fields(found)}:
+        raise ValueError(f"{type(found).__name__} trains for its steps; seconds needs method='tabstep'")
+    return replace(found, seconds=asked.positive("seconds", seconds))
 
 
-def _settings(given: Any) -> Any:
+def _settings(given: Any, settings: Mapping[str, Any]) -> Any:
     if given is None:
         return TabStep()
     if isinstance(given, str):
@@ -139,7 +157,7 @@ def _settings(given: Any) -> Any:
                 f"method {given!r} draws rows without steps, and fit takes methods with steps: {walking}; "
                 f"`tabstep run --method {given}` compares it with them"
             )
-        return kind()
+        return make_method(kind, settings)
     if isinstance(given, type) or not hasattr(given, "fit") or not hasattr(given, "last"):
         shown = given.__name__ if isinstance(given, type) else type(given).__name__
         raise ValueError(f"method must be settings such as tabstep.TabDDPM(steps=2000), got {shown}")
@@ -152,10 +170,11 @@ def _fitted(
     schema: Schema,
     seed: int,
     device: str,
-    progress: Literal["bar", "none"],
+    progress: Shown,
 ) -> Diffusion:
-    if progress == "none":
-        return settings.fit(train, schema, seed=seed, device=device)  # type: ignore[no-any-return]
+    if progress != "bar":
+        told = None if progress == "none" else progress
+        return settings.fit(train, schema, seed=seed, device=device, progress=told)  # type: ignore[no-any-return]
     from rich.progress import Progress
 
     with Progress(transient=True) as bar:
@@ -168,36 +187,4 @@ def _fitted(
             progress=lambda step, steps, loss: bar.update(
                 task, completed=step, total=steps, description=f"fitting, loss {loss:.3f}"
             ),
-        )
-
-
-def _schema(table: pd.DataFrame, columns: Sequence[Column], target: str | None) -> Schema:
-    numbers = [c.name for c in columns if isinstance(c, Number)]
-    labels = [c.name for c in columns if isinstance(c, Category)]
-    if target is None:
-        # A regression target is only one more numeric column and a class label is drawn from its training
-        # frequencies, so any column that varies may take that place in a joint model; gaps of one are modelled.
-        varying = [c for c in (*numbers, *labels) if table[c].nunique(dropna=False) > 1]
-        if not varying:
-            raise ValueError("every column is constant: nothing to model")
-        target = next((c for c in varying if table[c].notna().all()), varying[-1])
-    task: Task = (
-        "regression" if target in numbers else "binclass" if table[target].nunique() == 2 else "multiclass"
-    )
-    schema = Schema(
-        task,
-        target,
-        tuple(c for c in numbers if c != target),
-        tuple(c for c in labels if c != target),
-    )
-    return replace(schema, integer=frames.whole(table, schema))
-
-
-def _check_varies(completion: Completion) -> None:
-    """A class label alone is drawn from its frequencies, and nothing is left to denoise."""
-    inner = completion.inner
-    if not inner.features and not inner.is_regression:
-        raise ValueError(
-            f"nothing to diffuse: only {inner.target!r} varies, a column of classes; "
-            f"frame[{inner.target!r}].sample(n, replace=True) draws from its frequencies"
         )

@@ -22,7 +22,7 @@ class How:
 
     by_label      those that the network is conditioned on: exact, at no cost
     by_choice     those that rows were drawn for and kept or thrown away: exact for the sampler
-    drawn, kept   how many rows were drawn for those, and met them
+    drawn, kept   how many rows were drawn for those, and met them; a few more than there are at the end
     by_particles  those that particles were weighted for: the better the more of them are worth something
     effective     how many of them that was in the mean, where it was least on the way to a row
     """

@@ -13,7 +13,7 @@ from tabstep.api.drawing import Tally
 from tabstep.api.how import How
 from tabstep.api.quota import Quota
 from tabstep.data.columns import Column
-from tabstep.data.completion import Completion
+from tabstep.data.completion import MISSING, Completion
 from tabstep.data.parts import Known
 from tabstep.diffusion.labels import Each, Labels, Random, Turns
 from tabstep.diffusion.model import Diffusion
@@ -50,7 +50,9 @@ class Request:
         balance: str | None,
     ) -> Self:
         """Raises ValueError for what no training row has, and names the column."""
-        label = completion.schema.target if len(model.class_counts) else None
+        # A number with gaps may take the place of the label by its companion, which is no column of the user's.
+        target = completion.schema.target
+        label = target if len(model.class_counts) and completion.inner.target == target else None
         conditions = read(where, columns, completion, model.encoder)
         by_label = tuple(c for c in conditions if c.name == label)
         by_choice = tuple(c for c in conditions if c.name != label)
@@ -76,8 +78,10 @@ class Request:
         counts, classes = self.model.class_counts, self.model.encoder.classes
         if not len(counts):
             return None
-        may = torch.tensor([all(label in c.values for c in self.by_label) for label in classes])
+        meant = [None if label == MISSING else label for label in classes]
+        may = torch.tensor([all(label in c.values for c in self.by_label) for label in meant])
         if self.turns:
+            may &= torch.tensor([label is not None for label in meant])
             return Each(Turns(torch.nonzero(may).flatten()), particles)
         return Random(counts * may, self.seed)
 

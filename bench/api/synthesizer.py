@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from tabstep.api import asked, editing
-from tabstep.api.drawing import All, Kept, Network, Particles, all_completed
+from tabstep.api.completing import PARTICLES, Completing
+from tabstep.api.drawing import All, Kept, Network
 from tabstep.api.how import NAME, How
 from tabstep.api.origin import Origin
 from tabstep.api.request import Request
-from tabstep.api.way import Draws, Way
+from tabstep.api.way import Draws, Way, trailing
 from tabstep.data import parts
 from tabstep.data.columns import Column, as_text, to_json
 from tabstep.data.completion import Completion
@@ -26,22 +25,21 @@ from tabstep.data.constraints import Constraint
 from tabstep.data.constraints import to_json as constraint_to_json
 from tabstep.data.files import SEPARATORS
 from tabstep.data.fixed import given
+from tabstep.data.identifiers import Identifier, finished
 from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import Diffusion
-from tabstep.registry import DEFAULT_SAMPLER, GRIDS
-from tabstep.samplers.conditional import Known
+from tabstep.registry import DEFAULT_SAMPLER
 from tabstep.samplers.inversion import INVERSIONS
 from tabstep.samplers.latent import Latent, between, decode, encode
-from tabstep.samplers.setting import Artifacts, Grid, Sampler, Setting, Steps, Table
+from tabstep.samplers.setting import Artifacts, Grid, Sampler, Table
 
 if TYPE_CHECKING:
     from tabstep.api.report import Report
 
-FORMAT = 3
-PARTICLES = 64  # that follow each row whose columns are fixed
+FORMAT = 4
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Synthesizer:
     """A fitted diffusion that speaks the user's columns and dtypes. Made by `fit` or `load`."""
 
@@ -50,9 +48,14 @@ class Synthesizer:
     model: Diffusion
     origin: Origin
     constraints: tuple[Constraint, ...] = ()  # that hold in every training row
+    identifiers: tuple[Identifier, ...] = ()  # columns whose values are made anew
     rows: State | None = None  # encoded training rows, for samplers that measure; they are not saved
     table: Table | None = None  # all training rows, for samplers that learn; they are not saved
     artifacts: Artifacts = field(default_factory=Artifacts)
+
+    def __repr__(self) -> str:
+        target = "no target" if self.origin.target is None else f"target {self.origin.target!r}"
+        return f"<Synthesizer: {len(self.columns)} columns, {target}, fitted on {self.origin.rows:,} rows>"
 
     def sample(
         self,
@@ -87,7 +90,8 @@ class Synthesizer:
             self._request(n, seed, where, balance),
         )
         if request.is_plain:
-            return self._written(self.model.generate(self._draws.of(way), request.n, seed=request.seed).rows)
+            rows = self.model.generate(self._draws.of(way), request.n, seed=request.seed).rows
+            return finished(self._written(rows), self.identifiers, 0, request.seed)
         drawn = list(self._rows(way, request)({}))
         rows = pd.concat([frame for frame, _ in drawn], ignore_index=True)
         how = request.how(drawn[-1][1], PARTICLES)
@@ -120,7 +124,7 @@ class Synthesizer:
             Way.of(sampler, grid, steps, self.model.schedule.T),
             self._request(n, seed, where, balance),
         )
-        plan = {"model": self.model.digest, "device": str(self.model.device), "way": way.said}
+        plan: dict[str, Any] = {"model": self.model.digest, "device": str(self.model.device), "way": way.said}
         plan |= {"n": request.n, "seed": request.seed, "conditions": request.said}
         make = self._rows(way, request)
         if path.suffix.lower() in SEPARATORS:
@@ -154,9 +158,9 @@ class Synthesizer:
         have, and for numbers outside their range.
         """
         wanted = editing.fixed(rows, changes, keep, self.columns)
-        drawn, effective = self._given(
-            wanted, steps, asked.whole("particles", particles, 1), asked.seed(seed)
-        )
+        particles, seed = asked.whole("particles", particles, 1), asked.seed(seed)
+        drawn, effective = self._completing.rows(wanted, steps, particles, seed)
+        drawn = finished(drawn, self.identifiers, 0, seed)
         how = How(by_particles=tuple(wanted.columns), particles=particles, effective=float(effective.mean()))
         how.warn(stacklevel=2)
         drawn.attrs[NAME] = how.plain
@@ -174,7 +178,7 @@ class Synthesizer:
         particles, seed = asked.whole("particles", particles, 1), asked.seed(seed)
         filling = editing.Filling(asked.frame("rows", rows), self.columns, self.completion)
         for wanted, own in filling.rounds(seed):
-            filling.take(*self._given(wanted, steps, particles, own))
+            filling.take(*self._completing.rows(wanted, steps, particles, own))
         filled = filling.filled().set_axis(rows.index)
         how = How(by_particles=("what is there",), particles=particles, effective=filling.effective)
         how.warn(stacklevel=2)
@@ -191,7 +195,7 @@ class Synthesizer:
         solve, seed = asked.one_of("method", method, INVERSIONS), asked.seed(seed)
         rows = asked.frame("rows", rows)
         model = self.model.double()
-        path = self._trailing(model, steps)
+        path = trailing(model, steps)
         names = [c.name for c in self.columns]
         clean = model.encode(given(self.columns, self.completion, model.encoder, rows, names).rows)
         noise = model.process.noise(seed, 0, len(rows))
@@ -218,66 +222,38 @@ class Synthesizer:
         a, b = (self.encode(rows, steps=steps, seed=seed) for rows in (first, last))
         return self.decode(between(a, b, torch.linspace(0, 1, n)))
 
-    def _trailing(self, model: Diffusion, steps: int) -> Steps:
-        steps = asked.whole("steps", steps, 1, model.schedule.T)
-        return GRIDS["trailing"](Setting(model.process), steps)
-
     def _request(self, n: int, seed: int, where: Mapping[str, Any] | None, balance: str | None) -> Request:
         n, seed = asked.whole("n", n, 1), asked.seed(seed)
         return Request.of(self.model, self.columns, self.completion, n, seed, where, balance)
 
     def _rows(self, way: Way, request: Request) -> parts.Make:
         """The rows that are asked for, in parts."""
+        drawn = self._chosen(way, request)
+
+        def make(known: parts.Known) -> Iterator[tuple[pd.DataFrame, parts.Known]]:
+            for rows, after in drawn(known):
+                start = after["rows"] - len(rows)
+                yield finished(rows, self.identifiers, start, request.seed), after
+
+        return make
+
+    def _chosen(self, way: Way, request: Request) -> parts.Make:
         source = Network(self.model, self._draws.of(way), request.labels(), request.seed, self._written)
         if not request.by_choice and request.quota is None:
             return All(source, request.n)
-        rare = (lambda: self._particles(request)) if request.points else None
+        rare = (lambda: self._completing.source(request)) if request.points else None
         return Kept(source, request.n, request.by_choice, request.quota, rare)
-
-    def _particles(self, request: Request) -> Particles:
-        """Rows given the single values that are asked for."""
-        one = {c.name: c.column.write(pd.Series(list(c.values), dtype=object)) for c in request.points}
-        known, _ = self._known(pd.DataFrame(one), tuple(one))
-
-        def written(rows: pd.DataFrame) -> pd.DataFrame:
-            own = {name: value.repeat(len(rows)).reset_index(drop=True) for name, value in one.items()}
-            return self._written(rows).assign(**own)
-
-        # Noise of its own: the first rows would be kin to those that the network drew.
-        seed = self.model.process.noise(request.seed, 0, 1).apart(self.model.process.d_num).seed
-        path = self._trailing(self.model, min(50, self.model.schedule.T))
-        labels = request.labels(particles=PARTICLES)
-        return Particles(self.model, path, known, PARTICLES, labels, seed, written)
-
-    def _given(
-        self, wanted: pd.DataFrame, steps: int, particles: int, seed: int
-    ) -> tuple[pd.DataFrame, np.ndarray]:
-        """Rows with these columns, the others drawn, and what the particles of each were worth, (n,)."""
-        fixed = tuple(wanted.columns)
-        known, y = self._known(wanted, fixed)
-        labels = (
-            self.model.labels(len(wanted) * particles, seed) if y is None else y.repeat_interleave(particles)
-        )
-        state, effective = all_completed(
-            self.model, self._trailing(self.model, steps), known, particles, labels, seed
-        )
-        own = {c.name: editing.untouched(c, wanted[c.name]) for c in self.columns if c.name in fixed}
-        return self._decoded(state).assign(**own), effective
 
     @cached_property
     def _draws(self) -> Draws:
         return Draws(self.model, self.rows, self.table, self.artifacts)
 
-    def _known(self, rows: pd.DataFrame, fixed: Sequence[str]) -> tuple[Known, Tensor | None]:
-        """The columns `fixed` of the user's rows, and the labels (n,) if they are among them."""
-        model = self.model
-        wanted = given(self.columns, self.completion, model.encoder, rows, fixed)
-        state = model.encode(wanted.rows)
-        masks = (torch.from_numpy(mask).to(model.device) for mask in (wanted.has_x, wanted.has_c))
-        return Known(state.x, state.c, *masks), state.y if self.completion.schema.target in fixed else None
+    @property
+    def _completing(self) -> Completing:
+        return Completing(self.model, self.columns, self.completion, self._written)
 
     def _decoded(self, state: State) -> pd.DataFrame:
-        return self._written(self.model.encoder.decode(*state))
+        return finished(self._written(self.model.encoder.decode(*state)), self.identifiers, 0, 0)
 
     def _written(self, rows: pd.DataFrame) -> pd.DataFrame:
         restored = self.completion.inverse(rows)
@@ -319,5 +295,6 @@ class Synthesizer:
             "completion": asdict(self.completion) | {"schema": schema, "inner": inner},
             "origin": asdict(self.origin),
             "constraints": [constraint_to_json(rule) for rule in self.constraints],
+            "identifiers": [asdict(each) for each in self.identifiers],
         }
         self.model.save(Path(folder), table=text)

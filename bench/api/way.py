@@ -13,7 +13,7 @@ from tabstep.diffusion.mixed import Draw, State
 from tabstep.diffusion.model import Diffusion
 from tabstep.external import own
 from tabstep.registry import GRIDS, SAMPLERS
-from tabstep.samplers.setting import Artifacts, Grid, Sampler, Setting, Table, path_for
+from tabstep.samplers.setting import Artifacts, Grid, Sampler, Setting, Steps, Table, path_for
 
 KEPT = 8  # of the last samplers and budgets asked for
 
@@ -82,6 +82,12 @@ class Draws:
         return rows
 
 
+def trailing(model: Diffusion, steps: Any) -> Steps:
+    """The path of so many even steps. Raises ValueError."""
+    steps = asked.whole("steps", steps, 1, model.schedule.T)
+    return GRIDS["trailing"](Setting(model.process), steps)
+
+
 def _is_place(text: str) -> bool:
     return ":" in text or text.endswith(".py")
 
@@ -91,7 +97,8 @@ def _sampler(given: Any) -> tuple[Sampler, str]:
         return asked.one_of("sampler", given, SAMPLERS), given
     found = own(given, "prepare") if isinstance(given, str) else given
     found = found() if isinstance(found, type) else found
-    frozen = is_dataclass(found) and type(found).__dataclass_params__.frozen  # type: ignore[attr-defined]
+    params = getattr(type(found), "__dataclass_params__", None)
+    frozen = params is not None and params.frozen
     if (
         not frozen
         or not callable(getattr(found, "prepare", None))

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from tabstep.cli.waiting import duration
 from tabstep.engine.job import Outcome
 from tabstep.engine.run import Status
 from tabstep.records.store import Cell
@@ -25,13 +26,6 @@ def name_of(cell: Cell) -> str:
     if cell.sampler:
         parts.append(f"{cell.sampler}-{cell.grid} {cell.steps} steps,")
     return f"{' '.join(parts)} seeds {cell.train_seed}/{cell.sample_seed}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as h:mm:ss or m:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 class View:

@@ -55,16 +55,17 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
     insist = f"{drop}, {speech.advise('categorical', name)} has its values repeated as they are"
     if not isinstance(column.dtype, pd.CategoricalDtype):
         check_stray(present, name, speech)
+    anew = f"{speech.anew(name)}{insist}"
     for what, mark in (("e-mail addresses", EMAIL), ("identifiers", UUID), ("telephone numbers", PHONE)):
         if sum(mark.fullmatch(t) is not None for t in texts) * 2 > len(texts):
-            raise ValueError(f"holds {what}; {insist}")
+            raise ValueError(f"holds {what}; {anew}")
     if distinct == rows and rows > FEW // 4:
-        raise ValueError(f"has a different text in every row, {distinct}, like an id; {insist}")
+        raise ValueError(f"has a different text in every row, {distinct}, like an id; {anew}")
     if distinct <= FEW:
         return
     codes = [CODE.fullmatch(t) for t in texts]
     if all(codes) and len({c["head"] for c in codes if c}) == 1:
-        raise ValueError(f"has {distinct} numbered texts such as {codes[0]['head']}.., like an id; {insist}")  # type: ignore[index]
+        raise ValueError(f"has {distinct} numbered texts such as {codes[0]['head']}.., like an id; {anew}")  # type: ignore[index]
     words = float(np.mean([len(t.split()) for t in texts]))
     declared = isinstance(column.dtype, pd.CategoricalDtype)
     recurs = WORDY_RECURS if words > WORDY else 2 if declared else RECURS

@@ -17,7 +17,7 @@ from tabstep.data import dtypes, moments, writing
 from tabstep.data.columns import Category, Column, Number
 from tabstep.data.doubtful_text import FEW, check_categories, check_stray
 from tabstep.data.forms import Element, Form, Objects, Plain
-from tabstep.data.wishes import Speech, Wishes
+from tabstep.data.wishes import Python, Speech, Wishes
 
 
 def infer(
@@ -38,7 +38,7 @@ def infer(
     columns: list[Column] = []
     faults = []
     for name in frame.columns:
-        if name in wishes.drop:
+        if name in wishes.drop or name in wishes.id:
             continue
         column = frame[name]
         numeric, category = name in wishes.numeric, name in wishes.categorical
@@ -47,6 +47,9 @@ def infer(
         try:
             if category:
                 columns.append(Category.of(column))
+                continue
+            if name in wishes.date:
+                columns.append(Number.of(column, _date_form(column, wishes.date[name])))
                 continue
             form = _form(column, speech, numeric=numeric)
             if form is None:
@@ -103,6 +106,28 @@ def _form(column: pd.Series[Any], speech: Speech, *, numeric: bool) -> Form | No
     if isinstance(dtype, pd.StringDtype):
         return _text_form(column, speech, numeric=numeric)
     raise ValueError(_unread(f"is {dtype}", column, speech))
+
+
+def _date_form(column: pd.Series[Any], written: str | None) -> Form:
+    """The form of a column that holds dates or times, as a user says. Raises ValueError where it does not."""
+    dtype: Any = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        raise ValueError("is of pandas' categories; turn it into text first, as .astype(str)")
+    whole = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
+    if whole and not bool((column.dropna() % 1 == 0).all()):
+        raise ValueError("holds numbers that are not whole, which are no dates")
+    texts = all(isinstance(v, str) for v in column.dropna())
+    if not whole and not texts:
+        form = _form(column, Python(), numeric=False)
+        if form is None or isinstance(form, Plain | Objects):
+            raise ValueError("holds no dates")
+        return form
+    try:
+        return writing.dated(column, written)
+    except writing.Ambiguous as error:
+        raise ValueError(
+            f"can be read in two ways: {error}; say which, as {column.name}={error.forms[0]}"
+        ) from None
 
 
 def _arrow_form(column: pd.Series[Any], kind: pa.DataType, speech: Speech, *, numeric: bool) -> Form | None:
@@ -214,8 +239,9 @@ def _text_form(column: pd.Series[Any], speech: Speech, *, numeric: bool) -> Form
         if form is None and (numeric or not few):
             form = writing.numbers(texts, dtype)
     except writing.Ambiguous as error:
+        first = speech.dated(name, error.forms[0]) if error.forms else ""
         raise ValueError(
-            f"can be read in two ways: {error}; write it so that there is one, or {choices}"
+            f"can be read in two ways: {error}; {first}{choices}; or write it so that there is one"
         ) from None
     if form is None and numeric:
         check_stray(present, name, speech)

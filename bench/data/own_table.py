@@ -45,7 +45,7 @@ def read(
         raise DataError(f"task must be one of {', '.join(TASKS)}, found {task!r}")
     table = read_table(path, literal)
     names = list(table.columns)
-    wishes = Wishes(*(named(given, names) for given in (numeric, categorical, drop)))
+    wishes = Wishes(named(numeric, names), named(categorical, names), named(drop, names))
     return _dataset(path, table, wishes, target, task)
 
 

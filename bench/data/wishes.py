@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
 
 import pandas as pd
 
@@ -18,13 +19,38 @@ class Python:
     def advise(self, option: str, name: str) -> str:
         return f"{option}=[{name!r}]"
 
+    def anew(self, name: str) -> str:
+        """How to have a column of ids made anew, before other advice; nothing where that cannot be."""
+        return f"{self.advise('id', name)} has new ones made, "
+
+    def dated(self, name: str, form: str) -> str:
+        """How to say that a column holds dates, written so; nothing where that cannot be said."""
+        return f"date={{{name!r}: {form!r}}} says which, "
+
 
 @dataclass(frozen=True)
 class CommandLine:
-    """Advice in options of a command."""
+    """Advice in options of a benchmark's command, which draws for no use of ids."""
 
     def advise(self, option: str, name: str) -> str:
         return f"--{option} {shlex.quote(name)}"
+
+    def anew(self, name: str) -> str:
+        return ""
+
+    def dated(self, name: str, form: str) -> str:
+        return ""
+
+
+@dataclass(frozen=True)
+class Sampling(CommandLine):
+    """Advice in options of the commands that draw rows of a user's table."""
+
+    def anew(self, name: str) -> str:
+        return f"{self.advise('id', name)} has new ones made, "
+
+    def dated(self, name: str, form: str) -> str:
+        return f"--date {shlex.quote(f'{name}={form}')} says which, "
 
 
 Speech = Python | CommandLine
@@ -32,11 +58,17 @@ Speech = Python | CommandLine
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a user says of columns, which overrules what is inferred; names that a frame has, see `named`."""
+    """What a user says of columns, which overrules what is inferred; names that a frame has, see `named`.
+
+    date  columns of dates or times, with how strftime writes them, None where that is to be found
+    id    columns that name rows, and are made anew
+    """
 
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
+    date: Mapping[str, str | None] = field(default_factory=dict)
+    id: tuple[str, ...] = ()
 
 
 def named(given: str | Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
@@ -49,6 +81,22 @@ def named(given: str | Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
             else [p.strip() for p in text.split(",") if p.strip()]
         )
     return tuple(found)
+
+
+def dates(
+    given: str | Sequence[str] | Mapping[str, str | None], known: Sequence[str]
+) -> dict[str, str | None]:
+    """Columns of dates with how they are written: a mapping, names, or texts such as `day=%d/%m/%Y`."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    found: dict[str, str | None] = {}
+    for text in (given,) if isinstance(given, str) else given:
+        name, sign, form = str(text).partition("=")
+        if sign and text not in known and "%" in form:
+            found[name] = form
+        else:
+            found |= dict.fromkeys(named(text, known))
+    return found
 
 
 def refuse(faults: Sequence[str], of: str = "") -> None:
@@ -73,8 +121,11 @@ def check_names(frame: pd.DataFrame) -> list[str]:
 def check_wishes(names: Sequence[str], wishes: Wishes, target: str | None, speech: Speech) -> list[str]:
     """Faults of the options: columns that are not there, or named for two things."""
     faults = []
-    for option in ("drop", "numeric", "categorical"):
-        for name in getattr(wishes, option):
+    uses = {
+        option: tuple(getattr(wishes, option)) for option in ("drop", "numeric", "categorical", "date", "id")
+    }
+    for option, given in uses.items():
+        for name in given:
             if name not in names:
                 what = (
                     f"cannot drop {name!r}, there is no such column"
@@ -84,8 +135,15 @@ def check_wishes(names: Sequence[str], wishes: Wishes, target: str | None, speec
                 faults.append(f"{what}: {suggest(str(name), list(names))}")
     if target is not None and target not in names:
         faults.append(f"no column {target!r}: {suggest(str(target), list(names))}")
-    both = sorted(set(wishes.numeric) & set(wishes.categorical))
-    faults += [f"{name!r} is named numeric and categorical; choose one" for name in both]
-    gone = sorted(({target} | set(wishes.numeric) | set(wishes.categorical)) & set(wishes.drop), key=str)
-    faults += [f"{name!r} is dropped, and named for a use; choose one" for name in gone]
+    kinds = [option for option in uses if option != "drop"]
+    for one, other in combinations(kinds, 2):
+        both = sorted(set(uses[one]) & set(uses[other]))
+        faults += [f"{name!r} is named {one} and {other}; choose one" for name in both]
+    used = {target}.union(*(uses[kind] for kind in kinds))
+    faults += [
+        f"{name!r} is dropped, and named for a use; choose one"
+        for name in sorted(used & set(wishes.drop), key=str)
+    ]
+    if target in wishes.id:
+        faults.append(f"{target!r} is named target and id; choose one")
     return faults

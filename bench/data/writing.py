@@ -28,7 +28,11 @@ _NUMBER = re.compile(
 
 
 class Ambiguous(ValueError):
-    """Texts that can be read in two ways which differ."""
+    """Texts that can be read in two ways which differ; `forms` are those of dates."""
+
+    def __init__(self, message: str, forms: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.forms = tuple(forms)
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,7 @@ class WrittenMoments:
 
     def read(self, column: pd.Series[Any]) -> Raw:
         gap = column.isna().to_numpy()
-        values = _parsed(column.where(column.notna(), None), self.form)
+        values = _parsed(_as_text(column), self.form)
         if np.isnat(values[~gap]).any():
             text = column.to_numpy()[~gap][np.isnat(values[~gap])][0]
             raise ValueError(f"is written as {self.form}, got {text!r}")
@@ -197,8 +201,44 @@ def dates(texts: Sequence[str], dtype: str) -> WrittenMoments | None:
             unit = moments.grain(values)
             read.setdefault(values.tobytes(), WrittenMoments(dtype, form, unit))
     if len(read) > 1:
-        raise Ambiguous(f"{_shortest(texts)} may be written {' or '.join(f.form for f in read.values())}")
+        forms = [form.form for form in read.values()]
+        raise Ambiguous(f"{_shortest(texts)} may be written {' or '.join(forms)}", forms)
     return next(iter(read.values()), None)
+
+
+NUMBERED = ("%Y%m%d", "%Y%m", "%Y%m%d%H%M%S", "%Y%m%d%H%M")
+
+
+def dated(column: pd.Series[Any], form: str | None) -> WrittenMoments:
+    """The way in which a column of text or of whole numbers, such as 20240131, holds dates or times: `form`, or found.
+
+    Raises ValueError for a value that is not written so, Ambiguous.
+    """
+    dtype, present = dtypes.name(column.dtype), _as_text(column.dropna())
+    texts = list(dict.fromkeys(present))
+    if form is None and pd.api.types.is_numeric_dtype(column.dtype):
+        form = next((way for way in NUMBERED if _gives_back(pd.Series(texts, dtype=object), way)), None)
+    if form is not None:
+        back = _texts(_parsed(pd.Series(texts, dtype=object), form), form)
+        odd = next((text for text, again in zip(texts, back, strict=True) if text != again), None)
+        if odd is not None:
+            raise ValueError(f"is not written as {form} throughout, as in {odd!r}")
+        return WrittenMoments(dtype, form, moments.grain(_parsed(pd.Series(texts, dtype=object), form)))
+    found = dates(texts, dtype)
+    if found is None:
+        raise ValueError(
+            f"holds no dates in one of the ways that are known, such as {texts[0]!r}; say how they are written, as "
+            f"{column.name}=%d.%m.%Y"
+        )
+    return found
+
+
+def _as_text(column: pd.Series[Any]) -> Any:
+    """Texts as they are, whole numbers in digits, None for gaps."""
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        column = column.astype("Int64").astype(str)
+        return column.astype(object).where(column != "<NA>", None)
+    return column.astype(object).where(column.notna(), None)
 
 
 def _shape(text: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import pandas as pd
 import torch
@@ -71,6 +71,10 @@ class TabDDPM:
             batch_size=trial.suggest_categorical("batch_size", [256, 4096]),
             steps=trial.suggest_categorical("steps", [5000, 20000, 30000]),
         )
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The settings by name, as `sklearn.base.clone` asks for them; none of them has settings itself."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def last(self) -> int:

@@ -1,0 +1,116 @@
+"""What a fit learns from before it trains: the columns of a table, its complete rows, and the rules between columns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from tabstep.data import comparable, constraint_search, frames, inference
+from tabstep.data.columns import Category, Column, Number
+from tabstep.data.completion import Completion
+from tabstep.data.constraints import Constraint
+from tabstep.data.identifiers import Identifier
+from tabstep.data.table import Schema, Task
+from tabstep.data.wishes import Speech, Wishes, check_names, check_wishes, refuse
+
+FEWEST_ROWS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A table that is ready for a fit.
+
+    identifiers  columns that name rows
+    constraints  rules that hold in every row
+    train        complete rows of `completion.inner`
+    target       as it was asked for
+    dropped      columns that are left out
+    seed         of the fit
+    seconds      that this took
+    """
+
+    columns: tuple[Column, ...]
+    identifiers: tuple[Identifier, ...]
+    completion: Completion
+    constraints: tuple[Constraint, ...]
+    train: pd.DataFrame
+    target: str | None
+    dropped: tuple[str, ...]
+    seed: int
+    seconds: float
+
+
+def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed: int) -> Prepared:
+    """Raises ValueError with all that stands in the way, and what to do about it."""
+    started = time.perf_counter()
+    if not isinstance(frame, pd.DataFrame):
+        raise ValueError(f"frame must be a DataFrame or the path of a table, got {type(frame).__name__}")
+    refuse(check_names(frame))
+    if len(frame) < FEWEST_ROWS:
+        raise ValueError(f"fit needs at least {FEWEST_ROWS} rows, got {len(frame)}")
+    refuse(check_wishes(list(frame.columns), wishes, target, speech))
+    frame = frame.reset_index(drop=True)
+    columns, faults = inference.infer(frame, wishes, speech, target)
+    identifiers = []
+    for place, name in enumerate(name for name in frame.columns if name not in wishes.drop):
+        if name in wishes.id:
+            try:
+                identifiers.append(Identifier.of(frame[name], place))
+            except ValueError as error:
+                faults.append(f"column {name!r} {error}")
+    if target is not None and (gaps := int(frame[target].isna().sum())):
+        faults.append(f"target {target!r} is missing in {gaps} rows; drop them")
+    refuse(faults)
+    table = pd.DataFrame({c.name: c.read(frame[c.name]) for c in columns})
+    schema = _schema(table, columns, target)
+    completion = Completion.fit(table, schema)
+    _check_varies(completion)
+    constraints = constraint_search.find(comparable.frame(columns, table))
+    train = completion.forward(table[list(schema.columns)], seed=seed)
+    return Prepared(
+        columns,
+        tuple(identifiers),
+        completion,
+        constraints,
+        train,
+        target,
+        wishes.drop,
+        seed,
+        time.perf_counter() - started,
+    )
+
+
+def _schema(table: pd.DataFrame, columns: Sequence[Column], target: str | None) -> Schema:
+    numbers = [c.name for c in columns if isinstance(c, Number)]
+    labels = [c.name for c in columns if isinstance(c, Category)]
+    if target is None:
+        # A regression target is only one more numeric column and a class label is drawn from its training
+        # frequencies, so any column that varies may take that place in a joint model; gaps of one are modelled.
+        varying = [c for c in (*numbers, *labels) if table[c].nunique(dropna=False) > 1]
+        if not varying:
+            raise ValueError("every column is constant: nothing to model")
+        target = next((c for c in varying if table[c].notna().all()), varying[-1])
+    task: Task = (
+        "regression" if target in numbers else "binclass" if table[target].nunique() == 2 else "multiclass"
+    )
+    schema = Schema(
+        task,
+        target,
+        tuple(c for c in numbers if c != target),
+        tuple(c for c in labels if c != target),
+    )
+    return replace(schema, integer=frames.whole(table, schema))
+
+
+def _check_varies(completion: Completion) -> None:
+    """A class label alone is drawn from its frequencies, and nothing is left to denoise."""
+    inner = completion.inner
+    if not inner.features and not inner.is_regression:
+        raise ValueError(
+            f"nothing to diffuse: only {inner.target!r} varies, a column of classes; "
+            f"frame[{inner.target!r}].sample(n, replace=True) draws from its frequencies"
+        )

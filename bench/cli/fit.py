@@ -1,0 +1,57 @@
+"""The command that fits a model of a user's table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from tabstep.cli import table
+from tabstep.cli.options import console
+
+
+def fit(
+    source: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV, TSV or Parquet.")],
+    save: Annotated[Path, typer.Option(help="Folder to keep the model in.")],
+    target: table.Target = None,
+    numeric: table.Numeric = None,
+    categorical: table.Categorical = None,
+    date: table.Date = None,
+    id: table.Id = None,
+    drop: table.Drop = None,
+    literal: table.Literal = None,
+    seconds: table.Seconds = None,
+    method: table.Method = "tabstep",
+    set_: table.Set = None,
+    seed: table.Seed = 0,
+    device: table.Device = "cpu",
+) -> None:
+    """Fit a model of your own table, and keep it.
+
+    Shows what each column was taken for; what cannot be learned from, such as ids or prose, is told at once.
+
+    Examples:
+
+      tabstep fit my.csv --save model/ --seconds 60
+
+      tabstep fit my.csv --save model/ --target class --id customer --date "due=%d/%m/%Y" --drop notes
+
+      tabstep sample model/ --rows 5000 --out rows.parquet
+    """
+    settings = table.settings(method, set_, seconds)
+    ready = table.prepared(
+        source,
+        table.read(source, literal),
+        target,
+        numeric=numeric,
+        categorical=categorical,
+        date=date,
+        id=id,
+        drop=drop,
+        seed=seed,
+    )
+    model = table.fitted(ready, settings, device)
+    model.save(save)
+    console.print(f"model: {escape(str(save))} ({model.origin.fit_s:.0f} s)", soft_wrap=True, highlight=False)

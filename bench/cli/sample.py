@@ -1,0 +1,190 @@
+"""The command that writes rows: of a saved model, or of a table that it fits one on first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from tabstep.cli import table
+from tabstep.cli.options import MOST_STEPS, Many, console, device_named, stop
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tabstep.api.preparing import Prepared
+    from tabstep.api.synthesizer import Synthesizer
+
+DEFAULT = "dpmpp-2m-sde"  # registry.DEFAULT_SAMPLER, which a test holds it to: --help imports no registry
+SAVED = "only with a table; a saved model has its columns already"
+
+
+def sample(
+    source: Annotated[
+        Path, typer.Argument(metavar="TABLE|MODEL", help="A table to fit on, or the folder of a saved model.")
+    ],
+    rows: Annotated[int, typer.Option(help="How many rows to write.", min=1)],
+    out: Annotated[Path, typer.Option(help="File to write: .parquet, .csv or .tsv.")],
+    where: Annotated[
+        Many,
+        typer.Option(
+            help="A condition, as `class=fraud`, `age=18..30` or `due=..2024-06-30`; repeat for more."
+        ),
+    ] = None,
+    balance: Annotated[
+        str | None, typer.Option(help="A column of categories, of which each is to come equally often.")
+    ] = None,
+    steps: Annotated[
+        int, typer.Option(help="Network evaluations a row; fewer are faster.", min=1, max=MOST_STEPS)
+    ] = 20,
+    sampler: Annotated[
+        str, typer.Option(help="A name of `tabstep list samplers`, or mine.py:Euler.")
+    ] = DEFAULT,
+    grid: Annotated[
+        str | None, typer.Option(help="A name of `tabstep list grids`, or mine.py:function.")
+    ] = None,
+    target: table.Target = None,
+    numeric: table.Numeric = None,
+    categorical: table.Categorical = None,
+    date: table.Date = None,
+    id: table.Id = None,
+    drop: table.Drop = None,
+    literal: table.Literal = None,
+    seconds: table.Seconds = None,
+    method: table.Method = "tabstep",
+    set_: table.Set = None,
+    save: table.Save = None,
+    seed: table.Seed = 0,
+    device: table.Device = "cpu",
+) -> None:
+    """Write synthetic rows: of a table, on which a model is fitted first, or of a saved model.
+
+    Memory does not grow with --rows, and killed, the same command on a saved model goes on from the last whole part.
+
+    Examples:
+
+      tabstep sample my.csv --rows 5000 --out rows.parquet --seconds 60 --save model/
+
+      tabstep sample model/ --rows 5000 --out fraud.csv --where class=fraud --where age=18..30 --steps 5
+
+      tabstep sample my.csv --rows 1000 --out even.csv --balance class
+    """
+    wanted = {"where": where or [], "balance": balance}
+    way = {"sampler": sampler, "grid": grid, "steps": steps}
+    if out.exists() and source.exists() and out.resolve() == source.resolve():
+        stop(f"--out {out} is the table itself; name another file")
+    try:
+        _check_out(out)
+        if source.is_dir():
+            table.refuse_options(
+                {
+                    "target": target,
+                    "numeric": numeric,
+                    "categorical": categorical,
+                    "date": date,
+                    "id": id,
+                    "drop": drop,
+                    "literal": literal,
+                    "seconds": seconds,
+                    "set": set_,
+                    "save": save,
+                },
+                SAVED,
+            )
+            model = _loaded(source, device)
+        else:
+            settings = table.settings(method, set_, seconds)
+            frame = table.read(source, literal)
+            ready = table.prepared(
+                source,
+                frame,
+                target or _label(frame, wanted),
+                numeric=numeric,
+                categorical=categorical,
+                date=date,
+                id=id,
+                drop=drop,
+                seed=seed,
+            )
+            _check(ready, frame, settings, wanted, way)
+            model = table.fitted(ready, settings, device)
+            if save is not None:
+                model.save(save)
+                console.print(f"model: {escape(str(save))}", soft_wrap=True, highlight=False)
+        _write(model, out, rows, wanted, way, seed)
+    except ValueError as error:
+        stop(str(error))
+
+
+def _check_out(out: Path) -> None:
+    from tabstep.data import parts
+
+    parts.check(out)
+
+
+def _loaded(folder: Path, device: str) -> Synthesizer:
+    from tabstep.api.fitting import load
+
+    try:
+        return load(folder, device_named(device))
+    except FileNotFoundError:
+        stop(f"{folder} holds no model; `tabstep fit my.csv --save {folder}` makes one")
+
+
+def _label(frame: pd.DataFrame, wanted: dict[str, Any]) -> str | None:
+    """The column of a condition that can be the target, so that the network itself meets it: text without gaps."""
+    import pandas as pd
+
+    names = ([wanted["balance"]] if wanted["balance"] else []) + table.names_of(wanted["where"])
+    for name in names:
+        if (
+            name in frame.columns
+            and frame[name].notna().all()
+            and not pd.api.types.is_numeric_dtype(frame[name])
+        ):
+            console.print(f"target: {escape(name)}, so that the network itself meets the condition on it")
+            return str(name)
+    return None
+
+
+def _check(
+    ready: Prepared, frame: pd.DataFrame, settings: Any, wanted: dict[str, Any], way: dict[str, Any]
+) -> None:
+    """Raise ValueError before the training for what could not be drawn after it; say how common a condition is."""
+    import numpy as np
+
+    from tabstep.api import conditions
+    from tabstep.api.way import Way
+
+    Way.of(**way, T=settings.T)
+    encoder = settings.encoder(ready.train, ready.completion.inner)
+    where = conditions.written(wanted["where"], ready.columns)
+    read = conditions.read(where, ready.columns, ready.completion, encoder)
+    if wanted["balance"]:
+        conditions.balanced(wanted["balance"], ready.columns, read)
+    if read:
+        met = np.logical_and.reduce([condition.holds(frame) for condition in read])
+        said = " and ".join(condition.said for condition in read)
+        console.print(
+            f"{escape(said)}: {int(met.sum()):,} of {len(frame):,} rows of the table",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _write(
+    model: Synthesizer, out: Path, rows: int, wanted: dict[str, Any], way: dict[str, Any], seed: int
+) -> None:
+    from tabstep.api import conditions
+    from tabstep.cli.waiting import Waiting
+
+    where = conditions.written(wanted["where"], model.columns)
+    with table.noted(), Waiting(console, "drawing", "rows") as view:
+        how = model.sample_to(
+            out, rows, where=where, balance=wanted["balance"], seed=seed, progress=view, **way
+        )
+    for line in how.lines() if how is not None else ():
+        console.print(escape(line), highlight=False, soft_wrap=True)
+    console.print(f"{rows:,} rows: {escape(str(out))}", highlight=False, soft_wrap=True)

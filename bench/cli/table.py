@@ -1,0 +1,170 @@
+"""A table of the user's, from its file to a fitted model: what the commands `fit` and `sample` share."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from tabstep.cli.options import MOST_SEED, Many, console, device_named, stop
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tabstep.api.preparing import Prepared
+    from tabstep.api.synthesizer import Synthesizer
+
+Target = Annotated[
+    str | None,
+    typer.Option(help="A column of classes that conditions the network; left out, all columns are alike."),
+]
+Numeric = Annotated[
+    Many, typer.Option(help="Columns that are numbers, where they were taken for categories.")
+]
+Categorical = Annotated[Many, typer.Option(help="Columns that are categories; their values are repeated.")]
+Date = Annotated[
+    Many, typer.Option(help="Columns of dates, as `day`, or `day=%d/%m/%Y` with the way they are written.")
+]
+Id = Annotated[Many, typer.Option(help="Columns that name rows; new names are made, each once.")]
+Drop = Annotated[Many, typer.Option(help="Columns to leave out.")]
+Literal = Annotated[Many, typer.Option(help="Columns of a CSV where NA, None, null are values, not gaps.")]
+Method = Annotated[str, typer.Option(help="A method with steps, see `tabstep list methods`.")]
+Seconds = Annotated[
+    float | None, typer.Option(help="Seconds to train for; left out, as many steps as the method has.", min=1)
+]
+Set = Annotated[Many, typer.Option("--set", help="A setting of the method, as `layers=256,256`.")]
+Seed = Annotated[int, typer.Option(help="Of all that is random.", min=0, max=MOST_SEED)]
+Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
+Save = Annotated[Path | None, typer.Option(help="Folder to keep the model in.")]
+
+
+def read(path: Path, literal: Many) -> pd.DataFrame:
+    """The table in a file; a command that cannot read it ends."""
+    from tabstep.data.files import read_table
+
+    try:
+        return read_table(path, tuple(literal or ()))
+    except ValueError as error:
+        stop(str(error))
+
+
+def prepared(
+    path: Path,
+    frame: pd.DataFrame,
+    target: str | None,
+    *,
+    numeric: Many,
+    categorical: Many,
+    date: Many,
+    id: Many,
+    drop: Many,
+    seed: int,
+) -> Prepared:
+    """The table as a fit takes it, shown once; a command ends with all faults and what mends each."""
+    from tabstep.api.preparing import prepare
+    from tabstep.data.wishes import Sampling, Wishes, dates, named
+
+    names = list(frame.columns)
+    numbers, labels, gone = (named(tuple(given or ()), names) for given in (numeric, categorical, drop))
+    wishes = Wishes(numbers, labels, gone, dates(tuple(date or ()), names), named(tuple(id or ()), names))
+    try:
+        ready = prepare(frame, target, wishes, Sampling(), seed)
+    except ValueError as error:
+        stop(f"{path.name}: {error}")
+    _show(path, frame, ready)
+    return ready
+
+
+def fitted(ready: Prepared, settings: Any, device: str) -> Synthesizer:
+    """A model of the table, with a view of how far it is."""
+    from tabstep.api.fitting import train
+    from tabstep.cli.waiting import Waiting
+
+    with noted(), Waiting(console, "fitting", "steps") as view:
+        return train(ready, settings, device_named(device), view)
+
+
+def settings(method: str, given: Many, seconds: float | None) -> Any:
+    """The method with its settings and its time; a command with others ends."""
+    from tabstep.api.fitting import settings_of
+
+    found: dict[str, Any] = {}
+    for text in given or ():
+        name, sign, value = text.partition("=")
+        if not sign:
+            stop(f"--set: expected NAME=VALUE, got {text!r}")
+        found[name.strip()] = _plain(value)
+    try:
+        return settings_of(method, found, seconds=seconds)
+    except (ValueError, TypeError) as error:
+        stop(str(error))
+
+
+def _plain(text: str) -> Any:
+    """A value as JSON has it, several with commas between, or the text itself."""
+    for attempt in (text, f"[{text}]") if "," in text else (text,):
+        try:
+            return json.loads(attempt)
+        except ValueError:
+            continue
+    return text
+
+
+@contextmanager
+def noted() -> Iterator[None]:
+    """Warnings as lines of their own, without the code that they come from."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, *_, **__: note(str(message))
+        yield
+
+
+def note(text: str) -> None:
+    console.print(f"[yellow]note:[/] {escape(text)}", highlight=False, soft_wrap=True)
+
+
+def _show(path: Path, frame: pd.DataFrame, ready: Prepared) -> None:
+    from tabstep.data.files import taken_for_gaps
+    from tabstep.data.listed import lines
+    from tabstep.data.wishes import Sampling
+
+    shown = Table(box=None, padding=(0, 2, 0, 0), title_justify="left")
+    shown.title = f"{escape(path.name)}: {len(frame):,} rows, {_target(ready)}"
+    for heading in ("column", "taken for", "values", "missing"):
+        shown.add_column(heading, justify="right" if heading == "missing" else "left", overflow="fold")
+    constant = ready.completion.constant
+    for line in lines(frame, ready.columns, ready.identifiers, ready.dropped, constant):
+        missing = f"{line.missing:,}" if line.missing else ""
+        shown.add_row(escape(line.column), line.taken, escape(line.values), missing)
+    console.print(shown, highlight=False)
+    for rule in ready.constraints:
+        console.print(f"in every row: {escape(str(rule))}", highlight=False, soft_wrap=True)
+    labels = [c.name for c in ready.columns if c.name in ready.completion.schema.labels]
+    for name, marks in taken_for_gaps(path, [n for n in labels if frame[n].isna().any()]).items():
+        found = ", ".join(f"{text!r} in {count:,} rows" for text, count in marks.items())
+        note(
+            f"{name}: {found} read as missing; {Sampling().advise('literal', name)} takes such texts as values"
+        )
+
+
+def _target(ready: Prepared) -> str:
+    return "all columns alike (no --target)" if ready.target is None else f"target {escape(ready.target)}"
+
+
+def refuse_options(given: dict[str, Any], why: str) -> None:
+    """End where options are given that mean nothing here."""
+    unused = [f"--{name}" for name, value in given.items() if value]
+    if unused:
+        stop(f"{', '.join(unused)}: {why}")
+
+
+def names_of(texts: Sequence[str]) -> list[str]:
+    """Columns that conditions of a command line name."""
+    return [text.partition("=")[0] for text in texts]

@@ -1,0 +1,105 @@
+"""Columns that name rows: nothing is learned from them, and new ones are made, each once and none of the old."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+
+from tabstep.data import dtypes
+from tabstep.data.doubtful_text import EMAIL, UUID
+
+_CODE = re.compile(r"(?P<head>.*?)(?P<digits>\d+)", re.DOTALL)
+
+Kind = Literal["number", "text", "uuid"]
+
+
+@dataclass(frozen=True)
+class Identifier:
+    """How new names are written.
+
+    place   of the column among all that are written
+    kind    "number" and "text" count on from `first`; a text has `head`, digits filled up to `width`, and `tail`
+    """
+
+    name: str
+    place: int
+    dtype: str
+    kind: Kind
+    first: int = 1
+    head: str = ""
+    width: int = 0
+    tail: str = ""
+
+    @classmethod
+    def of(cls, column: pd.Series[Any], place: int) -> Self:
+        """Names like those of a column: the next numbers, the next codes, other UUIDs, or `<name>-1` for other texts.
+
+        Raises ValueError for what is neither whole numbers nor text.
+        """
+        name, dtype, shown = str(column.name), dtypes.name(column.dtype), column.dropna()
+        if pd.api.types.is_bool_dtype(column.dtype) or not len(shown):
+            raise ValueError(f"is {column.dtype if len(shown) else 'empty'}, which names no rows; drop it")
+        if pd.api.types.is_numeric_dtype(column.dtype):
+            if not bool((shown == np.round(shown.astype("float64"))).all()):
+                raise ValueError("holds numbers that are not whole, which name no rows; drop it")
+            return cls(name, place, dtype, "number", int(shown.max()) + 1)
+        texts = [str(text) for text in shown]
+        if isinstance(column.dtype, pd.CategoricalDtype) or not all(isinstance(v, str) for v in shown):
+            raise ValueError(
+                f"is {column.dtype} with other values than text, which are not made anew; drop it"
+            )
+        if all(UUID.fullmatch(text) for text in texts):
+            return cls(name, place, dtype, "uuid", tail="" if "-" not in texts[0] else "-")
+        codes = [_CODE.fullmatch(text) for text in texts]
+        if all(codes) and len({code["head"] for code in codes if code}) == 1:
+            digits = [code["digits"] for code in codes if code]
+            width = len(digits[0]) if len({len(d) for d in digits}) == 1 else 0
+            return cls(
+                name, place, dtype, "text", max(map(int, digits)) + 1, texts[0][: -len(digits[0])], width
+            )
+        mails = sum(EMAIL.fullmatch(text) is not None for text in texts) * 2 > len(texts)
+        head, tail = ("person", "@example.org") if mails else (f"{name}-", "")
+        while any(text.startswith(head) for text in texts):
+            head = f"new-{head}"
+        return cls(name, place, dtype, "text", 1, head, 0, tail)
+
+    def write(self, start: int, n: int, seed: int) -> Any:
+        """The names of the rows start .. start + n of a draw (a Series)."""
+        if self.kind == "uuid":
+            values: list[Any] = [self._uuid(seed, i) for i in range(start, start + n)]
+        else:
+            numbers = range(self.first + start, self.first + start + n)
+            values = list(numbers) if self.kind == "number" else [self._text(i) for i in numbers]
+        return dtypes.restored(values, self.dtype)
+
+    @property
+    def example(self) -> str:
+        """The first of them."""
+        return str(self.write(0, 1, 0).iloc[0])
+
+    def _text(self, number: int) -> str:
+        return (
+            f"{self.head}{number:0{self.width}d}{self.tail}"
+            if self.width
+            else f"{self.head}{number}{self.tail}"
+        )
+
+    def _uuid(self, seed: int, i: int) -> str:
+        found = uuid.UUID(bytes=hashlib.sha256(f"{self.name}\n{seed}\n{i}".encode()).digest()[:16], version=4)
+        return str(found) if self.tail else found.hex
+
+
+def finished(rows: pd.DataFrame, identifiers: tuple[Identifier, ...], start: int, seed: int) -> pd.DataFrame:
+    """Rows start .. of a draw with their names at their places."""
+    if not identifiers:
+        return rows
+    whole = rows.copy(deep=False)
+    for each in sorted(identifiers, key=lambda each: each.place):
+        whole.insert(each.place, each.name, each.write(start, len(rows), seed).set_axis(rows.index))
+    return whole

@@ -1,0 +1,175 @@
+"""What a user says of columns: ids that are made anew, dates in a stated way of writing, and faults that say so."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tabstep
+from tabstep.data.identifiers import Identifier, finished
+from tabstep.data.inference import infer
+from tabstep.data.wishes import CommandLine, Python, Sampling, Wishes, dates
+from tests.test_asked import fitted, plain
+
+
+@pytest.mark.parametrize(
+    ("values", "made"),
+    [
+        ([7, 3, 5], ["8", "9"]),
+        (["ord-008", "ord-010", "ord-099"], ["ord-100", "ord-101"]),
+        (["8", "10"], ["11", "12"]),
+        (["ann@a.com", "bob@b.org"], ["person1@example.org", "person2@example.org"]),
+        (["x y", "z"], ["key-1", "key-2"]),
+        (["key-a", "z"], ["new-key-1", "new-key-2"]),
+        (pd.array([7, None], dtype="Int64"), ["8", "9"]),
+    ],
+    ids=str,
+)
+def test_names_go_on_where_the_old_ones_end(values: Any, made: list[str]) -> None:
+    column = pd.Series(values, name="key")
+    found = Identifier.of(column, 0)
+    rows = found.write(0, 2, 0)
+    assert [str(v) for v in rows] == made
+    assert rows.dtype == column.dtype
+    later = found.write(1, 3, 0)
+    assert later.iloc[0] == rows.iloc[1]
+    assert not set(found.write(0, 500, 0)) & set(column.dropna())
+    assert found.write(0, 500, 0).is_unique
+    assert found.example == made[0]
+
+
+@pytest.mark.parametrize("shape", [str, lambda u: u.hex], ids=["dashed", "plain"])
+def test_uuids_are_others_in_every_draw(shape: Any) -> None:
+    column = pd.Series([shape(uuid.UUID(int=i)) for i in range(9)], name="key")
+    found = Identifier.of(column, 0)
+    once, again, other = found.write(0, 50, 1), found.write(0, 50, 1), found.write(0, 50, 2)
+    assert once.tolist() == again.tolist()
+    assert not set(once) & set(other)
+    assert len(once[0]) == len(column[0])
+    assert uuid.UUID(once[0]).version == 4
+
+
+@pytest.mark.parametrize("values", [[0.5, 1.5], [True, False], [(1,), (2,)], [None, None]], ids=str)
+def test_what_names_no_rows_is_refused(values: list[Any]) -> None:
+    with pytest.raises(ValueError, match="drop it"):
+        Identifier.of(pd.Series(values, name="key"), 0)
+
+
+def table(n: int = 60) -> pd.DataFrame:
+    frame = plain(n)
+    frame.insert(0, "key", [f"id{i:03}" for i in range(n)])
+    frame["mail"] = [f"{chr(97 + i % 26)}{i}@mail.com" for i in range(n)]
+    return frame
+
+
+def test_ids_come_back_in_their_places_and_go_with_a_model(tmp_path: Path) -> None:
+    frame = table()
+    model = fitted(frame, id=["key", "mail"])
+    rows = model.sample(30, steps=2)
+    assert list(rows) == list(frame)
+    assert rows.dtypes.equals(frame.dtypes)
+    assert rows["key"].tolist() == [f"id{i:03}" for i in range(60, 90)]
+    assert rows["mail"].str.fullmatch(r"person\d+@example.org").all()
+    model.save(tmp_path)
+    again = tabstep.load(tmp_path)
+    pd.testing.assert_frame_equal(again.sample(30, steps=2), rows)
+    again.sample_to(tmp_path / "rows.csv", 30, steps=2)
+    assert pd.read_csv(tmp_path / "rows.csv")["key"].tolist() == rows["key"].tolist()
+    some = model.sample(10, steps=2, where={"n": (20, 60)})
+    assert some["key"].tolist() == [f"id{i:03}" for i in range(60, 70)]
+    filled = model.impute(frame.head(5).assign(n=np.nan), steps=2, particles=2)
+    assert filled["key"].tolist() == frame["key"].head(5).tolist()
+
+
+def test_names_are_put_where_they_were() -> None:
+    rows = pd.DataFrame({"b": [1, 2]})
+    ids = [Identifier.of(pd.Series([1], name=name), place) for name, place in (("c", 2), ("a", 0))]
+    assert list(finished(rows, tuple(ids), 0, 0)) == ["a", "b", "c"]
+
+
+def test_faults_say_what_mends_them() -> None:
+    frame = table().assign(day=["01/02/2024", "03/04/2024"] * 30)
+    said = {
+        speech: "\n".join(infer(frame, Wishes(), speech)[1])
+        for speech in (Python(), CommandLine(), Sampling())
+    }
+    for speech, mended in (
+        (Python(), ("id=['key'] has new ones made", "date={'day': '%d/%m/%Y'} says which")),
+        (Sampling(), ("--id key has new ones made", "--date day=%d/%m/%Y says which")),
+    ):
+        for text in mended:
+            assert text in said[speech], said[speech]
+    assert "--id" not in said[CommandLine()]
+    assert "--date" not in said[CommandLine()]
+    assert "--drop key" in said[CommandLine()]
+
+
+@pytest.mark.parametrize("wish", [{"day": "%d/%m/%Y"}, "day=%d/%m/%Y"], ids=str)
+def test_dates_are_read_as_they_are_said_to_be_written(wish: Any) -> None:
+    days = pd.date_range("2024-01-01", periods=10).strftime("%d/%m/%Y").tolist()
+    frame = plain(60).assign(day=days * 6, month=["2024-01", "2024-03"] * 30)
+    model = fitted(frame, date=wish if isinstance(wish, dict) else [wish, "month"])
+    rows = model.sample(50, steps=2)
+    read = pd.to_datetime(rows["day"], format="%d/%m/%Y")
+    assert read.between("2024-01-01", "2024-01-10").all()
+    assert rows["month"].str.fullmatch(r"2024-0\d").all()
+
+
+@pytest.mark.parametrize("dtype", ["int64", "Int64", "float64"])
+def test_whole_numbers_are_dates_where_it_is_said(dtype: str) -> None:
+    days = pd.Series([20240130, 20240131, 20240202, 20240203] * 15).astype(dtype)
+    if dtype != "int64":
+        days[::7] = None
+    frame = plain(60).assign(day=days)
+    rows = fitted(frame, date="day").sample(80, steps=2)
+    assert rows["day"].dtype == frame["day"].dtype
+    shown = rows["day"].dropna().astype("int64").astype(str)
+    assert pd.to_datetime(shown, format="%Y%m%d").between("2024-01-30", "2024-02-03").all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"date": {"day": "%d/%m/%Y"}}, "'day' is not written as %d/%m/%Y throughout, as in '13.01.2024'"),
+        ({"date": "k"}, "'k' holds no dates in one of the ways that are known"),
+        ({"date": "x"}, "'x' holds numbers that are not whole, which are no dates"),
+        ({"date": "dy"}, "no column 'dy': did you mean 'day'"),
+        ({"id": "kye"}, "no column 'kye'"),
+        ({"id": "k", "drop": "k"}, "is dropped, and named for a use"),
+        ({"id": "k", "numeric": "k"}, "is named numeric and id; choose one"),
+        ({"id": "k", "target": "k"}, "is named target and id; choose one"),
+        ({"literal": "k"}, "literal is for the path of a CSV"),
+        ({"progress": "loud"}, "progress must be bar, none or a function"),
+    ],
+    ids=str,
+)
+def test_wishes_that_cannot_be_met_are_told(options: dict[str, Any], message: str) -> None:
+    frame = plain(60).assign(day=["13.01.2024", "14.01.2024", "15/01/2024"] * 20)
+    with pytest.raises(ValueError, match=message):
+        fitted(frame, **{"categorical": "day"} | options if "date" not in options else options)
+
+
+def test_texts_of_a_file_that_are_no_gaps(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    plain(60).assign(k=["NA", "SA", "EU"] * 20).to_csv(path, index=False)
+    rows = fitted(path, literal="k").sample(60, steps=2)
+    assert set(rows["k"]) <= {"NA", "SA", "EU"}
+    assert not rows["k"].isna().any()
+
+
+def test_progress_is_called() -> None:
+    said: list[tuple[int, int, float]] = []
+    fitted(plain(), progress=lambda *step: said.append(step))
+    assert [step for step, _, _ in said] == [1, 2]
+    assert {steps for _, steps, _ in said} == {2}
+
+
+def test_dates_of_a_call() -> None:
+    assert dates(["a", "b=%Y", "c,d"], ["a", "b", "c", "d"]) == {"a": None, "b": "%Y", "c": None, "d": None}
+    assert dates({"a": None}, ["a"]) == {"a": None}
+    assert dates("a=b", ["a=b"]) == {"a=b": None}
