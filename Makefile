@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: bench test test-all lint report tables leaderboard list clean
+.PHONY: bench test test-all lint report tables leaderboard list perf clean
 
 bench: $(READY)
 	$(BIN)/tabstep run $(SUITE) --workers $(WORKERS) $(ARGS)
@@ -28,6 +28,10 @@ tables: $(READY)
 
 leaderboard: $(READY)
 	$(BIN)/tabstep leaderboard $(ARGS)
+
+# How near hot paths are to the machine's arithmetic; COMPARE=REV measures another revision in turns with this tree.
+perf: $(READY)
+	$(BIN)/tabstep study perf $(if $(COMPARE),--compare $(COMPARE)) $(ARGS)
 
 list: $(READY)
 	$(BIN)/tabstep list

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 
 from tabstep.cli.carrying import carry_out, summary
 from tabstep.cli.options import (
@@ -26,8 +27,13 @@ from tabstep.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tabstep.engine.job import Folder, Job
     from tabstep.engine.plan import Plan
+    from tabstep.study.perf import Line
+
+BUSY = 0.05  # of the cores, taken by others: what is timed beside that is not to be trusted
 
 app = typer.Typer(help="Studies: a suite, what is measured beside it, and a page.", no_args_is_help=True)
 
@@ -88,6 +94,64 @@ def study_recipe(
     todo, folder = _run_suite("recipe", dataset, workers, data_mirror, data_archive, results)
     written = recipe.write(records_in(folder.runs), recipe.costs(todo.jobs), folder.root / "report")
     console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
+@app.command("perf")
+def study_perf(
+    compare: Annotated[
+        str | None, typer.Option(help="A git revision of this project to measure as well, in turns.")
+    ] = None,
+    results: Results = Path("results"),
+) -> None:
+    """Training steps, draws and encoding beside the arithmetic that they cannot do without (minutes; one thread)."""
+    import json
+    from dataclasses import asdict
+
+    from tabstep.records import store
+    from tabstep.records.clock import calibrate, torch_threads
+    from tabstep.records.provenance import environment
+    from tabstep.study import perf
+
+    with torch_threads(1):
+        machine = calibrate()
+    console.print(
+        f"one thread: {machine.gemm_gflops:.0f} GFLOP/s in matrix products, {machine.copy_gb_s:.0f} GB/s in copies; "
+        f"other work took {machine.busy:.0%} of the cores"
+        + (", so no ratio below is to be trusted" if machine.busy > BUSY else "")
+    )
+    try:
+        before, lines = perf.compare(compare) if compare else ([], list(perf.measure()))
+    except ValueError as error:
+        stop(str(error))
+    console.print(perf_table(before, lines))
+    told = {
+        "machine": asdict(machine),
+        "env": environment(),
+        "lines": [asdict(x) for x in lines],
+    }
+    path = results / "perf" / "perf.json"
+    store.replace(path, json.dumps(told, indent=1).encode())
+    console.print(f"written: {escape(str(path))}", soft_wrap=True)
+
+
+def perf_table(before: Sequence[Line], lines: Sequence[Line]) -> Table:
+    """Paths with their seconds, their limit and their bar, beside those of another revision where it was measured."""
+    out = Table(box=None, padding=(0, 2, 0, 0))
+    out.add_column("path")
+    for name in ("ms", "limit ms", "ratio", "bar", *(["ms before", "now / before"] if before else [])):
+        out.add_column(name, justify="right")
+    for i, line in enumerate(lines):
+        over = line.bar is not None and line.measure > line.bar
+        limit = "" if line.limit is None else f"{1e3 * line.limit:.2f}"
+        ratio = "" if line.limit is None else f"{line.measure:.2f}"
+        bar = (
+            ""
+            if line.bar is None
+            else f"{line.bar:g}" + (" s" if line.limit is None else "") + (" missed" if over else "")
+        )
+        old = [f"{1e3 * before[i].seconds:.2f}", f"{line.seconds / before[i].seconds:.2f}"] if before else []
+        out.add_row(line.path, f"{1e3 * line.seconds:.2f}", limit, ratio, bar, *old)
+    return out
 
 
 @app.command("deq")
