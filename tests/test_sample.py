@@ -150,7 +150,7 @@ def test_all_faults_come_in_one_message_with_what_mends_them(table: Path, tmp_pa
         "--id key has new ones made",
         "'mail' holds e-mail addresses; --id mail",
         "--date day=%d/%m/%Y says which",
-        "'size' holds numbers, but also big",
+        "'size' holds numbers, but also big; --missing big takes such texts for gaps",
     ):
         assert text in shown, shown
 
@@ -227,6 +227,8 @@ def test_progress_is_a_line_now_and_then_where_there_is_no_terminal() -> None:
         for done in (2000, 3000, 4000):
             now += 6.0
             view(done, 5000, 0.25)
+        now += 60.0
+        view(5000, 5000, 0.25)  # what follows says that it is done
     assert text.getvalue() == "drawing: 3,000 of 5,000 rows, loss 0.250, about 0:12 left\n"
 
 

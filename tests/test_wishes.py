@@ -162,6 +162,20 @@ def test_texts_of_a_file_that_are_no_gaps(tmp_path: Path) -> None:
     assert not rows["k"].isna().any()
 
 
+def test_texts_that_stand_for_gaps(tmp_path: Path) -> None:
+    frame = plain(60)
+    frame["n"] = frame["n"].astype(object).where(frame.index % 20 > 0, "unknown")
+    with pytest.raises(
+        ValueError, match=r"but also unknown; missing=\['unknown'\] takes such texts for gaps"
+    ):
+        fitted(frame)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    for given in (frame, tmp_path / "rows.csv"):
+        model = fitted(given, missing="unknown")
+        assert model.completion.gaps == ("n",)
+        assert set(model.sample(40, steps=2)["n"].dropna()) <= set(range(90))
+
+
 def test_progress_is_called() -> None:
     said: list[tuple[int, int, float]] = []
     fitted(plain(), progress=lambda *step: said.append(step))

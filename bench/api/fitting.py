@@ -45,6 +45,7 @@ def fit(
     id: str | Sequence[str] = (),
     drop: str | Sequence[str] = (),
     literal: str | Sequence[str] = (),
+    missing: str | Sequence[str] = (),
     method: TabDDPM | str | None = None,
     seconds: float | None = None,
     seed: int = 0,
@@ -65,6 +66,7 @@ def fit(
     id           columns that name rows: nothing is learned from them, and new names are made, each once
     drop         columns to leave out
     literal      columns of a file in which a text such as NA or None is a value, not a gap
+    missing      texts that stand for gaps, such as "?" or "unknown"
     method       settings, or the name of a method with steps; default `TabStep()`
     seconds      of the clock to train for, in place of the method's number of steps
     device       cpu, cuda, or auto
@@ -73,12 +75,15 @@ def fit(
     Rules between columns that hold in every row (start before end, sums, codes of one another) are found, and are in
     `constraints` of what is returned. Raises ValueError with all that stands in the way, and what to do about it.
     """
+    gaps = (missing,) if isinstance(missing, str) else tuple(missing)
     if isinstance(frame, str | Path):
-        frame = read_table(Path(frame), literal)
+        frame = read_table(Path(frame), literal, gaps)
     elif named(literal, ()):
         raise ValueError(
             "literal is for the path of a CSV; in a DataFrame a text such as NA is a value already"
         )
+    elif gaps and isinstance(frame, pd.DataFrame):
+        frame = frame.mask(frame.isin(gaps))
     settings, where, seed = settings_of(method, seconds=seconds), asked.device(device), asked.seed(seed)
     if progress not in ("bar", "none") and not callable(progress):
         raise ValueError(f"progress must be bar, none or a function of (step, steps, loss), got {progress!r}")

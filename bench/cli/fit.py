@@ -22,6 +22,7 @@ def fit(
     id: table.Id = None,
     drop: table.Drop = None,
     literal: table.Literal = None,
+    missing: table.Missing = None,
     seconds: table.Seconds = None,
     method: table.Method = "tabstep",
     set_: table.Set = None,
@@ -43,7 +44,7 @@ def fit(
     settings = table.settings(method, set_, seconds)
     ready = table.prepared(
         source,
-        table.read(source, literal),
+        table.read(source, literal, missing),
         target,
         numeric=numeric,
         categorical=categorical,

@@ -52,6 +52,7 @@ def sample(
     id: table.Id = None,
     drop: table.Drop = None,
     literal: table.Literal = None,
+    missing: table.Missing = None,
     seconds: table.Seconds = None,
     method: table.Method = "tabstep",
     set_: table.Set = None,
@@ -87,6 +88,7 @@ def sample(
                     "id": id,
                     "drop": drop,
                     "literal": literal,
+                    "missing": missing,
                     "seconds": seconds,
                     "set": set_,
                     "save": save,
@@ -96,7 +98,7 @@ def sample(
             model = _loaded(source, device)
         else:
             settings = table.settings(method, set_, seconds)
-            frame = table.read(source, literal)
+            frame = table.read(source, literal, missing)
             ready = table.prepared(
                 source,
                 frame,

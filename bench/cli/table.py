@@ -35,6 +35,7 @@ Date = Annotated[
 Id = Annotated[Many, typer.Option(help="Columns that name rows; new names are made, each once.")]
 Drop = Annotated[Many, typer.Option(help="Columns to leave out.")]
 Literal = Annotated[Many, typer.Option(help="Columns of a CSV where NA, None, null are values, not gaps.")]
+Missing = Annotated[Many, typer.Option(help="Texts of a CSV that stand for gaps too, such as ?.")]
 Method = Annotated[str, typer.Option(help="A method with steps, see `tabstep list methods`.")]
 Seconds = Annotated[
     float | None, typer.Option(help="Seconds to train for; left out, as many steps as the method has.", min=1)
@@ -45,12 +46,12 @@ Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
 Save = Annotated[Path | None, typer.Option(help="Folder to keep the model in.")]
 
 
-def read(path: Path, literal: Many) -> pd.DataFrame:
+def read(path: Path, literal: Many, missing: Many) -> pd.DataFrame:
     """The table in a file; a command that cannot read it ends."""
     from tabstep.data.files import read_table
 
     try:
-        return read_table(path, tuple(literal or ()))
+        return read_table(path, tuple(literal or ()), tuple(missing or ()))
     except ValueError as error:
         stop(str(error))
 

@@ -64,7 +64,7 @@ class Waiting:
             self._bar.update(self._task, completed=done, total=total, description=f"{self._doing}{beside}")
             return
         now = self._clock()
-        if now - self._said < EVERY_S:
+        if now - self._said < EVERY_S or done == total:
             return
         self._said = now
         fresh = done - self._first

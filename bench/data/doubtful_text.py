@@ -37,9 +37,10 @@ def check_stray(present: pd.Series[Any], name: str, speech: Speech) -> None:
         ("dates", texts.str.fullmatch(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?:[ T]\d{1,2}:\d{2}.*)?")),
     ):
         if MOSTLY <= readable.mean() < 1:
-            stray = ", ".join(text[:SHOWN] for text in sorted(set(texts[~readable]))[:3])
+            odd = sorted(set(texts[~readable]))
+            stray = ", ".join(text[:SHOWN] for text in odd[:3])
             raise ValueError(
-                f"holds {what}, but also {stray}; leave those empty, or "
+                f"holds {what}, but also {stray}; {speech.gap(odd[0])}, or "
                 f"{speech.advise('categorical', name)} takes all as categories"
             )
 

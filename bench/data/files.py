@@ -39,10 +39,11 @@ MARKS = (
 )
 
 
-def read_table(path: Path, literal: str | Sequence[str] = ()) -> pd.DataFrame:
+def read_table(path: Path, literal: str | Sequence[str] = (), missing: Sequence[str] = ()) -> pd.DataFrame:
     """Read the file as it is, with its header checked. Raises DataError.
 
     literal  columns of a CSV of which only an empty field is missing; texts such as NA are values
+    missing  texts that stand for gaps of a CSV too, such as ? or unknown
     """
     suffix = path.suffix.lower()
     if suffix not in SEPARATORS and suffix not in PARQUET:
@@ -51,7 +52,7 @@ def read_table(path: Path, literal: str | Sequence[str] = ()) -> pd.DataFrame:
         raise DataError(f"no file at {path}")
     bounds.check(path, SEPARATORS.get(suffix))
     try:
-        table = _csv(path, SEPARATORS[suffix], literal) if suffix in SEPARATORS else _parquet(path)
+        table = _csv(path, SEPARATORS[suffix], literal, missing) if suffix in SEPARATORS else _parquet(path)
     except DataError:
         raise
     except (ValueError, OSError, csv.Error, pd.errors.ParserWarning, pa.ArrowException) as error:
@@ -83,7 +84,7 @@ def taken_for_gaps(path: Path, columns: Sequence[str]) -> dict[str, dict[str, in
     }
 
 
-def _csv(path: Path, separator: str, literal: str | Sequence[str]) -> pd.DataFrame:
+def _csv(path: Path, separator: str, literal: str | Sequence[str], missing: Sequence[str]) -> pd.DataFrame:
     # pandas renames duplicate and empty names without a word, so the raw header is looked at first
     with path.open(encoding="utf-8-sig", newline="") as lines:
         header = next(csv.reader(lines, delimiter=separator), [])
@@ -100,11 +101,11 @@ def _csv(path: Path, separator: str, literal: str | Sequence[str]) -> pd.DataFra
     for name in asis:
         if name not in header:
             raise DataError(f"{path.name}: no column {name!r}: {suggest(name, header)}")
-    marks = {name: [""] if name in asis else ["", *MARKS] for name in header}
+    marks = {name: ["", *missing] if name in asis else ["", *MARKS, *missing] for name in header}
     with warnings.catch_warnings():
         # a row longer than the header would be cut off with no more than this warning
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        gaps: Any = {"keep_default_na": False, "na_values": marks} if asis else {}
+        gaps: Any = {"keep_default_na": False, "na_values": marks} if asis or missing else {}
         table: pd.DataFrame = pd.read_csv(
             path,
             sep=separator,

@@ -27,6 +27,10 @@ class Python:
         """How to say that a column holds dates, written so; nothing where that cannot be said."""
         return f"date={{{name!r}: {form!r}}} says which, "
 
+    def gap(self, text: str) -> str:
+        """How to have a text taken for a gap."""
+        return f"missing=[{text!r}] takes such texts for gaps"
+
 
 @dataclass(frozen=True)
 class CommandLine:
@@ -41,6 +45,9 @@ class CommandLine:
     def dated(self, name: str, form: str) -> str:
         return ""
 
+    def gap(self, text: str) -> str:
+        return "leave those empty"
+
 
 @dataclass(frozen=True)
 class Sampling(CommandLine):
@@ -51,6 +58,9 @@ class Sampling(CommandLine):
 
     def dated(self, name: str, form: str) -> str:
         return f"--date {shlex.quote(f'{name}={form}')} says which, "
+
+    def gap(self, text: str) -> str:
+        return f"--missing {shlex.quote(text)} takes such texts for gaps"
 
 
 Speech = Python | CommandLine
