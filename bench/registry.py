@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from tabstep.data.settings import built
 from tabstep.named import Named, made, place
 
 if TYPE_CHECKING:
@@ -152,16 +152,6 @@ def walks(kind: type[Any]) -> bool:
 
 
 def make_method(kind: type[Any], settings: Mapping[str, Any]) -> Method:
-    """A method with some fields set. Raises ValueError on a field that does not exist."""
-    from tabstep.data.cards import suggest
-
-    known = [f.name for f in fields(kind)]
-    if unknown := sorted(set(settings) - set(known)):
-        near = suggest(unknown[0], known)
-        raise ValueError(
-            f"{kind.__name__} has no setting {', '.join(unknown)}; it has: {', '.join(known) or 'none'}"
-            + (f"; {near}" if near.startswith("did") else "")
-        )
-    # JSON has no tuples: a list read from a file is one.
-    method: Method = kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
+    """A method with some fields set. Raises ValueError on a field that does not exist, and a value of another type."""
+    method: Method = built(kind, settings)
     return method

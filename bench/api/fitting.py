@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,15 +15,17 @@ from tabstep.api import asked
 from tabstep.api.origin import Origin
 from tabstep.api.preparing import Prepared, prepare
 from tabstep.api.synthesizer import FORMAT, Synthesizer
-from tabstep.data.columns import from_json
-from tabstep.data.completion import Completion
+from tabstep.contracts import Unsupported
+from tabstep.data import artifact
+from tabstep.data.columns import Category, from_json
+from tabstep.data.completion import MISSING, Completion
 from tabstep.data.constraints import from_json as constraint_from_json
 from tabstep.data.encode import schema_from_json
 from tabstep.data.files import read_table
 from tabstep.data.identifiers import Identifier
 from tabstep.data.table import Schema
 from tabstep.data.wishes import Python, Wishes, dates, named
-from tabstep.diffusion.model import Diffusion, table_of
+from tabstep.diffusion.model import FILE, Diffusion, table_of
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.diffusion.tabstep import TabStep
 from tabstep.diffusion.train import Progress
@@ -120,6 +123,15 @@ def load(folder: str | Path, device: str = "cpu") -> Synthesizer:
         raise ValueError(
             f"{where}: a table of format {text.get('format')!r}, this version reads {FORMAT}; fit the model again"
         )
+    model = Diffusion.load(where, asked.device(device))
+    with artifact.taken(where / FILE):
+        found = _of(text, model)
+        with suppress(Unsupported):
+            found.sample(1, steps=1)  # what is read also draws
+    return found
+
+
+def _of(text: Mapping[str, Any], model: Diffusion) -> Synthesizer:
     columns = tuple(from_json(c) for c in text["columns"])
     c = text["completion"]
     completion = Completion(
@@ -129,10 +141,14 @@ def load(folder: str | Path, device: str = "cpu") -> Synthesizer:
         tuple(c["gaps"]),
         c["dtypes"],
     )
+    encoder = model.encoder
+    for column in columns:  # every label that can be drawn can be written
+        if isinstance(column, Category) and column.name in completion.inner.labels:
+            drawn = encoder.categories.get(column.name, encoder.classes)
+            column.write(pd.Series([None if label == MISSING else label for label in drawn], dtype=object))
     origin = Origin.from_json(text["origin"])
     constraints = tuple(constraint_from_json(rule) for rule in text["constraints"])
     identifiers = tuple(Identifier(**each) for each in text["identifiers"])
-    model = Diffusion.load(where, asked.device(device))
     return Synthesizer(columns, completion, model, origin, constraints, identifiers)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +15,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+
+from tabstep.data import plain
 
 ENTRY = "tabstep"  # of the header's metadata
 
@@ -54,18 +57,36 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The text and the tensors, nothing in which is executed. Raises `Damaged`, FileNotFoundError without a file."""
     if not path.exists():
         raise FileNotFoundError(f"no file {path}")
+    if not path.is_file():
+        raise Damaged(f"{path} is no plain file")  # a pipe would be waited for
     try:
         with safe_open(path, "pt") as file:
             known = json.loads((file.metadata() or {})[ENTRY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        text = json.loads(known["text"])
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        said, text = known["digest"], json.loads(known["text"])
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError, RecursionError) as error:
         raise Damaged(
             f"{path} is not whole, or not written by this version ({type(error).__name__})"
         ) from error
-    if not isinstance(text, dict) or known.get("digest") != digest(known["text"], tensors):
+    if not isinstance(text, dict) or said != digest(known["text"], tensors):
         raise Damaged(f"{path} is damaged: its digest is not the one that was written down")
     return text, tensors
+
+
+@contextmanager
+def taken(path: Path) -> Iterator[None]:
+    """Around the making of what an artifact at `path` holds, whose digest is right but whose content anyone may have
+    written: any way in which it does not go together is raised as `Damaged`."""
+    try:
+        yield
+    except Damaged:
+        raise
+    except (
+        *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError, AssertionError),
+        *(RuntimeError, MemoryError),
+    ) as error:
+        why = plain.cleaned(" ".join(str(error).split()), 300)
+        raise Damaged(f"{path} holds what does not go together: {type(error).__name__}: {why}") from error
 
 
 def digest(text: str, tensors: Mapping[str, Tensor]) -> str:

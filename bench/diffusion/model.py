@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from tabstep.data import artifact
+from tabstep.data import artifact, settings
 from tabstep.data.encode import Encoder
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.denoiser import MLP, CatInput, NetworkDenoiser
@@ -182,13 +182,22 @@ class Diffusion:
     def load(cls, folder: Path, device: str = "cpu") -> Diffusion:
         """Read what `save` wrote. Nothing in it is executed. Raises ValueError on another format, or a damaged file."""
         text, tensors = _read(folder)
-        a = text["architecture"]
-        architecture = Architecture(**a | {"layers": tuple(a["layers"])})
+        with artifact.taken(folder / FILE):
+            return cls._of(text, tensors, device)
+
+    @classmethod
+    def _of(cls, text: Mapping[str, Any], tensors: dict[str, Tensor], device: str) -> Diffusion:
+        architecture = settings.built(Architecture, text["architecture"])
         encoder = Encoder.from_json(text["encoder"], tensors.pop("quantiles").numpy())
+        weights = {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
+        with torch.device("meta"):  # what the text asks for takes no memory before it is what the weights are
+            shapes = {k: v.shape for k, v in build(encoder, architecture).state_dict().items()}
+        if shapes != {k: v.shape for k, v in weights.items()}:
+            raise ValueError("the weights are not those of the network")
+        if not all(bool(v.isfinite().all()) for v in tensors.values()):
+            raise ValueError("numbers that are not finite")
         network = build(encoder, architecture)
-        network.load_state_dict(
-            {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
-        )
+        network.load_state_dict(weights)
         network.eval().requires_grad_(False)
         return cls(
             encoder,
@@ -199,15 +208,14 @@ class Diffusion:
             tensors["x_max"].to(device),
             tensors["class_counts"],
             text["method"],
-            tuple(
-                (step, loss, held) for step, loss, held in text.get("curve", ())
-            ),  # absent before it existed
+            # absent before it existed
+            tuple((step, loss, held) for step, loss, held in text.get("curve", ())),
         )
 
 
 def table_of(folder: Path) -> Mapping[str, Any]:
     """What `save` was given of a user's table. Raises as `Diffusion.load`, and ValueError where it was given none."""
-    found = _read(folder)[0]["table"]
+    found = _read(folder)[0].get("table")
     if not isinstance(found, Mapping):
         raise ValueError(
             f"{folder / FILE} is a model of a benchmark, without the columns of a table of yours"

@@ -37,7 +37,7 @@ def fit_diffusion(job: Job, folder: Folder) -> None:
         ending = _attempt("fit", [job], place)
         if not models.sound(place.model(job)):
             raise _failure(job, place, ending, "it had fitted a model")
-        facts = json.loads((place.model(job) / "fit.json").read_text(encoding="utf-8"))
+        facts = models.facts_of(place.model(job))
         wanted = {
             "dataset_digest": job.dataset_digest,
             "settings": json.loads(json.dumps(job.describe()["method"])),

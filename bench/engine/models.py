@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from tabstep.baselines.holdout import halves
+from tabstep.data import plain
 from tabstep.data.artifact import replace
 from tabstep.data.completion import Completion
 from tabstep.diffusion.mixed import State
@@ -66,12 +67,18 @@ def fit_diffusion(job: Job, folder: Folder) -> None:
 def sound(path: Path) -> bool:
     """Whether `path` holds a whole model as it was stored."""
     try:
-        facts = json.loads((path / "fit.json").read_text(encoding="utf-8"))
-        return FILE in facts["digests"] and all(
-            _digest(path / PurePath(name).name) == digest for name, digest in facts["digests"].items()
+        digests = facts_of(path)["digests"]
+        return FILE in digests and all(
+            _digest(path / PurePath(name).name) == digest for name, digest in digests.items()
         )
-    except (OSError, ValueError, KeyError):
+    except (OSError, plain.NotPlain):
         return False
+
+
+def facts_of(path: Path) -> dict[str, Any]:
+    """What is written beside the model there: of what it is, and what it cost. Raises OSError and `plain.NotPlain`."""
+    kinds = {"digests": dict, "env": dict, "created": str, "fit_s": (int, float)}
+    return plain.shaped(path / "fit.json", kinds)
 
 
 def _digest(path: Path) -> str:
@@ -100,10 +107,10 @@ def fitted_diffusion(path: Path, source: Source, device: str) -> Fitted:
         raise FileNotFoundError(f"no whole model in {path.parent.name}/{path.name}; `--until fit` fits it")
     dataset = source.load()
     completion = Completion.fit(dataset.train, dataset.schema)
-    facts = json.loads((path / "fit.json").read_text(encoding="utf-8"))
+    facts = facts_of(path)
     fitted_at = {
-        "commit": facts["env"]["commit"],
-        "dirty": facts["env"]["dirty"],
+        "commit": facts["env"].get("commit"),
+        "dirty": facts["env"].get("dirty"),
         "created": facts["created"],
     }
     model = Diffusion.load(path, device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tabstep import published
@@ -16,7 +16,6 @@ from tabstep.engine.job import Evaluator, Job, Source
 from tabstep.engine.keys import with_keys
 from tabstep.metrics import evaluators
 from tabstep.records.store import Cell
-from tabstep.registry import make_method
 from tabstep.samplers import space
 from tabstep.suite import Entry, Pairs, Suite
 
@@ -123,9 +122,7 @@ def _configured(base: Job, entry: Entry, tuned_in: Path | None) -> Job:
     if entry.params == "tuned":
         found = tuned.settings(base, entry.method, tuned_in)
         rows = round(base.rows * 2.0 ** found["log2_rows"])
-        kind = replace(base, cell=cell).kind
-        settings = asdict(make_method(kind, found["settings"]))  # type: ignore[call-overload]
-        return replace(base, cell=cell, settings=settings, rows=rows)
+        return replace(base, cell=cell, settings=found["settings"], rows=rows)
     return replace(base, cell=cell, settings=dict(entry.settings))
 
 

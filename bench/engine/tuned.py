@@ -20,7 +20,7 @@ from tabstep.metrics.catboost_trees import CatBoostParams
 from tabstep.metrics.efficacy import params_of
 from tabstep.metrics.mlp import MLPParams
 from tabstep.metrics.xgboost_trees import XGBoostParams
-from tabstep.registry import GRIDS
+from tabstep.registry import GRIDS, METHODS, make_method
 from tabstep.samplers import space
 from tabstep.shipped import shipped
 from tabstep.suite import EvaluatorSource
@@ -59,7 +59,10 @@ def beside(name: str, source: EvaluatorSource, dataset: Dataset, tuned_in: Path 
 
 
 def settings(base: Job, method: str, tuned_in: Path | None = None) -> dict[str, Any]:
-    """What `tabstep tune` found for this method and data. Raises `Refused` where it did not, or on other data."""
+    """What `tabstep tune` found for this method and data, with all its settings.
+
+    Raises `Refused` where it did not, or on other data.
+    """
     dataset = base.cell.dataset
     path = _place(tuned_in, dataset, f"{method}.json")
     again = f"run `tabstep tune {method} --dataset {dataset}` first"
@@ -74,7 +77,10 @@ def settings(base: Job, method: str, tuned_in: Path | None = None) -> dict[str, 
             f"results/tuned/{dataset}/{method}.json was tuned on data {found['digest'][:12]}, "
             f"found {base.dataset_digest[:12]}; {again}"
         )
-    return found
+    try:
+        return found | {"settings": asdict(make_method(METHODS[method], found["settings"]))}  # type: ignore[call-overload]
+    except (TypeError, ValueError) as error:
+        raise Refused(f"results/tuned/{dataset}/{method}.json: {error}; {again}") from error
 
 
 def with_sampler(job: Job, steps: int, tuned_in: Path | None) -> Job:
@@ -96,7 +102,7 @@ def with_sampler(job: Job, steps: int, tuned_in: Path | None) -> Job:
     try:
         space.built(found)
         grid = choose("grid", found["grid"], GRIDS)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Refused(f"results/tuned/{cell.dataset}/{name} holds no sampler ({error}); {again}") from error
     cell = replace(cell, sampler=space.TUNED, grid=grid, steps=steps)
     return replace(job, cell=cell, tuned=found)

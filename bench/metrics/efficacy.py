@@ -8,12 +8,13 @@ reads and how its predictions are scored is the same for all of them, and is her
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from tabstep.data.settings import built
 from tabstep.data.table import Dataset, Schema
 
 VERSION = 2  # raise when a score of CatBoost changes for the same rows
@@ -198,14 +199,9 @@ def efficacy(
 
 
 def params_of(kind: type[P], values: Mapping[str, Any]) -> P:
-    """A dataclass of parameters from a mapping, say read from JSON; raises ValueError on a name it lacks."""
-    known = [f.name for f in fields(kind)]  # type: ignore[arg-type]
-    if unknown := sorted(set(values) - set(known)):
-        raise ValueError(
-            f"unknown {kind.__name__} {', '.join(unknown)}: the tuned ones are {', '.join(known)}, "
-            "the rest is fixed by the protocol"
-        )
-    return kind(**values)
+    """A dataclass of parameters from a mapping, say read from JSON; raises ValueError on a name it lacks, or a value of
+    another type."""
+    return built(kind, values, "; the rest is fixed by the protocol")
 
 
 def labels(target: pd.Series, schema: Schema) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tabstep.data import settings
 from tabstep.samplers.ancestral import Ancestral
 from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.dpmpp import DPMSolverPP
@@ -42,18 +43,18 @@ def suggest(trial: Any, *, categories: bool) -> dict[str, Any]:
     categories  whether the table has categorical columns; without them a temperature does nothing
     """
     update = trial.suggest_categorical("update", [*UPDATES])
-    settings: dict[str, Any] = {"clip_x0": trial.suggest_categorical("clip_x0", [True, False])}
+    options: dict[str, Any] = {"clip_x0": trial.suggest_categorical("clip_x0", [True, False])}
     if update == "ancestral":
-        settings["variance"] = trial.suggest_categorical("variance", ["large", "small", "analytic"])
+        options["variance"] = trial.suggest_categorical("variance", ["large", "small", "analytic"])
     if update == "ddim":
-        settings["eta"] = trial.suggest_float("eta", 0, 1)
+        options["eta"] = trial.suggest_float("eta", 0, 1)
         if categories:
-            settings["eta_cat"] = trial.suggest_float("eta_cat", 0, 1)
+            options["eta_cat"] = trial.suggest_float("eta_cat", 0, 1)
     if update == "dpmpp-2m":
-        settings["sde"] = trial.suggest_categorical("sde", [True, False])
+        options["sde"] = trial.suggest_categorical("sde", [True, False])
     found = {
         "update": update,
-        "settings": settings,
+        "settings": options,
         "grid": trial.suggest_categorical("grid", FIXED_GRIDS),
     }
     if categories:
@@ -65,5 +66,9 @@ def built(found: Mapping[str, Any]) -> Sampler:
     """The sampler of suggested values. Raises ValueError or TypeError for values that it does not take."""
     if found["update"] not in UPDATES:
         raise ValueError(f"update must be one of {', '.join(UPDATES)}, got {found['update']!r}")
-    update: Sampler = UPDATES[found["update"]](**found["settings"])
-    return Tempered(update, found["temperature"]) if "temperature" in found else update
+    update: Sampler = settings.built(UPDATES[found["update"]], found["settings"])
+    if "temperature" not in found:
+        return update
+    if not settings.fits(found["temperature"], float):
+        raise ValueError(f"temperature must be a number, got {found['temperature']!r}")
+    return Tempered(update, found["temperature"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 from collections import Counter
@@ -13,13 +14,19 @@ from typing import Any
 import optuna
 import psutil
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import make_url
+
+from tabstep.data import plain
 
 OWNER = "owner"
 REASON = "reason"
 GRACE_S = 60.0
+
+
+class NotAJournal(ValueError):
+    """A file that is damaged, or holds something else; the message names it and says what to do."""
 
 
 class NothingFound(RuntimeError):
@@ -29,18 +36,78 @@ class NothingFound(RuntimeError):
 def open_storage(place: Path | str | None) -> BaseStorage:
     """A journal file for a Path, a database for a URL (say postgresql+psycopg://...), memory for None.
 
-    SQLite is refused: several workers on it end in "database is locked".
+    SQLite is refused: several workers on it end in "database is locked". Raises ValueError, `NotAJournal` too.
     """
     if place is None:
         return InMemoryStorage()
     if isinstance(place, Path):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        return JournalStorage(JournalFileBackend(str(place)))
+        return _journal(place)
     if "://" not in place:
         raise ValueError(f"a storage is a database URL such as postgresql+psycopg://..., got {place!r}")
     if place.startswith("sqlite"):
         raise ValueError("SQLite locks up under several workers; leave --storage out to use a journal file")
     return RDBStorage(place, engine_kwargs={"pool_pre_ping": True})
+
+
+def _journal(place: Path) -> BaseStorage:
+    """All of it is read here, a line of JSON for each step of a study, and whatever is wrong there is told here."""
+    if place.exists() and not place.is_file():
+        raise NotAJournal(f"{place} is no plain file")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    lock = JournalFileSymlinkLock(str(place))
+    try:
+        if place.exists():
+            _cut(place, lock)
+        storage = JournalStorage(JournalFileBackend(str(place), lock))
+        for study in storage.get_all_studies():
+            for trial in storage.get_all_trials(study._study_id, deepcopy=False):
+                _check(trial)
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        RuntimeError,
+        AssertionError,
+    ) as error:
+        said = plain.cleaned(" ".join(str(error).split()), 200)
+        raise NotAJournal(
+            f"{place} is no journal of studies that this version can read ({type(error).__name__}: {said}); move it "
+            "away, and its studies begin anew"
+        ) from error
+    return storage
+
+
+def _cut(place: Path, lock: JournalFileSymlinkLock) -> None:
+    """Cut off what a process that was killed left of its last line: no line could follow it.
+
+    Raises ValueError where the first or the last whole line is none of a journal.
+    """
+    lock.acquire()
+    try:
+        with place.open("rb+") as file:
+            content = file.read()
+            whole = content[: content.rfind(b"\n") + 1]
+            lines = whole.splitlines()
+            if content and not (lines and all(isinstance(json.loads(lines[i]), dict) for i in (0, -1))):
+                raise ValueError("a line is no JSON object")
+            file.truncate(len(whole))
+    finally:
+        lock.release()
+
+
+def _check(trial: FrozenTrial) -> None:
+    """Raise ValueError where what a trial says of itself is not as it is written here."""
+    who, why = trial.user_attrs.get(OWNER), trial.user_attrs.get(REASON)
+    kinds: dict[str, Any] = {"machine": str, "pid": int, "started": (int, float)}
+    if who is not None and not (
+        isinstance(who, dict) and all(isinstance(who.get(name), kind) for name, kind in kinds.items())
+    ):
+        raise ValueError(f"trial {trial.number} has no owner but {plain.shown(who)}")
+    if why is not None and not isinstance(why, str):
+        raise ValueError(f"trial {trial.number} has no reason but {plain.shown(why)}")
+    trial._validate()
 
 
 def shown(place: Path | str) -> str:

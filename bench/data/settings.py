@@ -1,0 +1,60 @@
+"""Settings from plain values, such as those of a JSON file: every field is known, and every value of its type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import cache
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from tabstep.data import plain
+
+T = TypeVar("T")
+
+
+def built(kind: type[T], values: Mapping[str, Any], more: str = "") -> T:
+    """A dataclass with these fields. A list stands for a tuple, which JSON does not have.
+
+    Raises ValueError that names an unknown field, with `more` to say of it, or a value of another type.
+    """
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    if unknown := sorted(set(values) - set(known)):
+        from tabstep.data.cards import suggest
+
+        near = suggest(str(unknown[0]), known)
+        raise ValueError(
+            f"{kind.__name__} has no setting {', '.join(map(str, unknown))}; it has: {', '.join(known) or 'none'}{more}"
+            + (f"; {near}" if near.startswith("did") else "")
+        )
+    own: Any = kind
+    for name, value in values.items():
+        hint = _hints(own)[name]
+        if not fits(value, hint):
+            raise ValueError(f"{name} of {kind.__name__} must be {_called(hint)}, got {plain.shown(value)}")
+    return kind(
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    )
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type as annotations name it; a whole number is a float too, a truth value no number."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return any(type(value) is type(choice) and value == choice for choice in inner)
+    if origin in (Union, UnionType):
+        return any(fits(value, each) for each in inner)
+    if origin is tuple:
+        return isinstance(value, list | tuple) and all(fits(each, inner[0]) for each in value)
+    if hint in (int, float):
+        return isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
+    return isinstance(value, hint) if isinstance(hint, type) else True
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _called(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
