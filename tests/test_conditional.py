@@ -37,7 +37,7 @@ def posterior(numbers: dict[int, float], classes: dict[int, int]) -> Tensor:
     return log_r.softmax(0)
 
 
-def draw(process: Process, known: Known, M: int, K: int = 50, y: Tensor | None = None) -> State:
+def draw(process: Process, known: Known, M: int, K: int = 25, y: Tensor | None = None) -> State:
     n = len(known.x)
     rows = process.noise(6, 0, n)
     return complete(process, trailing(bare(1000), K), known, process.noise(5, 0, n * M), rows, y)

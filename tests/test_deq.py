@@ -184,7 +184,9 @@ def test_bad_settings_are_refused(bad: dict[str, Any]) -> None:
 # The study
 
 
-def test_the_study_counts_what_was_solved(tmp_path: Path) -> None:
+def test_the_study_counts_what_was_solved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latency, "REPEATS", 1)
+    monkeypatch.setattr(latency, "BATCHES", (1, 8, 64))
     frame = pd.DataFrame({"x": np.arange(200.0) % 17, "c": ["a", "b"] * 100, "y": ["u", "v", "w", "w"] * 50})
     schema = Schema("multiclass", "y", ("x",), ("c",))
     model = TabDDPM(T=30, steps=20, layers=(16,)).fit(frame, schema, seed=0)
