@@ -76,7 +76,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("hostile")
     for record in small_run():
         store.write(root / "results" / "smoke" / "runs", record)
-    load("mlc-churn").train.head(60).to_csv(root / "ok.csv", index=False)
+    rows = load("mlc-churn").train.head(60)
+    rows.to_csv(root / "ok.csv", index=False)
+    rows.drop(columns="state").to_csv(root / "mine.csv", index=False)
     (root / "garbage.csv").write_bytes(bytes(range(256)) * 40)
     (root / "garbage.parquet").write_bytes(b"PAR1" + bytes(range(256)) * 4 + b"PAR1")
     (root / "empty.csv").write_bytes(b"")
@@ -97,14 +99,14 @@ TUNED = {
 GIVEN = {  # what a command is given where an argument or option must be
     **{"suite": "smoke", "dataset": "mlc-churn", "method": "smote", "rows": "ok.csv", "name": "mine"},
     **{"bundle": "garbage.csv", "a": "results/smoke", "b": "results/smoke"},
-    **{"source": "ok.csv", "save": "model", "out": "rows.csv"},
+    **{"source": "mine.csv", "save": "model", "out": "rows.csv"},
 }
 ROWS = {"rows": "3"}  # of `sample`, where it is a number
 
 
 @pytest.fixture(scope="module")
 def model(place: Path) -> tabstep.Synthesizer:
-    return tabstep.fit(place / "ok.csv", method=TabDDPM(T=2, steps=1, layers=(4,)), progress="none")
+    return tabstep.fit(place / "mine.csv", method=TabDDPM(T=2, steps=1, layers=(4,)), progress="none")
 
 
 @pytest.fixture(autouse=True)
