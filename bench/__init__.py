@@ -7,6 +7,7 @@ settings of how to fit.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tabstep.api.advice import advise
     from tabstep.api.fitting import fit, load
     from tabstep.api.synthesizer import Synthesizer
     from tabstep.diffusion.tabddpm import TabDDPM
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__all__ = ["Synthesizer", "TabDDPM", "TabStep", "__version__", "fit", "load"]
+__all__ = ["Synthesizer", "TabDDPM", "TabStep", "__version__", "advise", "fit", "load"]
 
 
 def __getattr__(name: str) -> Any:
@@ -27,6 +28,10 @@ def __getattr__(name: str) -> Any:
         from tabstep.diffusion import tabstep
 
         return getattr(tabstep, name)
+    if name == "advise":
+        from tabstep.api.advice import advise
+
+        return advise
     if name in __all__:
         from tabstep.api import fitting
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,10 @@ import pandas as pd
 from tabstep.data.columns import Column
 from tabstep.data.completion import Completion
 from tabstep.data.table import Dataset, Schema
+from tabstep.metrics import rows as scores_of_rows
+from tabstep.metrics.catboost_trees import CatBoostParams
+from tabstep.metrics.detection import c2st_xgboost
+from tabstep.metrics.efficacy import efficacy
 
 MOST = 5_000  # rows of every part: more take longer and change no verdict
 FEWEST = 50  # real rows of a part, below which scores are noise
@@ -73,6 +77,34 @@ def canonical(columns: Sequence[Column], frame: pd.DataFrame, what: str) -> pd.D
     if absent:
         raise ValueError(f"{what}: the rows lack the column {absent[0]!r} of the model")
     return pd.DataFrame({c.name: c.read(c.like(frame[c.name])) for c in columns})
+
+
+def vector(rows: pd.DataFrame, parts: Parts, *, aimed: bool, seed: int) -> tuple[dict[str, float], list[str]]:
+    """Scores of the vector, and those made with them, of rows against `parts.against`; and why some are missing.
+
+    Efficacy is by CatBoost with few trees, and only where there is a target to aim at.
+    """
+    dataset, schema = parts.dataset, parts.schema
+    groups: list[Callable[[], Mapping[str, float]]] = [
+        lambda: scores_of_rows.fidelity(rows, dataset),
+        lambda: c2st_xgboost(rows, parts.against, parts.train, schema, seed=scores_of_rows.SEED),
+        lambda: scores_of_rows.coverage(rows, dataset),
+    ]
+    if aimed:
+        groups.append(
+            lambda: {
+                f"catboost_{name}": value
+                for name, value in efficacy(CatBoostParams.fast(), rows, dataset, seed=seed).items()
+            }
+        )
+    found: dict[str, float] = {}
+    reasons = []
+    for group in groups:
+        try:
+            found |= group()
+        except ValueError as error:  # these rows cannot be scored so; the other scores stand
+            reasons.append(str(error))
+    return found, reasons
 
 
 def varying(completion: Completion) -> Schema:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -11,7 +10,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from tabstep.api import told
-from tabstep.api.compared import MOST, Parts, canonical, complete, varying
+from tabstep.api.compared import MOST, Parts, canonical, complete, varying, vector
 from tabstep.api.origin import Origin
 from tabstep.baselines.marginals import Marginals
 from tabstep.data import comparable
@@ -19,11 +18,9 @@ from tabstep.data.columns import Column
 from tabstep.data.completion import Completion
 from tabstep.data.constraints import Constraint, share_kept
 from tabstep.data.described import kind
-from tabstep.data.table import Dataset, Schema
+from tabstep.data.table import Schema
 from tabstep.metrics import rows as scores_of_rows
 from tabstep.metrics import trend
-from tabstep.metrics.catboost_trees import CatBoostParams
-from tabstep.metrics.efficacy import efficacy
 from tabstep.metrics.faults import copies
 from tabstep.records.provenance import environment
 from tabstep.report.figures import look
@@ -126,29 +123,11 @@ def judge(
     )
 
 
-Scores = Mapping[str, float]
-
-
 def _levels(parts: Parts, drawn: pd.DataFrame, aimed: bool, seed: int) -> tuple[portrait.Level, ...]:
-    dataset = parts.dataset
     floor = Marginals().fit(parts.like, parts.schema, seed=seed).sample(len(drawn), seed=seed)
-    groups: list[Callable[[pd.DataFrame, Dataset], Scores]] = [
-        scores_of_rows.fidelity,
-        scores_of_rows.detection,
-        scores_of_rows.coverage,
-    ]
-    if aimed:
-        groups.append(lambda rows, data: _efficacy(rows, data, seed))
-    found: list[dict[str, float]] = []
-    reasons = []
-    for rows in (drawn, parts.like, floor):
-        scores: dict[str, float] = {}
-        for group in groups:
-            try:
-                scores |= group(rows, dataset)
-            except ValueError as error:  # rows that cannot be scored so; the others stand
-                reasons.append(str(error))
-        found.append(scores)
+    scored = [vector(rows, parts, aimed=aimed, seed=seed) for rows in (drawn, parts.like, floor)]
+    found = [scores for scores, _ in scored]
+    reasons = [reason for _, why in scored for reason in why]
     wanted = [name for name in TITLES if any(name in scores for scores in found)]
     return tuple(
         portrait.Level(
@@ -162,11 +141,6 @@ def _levels(parts: Parts, drawn: pd.DataFrame, aimed: bool, seed: int) -> tuple[
         )
         for name in wanted
     )
-
-
-def _efficacy(rows: pd.DataFrame, dataset: Dataset, seed: int) -> Scores:
-    found = efficacy(CatBoostParams.fast(), rows, dataset, seed=seed)
-    return {f"catboost_{name}": value for name, value in found.items()}
 
 
 def evidence(parts: Parts, drawn: pd.DataFrame) -> tuple[leak.Evidence, ...]:

@@ -11,11 +11,13 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from tabstep.cli import cache, checks, compare, fit, pages, run, sample, share, study, tune
+from tabstep.cli import cache, checks, compare, fit, judge, pages, run, sample, share, study, tune
 from tabstep.cli.carrying import make_report
 from tabstep.cli.door import behind_door
 from tabstep.cli.options import (
     MOST_PROCESSES,
+    MOST_SEED,
+    MOST_STEPS,
     Archive,
     Datasets,
     Many,
@@ -87,6 +89,7 @@ for _command in (
     checks.verify,
     checks.diff,
     compare.compare,
+    judge.advise,
 ):
     app.command()(_command)
 app.command()(tune.tune)
@@ -96,13 +99,49 @@ app.command("tune-evaluator")(tune.tune_evaluator)
 
 @app.command()
 def report(
-    suite: Annotated[str, typer.Argument(help="The suite whose records to read.")] = "quick",
+    what: Annotated[
+        str,
+        typer.Argument(help="A suite, or the folder of a model that `save` wrote.", metavar="SUITE|MODEL"),
+    ] = "quick",
+    real: Annotated[
+        Path | None, typer.Option(help="Of a model: the table that it was fitted on, CSV or Parquet.")
+    ] = None,
+    holdout: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of a model: rows of the same table that it was not fitted on; needed to judge leaks."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of a model: the page, report.html when left out; JSON and a model card lie beside it."
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Of a model: steps a drawn row takes, 20 when left out.", min=1, max=MOST_STEPS),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of a model: of the draw, 0 when left out.", min=0, max=MOST_SEED)
+    ] = None,
     results: Results = Path("results"),
 ) -> None:
-    """Rebuild tables and plots of a suite from its records alone."""
+    """Rebuild tables and plots of a suite from its records, or report on a model of your own table.
+
+    tabstep report quick
+
+    tabstep report model/ --real my.csv --holdout rest.csv --out report.html
+    """
     from tabstep.engine.job import Folder
 
-    make_report(Folder(results / suite), console)
+    if judge.is_model(Path(what)):
+        judge.of_model(Path(what), real, holdout, out, steps or 20, seed or 0)
+        return
+    given = {"real": real, "holdout": holdout, "out": out, "steps": steps, "seed": seed}
+    if unused := [f"--{name}" for name, value in given.items() if value is not None]:
+        stop(f"{what} holds no model, and {', '.join(unused)} is for the report of a model")
+    make_report(Folder(results / what), console)
 
 
 @app.command("list")

@@ -31,15 +31,10 @@ def detection(
     what columns have to do with each other as well. Below 0.5 is chance too. Raises ValueError with fewer than ten rows
     of any.
     """
-    known = embed(train, train, schema)
     scores: dict[str, float] = {}
     for suffix, side in (("", real), ("_train", train)):
-        n = min(len(synthetic), len(side), MOST)
-        if n < 2 * FOLDS:
-            raise ValueError(f"needs {2 * FOLDS} rows, got {len(synthetic)} and {len(side)}")
-        parts = [features(embed(chosen(f, n, seed=seed), train, schema), known) for f in (side, synthetic)]
-        x, is_synthetic = np.concatenate(parts), np.repeat([0, 1], n)
-        scores[f"c2st{suffix}_rows"] = float(n)
+        x, is_synthetic = _sides(synthetic, side, train, schema, seed)
+        scores[f"c2st{suffix}_rows"] = len(x) / 2
         for name, make in CLASSIFIERS.items():
             area, low, high = area_interval(list(_out_of_fold(x, is_synthetic, make, seed)))
             scores[f"c2st_{name}{suffix}"] = area
@@ -47,6 +42,27 @@ def detection(
             if not suffix:
                 scores |= {f"c2st_{name}_low": low, f"c2st_{name}_high": high}
     return scores
+
+
+def c2st_xgboost(
+    synthetic: pd.DataFrame, real: pd.DataFrame, train: pd.DataFrame, schema: Schema, *, seed: int
+) -> dict[str, float]:
+    """`c2st_xgboost` and `c2st_xgboost_score` of `detection` alone, for a quarter of its time."""
+    x, is_synthetic = _sides(synthetic, real, train, schema, seed)
+    area, _, _ = area_interval(list(_out_of_fold(x, is_synthetic, _xgboost, seed)))
+    return {"c2st_xgboost": area, "c2st_xgboost_score": 2 - 2 * max(area, 0.5)}
+
+
+def _sides(
+    synthetic: pd.DataFrame, side: pd.DataFrame, train: pd.DataFrame, schema: Schema, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features of as many rows of either side (2 n, d), and which are synthetic (2 n,)."""
+    n = min(len(synthetic), len(side), MOST)
+    if n < 2 * FOLDS:
+        raise ValueError(f"needs {2 * FOLDS} rows, got {len(synthetic)} and {len(side)}")
+    known = embed(train, train, schema)
+    parts = [features(embed(chosen(f, n, seed=seed), train, schema), known) for f in (side, synthetic)]
+    return np.concatenate(parts), np.repeat([0, 1], n)
 
 
 def features(points: Points, known: Points) -> np.ndarray:

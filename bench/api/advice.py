@@ -1,0 +1,163 @@
+"""How many steps a table needs: a brief fit on a part of it, budgets swept, and each judged by the vector of scores."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabstep.api import asked, fitting
+from tabstep.api.compared import Parts, canonical, varying, vector
+from tabstep.api.synthesizer import Synthesizer
+from tabstep.data.files import read_table
+from tabstep.registry import DEFAULT_SAMPLER
+from tabstep.report.numbers.budget import BASE
+from tabstep.report.numbers.vector import VECTOR, Score
+
+BUDGETS = (1, 2, 5, 10, 20, 50)
+SHARE = 0.25  # of the rows that the brief fit does not see
+DRAWS = 3  # of each budget, with seeds of their own
+MOST = 2_000  # rows of a draw
+
+
+@dataclass(frozen=True)
+class Line:
+    """One budget. `means` of the scores by name, `kept` whether each is as with all steps, `seconds` to draw once."""
+
+    steps: int
+    means: Mapping[str, float]
+    kept: Mapping[str, bool]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Budgets from few to all steps, the last, and what they say.
+
+    scores  those that judge; the last line is all steps of the sampler `ancestral`, the measure
+    noisy   those whose measure scatters by more than their margin on so few rows: they judge nothing
+    rows    of a draw; fit_s: seconds of the brief fit
+    """
+
+    scores: tuple[Score, ...]
+    noisy: tuple[Score, ...]
+    lines: tuple[Line, ...]
+    rows: int
+    fit_s: float
+
+    def enough(self, score: Score) -> int | None:
+        """The least budget from which on a score is kept; None where it is all steps."""
+        return _least([(line.steps, line.kept[score.name]) for line in self.lines[:-1]])
+
+    @property
+    def steps(self) -> int | None:
+        """The least budget from which on every score is kept; None where none of them is enough, or no score judges."""
+        each = [self.enough(score) for score in self.scores]
+        return max((k for k in each if k is not None), default=None) if None not in each else None
+
+    def __str__(self) -> str:
+        most, full = self.lines[-2], self.lines[-1]
+        listed = ", ".join(f"{s.title} {self.enough(s) or f'more than {most.steps}'}" for s in self.scores)
+        beside = f"where all {full.steps} steps take {full.seconds:.2g} s"
+        if not self.scores:
+            said = "Nothing can be said of this table: every score scatters by more than its margin"
+        elif self.steps is None:
+            said = (
+                f"None of these budgets is enough by every score ({listed}): {self.rows:,} rows in "
+                f"{most.steps} steps take {most.seconds:.2g} s, {beside}"
+            )
+        else:
+            line = next(line for line in self.lines if line.steps == self.steps)
+            said = (
+                f"This table needs {self.steps} steps ({listed}): {self.rows:,} rows take {line.seconds:.2g} s, "
+                f"{beside}"
+            )
+        left_out = ", ".join(score.title for score in self.noisy)
+        return f"{said}{f'; not judged, too noisy on so few rows: {left_out}' if left_out else ''}."
+
+
+def advise(
+    table: pd.DataFrame | str | Path,
+    target: str | None = None,
+    *,
+    budgets: Sequence[int] = BUDGETS,
+    sampler: str = DEFAULT_SAMPLER,
+    method: Any = None,
+    seconds: float | None = 60,
+    numeric: str | Sequence[str] = (),
+    categorical: str | Sequence[str] = (),
+    drop: str | Sequence[str] = (),
+    seed: int = 0,
+) -> Advice:
+    """Fit for some seconds on three quarters of a table, and score draws of each budget against the rest.
+
+    A score is kept where its mean over three draws is as good as that of all steps of `ancestral`, within the margin of
+    the score (`report.numbers.vector`); efficacy is among the scores where there is a target. Where that measure
+    scatters by more than the margin, the score judges nothing. A brief fit is not the one that will be used: a longer
+    one is sharper and may want more steps. The other arguments are those of `fit`. Raises ValueError as `fit`, and for
+    a table that is too short.
+    """
+    frame = read_table(Path(table)) if isinstance(table, str | Path) else asked.frame("table", table)
+    started = time.perf_counter()
+    order = np.random.default_rng(seed).permutation(len(frame))
+    cut = int(len(frame) * SHARE)
+    held, known = (frame.iloc[np.sort(part)].reset_index(drop=True) for part in (order[:cut], order[cut:]))
+    options: dict[str, Any] = {"categorical": categorical, "numeric": numeric, "drop": drop}
+    model = fitting.fit(known, target, method=method, seconds=seconds, seed=seed, progress="none", **options)
+    fit_s = time.perf_counter() - started
+    last = model.model.schedule.T
+    wanted = [asked.whole("steps", k, 1, last) for k in sorted(set(budgets))]
+    read = [canonical(model.columns, part, "table") for part in (known, held)]
+    parts = Parts.of(varying(model.completion), read[0], read[1], seed)
+    n = min(MOST, len(parts.like))
+    walks = [*((k, sampler) for k in wanted if k < last), (last, BASE)]
+    if len(walks) < 2:
+        raise ValueError(f"there is no budget below all {last} steps of the model, got {list(budgets)}")
+    drawn = [(k, *_drawn(model, parts, n, walker, k, target is not None)) for k, walker in walks]
+    full = drawn[-1][1]
+    scores = [s for s in VECTOR if s.name in full]
+    judges = tuple(s for s in scores if full[s.name].std(ddof=1) / DRAWS**0.5 <= s.margin)
+    lines = tuple(
+        Line(
+            steps,
+            {name: float(values.mean()) for name, values in of.items()},
+            {s.name: s.name in of and _keeps(s, of[s.name].mean(), full[s.name].mean()) for s in judges},
+            draw_s,
+        )
+        for steps, of, draw_s in drawn
+    )
+    return Advice(judges, tuple(s for s in scores if s not in judges), lines, n, fit_s)
+
+
+def _keeps(score: Score, mean: float, full: float) -> bool:
+    return bool(score.shortfall(mean) - score.shortfall(full) <= score.margin + 1e-12)
+
+
+def _least(ladder: Sequence[tuple[int, bool]]) -> int | None:
+    """The least budget from which on all are kept."""
+    found = None
+    for steps, kept in reversed(ladder):
+        if not kept:
+            break
+        found = steps
+    return found
+
+
+def _drawn(
+    model: Synthesizer, parts: Parts, n: int, sampler: str, steps: int, aimed: bool
+) -> tuple[dict[str, np.ndarray], float]:
+    """The scores of the vector that all draws have, by name (draws,), and the seconds of the fastest one."""
+    scores, seconds = [], []
+    for seed in range(DRAWS):
+        begun = time.perf_counter()
+        rows = model.sample(n, sampler=sampler, steps=steps, seed=seed)
+        seconds.append(time.perf_counter() - begun)
+        found, _ = vector(canonical(model.columns, rows, "drawn"), parts, aimed=aimed, seed=0)
+        scores.append({s.name: found.get(s.metrics[parts.schema.task]) for s in VECTOR})
+    values = {name: [draw[name] for draw in scores] for name in scores[0]}
+    return {name: np.array(of, float) for name, of in values.items() if None not in of}, min(seconds)

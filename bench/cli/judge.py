@@ -1,0 +1,113 @@
+"""The commands about a table of one's own: a report of a model of it, and how many steps it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from tabstep.cli.options import (
+    MOST_SEED,
+    Categorical,
+    Drop,
+    Many,
+    Numeric,
+    console,
+    parse_steps,
+    stop,
+)
+
+if TYPE_CHECKING:
+    from tabstep.api.advice import Advice
+    from tabstep.api.report import Report
+
+PAGE = Path("report.html")
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder holds a fitted model."""
+    from tabstep.diffusion.model import FILE
+
+    return (folder / FILE).is_file()
+
+
+def of_model(
+    folder: Path, real: Path | None, holdout: Path | None, out: Path | None, steps: int, seed: int
+) -> None:
+    """Write the report of a model: the page, and beside it the same as JSON and as a model card."""
+    from tabstep.api.fitting import load
+    from tabstep.data.files import read_table
+
+    if real is None:
+        stop(f"{folder} is a model: its report needs --real, the table that it was fitted on")
+    model = load(folder)
+    rows, held = read_table(real), None if holdout is None else read_table(holdout)
+    console.print("drawing and scoring rows; this takes up to a few minutes", highlight=False)
+    report = model.report(rows, held, steps=steps, seed=seed, title=folder.resolve().name)
+    say(report)
+    page = out or PAGE
+    written = (
+        report.to_html(page),
+        report.to_json(page.with_suffix(".json")),
+        report.to_card(page.with_suffix(".md")),
+    )
+    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
+def say(report: Report) -> None:
+    console.print(escape(str(report)), soft_wrap=True, highlight=False)
+
+
+def advise(
+    table: Annotated[Path, typer.Argument(help="A table, CSV or Parquet.")],
+    target: Annotated[str | None, typer.Option(help="The column to predict, if there is one.")] = None,
+    steps: Annotated[Many, typer.Option(help="Step budgets; 1,2,5,10,20,50 when left out.")] = None,
+    seconds: Annotated[float, typer.Option(help="Of the clock to train for.", min=1)] = 60,
+    numeric: Numeric = None,
+    categorical: Categorical = None,
+    drop: Drop = None,
+    seed: Annotated[int, typer.Option(help="Of the fit and the draws.", min=0, max=MOST_SEED)] = 0,
+) -> None:
+    """How many steps a table needs: fits briefly on a part of it, sweeps budgets, and judges them by several scores.
+
+    tabstep advise my.csv --target price
+
+    A budget is enough where every score is as good as with all steps, within the margins of `tabstep profile`.
+    """
+    from tabstep.api import advice
+
+    budgets = parse_steps(steps)
+    if "T" in budgets:
+        stop("--steps takes numbers here: all steps are the measure, and are drawn anyway")
+    console.print(f"training for {seconds:g} seconds, then drawing and scoring rows", highlight=False)
+    found = advice.advise(
+        table,
+        target,
+        budgets=budgets or advice.BUDGETS,
+        seconds=seconds,
+        numeric=numeric or (),
+        categorical=categorical or (),
+        drop=drop or (),
+        seed=seed,
+    )
+    show(found)
+
+
+def show(found: Advice) -> None:
+    """The scores of every budget, those that are as with all steps in green, and the advice."""
+    shown = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("steps", *(score.short for score in found.scores), "draw s"):
+        shown.add_column(heading, justify="right")
+    for line in found.lines:
+        cells = []
+        for score in found.scores:
+            value = line.means.get(score.name)
+            text = "" if value is None else f"{value:.3f}"
+            cells.append(f"[green]{text}[/]" if line.kept.get(score.name) else text)
+        shown.add_row(str(line.steps), *cells, f"{line.seconds:.2f}")
+    console.print(shown)
+    console.print("Green: as good as with all steps, within the margin of the score.", highlight=False)
+    console.print(escape(str(found)), soft_wrap=True, highlight=False)
