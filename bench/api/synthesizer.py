@@ -26,6 +26,7 @@ from tabstep.data.constraints import to_json as constraint_to_json
 from tabstep.data.files import SEPARATORS
 from tabstep.data.fixed import given
 from tabstep.data.identifiers import Identifier, finished
+from tabstep.data.keeping import kept
 from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import Diffusion
 from tabstep.registry import DEFAULT_SAMPLER
@@ -256,7 +257,10 @@ class Synthesizer:
         return finished(self._written(self.model.encoder.decode(*state)), self.identifiers, 0, 0)
 
     def _written(self, rows: pd.DataFrame) -> pd.DataFrame:
-        restored = self.completion.inverse(rows)
+        schema = self.completion.schema
+        # The label that the network is conditioned on was asked for, or drawn for all rows at once.
+        label = (schema.target,) if schema.target in schema.labels else ()
+        restored = kept(self.columns, self.constraints, self.completion.inverse(rows), label)
         return pd.DataFrame({c.name: c.write(restored[c.name]) for c in self.columns})
 
     def report(

@@ -1,0 +1,161 @@
+"""Drawn rows made to keep the rules of the training rows, exactly, by as little as that takes.
+
+    a + b = c          c is computed anew
+    a = b              b is a
+    a determines b     b is what a says
+    a <= b             where a row has it the wrong way round, the two values change places
+
+Values that change places stay within the training ranges: where a <= b in every training row, the least b is no less
+than the least a, and the largest a no more than the largest b. Where one column has the finer grid, it takes the value
+of the other instead, since the other way round a whole number would get decimals. A rule that no free column could keep
+without leaving its grid is not kept; a report says of every rule in how many rows it holds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabstep.data import comparable
+from tabstep.data.columns import Column, Number
+from tabstep.data.constraints import UNSEEN, Codes, Constraint, Order, Same, Sum, broken, told
+
+DAY = 86400.0
+
+
+def kept(
+    columns: Sequence[Column], rules: Sequence[Constraint], table: pd.DataFrame, fixed: Collection[str] = ()
+) -> pd.DataFrame:
+    """A canonical table whose rows keep the rules; values that were right, and columns in `fixed`, are untouched."""
+    if not rules:
+        return table
+    before = comparable.frame(columns, table)
+    after = keep(rules, before, fixed)
+    known = {c.name: c for c in columns}
+    changed: dict[str, Any] = {}
+    for name in {name for rule in rules for name in rule.columns}:
+        moved = ~np.asarray((after[name] == before[name]) | (after[name].isna() & before[name].isna()))
+        if moved.any():
+            column = known[name]
+            new = comparable.canonical(column, after[name]) if isinstance(column, Number) else after[name]
+            changed[name] = _put(table[name], new, moved)
+    return table.assign(**changed)
+
+
+def _put(old: Any, new: Any, moved: np.ndarray) -> Any:
+    """A canonical column with new values where it moved; whole ones stay whole numbers where none is missing."""
+    if old.dtype == object:
+        return old.where(~moved, pd.Series(new, index=old.index))
+    values = np.where(moved, np.asarray(new, np.float64), old.to_numpy(np.float64))
+    if old.dtype.kind == "i" and not np.isnan(values).any():
+        whole = old.to_numpy(copy=True)  # what did not move may be beyond what floats tell apart
+        whole[moved] = np.round(values[moved]).astype(whole.dtype)
+        return pd.Series(whole, index=old.index)
+    return pd.Series(values, index=old.index)
+
+
+def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str] = ()) -> pd.DataFrame:
+    """The same of a frame in common units (`data.comparable`).
+
+    Rules that share columns are gone through again until all hold, or as often as there are rules.
+    """
+    order = (Codes, Same, Order, Sum)
+    for _ in range(len(rules) + 1):
+        before = frame
+        for rule in sorted(rules, key=lambda r: order.index(type(r))):
+            wrong = broken(rule, frame)
+            if wrong.any():
+                frame = _mended(rule, frame, wrong, fixed)
+        if frame is before:
+            break
+    return frame
+
+
+def _mended(rule: Constraint, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
+    match rule:
+        case Codes():
+            return _decoded(rule, frame, wrong, fixed)
+        case Same(first, second):
+            if second not in fixed:
+                return _with(frame, second, frame[first], wrong)
+            return frame if first in fixed else _with(frame, first, frame[second], wrong)
+        case Sum():
+            return _added(rule, frame, wrong, fixed)
+        case Order():
+            return _ordered(rule, frame, wrong, fixed)
+
+
+def _with(frame: pd.DataFrame, name: str, values: Any, where: np.ndarray) -> pd.DataFrame:
+    """The frame with new values of a column in some rows."""
+    values = pd.Series(values, index=frame.index).astype(frame[name].dtype)
+    return frame.assign(**{name: frame[name].where(~where, values)})
+
+
+def _decoded(rule: Codes, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
+    name, found = rule.of, told(frame[rule.on], rule.pairs)
+    if rule.of in fixed:
+        if rule.on in fixed or not rule.one_to_one:
+            return frame
+        name, found = rule.on, told(frame[rule.of], tuple((value, label) for label, value in rule.pairs))
+    known = np.array([value is not UNSEEN for value in found], dtype=bool)
+    return _with(
+        frame,
+        name,
+        [value if seen else None for value, seen in zip(found, known, strict=True)],
+        wrong & known,
+    )
+
+
+def _added(rule: Sum, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
+    a, b, c = (frame[name] for name in rule.columns)
+    steps = dict(zip(rule.columns, rule.steps, strict=True))
+    for name, values in (
+        (rule.total, lambda: a + b),
+        (rule.second, lambda: c - a),
+        (rule.first, lambda: c - b),
+    ):
+        others = [steps[other] for other in rule.columns if other != name]
+        if name not in fixed and all(_fits(step, steps[name]) for step in others):
+            return _with(frame, name, _on_grid(values(), steps[name]), wrong)
+    return frame
+
+
+def _ordered(rule: Order, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
+    low, high = frame[rule.low], frame[rule.high]
+    below, above = rule.steps
+    free = [name not in fixed for name in rule.columns]
+    if all(free) and below == above:
+        turned = wrong & np.asarray(low > high)
+        frame = _with(_with(frame, rule.low, high, turned), rule.high, low, turned)
+        wrong = broken(rule, frame)  # only those that are equal and must not be
+        low, high = frame[rule.low], frame[rule.high]
+    if free[1] and _fits(below, above):
+        return _with(frame, rule.high, _moved(low, above if rule.strict else 0.0), wrong)
+    if free[0] and _fits(above, below):
+        return _with(frame, rule.low, _moved(high, -below if rule.strict else 0.0), wrong)
+    return frame
+
+
+def _fits(step: float, into: float) -> bool:
+    """Whether values on a grid are on another one too: that of continuous numbers has all."""
+    return into == 0 or (step > 0 and into <= step)
+
+
+def _moved(values: Any, by: float) -> Any:
+    """Values moved by a step of their grid; months and years have no such step, continuous numbers none either."""
+    if by == 0 or (values.dtype.kind in "mM" and abs(by) > DAY):
+        return values
+    if values.dtype.kind in "mM":
+        return values + pd.Timedelta(round(by * 1e9), "ns")
+    return _on_grid(values + by, abs(by))
+
+
+def _on_grid(values: Any, step: float) -> Any:
+    """Numbers rounded to the decimals of a grid; times are exact."""
+    if step == 0 or values.dtype.kind in "mM":
+        return values
+    return values.round(max(0, round(-math.log10(step))))

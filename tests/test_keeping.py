@@ -1,0 +1,112 @@
+"""Drawn rows keep the rules of the training rows: exactly, within ranges and decimals, and nothing else moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tabstep
+from tabstep.data.constraint_search import find
+from tabstep.data.constraints import Constraint, Order, broken, share_kept
+from tabstep.data.keeping import keep
+from tests.test_constraints import common, shop
+
+N = 300
+
+
+@pytest.fixture(scope="module")
+def learned() -> tuple[pd.DataFrame, tuple[Constraint, ...]]:
+    frame = common(shop(N))
+    return frame, find(frame)
+
+
+def torn(frame: pd.DataFrame, seed: int, share: float = 1.0) -> pd.DataFrame:
+    """Every column in an order of its own, in a part of the rows."""
+    rng = np.random.default_rng(seed)
+    rows = rng.random(len(frame)) < share
+    out = frame.copy()
+    for name in frame.columns:
+        out[name] = frame[name].where(
+            ~rows, frame[name].iloc[rng.permutation(len(frame))].reset_index(drop=True)
+        )
+    return out
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=10, deadline=None)
+def test_rows_keep_all_rules_whatever_they_were(
+    learned: tuple[pd.DataFrame, tuple[Constraint, ...]], seed: int
+) -> None:
+    frame, rules = learned
+    before = torn(frame, seed)
+    assert min(share_kept(rule, before) for rule in rules) < 0.9
+    after = keep(rules, before)
+    assert [share_kept(rule, after) for rule in rules] == [1.0] * len(rules)
+    for name in ("ordered", "sent"):
+        assert after[name].between(frame[name].min(), frame[name].max()).all()
+    assert (after["gross"] == after["gross"].round(2)).all()
+    pd.testing.assert_frame_equal(keep(rules, after), after)
+    for name in ("noise", "net", "tax", "city"):
+        pd.testing.assert_series_equal(after[name], before[name])
+
+
+def test_rows_that_keep_the_rules_are_untouched(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
+    frame, rules = learned
+    before = torn(frame, 0, share=0.2)
+    right = ~np.any([broken(rule, before) for rule in rules], axis=0)
+    assert 0.5 < right.mean() < 1
+    pd.testing.assert_frame_equal(keep(rules, before)[right], before[right])
+    assert keep(rules, frame) is frame
+
+
+@pytest.mark.parametrize("places", [(0, 0), (0, 1), (1, 0), (2, 2)])
+@pytest.mark.parametrize("strict", [False, True])
+@given(seed=st.integers(0, 2**32 - 1), wide=st.integers(2, 40))
+@settings(max_examples=8, deadline=None)
+def test_orders_are_kept_on_both_grids_and_within_ranges(
+    places: tuple[int, int], strict: bool, seed: int, wide: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    low, high = (rng.integers(0, wide * 10**p, 100) / 10**p for p in places)
+    train = pd.DataFrame({"low": low, "high": high})
+    train = train[(low < high) if strict else (low <= high)]
+    drawn = pd.DataFrame({c: rng.choice(train[c], 200) for c in ("low", "high")})
+    rule = Order("low", "high", strict, (10.0 ** -places[0], 10.0 ** -places[1]))
+    after = keep((rule,), drawn)
+    assert share_kept(rule, after) == 1
+    for name, place in zip(("low", "high"), places, strict=True):
+        assert after[name].between(train[name].min(), train[name].max()).all()
+        assert (after[name] == after[name].round(place)).all()
+
+
+def test_what_is_fixed_stays_and_the_free_column_gives_way(
+    learned: tuple[pd.DataFrame, tuple[Constraint, ...]],
+) -> None:
+    frame, rules = learned
+    before = torn(frame, 3)
+    fixed = ("gross", "code", "sent", "net_again")
+    after = keep(rules, before, fixed)
+    for name in fixed:
+        pd.testing.assert_series_equal(after[name], before[name])
+    assert [share_kept(rule, after) for rule in rules] == [1.0] * len(rules)
+    everything = keep(rules, before, tuple(frame.columns))
+    pd.testing.assert_frame_equal(everything, before)
+
+
+def test_rows_of_a_network_that_learned_nothing_keep_the_rules() -> None:
+    frame = shop(400)
+    frame["ordered"] = frame["ordered"].dt.strftime("%d.%m.%Y")
+    frame["net"] = [f"${v:,.2f}" for v in frame["net"]]
+    frame.loc[frame["city"] == "Lima", "code"] = None
+    method = tabstep.TabDDPM(T=10, steps=3, layers=(8,), batch_size=64)
+    model = tabstep.fit(frame, "city", method=method, progress="none")
+    assert len(model.constraints) >= 5
+    rows = model.sample(500, steps=5)
+    assert rows.dtypes.equals(frame.dtypes)
+    drawn: Any = common(rows)
+    assert [share_kept(rule, drawn) for rule in model.constraints] == [1.0] * len(model.constraints)
