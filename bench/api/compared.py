@@ -117,9 +117,8 @@ def varying(completion: Completion) -> Schema:
     return replace(schema, numeric=numeric, categorical=categorical, integer=completion.inner.integer)
 
 
-def complete(rows: pd.DataFrame, schema: Schema, what: str) -> pd.DataFrame:
-    """The rows themselves. Raises ValueError where the target, which no training row lacks, is missing."""
-    gaps = int(rows[schema.target].isna().sum())
+def check_target(rows: pd.DataFrame, target: str | None, what: str) -> None:
+    """Raise ValueError where the column that was to be predicted is missing, as it is in no training row."""
+    gaps = 0 if target is None else int(rows[target].isna().sum())
     if gaps:
-        raise ValueError(f"{what}: {schema.target!r} is missing in {gaps} rows; in no training row it is")
-    return rows
+        raise ValueError(f"{what}: the target {target!r} is missing in {gaps} rows; drop them")

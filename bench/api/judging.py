@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from tabstep.api import told
-from tabstep.api.compared import MOST, Parts, canonical, complete, varying, vector
+from tabstep.api.compared import MOST, Parts, canonical, check_target, varying, vector
 from tabstep.api.origin import Origin
 from tabstep.baselines.marginals import Marginals
 from tabstep.data import comparable
@@ -83,11 +83,11 @@ def judge(
     """A portrait of a model by rows that it draws. Raises ValueError for rows that are not of its table."""
     started = time.perf_counter()
     schema = varying(model.completion)
-    train, held = (
-        None if frame is None else complete(canonical(model.columns, frame, what), schema, what)
-        for what, frame in (("real", real), ("holdout", holdout))
-    )
-    assert train is not None
+    train = canonical(model.columns, real, "real")
+    held = None if holdout is None else canonical(model.columns, holdout, "holdout")
+    check_target(train, model.origin.target, "real")
+    if held is not None:
+        check_target(held, model.origin.target, "holdout")
     parts = Parts.of(schema, train, held, draw.seed)
     begun = time.perf_counter()
     drawn = canonical(model.columns, model.sample(len(parts.like), **asdict(draw)), "drawn")
