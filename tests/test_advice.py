@@ -45,6 +45,15 @@ def test_no_budget_is_enough_where_one_score_is_never_kept() -> None:
     assert "more than 20" in str(found)
 
 
+def test_a_poor_fit_is_said_to_be_one() -> None:
+    found = advice(line(20, True, True))
+    assert "poor" not in str(found)
+    last = Line(1000, {"c2st_xgboost": 0.98}, {TREND.name: True, RECALL.name: True}, 1.0)
+    assert "The brief fit is poor (C2ST 0.98" in str(
+        Advice(found.scores, (), (found.lines[0], last), 50, 1.0)
+    )
+
+
 def test_nothing_is_said_where_nothing_judges() -> None:
     found = Advice((), VECTOR, (line(1, True, True), line(1000, True, True)), 50, 1.0)
     assert found.steps is None

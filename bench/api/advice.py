@@ -22,6 +22,7 @@ from tabstep.report.numbers.vector import VECTOR, Score
 BUDGETS = (1, 2, 5, 10, 20, 50)
 SHARE = 0.25  # of the rows that the brief fit does not see
 DRAWS = 3  # of each budget, with seeds of their own
+POOR = 0.95  # C2ST with all steps beyond which a network has not learned enough for steps to matter
 MOST = 2_000  # rows of a draw
 
 
@@ -78,7 +79,14 @@ class Advice:
                 f"{beside}"
             )
         left_out = ", ".join(score.title for score in self.noisy)
-        return f"{said}{f'; not judged, too noisy on so few rows: {left_out}' if left_out else ''}."
+        noisy = f"; not judged, too noisy on so few rows: {left_out}" if left_out else ""
+        found = full.means.get("c2st_xgboost", 0.0)
+        poor = (
+            f" The brief fit is poor (C2ST {found:.2f} with all steps): train longer to know."
+            if found > POOR
+            else ""
+        )
+        return f"{said}{noisy}.{poor}"
 
 
 def advise(
