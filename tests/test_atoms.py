@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import tabstep
 from tabstep.data.atoms import FREE, MOST, AtomRule, Atoms, companion
 from tabstep.data.encode import Encoder
+from tabstep.data.plateaus import Plateaus
 from tabstep.data.table import Schema
 from tabstep.diffusion.model import Diffusion
 from tabstep.diffusion.tabddpm import TabDDPM
@@ -102,17 +103,48 @@ def test_rows_come_back_and_atoms_exactly() -> None:
     assert np.allclose(back["smooth"], frame["smooth"], atol=0.05)
 
 
-def test_the_number_of_an_atom_is_a_free_value_and_says_nothing() -> None:
-    """It is as the free values are, N(0, 1) once encoded, and independent of which atom the row is."""
+def test_the_number_of_an_atom_is_where_it_lies_among_all_rows() -> None:
+    """The whole column is N(0, 1) but for its plateaus, each at the middle of the ranks that it takes."""
     frame = table(20_000)
     x, _, _ = encoder(frame).encode(frame)
-    atoms = torch.from_numpy(frame["amount"].isin([0.0, 30.0]).to_numpy())
-    filled, free = x[atoms, 0], x[~atoms, 0]
-    assert abs(float(filled.mean())) < 0.03
-    assert abs(float(filled.std()) - 1) < 0.03
-    assert abs(float(free.std()) - 1) < 0.05
-    again, _, _ = encoder(frame).encode(frame)
-    assert torch.equal(x, again)
+    amount = torch.from_numpy(frame["amount"].to_numpy())
+    zero, cap = float((amount == 0).double().mean()), float((amount == 30).double().mean())
+    normal = torch.distributions.Normal(0.0, 1.0)
+    assert torch.allclose(x[amount == 0, 0], normal.icdf(torch.tensor(zero / 2)), atol=1e-5)
+    assert torch.allclose(x[amount == 30, 0], normal.icdf(torch.tensor(1 - cap / 2)), atol=1e-4)
+    free = x[(amount > 0) & (amount < 30), 0]
+    ranks = normal.cdf(free)
+    assert float(ranks.min()) == pytest.approx(zero, abs=0.002)
+    assert float(ranks.max()) == pytest.approx(1 - cap, abs=0.002)
+    assert float(ranks.mean()) == pytest.approx(
+        (zero + 1 - cap) / 2, abs=0.01
+    )  # uniform between the plateaus
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    values=st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40, unique=True),
+    counts=st.lists(st.tuples(st.integers(0, 39), st.integers(1, 30)), min_size=1, max_size=4),
+)
+def test_ranks_of_free_values_come_back_past_every_plateau(
+    values: list[float], counts: list[tuple[int, int]]
+) -> None:
+    atoms = tuple(sorted({values[i % len(values)] for i, _ in counts}))
+    free = np.setdiff1d(values, atoms)
+    if not len(free):
+        return
+    column = np.concatenate([free, *(np.repeat(values[i % len(values)], k) for i, k in counts)])
+    plateaus = Plateaus.find(column, atoms)
+    ranks = np.searchsorted(free, free) / len(free) + 0.5 / len(free)
+    among_all = plateaus.spread(ranks, free, atoms)
+    assert (np.diff(among_all) > 0).all()
+    assert np.allclose(plateaus.gathered(among_all), ranks, atol=1e-9)
+    everything = plateaus.spread(np.zeros(len(column)), column, atoms)
+    at = {a: everything[column == a] for a in atoms}
+    for a, found in at.items():
+        assert np.ptp(found) == 0
+        below = (column < a).mean()
+        assert found[0] == pytest.approx(below + (column == a).mean() / 2, abs=1e-6)
 
 
 def test_a_rule_that_finds_nothing_changes_nothing() -> None:
@@ -172,7 +204,7 @@ def test_what_training_rows_lack_is_known_and_refused() -> None:
 def test_any_column_of_masses_comes_back(values: list[float], extra: list[float]) -> None:
     column = np.array([*values, *extra])
     found = RULE.find(column)
-    atoms = Atoms({"v": found}, frozenset() if np.isin(column, found).all() else frozenset({"v"}))
+    atoms = Atoms({"v": found}, {} if np.isin(column, found).all() else {"v": Plateaus.find(column, found)})
     if found:
         marks = atoms.marks("v", column)
         assert set(marks) <= set(atoms.classes("v"))

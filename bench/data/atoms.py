@@ -6,12 +6,14 @@ where few steps of a sampler miss it and many steps smear it. As a category it i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtr, ndtri
 
+from tabstep.data.plateaus import Plateaus
 from tabstep.data.table import Schema
 
 FREE = "free"  # the class of a row whose value is no atom
@@ -68,12 +70,17 @@ def companion(column: str) -> str:
 class Atoms:
     """The atoms of some number columns, rising, and whether a column has values beside them.
 
-    values  column -> its atoms; a column without atoms is not named
-    free    the columns of `values` that have a number beside their atoms; the others are categories alone
+    values    column -> its atoms; a column without atoms is not named
+    plateaus  of the columns of `values` that have a number beside their atoms; the others are categories alone
     """
 
     values: Mapping[str, tuple[float, ...]]
-    free: frozenset[str]
+    plateaus: Mapping[str, Plateaus]
+
+    @property
+    def free(self) -> Set[str]:
+        """The columns with atoms that have a number beside them."""
+        return self.plateaus.keys()
 
     @classmethod
     def find(cls, train: pd.DataFrame, schema: Schema, rule: AtomRule) -> Atoms:
@@ -85,7 +92,7 @@ class Atoms:
         if taken:
             raise ValueError(f"column names may not end in {SUFFIX!r}: {', '.join(taken)}; rename them")
         values: dict[str, tuple[float, ...]] = {}
-        free = set()
+        plateaus = {}
         for name in schema.numbers:
             column = train[name].to_numpy(np.float64)
             found = rule.find(column)
@@ -95,8 +102,17 @@ class Atoms:
             if found:
                 values[name] = found
             if found and not whole:
-                free.add(name)
-        return cls(values, frozenset(free))
+                plateaus[name] = Plateaus.find(column, found)
+        return cls(values, plateaus)
+
+    def spread(self, column: str, values: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Normal scores (n,) of values (n,) among all rows, given those that free values have among themselves."""
+        ranks = self.plateaus[column].spread(ndtr(z), values, self.values[column])
+        return np.asarray(ndtri(ranks))
+
+    def gathered(self, column: str, z: np.ndarray) -> np.ndarray:
+        """The inverse of `spread`: normal scores (n,) among the free values."""
+        return np.asarray(ndtri(self.plateaus[column].gathered(ndtr(z))))
 
     def classes(self, column: str) -> tuple[str, ...]:
         """The classes of the companion of a column, sorted as text."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tabstep.data import frames
 from tabstep.data.atoms import AtomRule, Atoms, companion
+from tabstep.data.plateaus import Plateaus
 from tabstep.data.table import Schema
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Encoder:
     categories: dict[str, tuple[str, ...]]
     classes: tuple[str, ...]
     grids: dict[str, tuple[float, ...]]
-    atoms: Atoms = field(default_factory=lambda: Atoms({}, frozenset()))
+    atoms: Atoms = field(default_factory=lambda: Atoms({}, {}))
 
     @classmethod
     def fit(
@@ -64,7 +65,7 @@ class Encoder:
         column; "reference" snaps only those with at most 32 distinct values, never the target, and leaves the
         others fractional. With a rule for `atoms`, quantiles are those of the values that are none.
         """
-        found = Atoms({}, frozenset()) if atoms is None else Atoms.find(train, schema, atoms)
+        found = Atoms({}, {}) if atoms is None else Atoms.find(train, schema, atoms)
         columns = [
             _free(train[name].to_numpy(np.float64), name, found) for name in _number_order(schema, found)
         ]
@@ -125,14 +126,13 @@ class Encoder:
     def encode(self, frame: pd.DataFrame) -> tuple[Tensor, Tensor, Tensor | None]:
         """Rows to (x (n, d_num) float32, c (n, d_c) int64, y (n,) int64 or None).
 
-        The number of a row that is an atom means nothing; it is one of the column's free values at random, always the
-        same for a place in the frame. Raises ValueError on a category that the training rows do not have.
+        The number of a row that is an atom is where it lies among the others (see `data.plateaus`). Raises ValueError
+        on a category that the training rows do not have.
         """
         names = self.numbers
         x = frame[names].to_numpy(np.float64) if names else np.empty((len(frame), 0))
-        x = self._with_free_values(x)
         if names:
-            x = self._transformer().transform(x) if self.normalization == "quantile" else self._scale(x)
+            x = self._scores(x) if self.normalization == "quantile" else self._scale(x)
         c = np.empty((len(frame), len(self.categories)), np.int64)
         source = self.sources
         for j, (name, values) in enumerate(self.categories.items()):
@@ -162,11 +162,7 @@ class Encoder:
         if names:
             bad = ~np.isfinite(values)
             values = np.where(bad, 0.0, values)
-            values = (
-                self._transformer().inverse_transform(values)
-                if self.normalization == "quantile"
-                else self._unscale(values)
-            )
+            values = self._values(values) if self.normalization == "quantile" else self._unscale(values)
             values = np.where(bad, np.nan, values)
         out: dict[str, Any] = {}
         for j, name in enumerate(names):
@@ -198,20 +194,21 @@ class Encoder:
         whole = np.round(values)
         return whole if np.isnan(whole).any() else frames.int64(whole)
 
-    def _with_free_values(self, x: np.ndarray) -> np.ndarray:
-        """Numbers (n, d_num) with a free value of the column, drawn at random, in place of each atom."""
-        if not self.atoms.free:
-            return x
-        x = x.copy()
-        probability = np.linspace(0, 1, len(self.quantiles))
-        # A stream of its own: data that were made with the plain seed 0 must not meet their own draws.
-        rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(len(self.numbers),)))
+    def _scores(self, x: np.ndarray) -> np.ndarray:
+        """Numbers (n, d_num) as normal scores; a column with atoms has those of all rows, see `data.plateaus`."""
+        scores = np.asarray(self._transformer().transform(x))
         for j, name in enumerate(self.numbers):
             if name in self.atoms.free:
-                here = self.atoms.is_atom(name, x[:, j])
-                drawn = np.interp(rng.random(len(x)), probability, self.quantiles[:, j])
-                x[:, j] = np.where(here, drawn, x[:, j])
-        return x
+                scores[:, j] = self.atoms.spread(name, x[:, j], scores[:, j])
+        return scores
+
+    def _values(self, scores: np.ndarray) -> np.ndarray:
+        """The inverse of `_scores`; where a row is an atom its value is not to be used."""
+        scores = scores.copy()
+        for j, name in enumerate(self.numbers):
+            if name in self.atoms.free:
+                scores[:, j] = self.atoms.gathered(name, scores[:, j])
+        return np.asarray(self._transformer().inverse_transform(scores))
 
     def _transformer(self) -> QuantileTransformer:
         from sklearn.preprocessing import QuantileTransformer
@@ -243,7 +240,7 @@ class Encoder:
             "grids": {name: list(values) for name, values in self.grids.items()},
             "atoms": {
                 "values": {name: list(values) for name, values in self.atoms.values.items()},
-                "free": sorted(self.atoms.free),
+                "plateaus": {name: [*map(list, found)] for name, found in self.atoms.plateaus.items()},
             },
         }
 
@@ -259,14 +256,15 @@ class Encoder:
             tuple(data["classes"]),
             {name: tuple(values) for name, values in data["grids"].items()},
             _atoms_from_json(
-                data.get("atoms", {"values": {}, "free": []})
+                data.get("atoms", {"values": {}, "plateaus": {}})
             ),  # absent in models of before it existed
         )
 
 
 def _atoms_from_json(data: dict[str, Any]) -> Atoms:
     values = {name: tuple(map(float, found)) for name, found in data["values"].items()}
-    return Atoms(values, frozenset(data["free"]))
+    plateaus = {name: Plateaus(tuple(below), tuple(mass)) for name, (below, mass) in data["plateaus"].items()}
+    return Atoms(values, plateaus)
 
 
 def schema_from_json(data: dict[str, Any]) -> Schema:
