@@ -127,9 +127,9 @@ SAMPLERS: Named[Sampler] = Named(
     }
 )
 
-DEFAULT_SAMPLER = "dpmpp-2m-sde"
-"""What a user gets who names none: on its own grid it keeps, in the mean over the five tables of the study of samplers,
-all of the full-T efficacy at 5, 10 and 20 steps; the one sampler ahead of it narrows the numeric columns."""
+DEFAULT_SAMPLER = "free-dpmpp-2m-sde"
+"""What a user gets who names none: `dpmpp-2m-sde`, which in the study of samplers keeps the full-T efficacy at 5, 10
+and 20 steps, begun one step later at the moments of the training rows: that costs nothing and is nearer at few."""
 
 GRIDS: Named[Grid] = Named(
     {

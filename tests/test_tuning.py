@@ -26,6 +26,7 @@ from tabstep.metrics.catboost_trees import CatBoostParams
 from tabstep.records import store
 from tabstep.registry import DEFAULT_SAMPLER, METHODS, SAMPLERS, UNTUNED
 from tabstep.samplers import space
+from tabstep.samplers.free import FreeFirst
 from tabstep.samplers.tempered import Tempered
 from tabstep.suite import Entry
 from tabstep.tuning import methods as tuning
@@ -334,9 +335,11 @@ def test_what_is_suggested_is_a_sampler(update: str, categories: bool) -> None:
     assert sampler.clip_x0 is False
 
 
-def test_the_default_of_users_is_tried_first(sampler_task: SamplerTask) -> None:
+def test_the_update_of_the_default_of_users_is_tried_first(sampler_task: SamplerTask) -> None:
     found = space.suggest(FixedTrial(dict(space.FIRST)), categories=False)
-    assert space.built(found) == SAMPLERS[DEFAULT_SAMPLER]
+    default = SAMPLERS[DEFAULT_SAMPLER]
+    assert isinstance(default, FreeFirst)
+    assert space.built(found) == default.update
     assert found["grid"] == SAMPLERS[DEFAULT_SAMPLER].grid
 
 

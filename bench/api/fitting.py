@@ -25,13 +25,14 @@ from tabstep.data.files import read_table
 from tabstep.data.identifiers import Identifier
 from tabstep.data.table import Schema
 from tabstep.data.wishes import Python, Wishes, dates, named
-from tabstep.diffusion.model import FILE, Diffusion, table_of
+from tabstep.diffusion.model import FILE, Diffusion, beside_of, table_of
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.diffusion.tabstep import TabStep
 from tabstep.diffusion.train import Progress
 from tabstep.records.provenance import environment
 from tabstep.registry import METHODS, make_method, walks
-from tabstep.samplers.setting import Table
+from tabstep.samplers.setting import Artifacts, Table
+from tabstep.samplers.start import MOMENTS, check_moments, moments_of
 
 MEASURED_ROWS = 512
 
@@ -102,6 +103,9 @@ def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synth
     rows, seed = ready.train, ready.seed
     model = _fitted(settings, rows, ready.completion.inner, seed, device, progress)
     measured = model.encode(rows.sample(min(len(rows), MEASURED_ROWS), random_state=seed % 2**32))
+    moments = moments_of(
+        model.encode(rows), model.encoder.sizes
+    )  # what the default sampler needs of the rows
     seconds = ready.seconds + time.perf_counter() - started
     return Synthesizer(
         ready.columns,
@@ -112,6 +116,7 @@ def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synth
         ready.identifiers,
         measured,
         Table(rows, model.encoder),
+        Artifacts.holding({MOMENTS: moments}),
     )
 
 
@@ -125,7 +130,10 @@ def load(folder: str | Path, device: str = "cpu") -> Synthesizer:
         )
     model = Diffusion.load(where, asked.device(device))
     with artifact.taken(where / FILE):
-        found = _of(text, model)
+        kept, encoder = beside_of(where), model.encoder
+        if kept:
+            check_moments(kept, encoder.sizes, encoder.d_num, len(encoder.classes))
+        found = replace(_of(text, model), artifacts=Artifacts.holding({MOMENTS: kept} if kept else {}))
         with suppress(Unsupported):
             found.sample(1, steps=1)  # what is read also draws
     return found

@@ -33,6 +33,7 @@ from tabstep.registry import DEFAULT_SAMPLER
 from tabstep.samplers.inversion import INVERSIONS
 from tabstep.samplers.latent import Latent, between, decode, encode
 from tabstep.samplers.setting import Artifacts, Grid, Sampler, Table
+from tabstep.samplers.start import MOMENTS
 
 if TYPE_CHECKING:
     from tabstep.api.report import Report
@@ -301,4 +302,4 @@ class Synthesizer:
             "constraints": [constraint_to_json(rule) for rule in self.constraints],
             "identifiers": [asdict(each) for each in self.identifiers],
         }
-        self.model.save(Path(folder), table=text)
+        self.model.save(Path(folder), table=text, beside=self.artifacts.held(MOMENTS))

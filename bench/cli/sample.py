@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from tabstep.api.preparing import Prepared
     from tabstep.api.synthesizer import Synthesizer
 
-DEFAULT = "dpmpp-2m-sde"  # registry.DEFAULT_SAMPLER, which a test holds it to: --help imports no registry
+DEFAULT = (
+    "free-dpmpp-2m-sde"  # registry.DEFAULT_SAMPLER, which a test holds it to: --help imports no registry
+)
 SAVED = "only with a table; a saved model has its columns already"
 
 

@@ -38,7 +38,8 @@ class Plateaus(NamedTuple):
         before = np.concatenate([[0.0], mass.cumsum()])[:-1]
         middles = (1 - mass.sum()) * below + before + mass / 2
         place = np.searchsorted(atoms, values).clip(max=len(atoms) - 1)
-        return np.where(np.asarray(atoms)[place] == values, middles[place], out).clip(LEAST, 1 - LEAST)
+        found = np.where(np.asarray(atoms)[place] == values, middles[place], out)
+        return np.asarray(np.clip(found, LEAST, 1 - LEAST))
 
     def gathered(self, ranks: np.ndarray) -> np.ndarray:
         """The inverse: ranks among the free values (n,); on a plateau that of the free values at its place."""
@@ -46,4 +47,4 @@ class Plateaus(NamedTuple):
         ends = (1 - mass.sum()) * below + mass.cumsum()
         knots = np.concatenate([[0.0], np.stack([ends - mass, ends], 1).ravel(), [1.0]])
         free = np.concatenate([[0.0], np.repeat(below, 2), [1.0]])
-        return np.interp(ranks, knots, free).clip(LEAST, 1 - LEAST)
+        return np.asarray(np.clip(np.interp(ranks, knots, free), LEAST, 1 - LEAST))

@@ -29,6 +29,7 @@ from tabstep.diffusion.width import batch_rows
 Body = Literal["plain", "residual"]
 FORMAT = 2
 FILE = "fitted.safetensors"
+BESIDE = "beside."  # begins the names of tensors that are not the model's own
 
 
 @dataclass
@@ -149,9 +150,13 @@ class Diffusion:
         rows = self.encoder.decode(*self.denoise(draw, n, seed=seed, batch_rows=batch_rows))
         return Generated(rows, (counter.rows - before) / n)
 
-    def save(self, folder: Path, table: Mapping[str, Any] | None = None) -> None:
-        """Write `FILE` into a folder, whole or not at all; `table` is what a user's table needs beside."""
-        artifact.write(folder / FILE, *self._content(table))
+    def save(
+        self, folder: Path, table: Mapping[str, Any] | None = None, beside: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Write `FILE` into a folder, whole or not at all; `table` and `beside` are what a user's table needs."""
+        text, tensors = self._content(table)
+        more = {f"{BESIDE}{name}": tensor for name, tensor in (beside or {}).items()}
+        artifact.write(folder / FILE, text, tensors | more)
 
     @property
     def digest(self) -> str:
@@ -221,6 +226,11 @@ def table_of(folder: Path) -> Mapping[str, Any]:
             f"{folder / FILE} is a model of a benchmark, without the columns of a table of yours"
         )
     return found
+
+
+def beside_of(folder: Path) -> dict[str, Tensor]:
+    """The tensors that `save` was given beside the model's own. Raises as `Diffusion.load`."""
+    return {k.removeprefix(BESIDE): v for k, v in _read(folder)[1].items() if k.startswith(BESIDE)}
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

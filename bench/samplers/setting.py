@@ -41,6 +41,16 @@ class Artifacts:
     _memory: dict[str, tuple[Any, float]] = field(default_factory=dict)  # with the seconds that each took
     _charged: set[str] = field(default_factory=set)
 
+    @classmethod
+    def holding(cls, tensors: Mapping[str, Mapping[str, Tensor]]) -> Artifacts:
+        """Artifacts that begin with tensors by name, free of charge."""
+        return cls(_memory={name: (found, 0.0) for name, found in tensors.items()})
+
+    def held(self, name: str) -> Mapping[str, Tensor] | None:
+        """The tensors of this name if they are in memory."""
+        found: tuple[Any, float] | None = self._memory.get(name)
+        return None if found is None else found[0]
+
     def reader(self) -> Artifacts:
         """The same artifacts for another reader, who owes nothing yet."""
         return Artifacts(self.folder, _memory=self._memory)

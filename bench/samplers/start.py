@@ -18,6 +18,8 @@ from tabstep.diffusion.mixture_em import EM
 from tabstep.diffusion.noise import ROWS_PER_KEY, Noise
 from tabstep.samplers.setting import Setting, digest
 
+MOMENTS = "moments"  # the artifact; a saved model of a user's table keeps it
+
 
 class Start(Protocol):
     """Settings of a generator of clean encoded rows."""
@@ -81,15 +83,10 @@ class Moments:
     """A Gaussian with mean and covariance of the training rows of a label, and their class frequencies: no fit."""
 
     def fit(self, setting: Setting) -> Draw:
-        """Raises `Unsupported` without training rows."""
-        data, like = setting.training_rows(), setting.process.x_min
-        sizes, labels = setting.process.blocks.sizes, sum(labels_of(data))
+        """Raises `Unsupported` where neither training rows nor their moments are at hand."""
+        like, sizes = setting.process.x_min, setting.process.blocks.sizes
 
-        def parts() -> Mapping[str, Tensor]:
-            found = moments.moments(data, sizes, labels)
-            return {name: getattr(found, name) for name in ("mean", "root", "p")}
-
-        kept = setting.artifacts.tensors("moments", parts)
+        kept = setting.artifacts.tensors(MOMENTS, lambda: moments_of(setting.training_rows(), sizes))
         of = moments.Moments(sizes, **{key: value.to(like.device) for key, value in kept.items()})
 
         def draw(noise: Noise, y: Tensor | None) -> State:
@@ -99,6 +96,21 @@ class Moments:
             return State(x.to(like), c, y)
 
         return draw
+
+
+def moments_of(rows: State, sizes: tuple[int, ...]) -> dict[str, Tensor]:
+    """The tensors of the moments of encoded rows: mean, root and p, see `diffusion.moments`."""
+    found = moments.moments(rows, sizes, sum(labels_of(rows)))
+    return {"mean": found.mean, "root": found.root, "p": found.p}
+
+
+def check_moments(found: Mapping[str, Tensor], sizes: tuple[int, ...], d_num: int, labels: int) -> None:
+    """Raises ValueError where tensors are not the moments of such rows; `labels` is 0 where there is none."""
+    L = max(1, labels)
+    shapes = {"mean": (L, d_num), "root": (L, d_num, d_num), "p": (L, sum(sizes))}
+    there = {name: tuple(tensor.shape) for name, tensor in found.items()}
+    if there != shapes or not all(t.dtype == torch.float64 and t.isfinite().all() for t in found.values()):
+        raise ValueError(f"moments of shapes {there}, expected finite float64 of {shapes}")
 
 
 def labels_of(data: State) -> tuple[int, ...]:
