@@ -98,7 +98,11 @@ def test_rows_are_wider_than_with_a_first_step_by_the_network() -> None:
 
 
 @pytest.mark.parametrize("name", FREE)
-@pytest.mark.parametrize("make_grid", [grid.trailing, grid.quad, grid.Karras(), DP(candidates=20)], ids=str)
+@pytest.mark.parametrize(
+    "make_grid",
+    [grid.trailing, grid.quad, grid.Karras(), DP(candidates=20)],
+    ids=["trailing", "quad", "karras", "dp"],
+)
 def test_evaluations_are_those_asked_for(name: str, make_grid: Any) -> None:
     world = mixed_table(100)
     counter = Counted(world)
