@@ -110,3 +110,13 @@ def test_rows_of_a_network_that_learned_nothing_keep_the_rules() -> None:
     assert rows.dtypes.equals(frame.dtypes)
     drawn: Any = common(rows)
     assert [share_kept(rule, drawn) for rule in model.constraints] == [1.0] * len(model.constraints)
+
+
+def test_an_order_whose_ends_disagree_for_a_gap_is_none() -> None:
+    """Only a row whose `a` is missing has the least `b`: values that change places would leave the range of `a`."""
+    rng = np.random.default_rng(0)
+    a = rng.integers(10, 20, 200).astype(float)
+    frame = pd.DataFrame({"a": a, "b": a + rng.integers(0, 9, 200)})
+    assert [str(rule) for rule in find(frame)] == ["a <= b"]
+    frame.loc[0] = [np.nan, 3.0]
+    assert not find(frame)

@@ -145,7 +145,17 @@ def _orders(frame: pd.DataFrame, numbers: list[str], steps: dict[str, float]) ->
             rule = Order(low, high, strict=False, steps=(steps[low], steps[high]))
             if not broken(rule, frame).any():
                 strict = not bool((frame[low] == frame[high]).any())
-                yield Order(low, high, strict, rule.steps)
+                if _ends_in_order(frame[low], frame[high], strict):
+                    yield Order(low, high, strict, rule.steps)
+
+
+def _ends_in_order(low: Any, high: Any, strict: bool) -> bool:
+    """Whether both ends of the whole columns obey the order too, so that values can change places and stay in range.
+
+    Without gaps they always do; a row with a gap beside it may hold an end that no pair of values holds.
+    """
+    ends = ((low.min(), high.min()), (low.max(), high.max()))
+    return all(a < b if strict else a <= b for a, b in ends)
 
 
 def _follows(rule: Order, sums: list[Sum], frame: pd.DataFrame) -> bool:

@@ -5,10 +5,11 @@
     a determines b     b is what a says
     a <= b             where a row has it the wrong way round, the two values change places
 
-Values that change places stay within the training ranges: where a <= b in every training row, the least b is no less
-than the least a, and the largest a no more than the largest b. Where one column has the finer grid, it takes the value
-of the other instead, since the other way round a whole number would get decimals. A rule that no free column could keep
-without leaving its grid is not kept; a report says of every rule in how many rows it holds.
+Values that change places stay within the training ranges: of an order that was found, the least b is no less than the
+least a, and the largest a no more than the largest b (`data.constraint_search`). Where one column has the finer grid,
+it takes the value of the other instead, since the other way round a whole number would get decimals. A total is what
+its parts make, which may lie outside the training rows' totals. A rule that no free column could keep without leaving
+its grid is not kept; a report says of every rule in how many rows it holds.
 """
 
 from __future__ import annotations
