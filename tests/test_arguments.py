@@ -78,7 +78,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         store.write(root / "results" / "smoke" / "runs", record)
     rows = load("mlc-churn").train.head(60)
     rows.to_csv(root / "ok.csv", index=False)
-    rows.drop(columns="state").to_csv(root / "mine.csv", index=False)
+    rows[["account_length", "total_day_charge", "churn"]].to_csv(root / "mine.csv", index=False)
     (root / "garbage.csv").write_bytes(bytes(range(256)) * 40)
     (root / "garbage.parquet").write_bytes(b"PAR1" + bytes(range(256)) * 4 + b"PAR1")
     (root / "empty.csv").write_bytes(b"")

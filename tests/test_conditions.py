@@ -196,6 +196,8 @@ def test_gaps_that_belong_there_stay_with_a_warning(model: tabstep.Synthesizer) 
         ({"age": None}, None, "in no training row it is"),
         (None, "age", "'age' holds numbers or dates, not categories"),
         (None, "cty", "balance: no column 'cty'"),
+        (None, "", "balance: no column ''"),
+        ({"": 3}, None, "where: no column ''"),
         ({"city": "Lima"}, "city", "has 1 value that may come"),
     ],
 )
@@ -218,6 +220,8 @@ def test_conditions_of_a_command_line(model: tabstep.Synthesizer) -> None:
     for text, message in (
         ("class", "expected COLUMN=VALUE"),
         ("clas=a", "no column 'clas'"),
+        ("=1+1", "no column ''"),
+        ("age,city=3", "no column 'age,city'"),
     ):
         with pytest.raises(ValueError, match=message):
             conditions.written([text], model.columns)

@@ -77,6 +77,13 @@ def columns(what: str, given: Any, known: Sequence[str]) -> tuple[str, ...]:
     return found
 
 
+def one_column(what: str, name: Any, known: Mapping[str, Named]) -> Named:
+    """The column of exactly this name. Raises ValueError for one that there is not."""
+    if name not in known:
+        raise ValueError(f"{what}: no column {name!r}; {suggest(str(name), list(known))}")
+    return known[name]
+
+
 def frame(what: str, rows: Any) -> pd.DataFrame:
     """A user's frame with rows numbered from 0. Raises ValueError for what is none, and for repeated names."""
     if not isinstance(rows, pd.DataFrame):

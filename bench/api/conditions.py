@@ -69,8 +69,7 @@ def read(
     known = {c.name: c for c in columns}
     found = []
     for name, wanted in dict(where or {}).items():
-        asked.columns("where", [name], list(known))
-        column = known[name]
+        column = asked.one_column("where", name, known)
         if isinstance(wanted, tuple):
             found.append(_range(column, wanted, completion, encoder))
             continue
@@ -128,8 +127,7 @@ def written(texts: Sequence[str], columns: Sequence[Column]) -> dict[str, Any]:
             value = text[len(name) + 1 :]
         elif not sign:
             raise ValueError(f"where: expected COLUMN=VALUE or COLUMN=LOW..HIGH, got {text!r}")
-        asked.columns("where", [name], list(known))
-        found.setdefault(name, []).append(_value(value, known[name]))
+        found.setdefault(name, []).append(_value(value, asked.one_column("where", name, known)))
     for name, values in found.items():
         if len(values) > 1 and any(isinstance(v, tuple) for v in values):
             raise ValueError(f"where: {name!r} is given a range and more; give one range, or values alone")
@@ -158,8 +156,7 @@ def balanced(
     name: Any, columns: Sequence[Column], where: Sequence[Condition]
 ) -> tuple[Column, tuple[str, ...]]:
     """The column to balance and its labels that may come. Raises ValueError."""
-    (name,) = asked.columns("balance", [name], [c.name for c in columns])
-    column = next(c for c in columns if c.name == name)
+    column = asked.one_column("balance", name, {c.name: c for c in columns})
     if not isinstance(column, Category):
         raise ValueError(
             f"balance: {name!r} holds numbers or dates, not categories; fit with categorical=[{name!r}]"
