@@ -226,7 +226,7 @@ def encoding() -> list[Line]:
 
 
 def measure() -> Iterator[Line]:
-    """All lines, one thread; some two minutes."""
+    """All lines, one thread; more than five minutes on a slow machine."""
     torch.set_num_threads(1)
     for shape in SHAPES:
         yield training_step(shape)
