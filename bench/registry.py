@@ -129,7 +129,7 @@ SAMPLERS: Named[Sampler] = Named(
 
 DEFAULT_SAMPLER = "free-dpmpp-2m-sde"
 """What a user gets who names none: `dpmpp-2m-sde`, which in the study of samplers keeps the full-T efficacy at 5, 10
-and 20 steps, begun one step later at the moments of the training rows: that costs nothing and is nearer at few."""
+and 20 steps, begun one step later at the moments of the training rows, which costs no evaluation."""
 
 GRIDS: Named[Grid] = Named(
     {

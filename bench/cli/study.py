@@ -27,7 +27,7 @@ from tabstep.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from tabstep.engine.job import Folder, Job
     from tabstep.engine.plan import Plan
@@ -120,7 +120,7 @@ def study_perf(
         + (", so no ratio below is to be trusted" if machine.busy > BUSY else "")
     )
     try:
-        before, lines = perf.compare(compare) if compare else ([], list(perf.measure()))
+        before, lines = perf.compare(compare) if compare else ([], told_one_by_one(perf.measure()))
     except ValueError as error:
         stop(str(error))
     console.print(perf_table(before, lines))
@@ -132,6 +132,15 @@ def study_perf(
     path = results / "perf" / "perf.json"
     store.replace(path, json.dumps(told, indent=1).encode())
     console.print(f"written: {escape(str(path))}", soft_wrap=True)
+
+
+def told_one_by_one(lines: Iterable[Line]) -> list[Line]:
+    """The lines, each path said when it is measured: all of them take minutes."""
+    out = []
+    for line in lines:
+        console.print(f"measured: {line.path}", highlight=False)
+        out.append(line)
+    return out
 
 
 def perf_table(before: Sequence[Line], lines: Sequence[Line]) -> Table:

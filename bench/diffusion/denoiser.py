@@ -26,6 +26,15 @@ def time_embedding(t: Tensor, width: int = WIDTH) -> Tensor:
     return torch.cat([angle.cos(), angle.sin()], -1)
 
 
+def embedded(network: nn.Module, t: Tensor, dtype: torch.dtype) -> Tensor:
+    """What a network makes of the sinusoids of times (n,), or (1,) for all rows: a distinct time is embedded once."""
+    if len(t) == 1:
+        out: Tensor = network(time_embedding(t).to(dtype))
+        return out
+    times, which = torch.unique(t, return_inverse=True)  # a batch holds far fewer distinct times than rows
+    return F.embedding(which, network(time_embedding(times).to(dtype)))
+
+
 class MLP(nn.Module):
     """Input (n, d_num + sum K): the noisy row. Output (n, d_out): noise, class logits, and variances where asked.
 
@@ -43,11 +52,7 @@ class MLP(nn.Module):
         self.out = nn.Linear(widths[-1], d_out)
 
     def forward(self, row: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
-        if len(t) == 1:
-            embedding = self.time(time_embedding(t).to(row.dtype))
-        else:  # a batch holds far fewer distinct times than rows
-            times, which = torch.unique(t, return_inverse=True)
-            embedding = F.embedding(which, self.time(time_embedding(times).to(row.dtype)))
+        embedding = embedded(self.time, t, row.dtype)
         if self.label is not None:
             embedding = embedding + F.silu(self.label(y))
         h = self.project(row) + embedding

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tabstep.diffusion.denoiser import WIDTH, time_embedding
+from tabstep.diffusion.denoiser import WIDTH, embedded
 
 
 class Periodic(nn.Module):
@@ -30,7 +30,7 @@ class Periodic(nn.Module):
 class ResidualMLP(nn.Module):
     """As `denoiser.MLP`, without its bottleneck: SiLU layers that add to what they are given.
 
-    Input (n, d_num + sum K), numbers first; output (n, d_out). Time and label enter before every layer. Layers of
+    Input (n, d_num + sum K), numbers first; output (n, d_out). Time and label are added to the projected row. Layers of
     another width than the one before are plain.
     """
 
@@ -58,11 +58,7 @@ class ResidualMLP(nn.Module):
     def forward(self, row: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
         if self.numbers is not None:
             row = torch.cat([self.numbers(row[:, : self.d_num]), row[:, self.d_num :]], 1)
-        if len(t) == 1:
-            embedding = self.time(time_embedding(t).to(row.dtype))
-        else:
-            times, which = torch.unique(t, return_inverse=True)
-            embedding = F.embedding(which, self.time(time_embedding(times).to(row.dtype)))
+        embedding = embedded(self.time, t, row.dtype)
         if self.label is not None:
             embedding = embedding + self.label(y)
         h = self.project(row) + embedding
