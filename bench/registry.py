@@ -102,6 +102,7 @@ SAMPLERS: Named[Sampler] = Named(
         "ancestral-small": ancestral(variance="small"),
         "ancestral-unclipped": ancestral(clip_x0=False),
         "analytic": ancestral(variance="analytic"),
+        "analytic-dpm": ancestral(variance="score"),
         "learned": ancestral(variance="learned"),
         "ddim": made("tabstep.samplers.ddim:DDIM"),
         "dpmpp-2m": made("tabstep.samplers.dpmpp:DPMSolverPP"),

@@ -25,7 +25,7 @@ from tabstep.samplers.dp import DP, PRICED_AS
 from tabstep.samplers.setting import Artifacts, Setting
 from tests.oracle import F64, LatentClass, TwoColumns, mixed_table
 
-VARIANCES: tuple[Variance, ...] = ("large", "small", "analytic", "learned")
+VARIANCES: tuple[Variance, ...] = ("large", "small", "analytic", "score", "learned")
 
 
 def random_process(T: int = 12, d: int = 2, sizes: tuple[int, ...] = (3, 3, 5), dtype: Any = F64) -> Process:
@@ -59,7 +59,7 @@ def exact_pass(world: TwoColumns, t: int) -> tuple[Pass, Tensor]:
     for j in range(2):
         weight = weight * world.channel(a)[c_0[:, j], c_t[:, j]]
     empty = torch.empty(len(classes), 0, dtype=F64)
-    return Pass(t, empty, empty, world(empty, c_t, t, None)[1], c_0, c_t), weight
+    return Pass(t, empty, empty[0], empty, world(empty, c_t, t, None)[1], c_0, c_t), weight
 
 
 def exact_table(world: TwoColumns) -> Tensor:
@@ -95,6 +95,7 @@ def naive_parts(process: Process, out: Pass, s: int, variance: Variance, x_0: Te
                     "large": 1 - a_t,
                     "small": least,
                     "analytic": max(float(m[i]), least),
+                    "score": least + float(out.given[i]),
                     "learned": (1 - a_t) ** f * least ** (1 - f),
                 }[variance]
                 numeric += 0.5 * (math.log(2 * math.pi * w) + float(out.error[row, i]) / w) / n
@@ -107,6 +108,7 @@ def naive_parts(process: Process, out: Pass, s: int, variance: Variance, x_0: Te
                 "large": beta,
                 "small": small,
                 "analytic": small + A2 * float(m[i]),
+                "score": small + A2 * float(out.given[i]),
                 "learned": math.exp(f * math.log(beta) + (1 - f) * math.log(small)),
             }[variance]
             numeric += 0.5 * ((small + A2 * float(out.error[row, i])) / v - 1 + math.log(v / small)) / n
@@ -261,6 +263,48 @@ def test_moments_agree_with_the_closed_form() -> None:
             assert ((1 - a) / a * (1 - gamma)).tolist() == pytest.approx(exact.tolist(), rel=0.03)
 
 
+def test_the_papers_analytic_variance_is_its_theorem() -> None:
+    """lambda^2 + (sqrt(beta_bar_t / alpha) - sqrt(beta_bar_s - lambda^2))^2 (1 - beta_bar_t Gamma), lambda^2 small."""
+    schedule = make("cosine", 100)
+    eps_hat = 0.8 * torch.randn(50, 3, generator=torch.Generator().manual_seed(0), dtype=F64)
+    for t, s in ((2, 1), (50, 49), (90, 10)):
+        a_t, a_s = schedule.at(t), schedule.at(s)
+        p = gaussian.posterior(a_t, a_s)
+        gamma = float((eps_hat / math.sqrt(1 - a_t)).square().sum(1).mean()) / 3
+        root = math.sqrt((1 - a_t) / (a_t / a_s)) - math.sqrt(1 - a_s - p.small)
+        theorem = p.small + root**2 * (1 - (1 - a_t) * gamma)
+        given = gaussian.variance_of_x0(eps_hat, a_t)
+        assert float(nelbo.step_variance(p, "score", given, eps_hat)) == pytest.approx(theorem, rel=1e-9)
+
+
+def test_the_papers_analytic_variance_knows_the_noise_alone() -> None:
+    """With the ideal network of columns that are alike it is the posterior's; with another it is not the error."""
+    schedule, w = make("cosine", 1000), 0.25
+    world = LatentClass(
+        schedule,
+        torch.ones(1, dtype=F64),
+        torch.zeros(1, 3, dtype=F64),
+        torch.full((3,), w**0.5, dtype=F64),
+        (),
+    )
+    setting = world.setting(20_000, bound=1e9)
+    held = setting.rows(20_000)
+
+    def silent(x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        return torch.zeros_like(x), x.new_empty(len(x), 0)
+
+    for t in (50, 300):
+        a = schedule.at(t)
+        (out,) = passes(setting.process, held, [t], clip_x0=False)
+        assert out.given.tolist() == pytest.approx([w * (1 - a) / (a * w + 1 - a)] * 3, rel=0.03)
+        (out,) = passes(replace(setting.process, denoiser=silent), held, [t], clip_x0=False)
+        assert out.given.tolist() == pytest.approx([(1 - a) / a] * 3)
+        near = torch.full((3,), 0.1, dtype=F64)
+        close = replace(setting.process, denoiser=silent, x_min=-near, x_max=near)
+        (out,) = passes(close, held, [t], clip_x0=False)
+        assert out.given.tolist() == pytest.approx([min((1 - a) / a, 0.01)] * 3)
+
+
 # The search
 
 
@@ -376,6 +420,7 @@ def test_the_last_step_is_priced_by_the_variance_of_all_others() -> None:
             "small": torch.full_like(out.error, small),
             "learned": large**out.fraction * small ** (1 - out.fraction),
             "analytic": out.moment.clamp(min=small).expand_as(out.error),
+            "score": (small + out.given).expand_as(out.error),
         }
         for variance, v in own.items():
             expected = -norm.logpdf(out.error.sqrt(), 0, v.sqrt()).sum(1).mean()

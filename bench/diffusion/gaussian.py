@@ -65,6 +65,14 @@ def ddim_step(
     return x_s if z is None else x_s + math.sqrt(var) * z
 
 
+def variance_of_x0(eps_hat: Tensor, alpha_bar_t: float) -> Tensor:
+    """Variance of x_0 given x_t, the mean over rows and columns, by the size of the predicted noise (n, d): ().
+
+    (1 - abar)/abar (1 - E eps_hat^2), at least 0: what theorem 1 of Bao et al. 2022 adds to the posterior's variance.
+    """
+    return (1 - alpha_bar_t) / alpha_bar_t * (1 - eps_hat.square().mean()).clamp(min=0)
+
+
 def interpolated_variance(fraction: Tensor, small: Number, large: Number) -> Tensor:
     """large^f small^(1-f), the learned variance of a reverse step (Nichol & Dhariwal 2021, eq. 15)."""
     return large**fraction * small ** (1 - fraction)

@@ -20,7 +20,7 @@ from tabstep.diffusion.loss import diffuse
 from tabstep.diffusion.mixed import Process, State
 from tabstep.diffusion.noise import stream
 
-Variance = Literal["large", "small", "analytic", "learned"]
+Variance = Literal["large", "small", "analytic", "score", "learned"]
 
 CHUNK = 2**20  # numbers in the largest temporary of a table: 4 MiB in float32 stay in the cache
 
@@ -37,12 +37,14 @@ class Pass:
     """What one network call on noised held rows says of all steps that start at its time `t`.
 
     error     (B, d_num) squared error of the predicted clean numbers, float64
+    given     (d_num,) variance of the clean numbers given x_t, as the paper of Analytic-DPM estimates it, float64
     fraction  (B, d_num) learned variance fractions, or (B, 0)
     log_pi    (B, sum K);  c_0, c_t  (B, d_c)
     """
 
     t: int
     error: Tensor
+    given: Tensor
     fraction: Tensor
     log_pi: Tensor
     c_0: Tensor
@@ -52,6 +54,10 @@ class Pass:
     def moment(self) -> Tensor:
         """Mean squared error of each numeric column, (d_num,)."""
         return self.error.mean(0)
+
+    def moment_of(self, variance: Variance) -> Tensor:
+        """The moment that a reverse step of this variance adds to that of the posterior, (d_num,)."""
+        return self.given if variance == "score" else self.moment
 
 
 def passes(
@@ -66,9 +72,15 @@ def passes(
         noisy = diffuse(clean, torch.full((n,), t), process.schedule, process.blocks, eps, generator)
         state = State(noisy.x.to(device), noisy.c.to(device), held.y)
         with torch.inference_mode():
-            out = process.predict(state, t, clip_x0=clip_x0)
-        error = (held.x.double() - out.x0_hat.double()) ** 2
-        yield Pass(t, error, out.fraction.double(), process.blocks.log_softmax(out.scores), held.c, state.c)
+            out = process.predict(state, t, clip_x0=False)
+        a_t = process.schedule.at(t)
+        eps_hat = gaussian.eps_from_x0(state.x.double(), out.x0_hat.double(), a_t)
+        most = ((process.x_max - process.x_min).double() / 2).square()
+        given = gaussian.variance_of_x0(eps_hat, a_t).clamp(max=most)
+        x0_hat = out.x0_hat.clamp(process.x_min, process.x_max) if clip_x0 else out.x0_hat
+        error = (held.x.double() - x0_hat.double()) ** 2
+        log_pi = process.blocks.log_softmax(out.scores)
+        yield Pass(t, error, given, out.fraction.double(), log_pi, held.c, state.c)
 
 
 def floor(process: Process) -> float:
@@ -82,12 +94,12 @@ def step_variance(
 ) -> gaussian.Number | Tensor:
     """Variance of the numeric reverse step with the coefficients `p`.
 
-    analytic: that of the exact posterior over x_0, for a `moment` (d_num,) of the error of the predicted clean
-    numbers (Bao et al. 2022, with a column's own moment); learned: by the `fraction` (n, d_num).
+    analytic, score: that of the exact posterior over x_0, for a `moment` (d_num,): of the error of the predicted clean
+    numbers, a column's own, or what Bao et al. 2022 take for it; learned: by the `fraction` (n, d_num).
     """
     if variance == "learned":
         return gaussian.interpolated_variance(fraction, p.small, p.large)
-    if variance == "analytic":
+    if variance in ("analytic", "score"):
         return p.small + p.on_x0**2 * moment
     return p.small if variance == "small" else p.large
 
@@ -102,7 +114,7 @@ def numeric_steps(process: Process, out: Pass, sources: Sequence[int], variance:
     some = max(1, CHUNK // max(1, out.error.numel()))
     for i in range(0, len(sources), some):
         p = gaussian.posterior(process.schedule.at(out.t), alpha_bar[i : i + some].reshape(-1, 1, 1))
-        v: Tensor = step_variance(p, variance, out.moment.cpu(), out.fraction.cpu())
+        v: Tensor = step_variance(p, variance, out.moment_of(variance).cpu(), out.fraction.cpu())
         error = out.error.cpu() if variance == "learned" else out.moment.cpu()
         total[i : i + some] = gaussian.kl(p.on_x0 * error.sqrt(), p.small, v).mean(1).sum(1)
     w = decoder_variance(process, out, variance)
@@ -121,7 +133,7 @@ def decoder_variance(process: Process, out: Pass, variance: Variance) -> Tensor:
     if variance == "analytic":
         return out.moment.clamp(min=least)
     p = gaussian.posterior(process.schedule.at(out.t), 1.0)._replace(small=least)
-    w = step_variance(p, variance, out.moment, out.fraction)
+    w = step_variance(p, variance, out.moment_of(variance), out.fraction)
     return torch.as_tensor(w, dtype=torch.float64, device=out.error.device)
 
 

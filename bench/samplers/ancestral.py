@@ -1,4 +1,4 @@
-"""Strided ancestral sampling, the sampler of DDPM and of TabDDPM, with four reverse variances."""
+"""Strided ancestral sampling, the sampler of DDPM and of TabDDPM, with five reverse variances."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ from tabstep.samplers.setting import Setting, Steps
 class Ancestral:
     """Posterior steps with fresh noise (Ho et al. 2020; Austin et al. 2021); exact categories given the head.
 
-    variance  "large" is beta_{t|s}, the reference's; "small" the posterior variance; "analytic" adds the error of
-              the prediction, measured by column on held-out rows. Bao et al. 2022 estimate another quantity, the
-              variance (1-abar)/abar (1 - E eps_hat^2) of x_0 given x_t: the same for a perfect network, while the error
-              also holds what a real one does not know. "learned" is the network's own (Nichol & Dhariwal 2021)
+    variance  "large" is beta_{t|s}, the reference's; "small" the posterior variance. "analytic" adds the error of the
+              prediction, measured by column on held-out rows, so that it also holds what the network does not know.
+              "score" is that of the paper (Bao et al. 2022): the variance of x_0 given x_t by the size of the predicted
+              noise, one number for all columns, at most that of two points at the ends of a column. For a perfect
+              network and columns that are alike both are the same; near T "score" is a small difference of large
+              numbers and needs many rows. "learned" is the network's own (Nichol & Dhariwal 2021)
     clip_x0   clamp predicted clean numbers to the training range; the reference does not
     """
 
@@ -32,16 +34,16 @@ class Ancestral:
     grid: ClassVar[str] = "trailing"
 
     def prepare(self, setting: Setting, path: Steps) -> Draw:
-        """Nothing to prepare, but for "analytic": one network call on held-out rows for every step."""
+        """Nothing to prepare, but for "analytic" and "score": one network call on held-out rows for every step."""
         process = setting.process
         alpha_bar = process.schedule.at
         if self.variance == "learned" and not process.learned_variance:
             raise Unsupported("learned variances need a network that predicts them, such as iddpm")
         moments: dict[int, Tensor] = {}
-        if self.variance == "analytic" and process.d_num and len(path) > 2:
+        if self.variance in ("analytic", "score") and process.d_num and len(path) > 2:
             held = setting.rows()
             for out in passes(process, held, path[:-2], clip_x0=self.clip_x0, seed=setting.seed):
-                moments[out.t] = out.moment.to(held.x)
+                moments[out.t] = out.moment_of(self.variance).to(held.x)
 
         def draw(noise: Noise, y: Tensor | None) -> State:
             state = process.prior(noise, y)
