@@ -96,6 +96,22 @@ def study_recipe(
     console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
 
 
+@app.command("few-steps")
+def study_few_steps(
+    workers: Workers = 0,
+    dataset: Datasets = None,
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """tabstep at one to fifty evaluations beside all steps, by every score: which sampler at which budget (hours)."""
+    from tabstep.study import few_steps
+
+    _, folder = _run_suite("few-steps", dataset, workers, data_mirror, data_archive, results)
+    written = few_steps.write(records_in(folder.runs), folder.root / "report")
+    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
 @app.command("perf")
 def study_perf(
     compare: Annotated[

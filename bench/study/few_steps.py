@@ -1,0 +1,208 @@
+"""The study of few steps: how far rows of K evaluations are from those of all steps of the same network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from tabstep.records import store
+from tabstep.records.store import Record
+from tabstep.report.numbers.budget import profile
+from tabstep.report.numbers.table import FLOORS, commit_of, csv, results
+from tabstep.report.numbers.vector import VECTOR
+from tabstep.study.markdown import pipes, reflow
+from tabstep.suites import DEVELOPMENT, KEPT_ASIDE
+
+METHOD = "tabstep"
+SHOWN = (1, 2, 5, 10)  # budgets of the tables by dataset
+WAY = ["sampler", "steps"]
+SCORES = {score.name: score for score in VECTOR}
+
+
+def losses(records: Sequence[Record]) -> pd.DataFrame:
+    """One line a table, sampler and budget with all scores of the vector.
+
+    dataset, kept_aside, sampler, steps
+    efficacy .. coverage  by how much the score is worse than that of `ancestral` with all steps, in margins of the
+                          score; below 0 where it is better
+    loss                  the largest of them, and `by` whose it is
+    regret                the largest of what each score loses against the sampler that is best in it at this budget
+    prepare_s, sample_s   seconds, medians over seeds
+    """
+    table = results(r for r in records if r.cell.method == METHOD)
+    found = profile(table)
+    found = found[(found["steps"] < found["full_steps"]) & found["worse"].notna()]
+    if found.empty:
+        columns = ["dataset", "kept_aside", *WAY, *SCORES, "loss", "by", "regret"]
+        return pd.DataFrame(columns=columns).astype({"kept_aside": bool})
+    found["loss"] = found["worse"] / found["margin"]
+    least = found.groupby(["dataset", "score", "steps"])["loss"].transform("min")
+    found["regret"] = found["loss"] - least
+    keys = ["dataset", *WAY]
+    wide = found.pivot_table(index=keys, columns="score", values="loss", sort=False)[list(SCORES)].dropna()
+    wide.columns = list(SCORES)
+    whole = wide.assign(
+        loss=wide.max(axis=1),
+        by=wide.idxmax(axis=1),
+        regret=found.groupby(keys)["regret"].max(),
+        **{s: table.groupby(keys)[s].first() for s in ("prepare_s", "sample_s")},
+    ).reset_index()
+    whole.insert(1, "kept_aside", whole["dataset"].isin(KEPT_ASIDE))
+    order = {name: i for i, name in enumerate((*DEVELOPMENT, *KEPT_ASIDE))}
+    return whole.sort_values(
+        ["dataset", *WAY], key=lambda c: c.map(order) if c.name == "dataset" else c, ignore_index=True
+    )
+
+
+def choice(found: pd.DataFrame) -> pd.DataFrame:
+    """By budget the sampler with the least mean regret over the tables that defaults are chosen on, all of them in it.
+
+    steps, sampler; regret: that mean; next, next_regret: of the second best; tables: how many
+    """
+    part = found[~found["kept_aside"]]
+    lines = []
+    for steps, of in part.groupby("steps"):
+        complete = of.groupby("sampler").filter(lambda own: len(own) == of["dataset"].nunique())  # noqa: B023
+        mean = complete.groupby("sampler")["regret"].mean().sort_values(kind="stable")
+        if len(mean) > 1:
+            names, values = list(mean.index), mean.to_numpy()
+            lines.append(
+                {
+                    **{"steps": steps, "sampler": names[0], "regret": values[0]},
+                    **{"next": names[1], "next_regret": values[1], "tables": of["dataset"].nunique()},
+                }
+            )
+    return pd.DataFrame(lines, columns=["steps", "sampler", "regret", "next", "next_regret", "tables"])
+
+
+def write(records: Sequence[Record], folder: Path) -> list[Path]:
+    """Write few-steps.md and few-steps.csv; return their paths."""
+    found = losses(records)
+    page = "\n".join(reflow(_page(records, found))) + "\n"
+    store.replace(folder / "few-steps.md", page.encode())
+    store.replace(folder / "few-steps.csv", csv(found).encode())
+    return [folder / "few-steps.md", folder / "few-steps.csv"]
+
+
+def _page(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
+    ours = [r for r in records if r.cell.method == METHOD and r.status == "ok"]
+    seeds = {r.cell.train_seed for r in ours}, {r.cell.sample_seed for r in ours}
+    return [
+        "# Few steps by every score",
+        "",
+        f"`{METHOD}` on {found['dataset'].nunique()} tables, held against `ancestral` with all steps of the same",
+        "network. A loss is how much worse a score is, in margins of the score (F1 and R2 .01, C2ST .03, Wasserstein",
+        "and Trend .005, beta-recall and coverage .02); a budget keeps a table where the largest loss of six scores is",
+        f"at most 1. Training seeds: {len(seeds[0])}, sampling seeds: {len(seeds[1])}. With one training seed nothing",
+        f"is decided about the method, only about these networks. Made at {', '.join(_commits(records))}.",
+        "",
+        "## What to use",
+        "",
+        "By budget the sampler whose largest regret, what a score loses against the best sampler of that score, is",
+        "least on the mean of the tables that defaults may be chosen on. Beside it what it does there and on the",
+        "tables kept aside: how many of them keep all scores, and the median of the largest losses.",
+        "",
+        *pipes(_chosen(found)),
+        "",
+        "## Every sampler at every budget",
+        "",
+        "Tables that keep all scores / of how many; in brackets the median over tables of the largest loss.",
+        "",
+        *pipes(_ladder(found)),
+        "",
+        "## Which scores are lost",
+        "",
+        "Of all tables, how many keep each score with the sampler above.",
+        "",
+        *pipes(_lost(found)),
+        "",
+        *_tables(records, found),
+        "## Seconds",
+        "",
+        "Median over tables of seconds to prepare / to draw as many rows as there are training rows, at most 10,000.",
+        "",
+        *pipes(_seconds(found)),
+    ]
+
+
+def _commits(records: Sequence[Record]) -> list[str]:
+    return sorted({commit_of(r.env, digits=12) for r in records})
+
+
+def _count(part: pd.DataFrame) -> str:
+    return f"{(part['loss'] <= 1).sum()}/{len(part)} ({part['loss'].median():.1f})" if len(part) else ""
+
+
+def _chosen(found: pd.DataFrame) -> list[dict[str, str]]:
+    lines = []
+    for row in choice(found).to_dict("records"):
+        own = found[(found["steps"] == row["steps"]) & (found["sampler"] == row["sampler"])]
+        lines.append(
+            {
+                "evaluations": str(row["steps"]),
+                "sampler": f"`{row['sampler']}`",
+                "regret": f"{row['regret']:.2f}",
+                "next best": f"`{row['next']}` {row['next_regret']:.2f}",
+                "chosen on": _count(own[~own["kept_aside"]]),
+                "kept aside": _count(own[own["kept_aside"]]),
+            }
+        )
+    return lines
+
+
+def _ladder(found: pd.DataFrame) -> list[dict[str, str]]:
+    return [
+        {"sampler": f"`{sampler}`"} | {str(steps): _count(part) for steps, part in of.groupby("steps")}
+        for sampler, of in found.groupby("sampler")
+    ]
+
+
+def _lost(found: pd.DataFrame) -> list[dict[str, str]]:
+    lines = []
+    for row in choice(found).to_dict("records"):
+        own = found[(found["steps"] == row["steps"]) & (found["sampler"] == row["sampler"])]
+        kept = {score.title: f"{(own[name] <= 1).sum()}/{len(own)}" for name, score in SCORES.items()}
+        lines.append({"evaluations": str(row["steps"])} | kept)
+    return lines
+
+
+def _tables(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
+    """By dataset: all steps, the chosen samplers at small budgets, and the floors, in the scores' own units."""
+    table = results(records)
+    best = choice(found).set_index("steps")["sampler"].to_dict()
+    lines = []
+    for about, names in (("Tables it was chosen on", DEVELOPMENT), ("Tables kept aside", KEPT_ASIDE)):
+        rows = []
+        for name in (n for n in names if n in set(found["dataset"])):
+            own = table[table["dataset"] == name]
+            ours = own[own["method"] == METHOD]
+            full = ours[(ours["sampler"] == "ancestral") & (ours["steps"] == ours["all_steps"])]
+            rows += [_values(name, "all steps", full)]
+            for steps in (k for k in SHOWN if k in best):
+                at = ours[(ours["sampler"] == best[steps]) & (ours["steps"] == steps)]
+                rows.append(_values(name, f"{steps}", at))
+            rows += [_values(name, f"{floor} (0)", own[own["method"] == floor]) for floor in FLOORS]
+        if rows:
+            lines += [f"## {about}", "", *pipes(rows), ""]
+    return lines
+
+
+def _values(dataset: str, what: str, part: pd.DataFrame) -> dict[str, str]:
+    by = part.set_index("metric")["mean"]
+    named = {score.title: {*score.metrics.values()} & {*by.index} for score in VECTOR}
+    return {"table": dataset, "evaluations": what} | {
+        title: f"{by[min(metrics)]:.3f}" if metrics else "" for title, metrics in named.items()
+    }
+
+
+def _seconds(found: pd.DataFrame) -> list[dict[str, str]]:
+    return [
+        {"sampler": f"`{sampler}`"}
+        | {
+            str(steps): f"{part['prepare_s'].median():.1f} / {part['sample_s'].median():.1f}"
+            for steps, part in of.groupby("steps")
+        }
+        for sampler, of in found.groupby("sampler")
+    ]
