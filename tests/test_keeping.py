@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tabstep
+from tabstep.api import drawing
+from tabstep.data import comparable
 from tabstep.data.constraint_search import find
 from tabstep.data.constraints import Constraint, Order, broken, share_kept
 from tabstep.data.keeping import keep
@@ -98,18 +100,90 @@ def test_what_is_fixed_stays_and_the_free_column_gives_way(
     pd.testing.assert_frame_equal(everything, before)
 
 
-def test_rows_of_a_network_that_learned_nothing_keep_the_rules() -> None:
+@given(st.integers(0, 2**32 - 1), st.sets(st.sampled_from(list(shop(1).columns))))
+@settings(max_examples=25, deadline=None)
+def test_whatever_is_fixed_of_real_rows_all_others_follow(
+    learned: tuple[pd.DataFrame, tuple[Constraint, ...]], seed: int, fixed: set[str]
+) -> None:
+    frame, rules = learned
+    before = torn(frame, seed).assign(**{name: frame[name] for name in fixed})
+    after = keep(rules, before, fixed)
+    assert [share_kept(rule, after) for rule in rules] == [1.0] * len(rules)
+    pd.testing.assert_frame_equal(after[sorted(fixed)], frame[sorted(fixed)])
+
+
+def test_a_label_that_a_fixed_value_leaves_open_is_one_of_those_that_have_it() -> None:
+    """Each of them about as often: no first one takes all."""
+    rng = np.random.default_rng(0)
+    city = pd.Series(rng.choice(list("abcdefgh"), N), dtype=object)
+    frame = pd.DataFrame({"city": city, "land": city.map(dict(zip("abcdefgh", "xxxxyyyy", strict=True)))})
+    (rule,) = find(frame)
+    after = keep((rule,), frame.assign(land="y"), ("land",))
+    right = frame["land"] == "y"
+    pd.testing.assert_series_equal(after["city"][right], frame["city"][right])
+    shares = after["city"][~right].value_counts(normalize=True)
+    assert set(shares.index) == set("efgh")
+    assert shares.between(0.15, 0.35).all()
+
+
+@pytest.fixture(scope="module")
+def blank() -> tuple[pd.DataFrame, tabstep.Synthesizer]:
+    """A network that learned nothing."""
     frame = shop(400)
     frame["ordered"] = frame["ordered"].dt.strftime("%d.%m.%Y")
     frame["net"] = [f"${v:,.2f}" for v in frame["net"]]
     frame.loc[frame["city"] == "Lima", "code"] = None
     method = tabstep.TabDDPM(T=10, steps=3, layers=(8,), batch_size=64)
-    model = tabstep.fit(frame, "city", method=method, progress="none")
+    return frame, tabstep.fit(frame, "city", method=method, progress="none")
+
+
+def shares(model: tabstep.Synthesizer, rows: Any) -> list[float]:
+    columns = [c for c in model.columns if c.name in rows]
+    drawn = comparable.frame(columns, pd.DataFrame({c.name: c.read(rows[c.name]) for c in columns}))
+    return [share_kept(rule, drawn) for rule in model.constraints if set(rule.columns) <= set(drawn)]
+
+
+def test_rows_of_a_network_that_learned_nothing_keep_the_rules(
+    blank: tuple[pd.DataFrame, tabstep.Synthesizer],
+) -> None:
+    frame, model = blank
     assert len(model.constraints) >= 5
     rows = model.sample(500, steps=5)
     assert rows.dtypes.equals(frame.dtypes)
-    drawn: Any = common(rows)
-    assert [share_kept(rule, drawn) for rule in model.constraints] == [1.0] * len(model.constraints)
+    assert shares(model, rows) == [1.0] * len(model.constraints)
+
+
+FIXED = (("net_again",), ("gross", "tax"), ("code",), ("country", "sent"), ("people", "ordered", "gross"))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("fixed", FIXED, ids=str)
+def test_rows_drawn_around_fixed_values_keep_the_rules(
+    blank: tuple[pd.DataFrame, tabstep.Synthesizer], fixed: tuple[str, ...]
+) -> None:
+    frame, model = blank
+    real = frame.head(60)
+    edited = model.edit(real, keep=fixed, steps=2, particles=2)
+    assert shares(model, edited) == [1.0] * len(model.constraints)
+    pd.testing.assert_frame_equal(edited[list(fixed)], real[list(fixed)])
+    holes = real.drop(columns="code").copy()
+    holes[[c for c in holes.columns if c not in fixed]] = None
+    filled = model.impute(holes.iloc[:20], steps=2, particles=2)
+    assert set(shares(model, filled)) == {1.0}
+    assert (edited["tax"] >= 0).all()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_rows_by_particles_keep_the_rules(
+    blank: tuple[pd.DataFrame, tabstep.Synthesizer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"FIRST_ROWS": 8, "LOOK": 1, "SELDOM": 2.0, "NEVER": 10**9}.items():
+        monkeypatch.setattr(drawing, name, value)
+    frame, model = blank
+    for where in ({"country": "IT"}, {"code": "O", "city": ["Oslo"]}, {"net_again": frame["net_again"][0]}):
+        rows = model.sample(30, steps=2, where=where)
+        assert rows.attrs["conditions"]["by_particles"], where
+        assert shares(model, rows) == [1.0] * len(model.constraints)
 
 
 def test_an_order_whose_ends_disagree_for_a_gap_is_none() -> None:

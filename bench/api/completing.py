@@ -10,12 +10,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from tabstep.api import editing
-from tabstep.api.drawing import Particles, Written, all_completed
+from tabstep.api.drawing import Particles, all_completed
 from tabstep.api.request import Request
 from tabstep.api.way import trailing
-from tabstep.data.columns import Column
-from tabstep.data.completion import Completion
+from tabstep.api.written import Written
 from tabstep.data.fixed import given
 from tabstep.diffusion.model import Diffusion
 from tabstep.samplers.conditional import Known
@@ -26,11 +24,9 @@ STEPS = 50  # that they take, or all of a shorter model
 
 @dataclass(frozen=True, eq=False)
 class Completing:
-    """A model in the user's columns; `written` makes these of decoded rows."""
+    """A model in the user's columns, which `written` makes of decoded rows."""
 
     model: Diffusion
-    columns: Sequence[Column]
-    completion: Completion
     written: Written
 
     def rows(
@@ -45,17 +41,17 @@ class Completing:
         known, y = self._known(wanted, fixed)
         labels = model.labels(len(wanted) * particles, seed) if y is None else y.repeat_interleave(particles)
         state, effective = all_completed(model, path, known, particles, labels, seed)
-        own = {c.name: editing.untouched(c, wanted[c.name]) for c in self.columns if c.name in fixed}
-        return self.written(model.encoder.decode(*state)).assign(**own), effective
+        return self.written.around(model.encoder.decode(*state), wanted), effective
 
     def source(self, request: Request) -> Particles:
         """Rows given the single values that are asked for."""
-        one = {c.name: c.column.write(pd.Series(list(c.values), dtype=object)) for c in request.points}
+        one = {c.name: c.written for c in request.points}
         known, _ = self._known(pd.DataFrame(one), tuple(one))
+        held = (self.written.completion.schema.target,) if request.by_label or request.turns else ()
 
         def written(rows: pd.DataFrame) -> pd.DataFrame:
-            own = {name: value.repeat(len(rows)).reset_index(drop=True) for name, value in one.items()}
-            return self.written(rows).assign(**own)
+            fixed = {name: value.repeat(len(rows)).reset_index(drop=True) for name, value in one.items()}
+            return self.written.around(rows, pd.DataFrame(fixed), held)
 
         # Noise of its own: the first rows would be kin to those that the network drew.
         process = self.model.process
@@ -67,7 +63,8 @@ class Completing:
     def _known(self, rows: pd.DataFrame, fixed: Sequence[str]) -> tuple[Known, Tensor | None]:
         """The columns `fixed` of the user's rows, and the labels (n,) if they are among them."""
         model = self.model
-        wanted = given(self.columns, self.completion, model.encoder, rows, fixed)
+        wanted = given(self.written.columns, self.written.completion, model.encoder, rows, fixed)
         state = model.encode(wanted.rows)
         masks = (torch.from_numpy(mask).to(model.device) for mask in (wanted.has_x, wanted.has_c))
-        return Known(state.x, state.c, *masks), state.y if self.completion.schema.target in fixed else None
+        labelled = self.written.completion.schema.target in fixed
+        return Known(state.x, state.c, *masks), state.y if labelled else None

@@ -41,6 +41,13 @@ class Condition:
         """Whether one value alone is accepted."""
         return len(self.values) == 1
 
+    @property
+    def written(self) -> Any:
+        """The accepted values as the user has them (a Series)."""
+        if isinstance(self.column, Category):
+            return self.column.write(pd.Series(self.values, dtype=object))
+        return self.column.write(pd.Series([math.nan if v is None else v for v in self.values]))
+
     def holds(self, rows: pd.DataFrame) -> np.ndarray:
         """Which of the user's rows meet it, (n,) bool."""
         found = self.column.read(rows[self.name])

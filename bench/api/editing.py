@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.api import asked
+from tabstep.api.written import untouched
 from tabstep.data.columns import Column, Number
 from tabstep.data.completion import Completion
 
@@ -42,13 +43,6 @@ def fixed(
         {name: c.like(new[name] if name in new else rows[name]) for name, c in chosen.items()},
         index=rows.index,
     )
-
-
-def untouched(column: Column, values: Any) -> Any:
-    """Values that a user fixed, as they are; labels in the kind that training rows have them in."""
-    if isinstance(column, Number):
-        return values
-    return column.write(pd.Series(column.read(values), dtype=object))
 
 
 ROUNDS = 20  # of drawing a row again that still has a gap

@@ -18,6 +18,7 @@ from tabstep.api.how import NAME, How
 from tabstep.api.origin import Origin
 from tabstep.api.request import Request
 from tabstep.api.way import Draws, Way, trailing
+from tabstep.api.written import Written
 from tabstep.data import parts
 from tabstep.data.columns import Column, as_text, to_json
 from tabstep.data.completion import Completion
@@ -26,7 +27,6 @@ from tabstep.data.constraints import to_json as constraint_to_json
 from tabstep.data.files import SEPARATORS
 from tabstep.data.fixed import given
 from tabstep.data.identifiers import Identifier, finished
-from tabstep.data.keeping import kept
 from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import Diffusion
 from tabstep.registry import DEFAULT_SAMPLER
@@ -87,10 +87,8 @@ class Synthesizer:
         lacks: `analytic` and the grid `dp` measure the network on training rows, `ddss` and early-stopped samplers
         learn from them, and a saved model does not carry them.
         """
-        way, request = (
-            Way.of(sampler, grid, steps, self.model.schedule.T),
-            self._request(n, seed, where, balance),
-        )
+        way = Way.of(sampler, grid, steps, self.model.schedule.T)
+        request = self._request(n, seed, where, balance)
         if request.is_plain:
             rows = self.model.generate(self._draws.of(way), request.n, seed=request.seed).rows
             return finished(self._written(rows), self.identifiers, 0, request.seed)
@@ -122,10 +120,8 @@ class Synthesizer:
         """
         path = Path(path)
         parts.check(path)
-        way, request = (
-            Way.of(sampler, grid, steps, self.model.schedule.T),
-            self._request(n, seed, where, balance),
-        )
+        way = Way.of(sampler, grid, steps, self.model.schedule.T)
+        request = self._request(n, seed, where, balance)
         plan: dict[str, Any] = {"model": self.model.digest, "device": str(self.model.device), "way": way.said}
         plan |= {"n": request.n, "seed": request.seed, "conditions": request.said}
         make = self._rows(way, request)
@@ -252,17 +248,14 @@ class Synthesizer:
 
     @property
     def _completing(self) -> Completing:
-        return Completing(self.model, self.columns, self.completion, self._written)
+        return Completing(self.model, self._written)
 
     def _decoded(self, state: State) -> pd.DataFrame:
         return finished(self._written(self.model.encoder.decode(*state)), self.identifiers, 0, 0)
 
-    def _written(self, rows: pd.DataFrame) -> pd.DataFrame:
-        schema = self.completion.schema
-        # The label that the network is conditioned on was asked for, or drawn for all rows at once.
-        label = (schema.target,) if schema.target in schema.labels else ()
-        restored = kept(self.columns, self.constraints, self.completion.inverse(rows), label)
-        return pd.DataFrame({c.name: c.write(restored[c.name]) for c in self.columns})
+    @property
+    def _written(self) -> Written:
+        return Written(self.columns, self.completion, self.constraints)
 
     def report(
         self,

@@ -2,7 +2,7 @@
 
     a + b = c          c is computed anew
     a = b              b is a
-    a determines b     b is what a says
+    a determines b     b is what a says; where b is fixed, a is a label that says so
     a <= b             where a row has it the wrong way round, the two values change places
 
 Values that change places stay within the training ranges: of an order that was found, the least b is no less than the
@@ -10,6 +10,8 @@ least a, and the largest a no more than the largest b (`data.constraint_search`)
 it takes the value of the other instead, since the other way round a whole number would get decimals. A total is what
 its parts make, which may lie outside the training rows' totals. A rule that no free column could keep without leaving
 its grid is not kept; a report says of every rule in how many rows it holds.
+
+Columns can be fixed: they stay, and so does what they determine; the others follow.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import pandas as pd
 
 from tabstep.data import comparable
 from tabstep.data.columns import Column, Number
-from tabstep.data.constraints import UNSEEN, Codes, Constraint, Order, Same, Sum, broken, told
+from tabstep.data.constraints import UNSEEN, Codes, Constraint, Order, Same, Sum, broken, plain, told
 
 DAY = 86400.0
 
@@ -64,6 +66,7 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
 
     Rules that share columns are gone through again until all hold, or as often as there are rules.
     """
+    frame, fixed = _determined(rules, frame, fixed)
     order = (Codes, Same, Order, Sum)
     for _ in range(len(rules) + 1):
         before = frame
@@ -74,6 +77,30 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
         if frame is before:
             break
     return frame
+
+
+def _determined(
+    rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str]
+) -> tuple[pd.DataFrame, Collection[str]]:
+    """The frame with what fixed columns determine, which is then as fixed as they are."""
+    fixed = set(fixed)
+    while rule := next((rule for rule in rules if _last(rule, fixed)), None):
+        frame = _mended(rule, frame, broken(rule, frame), fixed)
+        fixed.update(rule.columns)
+    return frame, fixed
+
+
+def _last(rule: Constraint, fixed: Collection[str]) -> bool:
+    """Whether all columns of a rule are fixed but one, which follows from them."""
+    free = [name for name in rule.columns if name not in fixed]
+    if len(free) != 1:
+        return False
+    match rule:
+        case Codes():
+            return rule.one_to_one or free == [rule.of]
+        case Order():
+            return False
+    return True
 
 
 def _mended(rule: Constraint, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
@@ -99,9 +126,9 @@ def _with(frame: pd.DataFrame, name: str, values: Any, where: np.ndarray) -> pd.
 def _decoded(rule: Codes, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
     name, found = rule.of, told(frame[rule.on], rule.pairs)
     if rule.of in fixed:
-        if rule.on in fixed or not rule.one_to_one:
+        if rule.on in fixed:
             return frame
-        name, found = rule.on, told(frame[rule.of], tuple((value, label) for label, value in rule.pairs))
+        name, found = rule.on, _labels(rule, frame)
     known = np.array([value is not UNSEEN for value in found], dtype=bool)
     return _with(
         frame,
@@ -111,9 +138,23 @@ def _decoded(rule: Codes, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collect
     )
 
 
+def _labels(rule: Codes, frame: pd.DataFrame) -> list[Any]:
+    """For each row a label that determines its value: of several the one in the place of its own among its own."""
+    meaning: dict[Any, list[Any]] = {}
+    for label, value in rule.pairs:
+        meaning.setdefault(plain(value), []).append(label)
+    place = {label: i for alike in meaning.values() for i, label in enumerate(alike)}
+    rows = zip(frame[rule.on], frame[rule.of], strict=True)
+    several = [(place.get(plain(label), 0), meaning.get(plain(value))) for label, value in rows]
+    return [UNSEEN if labels is None else labels[i % len(labels)] for i, labels in several]
+
+
 def _added(rule: Sum, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
-    a, b, c = (frame[name] for name in rule.columns)
     steps = dict(zip(rule.columns, rule.steps, strict=True))
+    a, b, c = (frame[name] for name in rule.columns)
+    if rule.total in fixed and not {rule.first, rule.second} & set(fixed):
+        frame = _with(frame, rule.first, _on_grid(_part(a, b, c), steps[rule.first]), wrong)
+        a = frame[rule.first]
     for name, values in (
         (rule.total, lambda: a + b),
         (rule.second, lambda: c - a),
@@ -123,6 +164,16 @@ def _added(rule: Sum, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[
         if name not in fixed and all(_fits(step, steps[name]) for step in others):
             return _with(frame, name, _on_grid(values(), steps[name]), wrong)
     return frame
+
+
+def _part(a: Any, b: Any, total: Any) -> Any:
+    """What the first part has of a total that is fixed: as large a share as it has of both parts, so that none falls
+    below zero; of times the other part stays as long as it is."""
+    if total.dtype.kind in "mM":
+        return total - b
+    both = a + b
+    shared = (a * b >= 0) & (both * total > 0)
+    return a.where(~shared, total * (a / both))
 
 
 def _ordered(rule: Order, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
