@@ -1,6 +1,6 @@
 """How far one process goes that plans cells and gives them out: workers that sleep, and thousands of them.
 
-The figures of the README are those of CELLS = 1_000_000 (7 minutes).
+The figures of docs/cluster.md are those of CELLS = 1_000_000 (7 minutes).
 """
 
 from __future__ import annotations
