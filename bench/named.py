@@ -143,14 +143,16 @@ def _shown(value: Any) -> str:
 
 
 def _printed(default: ast.expr | None) -> str:
-    """A field's default as it prints: a literal as its value, a factory by its name."""
+    """A field's default as it prints: a literal as its value, also within `field`, a factory by its name."""
     if default is None:
         return "?"
     try:
         return str(ast.literal_eval(default))
     except ValueError:
-        factories = [k.value for k in getattr(default, "keywords", []) if k.arg == "default_factory"]
-        return ast.unparse(factories[0] if factories else default)
+        within = {k.arg: k.value for k in getattr(default, "keywords", [])}
+        if "default" in within:
+            return _printed(within["default"])
+        return ast.unparse(within.get("default_factory", default))
 
 
 @cache

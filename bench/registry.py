@@ -109,6 +109,7 @@ SAMPLERS: Named[Sampler] = Named(
         "dpmpp-2m-sde": made("tabstep.samplers.dpmpp:DPMSolverPP", sde=True),
         "unipc-2": made("tabstep.samplers.unipc:UniPC"),
         "deq": made("tabstep.samplers.deq:DEQ"),
+        "deq-eta": made("tabstep.samplers.deq:DEQ", eta=1.0),
         "deq-anderson": made("tabstep.samplers.deq:DEQ", history=2),
         "ddss": made("tabstep.samplers.ddss:DDSS"),
         "ddss-rows": made("tabstep.samplers.ddss:DDSS", features=("rows",)),

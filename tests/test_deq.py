@@ -59,6 +59,31 @@ def test_as_many_sweeps_as_steps_are_ddim(settings: DEQ, K: int) -> None:
     assert torch.equal(found.c, wanted.c)
 
 
+@pytest.mark.parametrize("K", [1, 2, 5, 20])
+@pytest.mark.parametrize("eta", [0.3, 1.0])
+def test_with_noise_that_is_drawn_in_advance_it_is_stochastic_ddim(K: int, eta: float) -> None:
+    process, path = mixed_process(bound=1.5), trailing(bare(1000), K)
+    wanted = DDIM(eta=eta).prepare(Setting(process), path)(process.noise(1, 0, 60), None)
+    for settings in (replace(EXACT, eta=eta), replace(EXACT, eta=eta, history=2)):
+        found = settings.prepare(Setting(process), path)(process.noise(1, 0, 60), None)
+        assert torch.allclose(found.x, wanted.x, atol=1e-9, rtol=0)
+        assert torch.equal(found.c, wanted.c)
+
+
+def test_stochastic_rows_are_done_before_the_chain_is() -> None:
+    process, path = mixed_process(), trailing(bare(1000), 30)
+    rows, sweeps = solve(DEQ(eta=1.0), process, path, process.noise(2, 0, 100), None)
+    wanted = DDIM(eta=1.0).prepare(Setting(process), path)(process.noise(2, 0, 100), None)
+    assert (rows.x - wanted.x).abs().max() < 1e-3
+    assert torch.equal(rows.c, wanted.c)
+    assert sweeps.max() < 30
+
+
+def test_an_eta_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"eta must be in \[0, 1\], got 1.5"):
+        DEQ(eta=1.5)
+
+
 @pytest.mark.parametrize(("d", "sizes", "classes"), [(3, (), 0), (0, (2, 3, 3), 2), (2, (4,), 3)])
 def test_every_kind_of_table_and_labels(d: int, sizes: tuple[int, ...], classes: int) -> None:
     process, path = network_process(d, sizes, classes), trailing(bare(100), 8)

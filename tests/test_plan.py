@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from tabstep import published
 from tabstep.data.cards import DataError
+from tabstep.data.settings import told
 from tabstep.data.sources import ARCHIVE_VARIABLE, MIRROR_VARIABLE
 from tabstep.engine import keys as content_keys
 from tabstep.engine import tuned
@@ -22,6 +23,8 @@ from tabstep.engine.plan import Plan, plan
 from tabstep.metrics import efficacy
 from tabstep.registry import SAMPLERS
 from tabstep.samplers.ddim import DDIM
+from tabstep.samplers.deq import DEQ
+from tabstep.samplers.free import FreeFirst
 from tabstep.suite import Entry, Suite
 from tabstep.suites import SUITES
 
@@ -229,6 +232,15 @@ def test_key_follows_the_settings_of_the_sampler(monkeypatch: pytest.MonkeyPatch
     after = keys()
     assert before[0] == after[0], "the baseline has no sampler"
     assert all(b[0] == a[0] and b[1] != a[1] for b, a in zip(before[1:], after[1:], strict=True))
+
+
+def test_a_field_that_came_later_leaves_keys_as_they_were() -> None:
+    """At its default; at another value it is in them."""
+    assert told(DEQ()) == {"history": 0, "tol": 1e-4, "clip_x0": True}
+    assert told(DEQ(eta=0.5)) == {"history": 0, "tol": 1e-4, "clip_x0": True, "eta": 0.5}
+    assert told(FreeFirst(DEQ(eta=0.5)))["update"]["eta"] == 0.5
+    older = [settings for settings in SAMPLERS.values() if not isinstance(settings, DEQ)]
+    assert [told(settings) for settings in older] == [asdict(settings) for settings in older]  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""Settings from plain values, such as those of a JSON file: every field is known, and every value of its type."""
+"""Settings as plain values, such as those of a JSON file, and back: every field is known, and every value of its type."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import cache
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -11,6 +11,24 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from tabstep.data import plain
 
 T = TypeVar("T")
+
+LATER = {"later": True}
+"""The metadata of a field that a dataclass of settings did not begin with: at its default it is left out of `told`."""
+
+
+def told(settings: Any) -> Any:
+    """A dataclass of settings as plain values, for keys and records; settings within settings likewise.
+
+    As `dataclasses.asdict`, but for what is `LATER` and at its default: settings that mean what they always meant have
+    the keys that they always had.
+    """
+    if is_dataclass(settings) and not isinstance(settings, type):
+        return {
+            field.name: told(value)
+            for field in fields(settings)
+            if (value := getattr(settings, field.name)) != field.default or not field.metadata.get("later")
+        }
+    return tuple(map(told, settings)) if isinstance(settings, tuple) else settings
 
 
 def built(kind: type[T], values: Mapping[str, Any], more: str = "") -> T:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -175,7 +175,7 @@ class Diffusion:
         }
         text = {
             "format": FORMAT,
-            "architecture": asdict(self.architecture),
+            "architecture": settings.told(self.architecture),
             "encoder": self.encoder.to_json(),
             "method": self.method,
             "curve": self.curve,

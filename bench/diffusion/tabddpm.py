@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from tabstep.data import settings
 from tabstep.data.encode import Encoder, Normalization, Rounding
 from tabstep.data.table import Schema
 from tabstep.diffusion import schedule as schedules
@@ -172,6 +173,6 @@ class TabDDPM:
             x.amin(0).to(device) if x.shape[1] else x.new_empty(0, device=device),
             x.amax(0).to(device) if x.shape[1] else x.new_empty(0, device=device),
             counts,
-            asdict(self),
+            settings.told(self),
             tuple(curve),
         )

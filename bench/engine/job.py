@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import dataclass, field, is_dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from typing import Any, Literal
 from tabstep.baselines.holdout import hands_out_fresh_rows
 from tabstep.contracts import Method
 from tabstep.data import own_table
+from tabstep.data.settings import told
 from tabstep.data.sources import load
 from tabstep.data.table import Dataset, Task
 from tabstep.external import Code
@@ -130,7 +131,7 @@ class Job:
         """All settings of the method; those of one from outside are known without loading it."""
         if self.code is not None and self.code.foreign:
             return self.code.settings
-        found: dict[str, Any] = asdict(self.method)  # type: ignore[call-overload]
+        found: dict[str, Any] = told(self.method)
         return found
 
     @property
@@ -159,7 +160,7 @@ class Job:
         grid = GRIDS[self.cell.grid] if self.cell.grid else None
         return {
             "method": self.given,
-            "sampler": asdict(sampler) if is_dataclass(sampler) else sampler,
+            "sampler": told(sampler) if is_dataclass(sampler) else sampler,
             "evaluator": {"source": self.evaluator.source, **self.evaluator.params},
             "rows": self.rows,
             **({} if self.code is None else {"code": {"file": self.code.shown, "sha256": self.code.digest}}),
@@ -168,7 +169,7 @@ class Job:
                 if self.beside
                 else {}
             ),
-            **({"grid": asdict(grid)} if is_dataclass(grid) and not isinstance(grid, type) else {}),
+            **({"grid": told(grid)} if is_dataclass(grid) and not isinstance(grid, type) else {}),
         }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from tabstep.data.settings import LATER
 from tabstep.diffusion import multinomial
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.noise import Noise
@@ -29,11 +30,14 @@ class DEQ:
              the evaluations with a smooth network and cost some percent with a rough one, where five cost a fifth
     tol      a row is done when no number moved by more in a sweep, and no class changed in the last two
     clip_x0  as in `ddim`
+    eta      as in `ddim`: above 0 the noise of every step is drawn before the first sweep, so that the chain of that
+             noise is a fixed point as any other
     """
 
     history: int = 0
     tol: float = 1e-4
     clip_x0: bool = True
+    eta: float = field(default=0.0, metadata=LATER)
     grid: ClassVar[str] = "trailing"
 
     def __post_init__(self) -> None:
@@ -41,6 +45,8 @@ class DEQ:
             raise ValueError(f"history must not be negative, got {self.history}")
         if self.tol < 0:
             raise ValueError(f"tol must not be negative, got {self.tol}")
+        if not 0 <= self.eta <= 1:
+            raise ValueError(f"eta must be in [0, 1], got {self.eta}")
 
     def prepare(self, setting: Setting, path: Steps) -> Draw:
         """Nothing to prepare."""
@@ -61,9 +67,9 @@ class Solution(NamedTuple):
 def solve(settings: DEQ, process: Process, path: Steps, noise: Noise, y: Tensor | None) -> Solution:
     """Iterate z <- F(z) on the rows at all K times of the path together.
 
-    F in cumulative form, with e^lambda = sqrt(abar / (1 - abar)) and X_i the clean numbers predicted at position i:
+    F in cumulative form, with X_i the clean numbers predicted at position i and the coefficients of `cumulative`:
 
-        x_j = sqrt(1 - abar_j) (x_T / sqrt(1 - abar_T) + sum_{i<j} (e^lambda_{i+1} - e^lambda_i) X_i)
+        x_j = scale_j (x_T / scale_0 + sum_{i<j} (rise_i X_i + sigma_i z_i / scale_{i+1}))
 
     and c_j the class that was drawn at the last jump before j. F is strictly triangular, so that after k sweeps the
     first k positions are exact: they are not evaluated again, and K sweeps give the chain of `ddim` itself.
@@ -72,14 +78,17 @@ def solve(settings: DEQ, process: Process, path: Steps, noise: Noise, y: Tensor 
     begin = process.prior(noise, y)
     (n, d), device = begin.x.shape, begin.x.device
     alpha = torch.tensor([process.schedule.at(t) for t in path[:-1]], dtype=torch.float64, device=device)
-    signal, spread = alpha.sqrt(), (1 - alpha).sqrt()
-    rise = (signal / spread).diff().to(begin.x).view(-1, 1, 1)
-    scale = spread.to(begin.x).view(-1, 1, 1)
+    scale, rise, sigma = (v.to(begin.x).view(-1, 1, 1) for v in cumulative(alpha, settings.eta))
+    added = begin.x.new_zeros(K, n, d)
+    if settings.eta > 0 and K > 1:
+        z = torch.stack([noise.normal() for _ in sigma])
+        added[1:] = (sigma / scale[1:] * z).cumsum(0)
     jump, gumbel = _step_noise(process, path, noise)
     last = _last_jump(jump)
     times = torch.tensor(path[:-1], device=device)
 
-    x, c = begin.x * scale / scale[0], begin.c.expand(K, -1, -1).clone()
+    given = begin.x / scale[0] + added  # all of F but the predictions
+    x, c = begin.x * scale / scale[0] + scale * added, begin.c.expand(K, -1, -1).clone()
     clean, drawn = torch.zeros_like(x), c.clone()
     out = State(torch.empty_like(begin.x), torch.empty_like(begin.c), y)
     sweeps = torch.full((n,), K, device=device)
@@ -99,7 +108,7 @@ def solve(settings: DEQ, process: Process, path: Steps, noise: Noise, y: Tensor 
         full = process.blocks.map(scores, now_c, partial(multinomial.full_scores, alpha_bar_t=a))
         drawn[k:] = process.blocks.argmax(full, gumbel[k:].flatten(0, 1)).view(K - k, m, c.shape[2])
 
-        new_x = scale[1:] * (x[0] / scale[0] + (rise * clean[:-1]).cumsum(0))
+        new_x = scale[1:] * (given[1:] + (rise * clean[:-1]).cumsum(0))
         new_c = torch.where(last >= 0, drawn.gather(0, last.clamp(min=0)), c[0])
         moved = ((new_x - x[1:]).abs() > settings.tol).flatten(2).any(2).any(0)
         still = (new_c == c[1:]).all(2).all(0)
@@ -112,12 +121,37 @@ def solve(settings: DEQ, process: Process, path: Steps, noise: Noise, y: Tensor 
             sweeps[rows[done]] = k + 1
             left = ~done
             rows, calm = rows[left], calm[left]
-            x, c, clean, drawn = (part[:, left] for part in (x, c, clean, drawn))
+            x, c, clean, drawn, given = (part[:, left] for part in (x, c, clean, drawn, given))
             last, gumbel = last[:, left], gumbel[:, left]
             mix.keep(left)
             if not len(rows):
                 break
     return Solution(out, sweeps)
+
+
+class Coefficients(NamedTuple):
+    """Of DDIM in cumulative form, float64: scale (K,), rise and sigma (K - 1,); see `solve`."""
+
+    scale: Tensor
+    rise: Tensor
+    sigma: Tensor
+
+
+def cumulative(alpha_bar: Tensor, eta: float) -> Coefficients:
+    """The coefficients for alpha_bar (K,) at the times of a path but 0.
+
+    With e^lambda = sqrt(abar / (1 - abar)):
+
+        scale_j = sqrt(1 - abar_j) lasting_j,  rise_i = (e^lambda_{i+1} - kept_i e^lambda_i) / lasting_{i+1}
+
+    where kept_i = sqrt(1 - sigma_i^2 / (1 - abar_{i+1})) of the predicted noise stays beside the sigma_i z_i that step i
+    adds, and lasting_j is the product of kept_i over i < j; both are 1 at eta = 0.
+    """
+    spread, ratio = (1 - alpha_bar).sqrt(), alpha_bar.sqrt() / (1 - alpha_bar).sqrt()
+    sigma = eta * spread[1:] / spread[:-1] * (1 - alpha_bar[:-1] / alpha_bar[1:]).sqrt()
+    kept = (1 - (sigma / spread[1:]).square()).sqrt()
+    lasting = torch.cat([kept.new_ones(1), kept.cumprod(0)])
+    return Coefficients(spread * lasting, (ratio[1:] - kept * ratio[:-1]) / lasting[1:], sigma)
 
 
 class Anderson:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tabstep.diffusion import gaussian
 from tabstep.diffusion.mixed import Process, State
+from tabstep.samplers.deq import cumulative
 from tabstep.samplers.latent import Invert
 from tabstep.samplers.setting import Steps
 
@@ -131,7 +132,7 @@ def joint(process: Process, path: Steps, clean: State, classes: list[Tensor]) ->
 class Chain:
     """The numbers of DDIM at all K times of a path as one fixed point z = F(z, x_T), the classes being known.
 
-    z (K - 1, n, d) are the numbers at the times after T, in the cumulative form of `deq.solve`: with X_i the clean
+    z (K - 1, n, d) are the numbers at the times after T, in the cumulative form of `deq.solve` at eta = 0: with X_i the clean
     numbers predicted at position i, x_j = scale_j (x_T / scale_0 + sum_{i<j} rise_i X_i), and the row is X_{K-1}.
     """
 
@@ -147,10 +148,8 @@ class Chain:
     def of(cls, process: Process, path: Steps, classes: list[Tensor], y: Tensor | None) -> Chain:
         device = process.x_min.device
         alpha = torch.tensor([process.schedule.at(t) for t in path[:-1]], dtype=torch.float64, device=device)
-        signal, spread = alpha.sqrt(), (1 - alpha).sqrt()
-        alpha, scale, rise = (
-            v.to(process.x_min).view(-1, 1, 1) for v in (alpha, spread, (signal / spread).diff())
-        )
+        scale, rise, _ = cumulative(alpha, eta=0.0)
+        alpha, scale, rise = (v.to(process.x_min).view(-1, 1, 1) for v in (alpha, scale, rise))
         times = torch.tensor(path[:-1], device=device)
         return cls(process, times, torch.stack(classes[:-1]), y, alpha, scale, rise)
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -17,6 +17,7 @@ from torch import Tensor
 from tabstep.contracts import Unsupported
 from tabstep.data import artifact
 from tabstep.data.encode import Encoder
+from tabstep.data.settings import told
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.nelbo import Variance
 
@@ -84,7 +85,7 @@ class Artifacts:
 
 def digest(settings: Any) -> str:
     """A short hash of a dataclass of settings, for the names of artifacts."""
-    plain = asdict(settings) | {"kind": type(settings).__name__}
+    plain = told(settings) | {"kind": type(settings).__name__}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -12,7 +12,7 @@ Before the dear draws a small one is scored by a fast evaluator: that proxy is t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from statistics import fmean
@@ -26,6 +26,7 @@ from optuna.trial import Trial, TrialState
 from tabstep.contracts import Unsupported
 from tabstep.data import validity
 from tabstep.data.completion import Completion
+from tabstep.data.settings import told
 from tabstep.data.table import Development
 from tabstep.diffusion.model import Diffusion
 from tabstep.engine.job import Source
@@ -100,7 +101,7 @@ class Task:
             )
         else:
             draw = lambda n, seed: model.sample(n, seed=seed)  # noqa: E731
-        return Candidate(asdict(method), rows, _checked(draw, completion, train))
+        return Candidate(told(method), rows, _checked(draw, completion, train))
 
     def facts(self) -> dict[str, Any]:
         """What was tuned under which conditions, for the result."""
