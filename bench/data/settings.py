@@ -1,4 +1,4 @@
-"""Settings as plain values, such as those of a JSON file, and back: every field is known, and every value of its type."""
+"""Settings as plain values, such as those of a JSON file, and back: fields are known, values of their types."""
 
 from __future__ import annotations
 

@@ -144,8 +144,8 @@ def cumulative(alpha_bar: Tensor, eta: float) -> Coefficients:
 
         scale_j = sqrt(1 - abar_j) lasting_j,  rise_i = (e^lambda_{i+1} - kept_i e^lambda_i) / lasting_{i+1}
 
-    where kept_i = sqrt(1 - sigma_i^2 / (1 - abar_{i+1})) of the predicted noise stays beside the sigma_i z_i that step i
-    adds, and lasting_j is the product of kept_i over i < j; both are 1 at eta = 0.
+    where kept_i = sqrt(1 - sigma_i^2 / (1 - abar_{i+1})) of the predicted noise stays beside the sigma_i z_i that step
+    i adds, and lasting_j is the product of kept_i over i < j; both are 1 at eta = 0.
     """
     spread, ratio = (1 - alpha_bar).sqrt(), alpha_bar.sqrt() / (1 - alpha_bar).sqrt()
     sigma = eta * spread[1:] / spread[:-1] * (1 - alpha_bar[:-1] / alpha_bar[1:]).sqrt()

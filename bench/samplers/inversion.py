@@ -132,8 +132,8 @@ def joint(process: Process, path: Steps, clean: State, classes: list[Tensor]) ->
 class Chain:
     """The numbers of DDIM at all K times of a path as one fixed point z = F(z, x_T), the classes being known.
 
-    z (K - 1, n, d) are the numbers at the times after T, in the cumulative form of `deq.solve` at eta = 0: with X_i the clean
-    numbers predicted at position i, x_j = scale_j (x_T / scale_0 + sum_{i<j} rise_i X_i), and the row is X_{K-1}.
+    z (K - 1, n, d) are the numbers at the times after T, in the cumulative form of `deq.solve` at eta = 0: with X_i the
+    clean numbers predicted at position i, x_j = scale_j (x_T / scale_0 + sum_{i<j} rise_i X_i), and the row is X_{K-1}.
     """
 
     process: Process
