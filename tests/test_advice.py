@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -76,6 +78,31 @@ def test_a_report_says_what_it_is_of_and_what_it_needs(tmp_path: Path) -> None:
     assert (code, "no file at" in said) == (2, True)
 
 
+def test_all_steps_are_drawn_once_and_few_ones_judge_how_they_scatter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Scores stand in for those of rows: with all steps 0.9 and 0.5, with few ones they scatter by 0 and by 0.1."""
+    drawn: list[int] = []
+
+    def scored(
+        model: object, parts: object, n: int, sampler: str, steps: int, seeds: range, aimed: bool
+    ) -> Any:
+        drawn.append(steps * len(seeds))
+        far = 0.0 if steps > 1 else 0.5
+        return {
+            TREND.name: np.full(len(seeds), 0.9 - far),
+            RECALL.name: 0.5 + 0.1 * np.arange(len(seeds)),
+        }, 1.0
+
+    monkeypatch.setattr("tabstep.api.advice._drawn", scored)
+    method = tabstep.TabDDPM(T=10, steps=3, layers=(8,), batch_size=64)
+    found = tabstep.advise(shop(400), budgets=(1, 5, 10), method=method, seconds=None, drop="net_again")
+    assert drawn == [3 * 1, 3 * 5, 10]
+    assert found.scores == (TREND,)
+    assert found.noisy == (RECALL,)
+    assert found.steps == 5
+
+
 def test_advice_refuses_budgets_that_are_none(tmp_path: Path) -> None:
     code, said = call("advise", tmp_path / "my.csv", "--steps", "T")
     assert (code, "--steps takes numbers here" in said) == (2, True)
@@ -85,11 +112,12 @@ def test_advice_refuses_budgets_that_are_none(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_from_a_file_to_a_report_and_to_advice(tmp_path: Path) -> None:
-    whole = shop(1200)
+    whole = shop(1200).assign(order=[f"O-{i:05}" for i in range(1200)])
+    whole["ordered"] = whole["ordered"].dt.strftime("%d/%m/%Y")
     whole.iloc[:800].to_csv(tmp_path / "my.csv", index=False)
     whole.iloc[800:].to_csv(tmp_path / "rest.csv", index=False)
     method = tabstep.TabDDPM(T=50, steps=200, layers=(64,), batch_size=512, lr=3e-3)
-    tabstep.fit(tmp_path / "my.csv", method=method, drop="net_again", progress="none").save(
+    tabstep.fit(tmp_path / "my.csv", method=method, drop="net_again", id="order", progress="none").save(
         tmp_path / "model"
     )
     of = ("--real", tmp_path / "my.csv", "--holdout", tmp_path / "rest.csv", "--out", tmp_path / "r.html")
@@ -97,6 +125,19 @@ def test_from_a_file_to_a_report_and_to_advice(tmp_path: Path) -> None:
     assert code == 0, said
     assert "Does it leak?" in said
     assert {path.name for path in tmp_path.glob("r.*")} == {"r.html", "r.json", "r.md"}
-    code, said = call("advise", tmp_path / "my.csv", "--seconds", 3, "--steps", "1,5", "--drop", "net_again")
+    options = ("--drop", "net_again", "--id", "order", "--date", "ordered=%d/%m/%Y", "--missing", "?")
+    code, said = call("advise", tmp_path / "my.csv", "--seconds", 3, "--steps", "1,5", *options)
     assert code == 0, said
+    assert "in every row: net + tax = gross" in said
     assert "steps" in said.rsplit("margin of the score.", 1)[1]
+    same = tabstep.advise(
+        tmp_path / "my.csv",
+        budgets=(1, 5),
+        method=method,
+        seconds=None,
+        drop="net_again",
+        id="order",
+        date={"ordered": "%d/%m/%Y"},
+        missing="?",
+    )
+    assert [line.steps for line in same.lines] == [1, 5, 50]

@@ -35,7 +35,7 @@ def messy(n: int = 90) -> pd.DataFrame:
             "age": rng.integers(18, 90, n),
             "same": 1,
         }
-    )
+    ).assign(until=lambda rows: rows["age"] + rng.integers(0, 9, n))
 
 
 @pytest.fixture
@@ -72,6 +72,7 @@ def test_from_a_table_to_rows(table: Path, tmp_path: Path) -> None:
         "due times to the day, in text as %d/%m/%Y",
         "age whole numbers 18 .. 89",
         "same constant 1",
+        "in every row: age <= until",
     ):
         assert text in shown
     done = call("sample", folder, "--rows", 70, "--out", out, "--steps", 3, "--seed", 2)

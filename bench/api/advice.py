@@ -13,15 +13,16 @@ import pandas as pd
 
 from tabstep.api import asked, fitting
 from tabstep.api.compared import Parts, canonical, varying, vector
+from tabstep.api.preparing import frame_of, prepare, wishes_of
 from tabstep.api.synthesizer import Synthesizer
-from tabstep.data.files import read_table
+from tabstep.data.wishes import Python
 from tabstep.registry import DEFAULT_SAMPLER
 from tabstep.report.numbers.budget import BASE
 from tabstep.report.numbers.vector import VECTOR, Score
 
 BUDGETS = (1, 2, 5, 10, 20, 50)
 SHARE = 0.25  # of the rows that the brief fit does not see
-DRAWS = 3  # of each budget, with seeds of their own
+DRAWS = 3  # of each budget but all steps, with seeds of their own
 POOR = 0.95  # C2ST with all steps beyond which a network has not learned enough for steps to matter
 MOST = 2_000  # rows of a draw
 
@@ -97,39 +98,60 @@ def advise(
     sampler: str = DEFAULT_SAMPLER,
     method: Any = None,
     seconds: float | None = 60,
-    numeric: str | Sequence[str] = (),
     categorical: str | Sequence[str] = (),
+    numeric: str | Sequence[str] = (),
+    date: str | Sequence[str] | Mapping[str, str | None] = (),
+    id: str | Sequence[str] = (),
     drop: str | Sequence[str] = (),
+    literal: str | Sequence[str] = (),
+    missing: str | Sequence[str] = (),
     seed: int = 0,
 ) -> Advice:
     """Fit for some seconds on three quarters of a table, and score draws of each budget against the rest.
 
-    A score is kept where its mean over three draws is as good as that of all steps of `ancestral`, within the margin of
-    the score (`report.numbers.vector`); efficacy is among the scores where there is a target. Where that measure
-    scatters by more than the margin, the score judges nothing. A brief fit is not the one that will be used: a longer
-    one is sharper and may want more steps. The other arguments are those of `fit`. Raises ValueError as `fit`, and for
-    a table that is too short.
+    A score is kept where its mean over three draws is as good as in one draw with all steps of `ancestral`, within the
+    margin of the score (`report.numbers.vector`); efficacy is among the scores where there is a target. Where draws of
+    the largest budget scatter by more than the margin, the score judges nothing. A brief fit is not the one that will
+    be used: a longer one is sharper and may want more steps. The other arguments are those of `fit`. Raises ValueError
+    as `fit`, and for a table that is too short.
     """
-    frame = read_table(Path(table)) if isinstance(table, str | Path) else asked.frame("table", table)
-    started = time.perf_counter()
+    frame = asked.frame("table", frame_of(table, literal, missing))
+    settings, seed = fitting.settings_of(method, seconds=seconds), asked.seed(seed)
+    wishes = wishes_of(frame, numeric=numeric, categorical=categorical, drop=drop, date=date, id=id)
+    known, held = apart(frame, seed)
+    model = fitting.train(prepare(known, target, wishes, Python(), seed), settings, "cpu", "none")
+    return swept(model, known, held, budgets, sampler)
+
+
+def apart(frame: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows for the brief fit, and those that it does not see."""
     order = np.random.default_rng(seed).permutation(len(frame))
     cut = int(len(frame) * SHARE)
     held, known = (frame.iloc[np.sort(part)].reset_index(drop=True) for part in (order[:cut], order[cut:]))
-    options: dict[str, Any] = {"categorical": categorical, "numeric": numeric, "drop": drop}
-    model = fitting.fit(known, target, method=method, seconds=seconds, seed=seed, progress="none", **options)
-    fit_s = time.perf_counter() - started
+    return known, held
+
+
+def swept(
+    model: Synthesizer,
+    known: pd.DataFrame,
+    held: pd.DataFrame,
+    budgets: Sequence[int] = BUDGETS,
+    sampler: str = DEFAULT_SAMPLER,
+) -> Advice:
+    """Advice by a model fitted on `known` and by the rows `held`. Raises ValueError as `advise`."""
     last = model.model.schedule.T
-    wanted = [asked.whole("steps", k, 1, last) for k in sorted(set(budgets))]
-    read = [canonical(model.columns, part, "table") for part in (known, held)]
-    parts = Parts.of(varying(model.completion), read[0], read[1], seed)
-    n = min(MOST, len(parts.like))
-    walks = [*((k, sampler) for k in wanted if k < last), (last, BASE)]
-    if len(walks) < 2:
+    wanted = [k for k in (asked.whole("steps", k, 1, last) for k in sorted(set(budgets))) if k < last]
+    if not wanted:
         raise ValueError(f"there is no budget below all {last} steps of the model, got {list(budgets)}")
-    drawn = [(k, *_drawn(model, parts, n, walker, k, target is not None)) for k, walker in walks]
-    full = drawn[-1][1]
+    read = [canonical(model.columns, part, "table") for part in (known, held)]
+    parts = Parts.of(varying(model.completion), read[0], read[1], model.origin.seed)
+    n, aimed = min(MOST, len(parts.like)), model.origin.target is not None
+    drawn = [(k, *_drawn(model, parts, n, sampler, k, range(DRAWS), aimed)) for k in wanted]
+    drawn.append((last, *_drawn(model, parts, n, BASE, last, range(1), aimed)))
+    most, full = drawn[-2][1], drawn[-1][1]
     scores = [s for s in VECTOR if s.name in full]
-    judges = tuple(s for s in scores if full[s.name].std(ddof=1) / DRAWS**0.5 <= s.margin)
+    # One draw of all steps, the dearest: its scatter is told by those with most steps of the others.
+    judges = tuple(s for s in scores if s.name in most and most[s.name].std(ddof=1) <= s.margin)
     lines = tuple(
         Line(
             steps,
@@ -139,7 +161,7 @@ def advise(
         )
         for steps, of, draw_s in drawn
     )
-    return Advice(judges, tuple(s for s in scores if s not in judges), lines, n, fit_s)
+    return Advice(judges, tuple(s for s in scores if s not in judges), lines, n, model.origin.fit_s)
 
 
 def _keeps(score: Score, mean: float, full: float) -> bool:
@@ -157,11 +179,11 @@ def _least(ladder: Sequence[tuple[int, bool]]) -> int | None:
 
 
 def _drawn(
-    model: Synthesizer, parts: Parts, n: int, sampler: str, steps: int, aimed: bool
+    model: Synthesizer, parts: Parts, n: int, sampler: str, steps: int, seeds: Sequence[int], aimed: bool
 ) -> tuple[dict[str, np.ndarray], float]:
     """The scores of the vector that all draws have, by name (draws,), and the seconds of the fastest one."""
     scores, seconds = [], []
-    for seed in range(DRAWS):
+    for seed in seeds:
         begun = time.perf_counter()
         rows = model.sample(n, sampler=sampler, steps=steps, seed=seed)
         seconds.append(time.perf_counter() - begun)

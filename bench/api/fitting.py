@@ -13,7 +13,7 @@ import pandas as pd
 
 from tabstep.api import asked
 from tabstep.api.origin import Origin
-from tabstep.api.preparing import Prepared, prepare
+from tabstep.api.preparing import Prepared, frame_of, prepare, wishes_of
 from tabstep.api.synthesizer import FORMAT, Synthesizer
 from tabstep.contracts import Unsupported
 from tabstep.data import artifact
@@ -21,10 +21,9 @@ from tabstep.data.columns import Category, from_json
 from tabstep.data.completion import MISSING, Completion
 from tabstep.data.constraints import from_json as constraint_from_json
 from tabstep.data.encode import schema_from_json
-from tabstep.data.files import read_table
 from tabstep.data.identifiers import Identifier
 from tabstep.data.table import Schema
-from tabstep.data.wishes import Python, Wishes, dates, named
+from tabstep.data.wishes import Python
 from tabstep.diffusion.model import FILE, Diffusion, beside_of, table_of
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.diffusion.tabstep import TabStep
@@ -79,21 +78,11 @@ def fit(
     Rules between columns that hold in every row (start before end, sums, codes of one another) are found, and are in
     `constraints` of what is returned. Raises ValueError with all that stands in the way, and what to do about it.
     """
-    gaps = (missing,) if isinstance(missing, str) else tuple(missing)
-    if isinstance(frame, str | Path):
-        frame = read_table(Path(frame), literal, gaps)
-    elif named(literal, ()):
-        raise ValueError(
-            "literal is for the path of a CSV; in a DataFrame a text such as NA is a value already"
-        )
-    elif gaps and isinstance(frame, pd.DataFrame):
-        frame = frame.mask(frame.isin(gaps))
+    frame = frame_of(frame, literal, missing)
     settings, where, seed = settings_of(method, seconds=seconds), asked.device(device), asked.seed(seed)
     if progress not in ("bar", "none") and not callable(progress):
         raise ValueError(f"progress must be bar, none or a function of (step, steps, loss), got {progress!r}")
-    known = [*getattr(frame, "columns", ())]
-    numeric, categorical, drop = (named(given, known) for given in (numeric, categorical, drop))
-    wishes = Wishes(numeric, categorical, drop, dates(date, known), named(id, known))
+    wishes = wishes_of(frame, numeric=numeric, categorical=categorical, drop=drop, date=date, id=id)
     return train(prepare(frame, target, wishes, Python(), seed), settings, where, progress)
 
 

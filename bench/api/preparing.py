@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,9 +14,10 @@ from tabstep.data import comparable, constraint_search, frames, inference
 from tabstep.data.columns import Category, Column, Number
 from tabstep.data.completion import Completion
 from tabstep.data.constraints import Constraint
+from tabstep.data.files import read_table
 from tabstep.data.identifiers import Identifier
 from tabstep.data.table import Schema, Task
-from tabstep.data.wishes import Speech, Wishes, check_names, check_wishes, refuse
+from tabstep.data.wishes import Speech, Wishes, check_names, check_wishes, dates, named, refuse
 
 FEWEST_ROWS = 10
 
@@ -42,6 +44,33 @@ class Prepared:
     dropped: tuple[str, ...]
     seed: int
     seconds: float
+
+
+def frame_of(table: Any, literal: str | Sequence[str], missing: str | Sequence[str]) -> Any:
+    """The rows of a frame or of a file, with texts that stand for gaps taken for such. Raises ValueError."""
+    gaps = (missing,) if isinstance(missing, str) else tuple(missing)
+    if isinstance(table, str | Path):
+        return read_table(Path(table), literal, gaps)
+    if named(literal, ()):
+        raise ValueError(
+            "literal is for the path of a CSV; in a DataFrame a text such as NA is a value already"
+        )
+    return table.mask(table.isin(gaps)) if gaps and isinstance(table, pd.DataFrame) else table
+
+
+def wishes_of(
+    frame: Any,
+    *,
+    numeric: str | Sequence[str],
+    categorical: str | Sequence[str],
+    drop: str | Sequence[str],
+    date: str | Sequence[str] | Mapping[str, str | None],
+    id: str | Sequence[str],
+) -> Wishes:
+    """What is said of the columns of a frame, names told apart where several stand in one text."""
+    known = [*getattr(frame, "columns", ())]
+    numbers, labels, gone, ids = (named(given, known) for given in (numeric, categorical, drop, id))
+    return Wishes(numbers, labels, gone, dates(date, known), ids)
 
 
 def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed: int) -> Prepared:

@@ -9,16 +9,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from tabstep.cli.options import (
-    MOST_SEED,
-    Categorical,
-    Drop,
-    Many,
-    Numeric,
-    console,
-    parse_steps,
-    stop,
-)
+from tabstep.cli import table
+from tabstep.cli.options import Many, console, parse_steps, stop
 
 if TYPE_CHECKING:
     from tabstep.api.advice import Advice
@@ -62,14 +54,18 @@ def say(report: Report) -> None:
 
 
 def advise(
-    table: Annotated[Path, typer.Argument(help="A table, CSV or Parquet.")],
-    target: Annotated[str | None, typer.Option(help="The column to predict, if there is one.")] = None,
+    source: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV, TSV or Parquet.")],
+    target: table.Target = None,
     steps: Annotated[Many, typer.Option(help="Step budgets; 1,2,5,10,20,50 when left out.")] = None,
     seconds: Annotated[float, typer.Option(help="Of the clock to train for.", min=1)] = 60,
-    numeric: Numeric = None,
-    categorical: Categorical = None,
-    drop: Drop = None,
-    seed: Annotated[int, typer.Option(help="Of the fit and the draws.", min=0, max=MOST_SEED)] = 0,
+    numeric: table.Numeric = None,
+    categorical: table.Categorical = None,
+    date: table.Date = None,
+    id: table.Id = None,
+    drop: table.Drop = None,
+    literal: table.Literal = None,
+    missing: table.Missing = None,
+    seed: table.Seed = 0,
 ) -> None:
     """How many steps a table needs: fits briefly on a part of it, sweeps budgets, and judges them by several scores.
 
@@ -77,23 +73,29 @@ def advise(
 
     A budget is enough where every score is as good as with all steps, within the margins of `tabstep profile`.
     """
-    from tabstep.api import advice
-
     budgets = parse_steps(steps)
     if "T" in budgets:
         stop("--steps takes numbers here: all steps are the measure, and are drawn anyway")
-    console.print(f"training for {seconds:g} seconds, then drawing and scoring rows", highlight=False)
-    found = advice.advise(
-        table,
+    from tabstep.api import advice
+
+    settings = table.settings("tabstep", None, seconds)
+    frame = table.read(source, literal, missing)
+    known, held = advice.apart(frame, seed)
+    ready = table.prepared(
+        source,
+        known,
         target,
-        budgets=budgets or advice.BUDGETS,
-        seconds=seconds,
-        numeric=numeric or (),
-        categorical=categorical or (),
-        drop=drop or (),
+        numeric=numeric,
+        categorical=categorical,
+        date=date,
+        id=id,
+        drop=drop,
         seed=seed,
     )
-    show(found)
+    model = table.fitted(ready, settings, "cpu")
+    console.print("drawing and scoring rows", highlight=False)
+    with table.noted():
+        show(advice.swept(model, known, held, budgets or advice.BUDGETS))
 
 
 def show(found: Advice) -> None:

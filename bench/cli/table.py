@@ -69,12 +69,17 @@ def prepared(
     seed: int,
 ) -> Prepared:
     """The table as a fit takes it, shown once; a command ends with all faults and what mends each."""
-    from tabstep.api.preparing import prepare
-    from tabstep.data.wishes import Sampling, Wishes, dates, named
+    from tabstep.api.preparing import prepare, wishes_of
+    from tabstep.data.wishes import Sampling
 
-    names = list(frame.columns)
-    numbers, labels, gone = (named(tuple(given or ()), names) for given in (numeric, categorical, drop))
-    wishes = Wishes(numbers, labels, gone, dates(tuple(date or ()), names), named(tuple(id or ()), names))
+    wishes = wishes_of(
+        frame,
+        numeric=numeric or (),
+        categorical=categorical or (),
+        drop=drop or (),
+        date=date or (),
+        id=id or (),
+    )
     try:
         ready = prepare(frame, target, wishes, Sampling(), seed)
     except ValueError as error:
