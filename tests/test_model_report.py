@@ -18,7 +18,7 @@ from tabstep.api.compared import Parts, canonical, varying
 from tabstep.api.judging import Draw, evidence, judge
 from tabstep.api.report import Report
 from tabstep.report.numbers import leak
-from tabstep.report.numbers.portrait import Level
+from tabstep.report.numbers.portrait import WATCHED, Level
 from tests.test_constraints import shop
 
 DRAW = Draw("ddim", None, 2, 0)
@@ -29,6 +29,7 @@ def table(n: int, seed: int) -> pd.DataFrame:
     frame = shop(n, seed).rename(columns={"noise": ODD})
     frame["big"] = np.where(frame["gross"] > 60, "yes", "no")
     frame["land"] = "here"
+    frame["order"] = [f"O-{seed}{i:04}" for i in range(n)]
     return frame
 
 
@@ -49,7 +50,8 @@ class Told:
 @pytest.fixture(scope="module")
 def fitted() -> tabstep.Synthesizer:
     method = tabstep.TabDDPM(T=10, steps=3, layers=(8,), batch_size=64)
-    return tabstep.fit(table(600, 0), "big", method=method, drop="net_again", progress="none")
+    options = {"drop": "net_again", "id": "order"}
+    return tabstep.fit(table(600, 0), "big", method=method, progress="none", **options)
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +135,7 @@ def test_the_page_stands_alone_and_takes_no_name_for_markup(fresh: Report, tmp_p
     assert text.count("<figure>") == len(fresh.portrait.columns) == 11
     assert "land is &#x27;here&#x27; in all training rows" in text
     assert "Dropped, because the user said so: net_again" in text
+    assert "a new one, none of the old: order (from O-00600)" in text
     assert "<iframe" in fresh._repr_html_()
     assert "<script" not in fresh._repr_html_()
 
@@ -154,6 +157,17 @@ def test_the_card_says_what_the_page_says(fresh: Report, tmp_path: Path) -> None
         assert f"{level.value:.3f}" in text
     assert "<shop>" not in text.replace("\\<shop\\>", "")
     assert re.search(r"Training|training rows", text)
+
+
+def test_rows_that_only_said_when_to_stop_are_told_beside_the_verdict(fresh: Report, tmp_path: Path) -> None:
+    assert "by itself" not in fresh.to_html(tmp_path / "page.html").read_text(encoding="utf-8")
+    method = tabstep.TabStep(T=10, steps=3, layers=(8,), batch_size=64)
+    watching = tabstep.fit(table(600, 0), method=method, drop=["net_again", "order"], progress="none")
+    assert watching.origin.watched == 60
+    of = replace(fresh.portrait, rows={**fresh.portrait.rows, WATCHED: watching.origin.watched})
+    for write in (Report(of).to_html, Report(of).to_card):
+        text = " ".join(write(tmp_path / "text").read_text(encoding="utf-8").split())
+        assert "Of the 600 rows that it was given the fit held out 60 by itself" in text
 
 
 def test_rows_of_another_table_are_refused(fitted: tabstep.Synthesizer) -> None:

@@ -18,6 +18,7 @@ from tabstep.data.columns import Column
 from tabstep.data.completion import Completion
 from tabstep.data.constraints import Constraint, share_kept
 from tabstep.data.described import kind
+from tabstep.data.identifiers import Identifier
 from tabstep.data.table import Schema
 from tabstep.metrics import rows as scores_of_rows
 from tabstep.metrics import trend
@@ -60,6 +61,8 @@ class Drawn(Protocol):
     @property
     def constraints(self) -> tuple[Constraint, ...]: ...
     @property
+    def identifiers(self) -> tuple[Identifier, ...]: ...
+    @property
     def origin(self) -> Origin: ...
     @property
     def model(self) -> Any: ...
@@ -99,6 +102,7 @@ def judge(
         measured=parts.measured,
         rows={
             "training rows": len(train),
+            portrait.WATCHED: model.origin.watched,
             "held-out rows": 0 if held is None else len(held),
             "drawn rows": len(drawn),
             "real rows scored against": len(parts.against),
@@ -109,7 +113,11 @@ def judge(
         rules=_rules(model.constraints, model.columns, parts, drawn),
         columns=_columns(model, shares),
         pairs=_pairs(parts, drawn),
-        changed=tuple(told.changed(model.columns, model.completion, model.origin, model.model.encoder)),
+        changed=tuple(
+            told.changed(
+                model.columns, model.completion, model.origin, model.model.encoder, model.identifiers
+            )
+        ),
         fit={
             "rows": model.origin.rows,
             "target": model.origin.target,

@@ -13,6 +13,7 @@ class Origin:
 
     target       the column that the user named, None where none was: a joint model only needs some column in its place
     rows         training rows
+    watched      of these, rows that the network was not trained on and that said when to stop
     dropped      columns that the user left out
     seed         of the fit
     fit_s        seconds of the whole fit
@@ -21,6 +22,7 @@ class Origin:
 
     target: str | None
     rows: int
+    watched: int
     dropped: tuple[str, ...]
     seed: int
     fit_s: float

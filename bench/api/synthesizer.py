@@ -38,7 +38,7 @@ from tabstep.samplers.start import MOMENTS
 if TYPE_CHECKING:
     from tabstep.api.report import Report
 
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -9,15 +9,23 @@ from tabstep.data.columns import Category, Column, Number
 from tabstep.data.completion import MISSING, Completion
 from tabstep.data.encode import Encoder
 from tabstep.data.forms import Objects, Plain
+from tabstep.data.identifiers import Identifier
 from tabstep.data.writing import WrittenMoments, WrittenNumbers
 
 
 def changed(
-    columns: Sequence[Column], completion: Completion, origin: Origin, encoder: Encoder
+    columns: Sequence[Column],
+    completion: Completion,
+    origin: Origin,
+    encoder: Encoder,
+    identifiers: Sequence[Identifier] = (),
 ) -> Iterator[str]:
     """What was left out, set aside, read from text or rounded; all but what was dropped comes back in drawn rows."""
     if origin.dropped:
         yield f"Dropped, because the user said so: {', '.join(origin.dropped)}."
+    if identifiers:
+        names = ", ".join(f"{each.name} (from {each.example})" for each in identifiers)
+        yield f"Ids are not learned: each drawn row has a new one, none of the old: {names}."
     for name, value in completion.constant.items():
         shown = "missing" if value is None else repr(value)
         yield f"{name} is {shown} in all training rows: it is set aside, and every drawn row has it."

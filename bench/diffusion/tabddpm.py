@@ -103,6 +103,10 @@ class TabDDPM:
 
         return loss
 
+    def held_rows(self, n: int) -> int:
+        """How many of n training rows are not trained on, and say which average is best."""
+        return 0
+
     def held(self, data: State, seed: int) -> tuple[State, State | None]:
         """The rows to train on, and rows that say which average is best: none, the last one is taken."""
         return data, None

@@ -116,10 +116,14 @@ class TabStep(TabDDPM):
             self.patience,
         )
 
+    def held_rows(self, n: int) -> int:
+        held = min(round(self.held_share * n), MOST_HELD)
+        return held if held >= FEWEST_HELD else 0
+
     def held(self, data: State, seed: int) -> tuple[State, State | None]:
         """Rows to train on, and others as often as makes their loss steady, with other noise each time."""
-        n = min(round(self.held_share * len(data.x)), MOST_HELD)
-        if n < FEWEST_HELD:
+        n = self.held_rows(len(data.x))
+        if not n:
             return data, None
         order = torch.randperm(len(data.x), generator=stream(seed, 1002)).to(data.x.device)
         held, kept = (_rows(data, part) for part in (order[:n], order[n:].sort().values))

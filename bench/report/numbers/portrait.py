@@ -12,6 +12,7 @@ from tabstep.report.numbers.leak import Verdict
 from tabstep.report.numbers.vector import VECTOR
 
 Grade = Literal["as real", "near", "between", "below the floor", "off"]
+WATCHED = "of these held out by the fit"
 MARGIN = 0.01  # of scores that the vector does not have
 NEAR = 0.25  # of the way from real rows to independent columns
 
@@ -110,7 +111,7 @@ class Portrait:
     title       what it is called
     made        when, in UTC
     measured    against which real rows, in a sentence
-    rows        "training", "held_out", "against", "drawn": counts
+    rows        counts of training rows, of those of them that only said when the fit was to stop, and of the others
     fit         settings, target, seed and seconds of the fit, and the machine and libraries
     draw        sampler, grid, steps, seed, seconds, evaluations
     changed     what was dropped or changed at the fit, a sentence each
@@ -140,6 +141,17 @@ class Portrait:
             found |= {"margin": level.margin, "better": "lower" if level.lower else "higher"}
             found["grade"] = level.grade
         return plain
+
+
+def watched(portrait: Portrait) -> str:
+    """How training rows count that the network did not see; nothing where it saw all."""
+    n = portrait.rows[WATCHED]
+    if not n:
+        return ""
+    return (
+        f"Of the {portrait.fit['rows']:,} rows that it was given the fit held out {n:,} by itself, to choose when to "
+        "stop. They count as training rows here, so a leak of the others shows a little less than it is."
+    )
 
 
 def headline(portrait: Portrait) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tabstep.report.numbers.portrait import Portrait, headline
+from tabstep.report.numbers.portrait import Portrait, headline, watched
 from tabstep.report.pages.markdown import table_of
 from tabstep.report.pages.model_page import GRADES, number, shown
 
@@ -32,6 +32,7 @@ def card(of: Portrait) -> str:
             ],
             right=("drawn rows", "fresh real rows", "chance reaches"),
         ),
+        *(("", said) if (said := watched(of)) else ()),
         "",
         "## How good are the rows?",
         "",

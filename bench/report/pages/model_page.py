@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tabstep.report.figures import small
-from tabstep.report.numbers.portrait import Level, Portrait, Share, headline
+from tabstep.report.numbers.portrait import Level, Portrait, Share, headline, watched
 
 STYLE = Path(__file__).resolve().parent / "page" / "model.css"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -88,7 +88,7 @@ def _privacy(of: Portrait) -> str:
     return (
         "<h2>Does it leak?</h2>"
         f'<div class="verdict {verdict.finding}"><b>{escape(verdict.word)}.</b> {escape(verdict.sentence)}</div>'
-        f"{evidence}"
+        f"{evidence}" + (f'<p class="note">{escape(said)}</p>' if (said := watched(of)) else "")
     )
 
 
