@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,10 @@ from tabstep.contracts import Unsupported
 from tabstep.data.table import Schema
 from tabstep.diffusion import gaussian
 from tabstep.diffusion.blocks import Blocks
+from tabstep.diffusion.head import Head, HeadDenoiser
 from tabstep.diffusion.importance import HISTORY, LossSecondMoment
 from tabstep.diffusion.improved import ImprovedDDPM, numeric_bound
+from tabstep.diffusion.loss import tabddpm_loss
 from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import Diffusion
 from tabstep.diffusion.nelbo import nelbo
@@ -34,6 +37,54 @@ def test_fractions_interpolate_the_logarithms_for_every_skip() -> None:
         for fraction, expected in ((0.0, p.small), (1.0, p.large), (0.5, math.sqrt(p.small * p.large))):
             found = gaussian.interpolated_variance(torch.tensor(fraction, dtype=F64), p.small, p.large)
             assert math.log(found) == pytest.approx(math.log(expected), abs=1e-12)
+
+
+def test_a_variance_without_bounds_is_any_and_largest_at_one() -> None:
+    f = torch.tensor([-30.0, 0.0, 1.0, 3.0], dtype=F64)
+    assert torch.allclose(gaussian.free_variance(f, 0.1, 0.4).log(), math.log(0.4) + f - 1)
+
+
+@pytest.mark.parametrize("head", ["eps", "v", "x0", "previous"])
+@pytest.mark.parametrize(
+    "t", [1, 50, 100, torch.tensor([1, 2, 60, 100]), torch.tensor([37.5], dtype=F64)], ids=str
+)
+def test_noise_follows_from_what_a_network_says(head: Head, t: int | Tensor) -> None:
+    """The row one time earlier by its mean as public code has it: (x_{t-1} - coef2 x_t) / coef1 = x_0."""
+    schedule, g = make("cosine", 100), torch.Generator().manual_seed(0)
+    x_0, eps, fraction = (torch.randn(4, 2, generator=g, dtype=F64) for _ in range(3))
+    c = torch.empty(4, 0, dtype=torch.int64)
+    reads = HeadDenoiser(lambda *_: (torch.cat([said, fraction], 1), c), schedule, head)
+    a, earlier = reads.signal(t), reads.earlier(t)
+    x_t = a.sqrt() * x_0 + (1 - a).sqrt() * eps
+    beta = 1 - a / earlier
+    coef1 = beta * earlier.sqrt() / (1 - a)
+    coef2 = (1 - earlier) * (a / earlier).sqrt() / (1 - a)
+    said = {
+        "eps": eps,
+        "v": a.sqrt() * eps - (1 - a).sqrt() * x_0,
+        "x0": x_0,
+        "previous": coef1 * x_0 + coef2 * x_t,
+    }[head]
+    found, _ = reads(x_t, c, t, None)
+    assert torch.allclose(found[:, :2], eps, atol=1e-8)
+    assert torch.equal(found[:, 2:], fraction)
+    if isinstance(t, int):
+        assert float(earlier) == schedule.at(t - 1)
+
+
+@pytest.mark.parametrize("head", ["x0", "previous"])
+def test_the_loss_is_of_what_the_network_says(head: Literal["x0", "previous"]) -> None:
+    """A network that is wrong by 0.3 everywhere has the loss 0.09, whatever its numbers mean."""
+    schedule, g = make("cosine", 100), torch.Generator().manual_seed(0)
+    clean, t = batch((1.0, 0.3), 64, g), torch.randint(1, 101, (64,), generator=g)
+    eps = torch.randn(64, 2, generator=g, dtype=F64)
+    a, earlier = (schedule.alpha_bar[u].unsqueeze(1) for u in (t, t - 1))
+    p = gaussian.posterior(a, earlier)  # type: ignore[arg-type]
+    x_t = a.sqrt() * clean.x + (1 - a).sqrt() * eps
+    right = clean.x if head == "x0" else p.on_x0 * clean.x + p.on_xt * x_t
+    reads = HeadDenoiser(lambda *_: (right + 0.3, x_t[:, :0]), schedule, head)
+    numeric, _ = tabddpm_loss(reads, clean, t, schedule, Blocks(()), eps=eps, generator=g, head=head)
+    assert float(numeric) == pytest.approx(0.09, rel=1e-6)
 
 
 def test_bound_of_a_step_is_the_divergence_of_two_normals() -> None:
@@ -105,11 +156,12 @@ def test_the_bound_trains_both_heads() -> None:
         assert grad.abs().sum() > 0
 
 
-def test_fractions_reach_their_closed_form() -> None:
+@pytest.mark.parametrize("variance", ["range", "free"])
+def test_fractions_reach_their_closed_form(variance: gaussian.Learned) -> None:
     """Only the fractions are trained, for one-step variances at T = 20; known optima at t = 10."""
     w = (1.0, 0.25, 0.01)
     heads, g = Heads(w, 20), torch.Generator().manual_seed(0)
-    loss = ImprovedDDPM(T=20, vlb_weight=1.0).loss(heads, heads.schedule, Blocks(()), DATA)
+    loss = ImprovedDDPM(T=20, vlb_weight=1.0, variance=variance).loss(heads, heads.schedule, Blocks(()), DATA)
     optimizer = torch.optim.Adam([heads.fraction], lr=0.05)
     for _ in range(500):
         optimizer.zero_grad()
@@ -119,8 +171,11 @@ def test_fractions_reach_their_closed_form() -> None:
     p = gaussian.posterior(a_t, a_s)
     for j, (column, known) in enumerate(zip(w, (1.000, 0.417, 0.021), strict=True)):
         moment = column * (1 - a_t) / (a_t * column + 1 - a_t)
-        best = math.log((p.small + p.on_x0**2 * moment) / p.small) / math.log(p.large / p.small)
+        v = p.small + p.on_x0**2 * moment
+        best = math.log(v / p.small) / math.log(p.large / p.small)
         assert best == pytest.approx(known, abs=2e-3)
+        if variance == "free":
+            best = 1 + math.log(v / p.large)
         assert float(heads.fraction.detach()[10, j]) == pytest.approx(best, abs=0.1)
 
 
@@ -172,9 +227,20 @@ def small(kind: type[TabDDPM], **options: object) -> Diffusion:
     return kind(T=50, steps=60, layers=(32,), batch_size=128, **options).fit(frame, schema, seed=0)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("objective", ["hybrid", "skip", "vlb"])
-def test_every_objective_trains_draws_and_is_saved(objective: str, tmp_path: object) -> None:
-    model = small(ImprovedDDPM, objective=objective)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"objective": "hybrid"},
+        {"objective": "skip"},
+        {"objective": "vlb"},
+        {"variance": "free"},
+        {"variance": "free", "objective": "vlb", "predicts": "x0"},
+        {"predicts": "previous"},
+    ],
+    ids=str,
+)
+def test_every_objective_trains_draws_and_is_saved(options: dict[str, str], tmp_path: object) -> None:
+    model = small(ImprovedDDPM, **options)
     model.save(tmp_path)  # type: ignore[arg-type]
     loaded = Diffusion.load(tmp_path)  # type: ignore[arg-type]
     frame, _ = table()
@@ -187,7 +253,7 @@ def test_every_objective_trains_draws_and_is_saved(objective: str, tmp_path: obj
         numeric, categorical = nelbo(one.process, held, linspace(setting, 10), "learned")
         assert math.isfinite(numeric)
         assert categorical > 0
-    assert loaded.process.learned_variance
+    assert loaded.process.learned_variance == gaussian.LEARNED[options.get("variance", "range")]  # type: ignore[index]
 
 
 def test_a_network_without_variances_says_what_is_missing() -> None:

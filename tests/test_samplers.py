@@ -12,6 +12,7 @@ from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from tabstep.diffusion import gaussian
 from tabstep.diffusion.autoencoder import Autoencoder
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.mixed import Draw, Process, State
@@ -59,7 +60,7 @@ def with_fractions(process: Process) -> Process:
         eps, log_pi = process.denoiser(x, c, t, y)
         return torch.cat([eps, torch.full_like(eps, 0.5)], 1), log_pi
 
-    return replace(process, denoiser=denoiser, learned_variance=True)
+    return replace(process, denoiser=denoiser, learned_variance=gaussian.interpolated_variance)
 
 
 def prepared(process: Process, name: str, K: int, classes: int = 0) -> tuple[Setting, Draw]:

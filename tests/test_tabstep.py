@@ -17,7 +17,7 @@ import tabstep
 from tabstep.data.table import Schema
 from tabstep.diffusion import multinomial, objective, train
 from tabstep.diffusion.blocks import Blocks
-from tabstep.diffusion.head import VelocityDenoiser, eps_from_velocity
+from tabstep.diffusion.head import HeadDenoiser, noise_of
 from tabstep.diffusion.loss import tabddpm_loss
 from tabstep.diffusion.mixed import State
 from tabstep.diffusion.noise import stream
@@ -42,6 +42,11 @@ def velocities(x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple
     return (eps - (1 - a).sqrt() * x) / a.sqrt(), scores
 
 
+def eps_from_velocity(x: Tensor, v: Tensor, a: Tensor) -> Tensor:
+    on_row, on_output = noise_of("v", a, a)
+    return on_row.to(x) * x + on_output.to(x) * v
+
+
 @pytest.mark.parametrize(
     "t",
     [1, 400, 1000, torch.tensor([3, 500, 999, 1000]), torch.tensor([417.3], dtype=F64)],
@@ -50,14 +55,14 @@ def velocities(x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple
 def test_a_velocity_is_read_as_the_noise_that_it_implies(t: int | Tensor) -> None:
     x = torch.randn(4, 3, generator=stream(0, 1), dtype=F64)
     c = torch.tensor([[0, 0], [1, 2], [2, 3], [0, 1]])
-    found, scores = VelocityDenoiser(velocities, WORLD.schedule)(x, c, t, None)
+    found, scores = HeadDenoiser(velocities, WORLD.schedule, "v")(x, c, t, None)
     wanted, plain = ideal(x, c, t)
     assert torch.allclose(found, wanted, atol=1e-9)
     assert torch.equal(scores, plain)
 
 
 def test_between_times_the_signal_is_that_of_the_clock_and_carries_a_gradient() -> None:
-    reads = VelocityDenoiser(velocities, WORLD.schedule)
+    reads = HeadDenoiser(velocities, WORLD.schedule, "v")
     t = torch.tensor([600.25], dtype=F64, requires_grad=True)
     found = reads.signal(t)
     assert float(found.detach()) == pytest.approx(float(signal(WORLD.schedule, t.detach())))

@@ -7,7 +7,8 @@ Python floats, or tensors that broadcast against the states (n, d). With s = 0, 
 from __future__ import annotations
 
 import math
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from torch import Tensor
 
@@ -76,6 +77,23 @@ def variance_of_x0(eps_hat: Tensor, alpha_bar_t: float) -> Tensor:
 def interpolated_variance(fraction: Tensor, small: Number, large: Number) -> Tensor:
     """large^f small^(1-f), the learned variance of a reverse step (Nichol & Dhariwal 2021, eq. 15)."""
     return large**fraction * small ** (1 - fraction)
+
+
+def free_variance(fraction: Tensor, small: Number, large: Number) -> Tensor:
+    """large e^(f - 1), a learned variance without bounds.
+
+    Over a single step that is any log variance, as Nichol & Dhariwal 2021 try it first, and Ho et al. 2020 before them;
+    in units of `large` one output serves the steps of every path.
+    """
+    return large * (fraction - 1).exp()
+
+
+Learned = Literal["range", "free"]
+LEARNED: dict[Learned, Callable[[Tensor, Any, Any], Tensor]] = {
+    "range": interpolated_variance,
+    "free": free_variance,
+}
+"""The variance of a reverse step from a fraction f (n, d_num), the posterior's variance and that of q(x_t | x_s)."""
 
 
 def kl(mean_gap: Tensor, var_q: Tensor, var_p: Tensor) -> Tensor:

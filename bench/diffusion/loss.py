@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tabstep.diffusion import gaussian, multinomial
 from tabstep.diffusion.blocks import Blocks
+from tabstep.diffusion.head import Head, noise_of
 from tabstep.diffusion.mixed import Denoiser, State
 from tabstep.diffusion.schedule import Schedule
 
@@ -53,16 +54,21 @@ def tabddpm_loss(
     *,
     eps: Tensor,
     generator: torch.Generator,
+    head: Head = "eps",
 ) -> tuple[Tensor, Tensor]:
     """Numeric and categorical loss of a batch; their unweighted sum is minimised.
 
-    Numeric: mean squared error of the noise. Categorical: (T * KL + prior KL) / d_c, where T is 1/p(t) of the
-    uniform t. A kind without columns is 0.
+    Numeric: mean squared error of what the head says, of which `denoiser` makes noise. Categorical: (T * KL + prior KL)
+    / d_c, where T is 1/p(t) of the uniform t. A kind without columns is 0.
     """
     noisy = diffuse(clean, t, schedule, blocks, eps, generator)
     eps_hat, scores = denoiser(noisy.x, noisy.c, t, clean.y)
     zero = torch.zeros((), device=clean.x.device)
-    numeric = (eps_hat - eps).square().mean() if clean.x.shape[1] else zero
+    numeric = zero
+    if clean.x.shape[1]:
+        alpha_bar = schedule.alpha_bar.to(t.device)
+        said = noise_of(head, alpha_bar[t].unsqueeze(1), alpha_bar[t - 1].unsqueeze(1)).on_output
+        numeric = ((eps_hat - eps) / said.to(eps)).square().mean()
     if not blocks.sizes:
         return numeric, zero
     kl = categorical_kl(scores, clean.c, noisy.c, t, schedule, blocks).mean()

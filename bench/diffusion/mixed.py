@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -48,7 +48,7 @@ class Prediction(NamedTuple):
     """One network call, read out: clean numeric rows (clipped when asked), scores of pi_loo, variance fractions.
 
     fraction  (n, d_num), 0 the smallest and 1 the largest log variance of a reverse step (Nichol & Dhariwal 2021,
-              eq. 15); (n, 0) for a network without them
+              eq. 15), or as `gaussian.free_variance` has it; (n, 0) for a network without them
     """
 
     x0_hat: Tensor
@@ -61,7 +61,8 @@ class Process:
     """A schedule, the columns, and a denoiser.
 
     x_min, x_max      (d_num,) smallest and largest training value of each column, the bounds of `clip_x0`
-    learned_variance  whether the denoiser predicts variance fractions as well
+    learned_variance  what the variance fractions mean that the denoiser predicts as well, see `gaussian.LEARNED`; None
+                      where it does not
     """
 
     schedule: Schedule
@@ -69,7 +70,7 @@ class Process:
     denoiser: Denoiser
     x_min: Tensor
     x_max: Tensor
-    learned_variance: bool = False
+    learned_variance: Callable[[Tensor, Any, Any], Tensor] | None = None
 
     @property
     def d_num(self) -> int:

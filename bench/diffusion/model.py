@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from tabstep.data import artifact, settings
 from tabstep.data.encode import Encoder
+from tabstep.diffusion import gaussian
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.denoiser import MLP, CatInput, NetworkDenoiser
-from tabstep.diffusion.head import Head, VelocityDenoiser
+from tabstep.diffusion.head import Head, HeadDenoiser
 from tabstep.diffusion.labels import Random
 from tabstep.diffusion.mixed import Denoiser, Draw, Process, State, stacked
 from tabstep.diffusion.residual import ResidualMLP
@@ -51,6 +52,7 @@ class Architecture:
     head         what it says of the numbers
     body         the network itself: `denoiser.MLP` or `residual.ResidualMLP`
     frequencies  periodic features of each number that a residual one sees
+    variance     what its variance fractions mean, see `gaussian.LEARNED`
     """
 
     layers: tuple[int, ...]
@@ -60,6 +62,7 @@ class Architecture:
     head: Head = "eps"
     body: Body = "plain"
     frequencies: int = 0
+    variance: gaussian.Learned = field(default="range", metadata=settings.LATER)
 
 
 class Generated(NamedTuple):
@@ -92,7 +95,8 @@ class Diffusion:
     def process(self) -> Process:
         blocks = Blocks(self.encoder.sizes)
         denoiser = Counted(reads(self.network, blocks, self.architecture, self.schedule))
-        learned = self.architecture.learned_variance
+        a = self.architecture
+        learned = gaussian.LEARNED[a.variance] if a.learned_variance else None
         return Process(self.schedule, blocks, denoiser, self.x_min, self.x_max, learned)
 
     @property
@@ -259,4 +263,4 @@ def build(encoder: Encoder, architecture: Architecture) -> nn.Module:
 def reads(network: nn.Module, blocks: Blocks, architecture: Architecture, schedule: Schedule) -> Denoiser:
     """The denoiser that a network is, by what its head predicts."""
     plain = NetworkDenoiser(network, blocks, architecture.cat_input)
-    return VelocityDenoiser(plain, schedule) if architecture.head == "v" else plain
+    return plain if architecture.head == "eps" else HeadDenoiser(plain, schedule, architecture.head)

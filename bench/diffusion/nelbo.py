@@ -90,7 +90,11 @@ def floor(process: Process) -> float:
 
 
 def step_variance(
-    p: gaussian.Posterior[gaussian.Number], variance: Variance, moment: Tensor, fraction: Tensor
+    process: Process,
+    p: gaussian.Posterior[gaussian.Number],
+    variance: Variance,
+    moment: Tensor,
+    fraction: Tensor,
 ) -> gaussian.Number | Tensor:
     """Variance of the numeric reverse step with the coefficients `p`.
 
@@ -98,7 +102,8 @@ def step_variance(
     numbers, a column's own, or what Bao et al. 2022 take for it; learned: by the `fraction` (n, d_num).
     """
     if variance == "learned":
-        return gaussian.interpolated_variance(fraction, p.small, p.large)
+        assert process.learned_variance is not None
+        return process.learned_variance(fraction, p.small, p.large)
     if variance in ("analytic", "score"):
         return p.small + p.on_x0**2 * moment
     return p.small if variance == "small" else p.large
@@ -114,7 +119,7 @@ def numeric_steps(process: Process, out: Pass, sources: Sequence[int], variance:
     some = max(1, CHUNK // max(1, out.error.numel()))
     for i in range(0, len(sources), some):
         p = gaussian.posterior(process.schedule.at(out.t), alpha_bar[i : i + some].reshape(-1, 1, 1))
-        v: Tensor = step_variance(p, variance, out.moment_of(variance).cpu(), out.fraction.cpu())
+        v: Tensor = step_variance(process, p, variance, out.moment_of(variance).cpu(), out.fraction.cpu())
         error = out.error.cpu() if variance == "learned" else out.moment.cpu()
         total[i : i + some] = gaussian.kl(p.on_x0 * error.sqrt(), p.small, v).mean(1).sum(1)
     w = decoder_variance(process, out, variance)
@@ -133,7 +138,7 @@ def decoder_variance(process: Process, out: Pass, variance: Variance) -> Tensor:
     if variance == "analytic":
         return out.moment.clamp(min=least)
     p = gaussian.posterior(process.schedule.at(out.t), 1.0)._replace(small=least)
-    w = step_variance(p, variance, out.moment_of(variance), out.fraction)
+    w = step_variance(process, p, variance, out.moment_of(variance), out.fraction)
     return torch.as_tensor(w, dtype=torch.float64, device=out.error.device)
 
 

@@ -94,12 +94,13 @@ class TabDDPM:
 
     def loss(self, denoiser: Denoiser, schedule: schedules.Schedule, blocks: Blocks, data: State) -> Loss:
         """The training loss of a batch of `data`, at uniformly drawn times."""
+        head = self.architecture.head
 
         def loss(batch: State, generator: torch.Generator) -> tuple[Tensor, ...]:
             device = batch.x.device
             eps = torch.randn(batch.x.shape, generator=generator, device=generator.device).to(device)
             t = torch.randint(1, schedule.T + 1, (len(batch.x),), generator=generator).to(device)
-            return tabddpm_loss(denoiser, batch, t, schedule, blocks, eps=eps, generator=generator)
+            return tabddpm_loss(denoiser, batch, t, schedule, blocks, eps=eps, generator=generator, head=head)
 
         return loss
 

@@ -14,7 +14,6 @@ from tabstep.data.encode import Encoder
 from tabstep.data.table import Schema
 from tabstep.diffusion import objective
 from tabstep.diffusion.blocks import Blocks
-from tabstep.diffusion.head import Head
 from tabstep.diffusion.mixed import Denoiser, State, stacked
 from tabstep.diffusion.model import Architecture, Body
 from tabstep.diffusion.noise import stream
@@ -54,7 +53,7 @@ class TabStep(TabDDPM):
     weights: Literal["raw", "ema"] = "ema"
     atom_share: float = 0.05
     end_share: float = 0.01
-    head: Head = "v"  # TabDDPM: eps
+    head: Literal["eps", "v"] = "v"  # TabDDPM: eps
     signal_floor: float = 0.1  # TabDDPM: 0
     balance: objective.Balance = "columns"  # TabDDPM: kinds
     times: objective.Times = "stratified"  # TabDDPM: uniform

@@ -52,7 +52,8 @@ class Ancestral:
                 x = x0_hat
                 if s > 0:  # the last step is noiseless
                     p = gaussian.posterior(alpha_bar(t), alpha_bar(s))
-                    var = step_variance(p, self.variance, moments.get(t, process.x_min), fraction)
+                    moment = moments.get(t, process.x_min)
+                    var = step_variance(process, p, self.variance, moment, fraction)
                     x = p.on_x0 * x0_hat + p.on_xt * state.x + var**0.5 * noise.normal()
                 state = State(x, process.posterior_classes(scores, state.c, t, s, noise), y)
             return state
