@@ -101,6 +101,14 @@ def test_models(saved: Path, tmp_path: Path) -> None:
     assert sum(FILE in line for line in said) > COUNT
 
 
+def test_a_model_is_read_once(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading holds all tensors against a digest: of a large model that is most of the time that loading takes."""
+    read, times = artifact.read, list[Path]()
+    monkeypatch.setattr(artifact, "read", lambda path: times.append(path) or read(path))
+    tabstep.load(saved)
+    assert times == [saved / FILE]
+
+
 @pytest.mark.parametrize("layers", [[10**9], [10**5] * 50, [0], [-1]])
 def test_a_model_that_asks_for_much_is_refused_before_it_gets_it(
     layers: list[int], saved: Path, tmp_path: Path

@@ -24,7 +24,7 @@ from tabstep.data.encode import schema_from_json
 from tabstep.data.identifiers import Identifier
 from tabstep.data.table import Schema
 from tabstep.data.wishes import Python
-from tabstep.diffusion.model import FILE, Diffusion, beside_of, table_of
+from tabstep.diffusion.model import FILE, Diffusion, Saved
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.diffusion.tabstep import TabStep
 from tabstep.diffusion.train import Progress
@@ -120,14 +120,15 @@ def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synth
 def load(folder: str | Path, device: str = "cpu") -> Synthesizer:
     """Read what `Synthesizer.save` wrote; nothing in it is executed. Raises ValueError on another format."""
     where = Path(folder)
-    text = table_of(where)
+    saved = Saved.read(where)
+    text = saved.table
     if text.get("format") != FORMAT:
         raise ValueError(
             f"{where}: a table of format {text.get('format')!r}, this version reads {FORMAT}; fit the model again"
         )
-    model = Diffusion.load(where, asked.device(device))
+    model = saved.model(asked.device(device))
     with artifact.taken(where / FILE):
-        kept, encoder = beside_of(where), model.encoder
+        kept, encoder = saved.beside, model.encoder
         if kept:
             check_moments(kept, encoder.sizes, encoder.d_num, len(encoder.classes))
         found = replace(_of(text, model), artifacts=Artifacts.holding({MOMENTS: kept} if kept else {}))

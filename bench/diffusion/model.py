@@ -190,12 +190,11 @@ class Diffusion:
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Diffusion:
         """Read what `save` wrote. Nothing in it is executed. Raises ValueError on another format, or a damaged file."""
-        text, tensors = _read(folder)
-        with artifact.taken(folder / FILE):
-            return cls._of(text, tensors, device)
+        return Saved.read(folder).model(device)
 
     @classmethod
-    def _of(cls, text: Mapping[str, Any], tensors: dict[str, Tensor], device: str) -> Diffusion:
+    def of(cls, text: Mapping[str, Any], tensors: dict[str, Tensor], device: str) -> Diffusion:
+        """The inverse of what is written; see `Saved`."""
         architecture = settings.built(Architecture, text["architecture"])
         encoder = Encoder.from_json(text["encoder"], tensors.pop("quantiles").numpy())
         weights = {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
@@ -222,30 +221,45 @@ class Diffusion:
         )
 
 
-def table_of(folder: Path) -> Mapping[str, Any]:
-    """What `save` was given of a user's table. Raises as `Diffusion.load`, and ValueError where it was given none."""
-    found = _read(folder)[0].get("table")
-    if not isinstance(found, Mapping):
-        raise ValueError(
-            f"{folder / FILE} is a model of a benchmark, without the columns of a table of yours"
-        )
-    return found
+@dataclass(frozen=True, eq=False)
+class Saved:
+    """What `Diffusion.save` wrote into a folder, read and held against its digest once."""
 
+    folder: Path
+    text: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
 
-def beside_of(folder: Path) -> dict[str, Tensor]:
-    """The tensors that `save` was given beside the model's own. Raises as `Diffusion.load`."""
-    return {k.removeprefix(BESIDE): v for k, v in _read(folder)[1].items() if k.startswith(BESIDE)}
+    @classmethod
+    def read(cls, folder: Path) -> Saved:
+        """Nothing in it is executed. Raises ValueError on another format, or a damaged file."""
+        if not (folder / FILE).exists() and (folder / "model.json").exists():
+            raise ValueError(
+                f"{folder} holds a model of format 1, this version reads {FORMAT}; fit and save it again"
+            )
+        text, tensors = artifact.read(folder / FILE)
+        if text.get("format") != FORMAT:
+            raise ValueError(f"{folder / FILE}: format {text.get('format')!r}, this version reads {FORMAT}")
+        return cls(folder, text, tensors)
 
+    @property
+    def table(self) -> Mapping[str, Any]:
+        """What it was given of a user's table. Raises ValueError where it was given none."""
+        found = self.text.get("table")
+        if not isinstance(found, Mapping):
+            raise ValueError(
+                f"{self.folder / FILE} is a model of a benchmark, without the columns of a table of yours"
+            )
+        return found
 
-def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    if not (folder / FILE).exists() and (folder / "model.json").exists():
-        raise ValueError(
-            f"{folder} holds a model of format 1, this version reads {FORMAT}; fit and save it again"
-        )
-    text, tensors = artifact.read(folder / FILE)
-    if text.get("format") != FORMAT:
-        raise ValueError(f"{folder / FILE}: format {text.get('format')!r}, this version reads {FORMAT}")
-    return text, tensors
+    @property
+    def beside(self) -> dict[str, Tensor]:
+        """The tensors that it was given beside the model's own."""
+        return {k.removeprefix(BESIDE): v for k, v in self.tensors.items() if k.startswith(BESIDE)}
+
+    def model(self, device: str = "cpu") -> Diffusion:
+        """Raises ValueError where what it holds does not go together."""
+        with artifact.taken(self.folder / FILE):
+            return Diffusion.of(self.text, dict(self.tensors), device)
 
 
 def build(encoder: Encoder, architecture: Architecture) -> nn.Module:
