@@ -16,7 +16,7 @@ from tabstep.diffusion.mixed import Process, State
 from tabstep.samplers import latent as latents
 from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.grid import trailing
-from tabstep.samplers.inversion import INVERSIONS, Chain
+from tabstep.samplers.inversion import INVERSIONS, PHANTOM, Backward, Chain
 from tabstep.samplers.latent import Latent, between, decode, encode
 from tabstep.samplers.setting import Setting
 from tests.oracle import F64, RowTimes, bare, mixed_table
@@ -53,7 +53,8 @@ def test_rows_come_back_with_their_classes(method: str, K: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "K", "bar"), [("newton", 5, 1e-8), ("newton", 20, 1e-8), ("joint", 5, 1e-8)]
+    ("method", "K", "bar"),
+    [("newton", 5, 1e-8), ("newton", 20, 1e-8), ("joint", 5, 1e-8), ("phantom", 5, 1e-8)],
 )
 def test_noise_is_found_again(method: str, K: int, bar: float) -> None:
     path, n = trailing(bare(1000), K), 8
@@ -89,12 +90,48 @@ def test_the_implicit_gradient_is_that_through_the_chain(K: int) -> None:
     (wanted,) = torch.autograd.grad((x - target).square().sum(), x_T)
     chain = Chain.of(known, path, classes, None)
     z = chain.solve(x_T.detach(), tol=0.0)
-    found = chain.gradient(x_T.detach(), z, lambda end: (end - target).square().sum(), K)
+    found = chain.gradient(x_T.detach(), z, lambda end: (end - target).square().sum(), Backward(K + 1, 1.0))
     assert wanted.abs().max() > 1e-3
     assert torch.allclose(found, wanted, atol=1e-8, rtol=0)
     if K > 2:  # fewer sweeps than the chain is long leave part of it out
-        short = chain.gradient(x_T.detach(), z, lambda end: (end - target).square().sum(), 1)
+        short = chain.gradient(x_T.detach(), z, lambda end: (end - target).square().sum(), Backward(2, 1.0))
         assert not torch.allclose(short, wanted, atol=1e-8, rtol=0)
+
+
+@pytest.mark.parametrize("back", [PHANTOM, Backward(1, 0.3), Backward(9, 1.0)], ids=str)
+def test_a_phantom_gradient_is_that_through_damped_steps_at_the_fixed_point(back: Backward) -> None:
+    known, K = network_process(3, (3, 4)), 6
+    noise = known.noise(1, 0, 7)
+    x_T, target = noise.x_T(), noise.normal()
+    chain = Chain.of(known, trailing(bare(100), K), [noise.c_T() for _ in range(K + 1)], None)
+    fixed = chain.solve(x_T, tol=0.0)
+
+    start = x_T.clone().requires_grad_()
+    z = fixed
+    for _ in range(back.sweeps):
+        F = chain.positions(start, chain.clean(torch.cat([start.unsqueeze(0), z])))
+        z = (1 - back.damping) * z + back.damping * F
+    end = chain.clean(torch.cat([start.unsqueeze(0), z]))[-1]
+    (wanted,) = torch.autograd.grad((end - target).square().sum(), start)
+
+    found = chain.gradient(x_T, fixed, lambda end: (end - target).square().sum(), back)
+    assert wanted.abs().max() > 1e-3
+    assert torch.allclose(found, wanted, atol=1e-9, rtol=0)
+
+
+def test_many_damped_sweeps_come_to_the_implicit_gradient() -> None:
+    known, K = network_process(3, (3, 4)), 6
+    noise = known.noise(1, 0, 7)
+    x_T, target = noise.x_T(), noise.normal()
+    chain = Chain.of(known, trailing(bare(100), K), [noise.c_T() for _ in range(K + 1)], None)
+    z = chain.solve(x_T, tol=0.0)
+    exact, one, few, many = (
+        chain.gradient(x_T, z, lambda end: (end - target).square().sum(), back)
+        for back in (Backward(K + 1, 1.0), Backward(1, 0.5), PHANTOM, Backward(200, 0.5))
+    )
+    assert torch.allclose(many, exact, atol=1e-9, rtol=0)
+    assert (few - exact).norm() < (one - exact).norm()
+    assert float((few * exact).sum()) > 0
 
 
 def test_noise_given_the_winner_is_noise_with_that_winner() -> None:

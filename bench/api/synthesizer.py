@@ -187,8 +187,9 @@ class Synthesizer:
     def encode(self, rows: pd.DataFrame, *, steps: int = 50, method: str = "newton", seed: int = 0) -> Latent:
         """The noise from which the sampler `ddim` draws these rows in so many steps; `decode` gives them back.
 
-        method  `newton` solves each step, `joint` all steps at once (DEQ), `upward` runs DDIM backwards: K
-                evaluations a row, and an error that shrinks as 1/K. Categories come back exactly with each.
+        method  `newton` solves each step, `joint` all steps at once (DEQ), `phantom` by a cheaper gradient, `upward`
+                runs DDIM backwards: K evaluations a row, and an error that shrinks as 1/K. Categories come back
+                exactly with each.
         """
         solve, seed = asked.one_of("method", method, INVERSIONS), asked.seed(seed)
         rows = asked.frame("rows", rows)

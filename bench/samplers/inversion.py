@@ -1,11 +1,13 @@
-"""Inversion: the numbers at time T from which DDIM comes to given rows, by three methods."""
+"""Inversion: the numbers at time T from which DDIM comes to given rows, by four methods."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +20,17 @@ from tabstep.samplers.setting import Steps
 
 MOST = 50  # damped Newton steps for one step of the path
 ADAM = 100  # steps of Adam in `joint`, which bring it near enough for Newton to end it
-SWEEPS = 7  # of the implicit gradient, which is exact after as many as the path has steps
+
+
+class Backward(NamedTuple):
+    """How a gradient is carried back through a fixed point: that many sweeps, each of which moves by `damping`."""
+
+    sweeps: int
+    damping: float
+
+
+IMPLICIT = Backward(8, 1.0)  # exact where the path has no more steps
+PHANTOM = Backward(5, 0.5)  # the unrolled steps and the damping of Geng et al. 2021
 
 
 def upward(process: Process, path: Steps, clean: State, classes: list[Tensor]) -> Tensor:
@@ -101,7 +113,9 @@ def _jacobian(gap: Callable[[Tensor, Tensor], Tensor], x: Tensor, rows: Tensor) 
     return value.detach(), torch.stack(columns, 1) if columns else x.new_zeros(len(x), 0, 0)
 
 
-def joint(process: Process, path: Steps, clean: State, classes: list[Tensor]) -> Tensor:
+def joint(
+    process: Process, path: Steps, clean: State, classes: list[Tensor], back: Backward = IMPLICIT
+) -> Tensor:
     """x_T for which the fixed point of the whole chain ends at the row, by Adam (Pokle et al. 2022, section 5).
 
     The chain is solved by the sweeps of DEQ-DDIM and differentiated at its solution, not through the sweeps. Adam alone
@@ -114,7 +128,7 @@ def joint(process: Process, path: Steps, clean: State, classes: list[Tensor]) ->
     z = None
     for _ in range(ADAM):
         z = chain.solve(x_T.detach(), z)
-        x_T.grad = chain.gradient(x_T.detach(), z, lambda end: (end - clean.x).square().sum(), SWEEPS)
+        x_T.grad = chain.gradient(x_T.detach(), z, lambda end: (end - clean.x).square().sum(), back)
         adam.step()
         rate.step()
 
@@ -180,10 +194,12 @@ class Chain:
                 break
         return x[1:]
 
-    def gradient(self, x_T: Tensor, z: Tensor, loss: Callable[[Tensor], Tensor], sweeps: int) -> Tensor:
-        """d loss(row) / d x_T at the fixed point z, by the implicit function theorem.
+    def gradient(self, x_T: Tensor, z: Tensor, loss: Callable[[Tensor], Tensor], back: Backward) -> Tensor:
+        """d loss(row) / d x_T at the fixed point z, by the implicit function theorem or near to it.
 
-        u = (dF/dz)^T u + dl/dz, of which each sweep brings one position more; exact after K of them.
+        u <- (1 - damping) u + damping ((dF/dz)^T u + dl/dz), from u = 0. With damping 1 each sweep brings one position
+        more, and u is exact after K + 1 of them. With less it is the phantom gradient of Geng et al. 2021: that through
+        as many unrolled steps z <- (1 - damping) z + damping F(z), begun at the fixed point.
         """
         with torch.enable_grad():
             start, inner = x_T.detach().requires_grad_(), z.detach().requires_grad_()
@@ -192,12 +208,19 @@ class Chain:
             direct, first = torch.autograd.grad(
                 loss(clean[-1]), (start, inner), retain_graph=True, materialize_grads=True
             )
-            u = first
-            for _ in range(min(sweeps, len(self.times))):
-                (back,) = torch.autograd.grad(F, inner, u, retain_graph=True, materialize_grads=True)
-                u = back + first
+            u = back.damping * first
+            for _ in range(back.sweeps - 1):
+                (more,) = torch.autograd.grad(F, inner, u, retain_graph=True, materialize_grads=True)
+                before, u = u, (1 - back.damping) * u + back.damping * (more + first)
+                if torch.equal(u, before):
+                    break
             (through,) = torch.autograd.grad(F, start, u, materialize_grads=True)
         return direct + through
 
 
-INVERSIONS: dict[str, Invert] = {"upward": upward, "newton": newton, "joint": joint}
+INVERSIONS: dict[str, Invert] = {
+    "upward": upward,
+    "newton": newton,
+    "joint": joint,
+    "phantom": partial(joint, back=PHANTOM),
+}
