@@ -120,7 +120,9 @@ def own(text: str, does: str = "") -> Any:
     module = _module(place)
     name = name or _only(module, place, does)
     if not hasattr(module, name):
-        raise NotLoaded(f"{place} has no {name!r}")
+        from tabstep.data.cards import suggest
+
+        raise NotLoaded(f"{place} has no {name!r}; {suggest(name, [n for n in vars(module) if n[0] != '_'])}")
     return getattr(module, name)
 
 

@@ -127,7 +127,7 @@ def test_a_killed_run_with_conditions_goes_on_to_the_same_bytes(
         monkeypatch.setattr(drawing, "LOOK", 512)
         monkeypatch.setattr(drawing, "SELDOM", 1.0)
         monkeypatch.setattr("tabstep.api.completing.PARTICLES", 8)
-        monkeypatch.setattr("tabstep.api.synthesizer.PARTICLES", 8)
+        monkeypatch.setattr("tabstep.api.delivery.PARTICLES", 8)
     whole, path = tmp_path / "whole.parquet", tmp_path / "rows.parquet"
     first = model.sample_to(whole, 230, steps=2, where=where)
 

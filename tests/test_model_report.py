@@ -15,13 +15,13 @@ import pytest
 
 import tabstep
 from tabstep.api.compared import Parts, canonical, varying
-from tabstep.api.judging import Draw, evidence, judge
+from tabstep.api.judging import evidence, judge
 from tabstep.api.report import Report
 from tabstep.report.numbers import leak
 from tabstep.report.numbers.portrait import WATCHED, Level
 from tests.test_constraints import shop
 
-DRAW = Draw("ddim", None, 2, 0)
+DRAW = {"sampler": "ddim", "grid": None, "steps": 2, "seed": 0}
 ODD = "<b>net & \"gross\" | 'x'"
 
 

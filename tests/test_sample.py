@@ -190,7 +190,14 @@ def test_all_faults_come_in_one_message_with_what_mends_them(table: Path, tmp_pa
             ["{table}", "--out", "r.csv", "--drop", "key", "--steps", "2000"],
             "steps must be in 1..1000, got 2000",
         ),
-        (["{table}", "--out", "r.csv", "--method", "smote"], "draws rows without steps"),
+        (
+            ["{table}", "--out", "r.csv", "--method", "smote", "--steps", "5", "--drop", "key"],
+            "SMOTE draws rows with",
+        ),
+        (
+            ["{table}", "--out", "r.csv", "--method", "smote", "--save", "m"],
+            "a model of SMOTE cannot be saved",
+        ),
         (["{table}", "--out", "r.csv", "--set", "stepz=3"], "no setting stepz; it has: T"),
         (["{table}", "--out", "r.csv", "--set", "stepz=3"], "did you mean 'steps'"),
         (

@@ -277,7 +277,7 @@ def test_fit_takes_seconds_and_keeps_the_curve(tmp_path: Path) -> None:
     assert model.model.method["seconds"] == 0.5
     model.save(tmp_path)
     assert tabstep.load(tmp_path).model.curve == model.model.curve
-    with pytest.raises(ValueError, match="TabDDPM trains for its steps; seconds needs method='tabstep'"):
+    with pytest.raises(ValueError, match="TabDDPM takes no seconds; seconds needs method='tabstep'"):
         tabstep.fit(frame, method="tabddpm", seconds=1)
     with pytest.raises(ValueError, match="seconds must be a positive number, got -1"):
         tabstep.fit(frame, seconds=-1)

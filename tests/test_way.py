@@ -48,9 +48,18 @@ def test_a_file_is_named(model: tabstep.Synthesizer, mine: Path) -> None:
     assert not model.sample(20, sampler=str(mine), grid=f"{mine}:first", steps=4).equals(rows)
 
 
+def test_a_wrong_name_comes_with_the_nearest(model: tabstep.Synthesizer, mine: Path) -> None:
+    with pytest.raises(ValueError, match="has no 'Eular'; did you mean 'Euler'"):
+        model.sample(20, sampler=f"{mine}:Eular", steps=4)
+    with pytest.raises(AttributeError, match="'fitt'") as caught:
+        tabstep.fitt  # noqa: B018
+    assert (caught.value.name, caught.value.obj) == ("fitt", tabstep)  # Python says which name is near
+    assert set(tabstep.__all__) <= set(dir(tabstep))
+
+
 def test_what_is_said_tells_settings_and_code_apart(mine: Path) -> None:
     def said(sampler: Any) -> Any:
-        return Way.of(sampler, None, 3, 20).said
+        return Way.of(sampler, None, 3, T=20).said
 
     assert said("ddim") == ("ddim", "trailing", 3)
     assert said(DDIM()) == said(DDIM(eta=0.0)) != said(DDIM(eta=0.5))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.api import asked, fitting
+from tabstep.api import asked, choosing, fitting
 from tabstep.api.compared import Parts, canonical, varying, vector
 from tabstep.api.preparing import frame_of, prepare, wishes_of
 from tabstep.api.synthesizer import Synthesizer
@@ -116,10 +116,13 @@ def advise(
     as `fit`, and for a table that is too short.
     """
     frame = asked.frame("table", frame_of(table, literal, missing))
-    settings, seed = fitting.settings_of(method, seconds=seconds), asked.seed(seed)
+    settings, seed = choosing.settings_of(method, seconds=seconds), asked.seed(seed)
+    if not choosing.has_steps(settings):
+        raise ValueError(f"advice is on steps, and {type(settings).__name__} draws rows without any")
     wishes = wishes_of(frame, numeric=numeric, categorical=categorical, drop=drop, date=date, id=id)
     known, held = apart(frame, seed)
     model = fitting.train(prepare(known, target, wishes, Python(), seed), settings, "cpu", "none")
+    assert isinstance(model, Synthesizer)
     return swept(model, known, held, budgets, sampler)
 
 

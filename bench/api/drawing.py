@@ -239,7 +239,7 @@ class Kept:
             name = self.quota.column.name
             return (
                 f"none of {tally.idle:,} drawn rows had {name} = {lacking}{f', {asked}' if asked else ''}; "
-                f"fit with target={name!r}, and its labels are drawn in any number"
+                f"a method with steps, fitted with target={name!r}, draws its labels in any number"
             )
         return (
             f"none of {tally.idle:,} drawn rows met {asked}: the model holds that for too rare; "

@@ -1,61 +1,96 @@
-"""Fit a diffusion on a table, and read one that was saved."""
+"""Fit a method on a table, and read a diffusion that was saved."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import pandas as pd
 
-from tabstep.api import asked
+from tabstep.api import asked, choosing
+from tabstep.api.choosing import Shown
 from tabstep.api.origin import Origin
 from tabstep.api.preparing import Prepared, frame_of, prepare, wishes_of
+from tabstep.api.stepless import Stepless
 from tabstep.api.synthesizer import FORMAT, Synthesizer
-from tabstep.contracts import Unsupported
+from tabstep.contracts import Model, Unsupported
 from tabstep.data import artifact
 from tabstep.data.columns import Category, from_json
 from tabstep.data.completion import MISSING, Completion
 from tabstep.data.constraints import from_json as constraint_from_json
-from tabstep.data.encode import schema_from_json
+from tabstep.data.encode import Encoder, schema_from_json
 from tabstep.data.identifiers import Identifier
-from tabstep.data.table import Schema
 from tabstep.data.wishes import Python
 from tabstep.diffusion.model import FILE, Diffusion, Saved
 from tabstep.diffusion.tabddpm import TabDDPM
-from tabstep.diffusion.tabstep import TabStep
-from tabstep.diffusion.train import Progress
 from tabstep.records.provenance import environment
-from tabstep.registry import METHODS, make_method, walks
 from tabstep.samplers.setting import Artifacts, Table
 from tabstep.samplers.start import MOMENTS, check_moments, moments_of
 
 MEASURED_ROWS = 512
 
-Shown = Literal["bar", "none"] | Progress
+Names = str | Sequence[str]
+Diffusions = Literal["tabstep", "tabddpm", "iddpm", "tabddpm-short"]
 
 
+@overload
 def fit(
     frame: pd.DataFrame | str | Path,
     target: str | None = None,
     *,
-    categorical: str | Sequence[str] = (),
-    numeric: str | Sequence[str] = (),
-    date: str | Sequence[str] | Mapping[str, str | None] = (),
-    id: str | Sequence[str] = (),
-    drop: str | Sequence[str] = (),
-    literal: str | Sequence[str] = (),
-    missing: str | Sequence[str] = (),
-    method: TabDDPM | str | None = None,
+    categorical: Names = (),
+    numeric: Names = (),
+    date: Names | Mapping[str, str | None] = (),
+    id: Names = (),
+    drop: Names = (),
+    literal: Names = (),
+    missing: Names = (),
+    method: TabDDPM | Diffusions | None = None,
     seconds: float | None = None,
     seed: int = 0,
     device: str = "cpu",
     progress: Shown = "bar",
-) -> Synthesizer:
-    """Fit a diffusion on a DataFrame, or on a file of CSV or Parquet; gaps are modelled.
+) -> Synthesizer: ...
+@overload
+def fit(
+    frame: pd.DataFrame | str | Path,
+    target: str | None = None,
+    *,
+    categorical: Names = (),
+    numeric: Names = (),
+    date: Names | Mapping[str, str | None] = (),
+    id: Names = (),
+    drop: Names = (),
+    literal: Names = (),
+    missing: Names = (),
+    method: Any,
+    seconds: float | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Shown = "bar",
+) -> Synthesizer | Stepless: ...
+def fit(
+    frame: pd.DataFrame | str | Path,
+    target: str | None = None,
+    *,
+    categorical: Names = (),
+    numeric: Names = (),
+    date: Names | Mapping[str, str | None] = (),
+    id: Names = (),
+    drop: Names = (),
+    literal: Names = (),
+    missing: Names = (),
+    method: Any = None,
+    seconds: float | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Shown = "bar",
+) -> Synthesizer | Stepless:
+    """Fit a method on a DataFrame, or on a file of CSV or Parquet; gaps are modelled.
 
     Columns are what `tabstep run --csv` takes them for: text, truth values and whole numbers with two values are
     categories; numbers, dates, durations, and text that is dates or numbers in writing are numbers. Drawn rows have
@@ -70,7 +105,8 @@ def fit(
     drop         columns to leave out
     literal      columns of a file in which a text such as NA or None is a value, not a gap
     missing      texts that stand for gaps, such as "?" or "unknown"
-    method       settings, or the name of a method with steps; default `TabStep()`
+    method       settings, the name of a method, an object of your own, or `mine.py:Mine`, a file that runs as you;
+                 default `TabStep()`. One without steps, such as "ctgan", gives a `Stepless`: rows, conditions, a report
     seconds      of the clock to train for, in place of the method's number of steps
     device       cpu, cuda, or auto
     progress     bar, none, or a function that is called with (step, steps, loss)
@@ -79,41 +115,55 @@ def fit(
     `constraints` of what is returned. Raises ValueError with all that stands in the way, and what to do about it.
     """
     frame = frame_of(frame, literal, missing)
-    settings, where, seed = settings_of(method, seconds=seconds), asked.device(device), asked.seed(seed)
+    settings, where = choosing.settings_of(method, seconds=seconds), asked.device(device)
+    seed = asked.seed(seed)
     if progress not in ("bar", "none") and not callable(progress):
         raise ValueError(f"progress must be bar, none or a function of (step, steps, loss), got {progress!r}")
     wishes = wishes_of(frame, numeric=numeric, categorical=categorical, drop=drop, date=date, id=id)
     return train(prepare(frame, target, wishes, Python(), seed), settings, where, progress)
 
 
-def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synthesizer:
-    """Fit settings on a table that is ready."""
+def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synthesizer | Stepless:
+    """Fit settings on a table that is ready. Raises ValueError for a fit that returns no model."""
     started = time.perf_counter()
-    rows, seed = ready.train, ready.seed
-    model = _fitted(settings, rows, ready.completion.inner, seed, device, progress)
-    measured = model.encode(rows.sample(min(len(rows), MEASURED_ROWS), random_state=seed % 2**32))
-    moments = moments_of(
-        model.encode(rows), model.encoder.sizes
-    )  # what the default sampler needs of the rows
-    seconds = ready.seconds + time.perf_counter() - started
-    return Synthesizer(
+    rows, seed, inner = ready.train, ready.seed, ready.completion.inner
+    model = choosing.fitted(settings, rows, inner, seed=seed, device=device, progress=progress)
+    watched = settings.held_rows(len(rows)) if hasattr(settings, "held_rows") else 0
+
+    def origin() -> Origin:
+        seconds = ready.seconds + time.perf_counter() - started
+        return Origin(ready.target, len(rows), watched, ready.dropped, seed, seconds, environment())
+
+    if isinstance(model, Diffusion):
+        few = rows.sample(min(len(rows), MEASURED_ROWS), random_state=seed % 2**32)
+        # What the default sampler needs of the rows.
+        moments = moments_of(model.encode(rows), model.encoder.sizes)
+        return Synthesizer(
+            ready.columns,
+            ready.completion,
+            model,
+            origin(),
+            ready.constraints,
+            ready.identifiers,
+            model.encode(few),
+            Table(rows, model.encoder),
+            Artifacts.holding({MOMENTS: moments}),
+        )
+    if not isinstance(model, Model):
+        raise ValueError(
+            f"{type(settings).__name__}.fit returned {type(model).__name__}, which has no sample(n, *, seed); see "
+            "docs/adding-a-method.md"
+        )
+    return Stepless(
         ready.columns,
         ready.completion,
         model,
-        Origin(
-            ready.target,
-            len(rows),
-            settings.held_rows(len(rows)) if hasattr(settings, "held_rows") else 0,
-            ready.dropped,
-            seed,
-            seconds,
-            environment(),
-        ),
+        origin(),
+        choosing.told(settings),
+        Encoder.fit(rows, inner),
+        rows,
         ready.constraints,
         ready.identifiers,
-        measured,
-        Table(rows, model.encoder),
-        Artifacts.holding({MOMENTS: moments}),
     )
 
 
@@ -156,62 +206,3 @@ def _of(text: Mapping[str, Any], model: Diffusion) -> Synthesizer:
     constraints = tuple(constraint_from_json(rule) for rule in text["constraints"])
     identifiers = tuple(Identifier(**each) for each in text["identifiers"])
     return Synthesizer(columns, completion, model, origin, constraints, identifiers)
-
-
-def settings_of(
-    given: Any, settings: Mapping[str, Any] | None = None, *, seconds: float | None = None
-) -> Any:
-    """A method with steps, given as such or by name with some settings, and the time that it may take.
-
-    Raises ValueError that names the choices.
-    """
-    found = _settings(given, settings or {})
-    if seconds is None:
-        return found
-    if "seconds" not in {field.name for field in fields(found)}:
-        raise ValueError(f"{type(found).__name__} trains for its steps; seconds needs method='tabstep'")
-    return replace(found, seconds=asked.positive("seconds", seconds))
-
-
-def _settings(given: Any, settings: Mapping[str, Any]) -> Any:
-    if given is None:
-        return TabStep()
-    if isinstance(given, str):
-        kind = asked.one_of("method", given, METHODS)
-        if not walks(kind):
-            walking = ", ".join(name for name, other in METHODS.items() if walks(other))
-            raise ValueError(
-                f"method {given!r} draws rows without steps, and fit takes methods with steps: {walking}; "
-                f"`tabstep run --method {given}` compares it with them"
-            )
-        return make_method(kind, settings)
-    if isinstance(given, type) or not hasattr(given, "fit") or not hasattr(given, "last"):
-        shown = given.__name__ if isinstance(given, type) else type(given).__name__
-        raise ValueError(f"method must be settings such as tabstep.TabDDPM(steps=2000), got {shown}")
-    return given
-
-
-def _fitted(
-    settings: Any,
-    train: pd.DataFrame,
-    schema: Schema,
-    seed: int,
-    device: str,
-    progress: Shown,
-) -> Diffusion:
-    if progress != "bar":
-        told = None if progress == "none" else progress
-        return settings.fit(train, schema, seed=seed, device=device, progress=told)  # type: ignore[no-any-return]
-    from rich.progress import Progress
-
-    with Progress(transient=True) as bar:
-        task = bar.add_task("fitting", total=None)
-        return settings.fit(  # type: ignore[no-any-return]
-            train,
-            schema,
-            seed=seed,
-            device=device,
-            progress=lambda step, steps, loss: bar.update(
-                task, completed=step, total=steps, description=f"fitting, loss {loss:.3f}"
-            ),
-        )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from tabstep.data.columns import Column
 from tabstep.data.completion import Completion
 from tabstep.data.constraints import Constraint, share_kept
 from tabstep.data.described import kind
+from tabstep.data.encode import Encoder
 from tabstep.data.identifiers import Identifier
 from tabstep.data.table import Schema
 from tabstep.metrics import rows as scores_of_rows
@@ -52,7 +54,7 @@ FAULTS = {
 
 
 class Drawn(Protocol):
-    """What is judged: a `Synthesizer`."""
+    """What is judged: a `Synthesizer`, or a method without steps."""
 
     @property
     def columns(self) -> tuple[Column, ...]: ...
@@ -65,25 +67,17 @@ class Drawn(Protocol):
     @property
     def origin(self) -> Origin: ...
     @property
-    def model(self) -> Any: ...
-
-    def sample(self, n: int, *, sampler: str, steps: int, grid: str | None, seed: int) -> pd.DataFrame: ...
-
-
-@dataclass(frozen=True)
-class Draw:
-    """How rows are drawn."""
-
-    sampler: str
-    grid: str | None
-    steps: int
-    seed: int
+    def encoder(self) -> Encoder: ...
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
+    @property
+    def sample(self) -> Callable[..., pd.DataFrame]: ...
 
 
 def judge(
-    model: Drawn, real: pd.DataFrame, holdout: pd.DataFrame | None, draw: Draw, title: str
+    model: Drawn, real: pd.DataFrame, holdout: pd.DataFrame | None, draw: Mapping[str, Any], title: str
 ) -> portrait.Portrait:
-    """A portrait of a model by rows that it draws. Raises ValueError for rows that are not of its table."""
+    """A portrait of a model by its `sample(n, **draw)`. Raises ValueError for rows that are not of its table."""
     started = time.perf_counter()
     schema = varying(model.completion)
     train = canonical(model.columns, real, "real")
@@ -91,9 +85,9 @@ def judge(
     check_target(train, model.origin.target, "real")
     if held is not None:
         check_target(held, model.origin.target, "holdout")
-    parts = Parts.of(schema, train, held, draw.seed)
+    parts = Parts.of(schema, train, held, draw["seed"])
     begun = time.perf_counter()
-    drawn = canonical(model.columns, model.sample(len(parts.like), **asdict(draw)), "drawn")
+    drawn = canonical(model.columns, model.sample(len(parts.like), **draw), "drawn")
     sample_s = time.perf_counter() - begun
     shares = look.marginals({"real": parts.against, "drawn": drawn}, schema)
     return portrait.Portrait(
@@ -107,25 +101,23 @@ def judge(
             "drawn rows": len(drawn),
             "real rows scored against": len(parts.against),
         },
-        scores=_levels(parts, drawn, model.origin.target is not None, draw.seed),
+        scores=_levels(parts, drawn, model.origin.target is not None, draw["seed"]),
         privacy=leak.verdict(evidence(parts, drawn)),
         faults=_faults(parts, drawn),
         rules=_rules(model.constraints, model.columns, parts, drawn),
         columns=_columns(model, shares),
         pairs=_pairs(parts, drawn),
         changed=tuple(
-            told.changed(
-                model.columns, model.completion, model.origin, model.model.encoder, model.identifiers
-            )
+            told.changed(model.columns, model.completion, model.origin, model.encoder, model.identifiers)
         ),
         fit={
             "rows": model.origin.rows,
             "target": model.origin.target,
             "seed": model.origin.seed,
             "seconds": model.origin.fit_s,
-            **model.model.method,
+            **model.settings,
         },
-        draw={**asdict(draw), "seconds": sample_s},
+        draw={**draw, "seconds": sample_s},
         environment={"fitted with": model.origin.environment, "reported with": environment()},
         report_s=time.perf_counter() - started,
     )

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
+from tabstep.api import asked
+from tabstep.api.judging import Drawn, judge
 from tabstep.data.artifact import replace
 from tabstep.report.numbers.leak import Verdict
 from tabstep.report.numbers.portrait import Level, Portrait, headline
@@ -18,6 +22,12 @@ class Report:
     """What `Synthesizer.report` found. A notebook shows its page."""
 
     portrait: Portrait
+
+    @classmethod
+    def of(cls, model: Drawn, real: Any, holdout: Any, draw: Mapping[str, Any], title: str) -> Self:
+        """The report of a model by rows that it draws so. Raises ValueError for what is no table of it."""
+        held = None if holdout is None else asked.frame("holdout", holdout)
+        return cls(judge(model, asked.frame("real", real), held, draw, title))
 
     @property
     def privacy(self) -> Verdict:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
+from torch import Tensor
 
 from tabstep.api.conditions import Condition, balanced, read
 from tabstep.api.drawing import Tally
@@ -14,22 +15,24 @@ from tabstep.api.how import How
 from tabstep.api.quota import Quota
 from tabstep.data.columns import Column
 from tabstep.data.completion import MISSING, Completion
+from tabstep.data.encode import Encoder
 from tabstep.data.parts import Known
 from tabstep.diffusion.labels import Each, Labels, Random, Turns
-from tabstep.diffusion.model import Diffusion
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
     """Rows that are asked for.
 
+    classes    labels that the network is conditioned on, and `counts` of them, (classes,); none where it is not
     by_label   conditions on the label that the network is conditioned on
     by_choice  the others
     labels     that take turns, where the balanced column is that of the label
     quota      where it is another one
     """
 
-    model: Diffusion
+    classes: tuple[str, ...]
+    counts: Tensor
     n: int
     seed: int
     by_label: tuple[Condition, ...] = ()
@@ -41,7 +44,8 @@ class Request:
     @classmethod
     def of(
         cls,
-        model: Diffusion,
+        encoder: Encoder,
+        counts: Tensor,
         columns: Sequence[Column],
         completion: Completion,
         n: int,
@@ -52,16 +56,16 @@ class Request:
         """Raises ValueError for what no training row has, and names the column."""
         # A number with gaps may take the place of the label by its companion, which is no column of the user's.
         target = completion.schema.target
-        label = target if len(model.class_counts) and completion.inner.target == target else None
-        conditions = read(where, columns, completion, model.encoder)
+        label = target if len(counts) and completion.inner.target == target else None
+        conditions = read(where, columns, completion, encoder)
         by_label = tuple(c for c in conditions if c.name == label)
         by_choice = tuple(c for c in conditions if c.name != label)
         if balance is None:
-            return cls(model, n, seed, by_label, by_choice)
+            return cls(encoder.classes, counts, n, seed, by_label, by_choice)
         column, labels = balanced(balance, columns, conditions)
         turns = column.name == label
         quota = None if turns else Quota(column, labels, n)
-        return cls(model, n, seed, by_label, by_choice, turns, quota, column.name)
+        return cls(encoder.classes, counts, n, seed, by_label, by_choice, turns, quota, column.name)
 
     @property
     def is_plain(self) -> bool:
@@ -75,15 +79,14 @@ class Request:
 
     def labels(self, *, particles: int = 1) -> Labels | None:
         """The labels of the rows in order, or of the particles that follow each."""
-        counts, classes = self.model.class_counts, self.model.encoder.classes
-        if not len(counts):
+        if not len(self.counts):
             return None
-        meant = [None if label == MISSING else label for label in classes]
+        meant = [None if label == MISSING else label for label in self.classes]
         may = torch.tensor([all(label in c.values for c in self.by_label) for label in meant])
         if self.turns:
             may &= torch.tensor([label is not None for label in meant])
             return Each(Turns(torch.nonzero(may).flatten()), particles)
-        return Random(counts * may, self.seed)
+        return Random(self.counts * may, self.seed)
 
     @property
     def said(self) -> list[str]:

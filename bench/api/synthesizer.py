@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,18 +13,19 @@ import torch
 
 from tabstep.api import asked, editing
 from tabstep.api.completing import PARTICLES, Completing
-from tabstep.api.drawing import All, Kept, Network
+from tabstep.api.delivery import Delivery
+from tabstep.api.drawing import Network
 from tabstep.api.how import NAME, How
 from tabstep.api.origin import Origin
 from tabstep.api.request import Request
-from tabstep.api.way import Draws, Way, trailing
+from tabstep.api.way import STEPS, Draws, Way, trailing
 from tabstep.api.written import Written
 from tabstep.data import parts
-from tabstep.data.columns import Column, as_text, to_json
+from tabstep.data.columns import Column, to_json
 from tabstep.data.completion import Completion
 from tabstep.data.constraints import Constraint
 from tabstep.data.constraints import to_json as constraint_to_json
-from tabstep.data.files import SEPARATORS
+from tabstep.data.encode import Encoder
 from tabstep.data.fixed import given
 from tabstep.data.identifiers import Identifier, finished
 from tabstep.diffusion.mixed import State
@@ -59,12 +60,22 @@ class Synthesizer:
         target = "no target" if self.origin.target is None else f"target {self.origin.target!r}"
         return f"<Synthesizer: {len(self.columns)} columns, {target}, fitted on {self.origin.rows:,} rows>"
 
+    @property
+    def encoder(self) -> Encoder:
+        """What is known of the training values."""
+        return self.model.encoder
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Of the method, by name."""
+        return self.model.method
+
     def sample(
         self,
         n: int,
         *,
         sampler: str | Sampler = DEFAULT_SAMPLER,
-        steps: int = 20,
+        steps: int = STEPS,
         grid: str | Grid | None = None,
         seed: int = 0,
         where: Mapping[str, Any] | None = None,
@@ -87,17 +98,12 @@ class Synthesizer:
         lacks: `analytic` and the grid `dp` measure the network on training rows, `ddss` and early-stopped samplers
         learn from them, and a saved model does not carry them.
         """
-        way = Way.of(sampler, grid, steps, self.model.schedule.T)
+        way = Way.of(sampler, grid, steps, T=self.model.schedule.T)
         request = self._request(n, seed, where, balance)
         if request.is_plain:
             rows = self.model.generate(self._draws.of(way), request.n, seed=request.seed).rows
             return finished(self._written(rows), self.identifiers, 0, request.seed)
-        drawn = list(self._rows(way, request)({}))
-        rows = pd.concat([frame for frame, _ in drawn], ignore_index=True)
-        how = request.how(drawn[-1][1], PARTICLES)
-        how.warn(stacklevel=2)
-        rows.attrs[NAME] = how.plain
-        return rows
+        return self._delivery(way, request).frame()
 
     def sample_to(
         self,
@@ -105,7 +111,7 @@ class Synthesizer:
         n: int,
         *,
         sampler: str | Sampler = DEFAULT_SAMPLER,
-        steps: int = 20,
+        steps: int = STEPS,
         grid: str | Grid | None = None,
         seed: int = 0,
         where: Mapping[str, Any] | None = None,
@@ -120,19 +126,10 @@ class Synthesizer:
         """
         path = Path(path)
         parts.check(path)
-        way = Way.of(sampler, grid, steps, self.model.schedule.T)
+        way = Way.of(sampler, grid, steps, T=self.model.schedule.T)
         request = self._request(n, seed, where, balance)
-        plan: dict[str, Any] = {"model": self.model.digest, "device": str(self.model.device), "way": way.said}
-        plan |= {"n": request.n, "seed": request.seed, "conditions": request.said}
-        make = self._rows(way, request)
-        if path.suffix.lower() in SEPARATORS:
-            rows, make = make, lambda known: ((as_text(self.columns, f), k) for f, k in rows(known))
-        known = parts.write(path, plan, request.n, make, progress)
-        if request.is_plain:
-            return None
-        how = request.how(known, PARTICLES)
-        how.warn(stacklevel=2)
-        return how
+        plan = {"model": self.model.digest, "device": str(self.model.device), "way": way.said}
+        return self._delivery(way, request).file(path, plan, self.columns, progress)
 
     def edit(
         self,
@@ -223,25 +220,13 @@ class Synthesizer:
 
     def _request(self, n: int, seed: int, where: Mapping[str, Any] | None, balance: str | None) -> Request:
         n, seed = asked.whole("n", n, 1), asked.seed(seed)
-        return Request.of(self.model, self.columns, self.completion, n, seed, where, balance)
+        counts = self.model.class_counts
+        return Request.of(self.encoder, counts, self.columns, self.completion, n, seed, where, balance)
 
-    def _rows(self, way: Way, request: Request) -> parts.Make:
-        """The rows that are asked for, in parts."""
-        drawn = self._chosen(way, request)
-
-        def make(known: parts.Known) -> Iterator[tuple[pd.DataFrame, parts.Known]]:
-            for rows, after in drawn(known):
-                start = after["rows"] - len(rows)
-                yield finished(rows, self.identifiers, start, request.seed), after
-
-        return make
-
-    def _chosen(self, way: Way, request: Request) -> parts.Make:
+    def _delivery(self, way: Way, request: Request) -> Delivery:
         source = Network(self.model, self._draws.of(way), request.labels(), request.seed, self._written)
-        if not request.by_choice and request.quota is None:
-            return All(source, request.n)
         rare = (lambda: self._completing.source(request)) if request.points else None
-        return Kept(source, request.n, request.by_choice, request.quota, rare)
+        return Delivery(source, request, self.identifiers, rare)
 
     @cached_property
     def _draws(self) -> Draws:
@@ -264,7 +249,7 @@ class Synthesizer:
         holdout: pd.DataFrame | None = None,
         *,
         sampler: str = DEFAULT_SAMPLER,
-        steps: int = 20,
+        steps: int = STEPS,
         grid: str | None = None,
         seed: int = 0,
         title: str = "a model",
@@ -277,12 +262,10 @@ class Synthesizer:
         The other arguments are those of `sample`. Takes seconds to a few minutes. Raises ValueError for rows that are
         not of this table, and for too few.
         """
-        from tabstep.api.judging import Draw, judge
         from tabstep.api.report import Report
 
-        real = asked.frame("real", real)
-        held = None if holdout is None else asked.frame("holdout", holdout)
-        return Report(judge(self, real, held, Draw(sampler, grid, steps, seed), title))
+        draw = {"sampler": sampler, "grid": grid, "steps": steps, "seed": seed}
+        return Report.of(self, real, holdout, draw, title)
 
     def save(self, folder: str | Path) -> None:
         """Write the model into a folder, as one safetensors file in place of an older one; nothing is pickled."""

@@ -12,9 +12,10 @@ from tabstep.api import asked
 from tabstep.diffusion.mixed import Draw, State
 from tabstep.diffusion.model import Diffusion
 from tabstep.external import own
-from tabstep.registry import GRIDS, SAMPLERS
+from tabstep.registry import DEFAULT_SAMPLER, GRIDS, SAMPLERS
 from tabstep.samplers.setting import Artifacts, Grid, Sampler, Setting, Steps, Table, path_for
 
+STEPS = 20  # of rows for which none are asked
 KEPT = 8  # of the last samplers and budgets asked for
 
 
@@ -28,7 +29,7 @@ class Way:
     said: tuple[str, str, int]
 
     @classmethod
-    def of(cls, sampler: Any, grid: Any, steps: Any, T: int) -> Self:
+    def of(cls, sampler: Any = DEFAULT_SAMPLER, grid: Any = None, steps: Any = STEPS, *, T: int) -> Self:
         """What a user asks of a model with T steps. The grid is the sampler's own where none is named.
 
         A sampler is a name of `tabstep list samplers`, an object of docs/adding-a-sampler.md, or `mine.py:Euler`; a

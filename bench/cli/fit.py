@@ -42,6 +42,7 @@ def fit(
       tabstep sample model/ --rows 5000 --out rows.parquet
     """
     settings = table.settings(method, set_, seconds)
+    table.refuse_to_keep(settings)
     ready = table.prepared(
         source,
         table.read(source, literal, missing),

@@ -92,7 +92,10 @@ def advise(
         drop=drop,
         seed=seed,
     )
+    from tabstep.api.synthesizer import Synthesizer
+
     model = table.fitted(ready, settings, "cpu")
+    assert isinstance(model, Synthesizer)
     console.print("drawing and scoring rows", highlight=False)
     with table.noted():
         show(advice.swept(model, known, held, budgets or advice.BUDGETS))

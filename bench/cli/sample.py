@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tabstep.api.preparing import Prepared
+    from tabstep.api.stepless import Stepless
     from tabstep.api.synthesizer import Synthesizer
 
 DEFAULT = (
@@ -39,11 +40,15 @@ def sample(
         str | None, typer.Option(help="A column of categories, of which each is to come equally often.")
     ] = None,
     steps: Annotated[
-        int, typer.Option(help="Network evaluations a row; fewer are faster.", min=1, max=MOST_STEPS)
-    ] = 20,
+        int | None,
+        typer.Option(
+            help="Network evaluations a row, 20 when left out; fewer are faster.", min=1, max=MOST_STEPS
+        ),
+    ] = None,
     sampler: Annotated[
-        str, typer.Option(help="A name of `tabstep list samplers`, or mine.py:Euler.")
-    ] = DEFAULT,
+        str | None,
+        typer.Option(help=f"A name of `tabstep list samplers`, {DEFAULT} when left out, or mine.py:Euler."),
+    ] = None,
     grid: Annotated[
         str | None, typer.Option(help="A name of `tabstep list grids`, or mine.py:function.")
     ] = None,
@@ -75,7 +80,7 @@ def sample(
       tabstep sample my.csv --rows 1000 --out even.csv --balance class
     """
     wanted = {"where": where or [], "balance": balance}
-    way = {"sampler": sampler, "grid": grid, "steps": steps}
+    way = {k: v for k, v in (("sampler", sampler), ("grid", grid), ("steps", steps)) if v is not None}
     if out.exists() and source.exists() and out.resolve() == source.resolve():
         stop(f"--out {out} is the table itself; name another file")
     try:
@@ -97,9 +102,11 @@ def sample(
                 },
                 SAVED,
             )
-            model = _loaded(source, device)
+            model: Synthesizer | Stepless = _loaded(source, device)
         else:
             settings = table.settings(method, set_, seconds)
+            if save is not None:
+                table.refuse_to_keep(settings)
             frame = table.read(source, literal, missing)
             ready = table.prepared(
                 source,
@@ -160,10 +167,17 @@ def _check(
     import numpy as np
 
     from tabstep.api import conditions
+    from tabstep.api.choosing import has_steps
     from tabstep.api.way import Way
+    from tabstep.data.encode import Encoder
 
-    Way.of(**way, T=settings.T)
-    encoder = settings.encoder(ready.train, ready.completion.inner)
+    if has_steps(settings):
+        Way.of(**way, T=settings.T)
+        encoder = settings.encoder(ready.train, ready.completion.inner)
+    elif way:
+        stop(f"--{', --'.join(way)}: {type(settings).__name__} draws rows without steps; leave that out")
+    else:
+        encoder = Encoder.fit(ready.train, ready.completion.inner)
     where = conditions.written(wanted["where"], ready.columns)
     read = conditions.read(where, ready.columns, ready.completion, encoder)
     if wanted["balance"]:
@@ -179,7 +193,12 @@ def _check(
 
 
 def _write(
-    model: Synthesizer, out: Path, rows: int, wanted: dict[str, Any], way: dict[str, Any], seed: int
+    model: Synthesizer | Stepless,
+    out: Path,
+    rows: int,
+    wanted: dict[str, Any],
+    way: dict[str, Any],
+    seed: int,
 ) -> None:
     from tabstep.api import conditions
     from tabstep.cli.waiting import Waiting

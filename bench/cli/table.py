@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tabstep.api.preparing import Prepared
+    from tabstep.api.stepless import Stepless
     from tabstep.api.synthesizer import Synthesizer
 
 Target = Annotated[
@@ -36,7 +37,7 @@ Id = Annotated[Many, typer.Option(help="Columns that name rows; new names are ma
 Drop = Annotated[Many, typer.Option(help="Columns to leave out.")]
 Literal = Annotated[Many, typer.Option(help="Columns of a CSV where NA, None, null are values, not gaps.")]
 Missing = Annotated[Many, typer.Option(help="Texts of a CSV that stand for gaps too, such as ?.")]
-Method = Annotated[str, typer.Option(help="A method with steps, see `tabstep list methods`.")]
+Method = Annotated[str, typer.Option(help="A name of `tabstep list methods`, or mine.py:Mine.")]
 Seconds = Annotated[
     float | None, typer.Option(help="Seconds to train for; left out, as many steps as the method has.", min=1)
 ]
@@ -88,7 +89,7 @@ def prepared(
     return ready
 
 
-def fitted(ready: Prepared, settings: Any, device: str) -> Synthesizer:
+def fitted(ready: Prepared, settings: Any, device: str) -> Synthesizer | Stepless:
     """A model of the table, with a view of how far it is."""
     from tabstep.api.fitting import train
     from tabstep.cli.waiting import Waiting
@@ -99,7 +100,7 @@ def fitted(ready: Prepared, settings: Any, device: str) -> Synthesizer:
 
 def settings(method: str, given: Many, seconds: float | None) -> Any:
     """The method with its settings and its time; a command with others ends."""
-    from tabstep.api.fitting import settings_of
+    from tabstep.api.choosing import settings_of
 
     found: dict[str, Any] = {}
     for text in given or ():
@@ -111,6 +112,17 @@ def settings(method: str, given: Many, seconds: float | None) -> Any:
         return settings_of(method, found, seconds=seconds)
     except (ValueError, TypeError) as error:
         stop(str(error))
+
+
+def refuse_to_keep(settings: Any) -> None:
+    """End where models of a method cannot be saved, before one is fitted."""
+    from tabstep.api.choosing import has_steps
+
+    if not has_steps(settings):
+        stop(
+            f"--save: a model of {type(settings).__name__} cannot be saved, only diffusions can; `tabstep sample` of "
+            "the table writes its rows"
+        )
 
 
 def _plain(text: str) -> Any:

@@ -1,0 +1,71 @@
+"""The rows that a request asks for, in a frame or in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tabstep.api.completing import PARTICLES
+from tabstep.api.drawing import All, Kept, Source
+from tabstep.api.how import NAME, How
+from tabstep.api.request import Request
+from tabstep.data import parts
+from tabstep.data.columns import Column, as_text
+from tabstep.data.files import SEPARATORS
+from tabstep.data.identifiers import Identifier, finished
+
+
+@dataclass(frozen=True, eq=False)
+class Delivery:
+    """Rows of a source that meet a request, with new ids.
+
+    rare  makes the source of rows given single values, None where there is none
+    """
+
+    source: Source
+    request: Request
+    identifiers: tuple[Identifier, ...]
+    rare: Callable[[], Source] | None = None
+
+    def frame(self) -> pd.DataFrame:
+        """All rows; what came of conditions is among their attributes, and a warning what is poor."""
+        drawn = list(self._parts({}))
+        rows = pd.concat([frame for frame, _ in drawn], ignore_index=True)
+        how = self._how(drawn[-1][1])
+        if how is not None:
+            rows.attrs[NAME] = how.plain
+        return rows
+
+    def file(
+        self,
+        path: Path,
+        plan: Mapping[str, Any],
+        columns: Sequence[Column],
+        progress: parts.Progress | None,
+    ) -> How | None:
+        """Write them part by part; what `plan` does not say of what determines them, the request does."""
+        of, make = self.request, self._parts
+        if path.suffix.lower() in SEPARATORS:
+            rows, make = make, lambda known: ((as_text(columns, f), k) for f, k in rows(known))
+        whole = {**plan, "n": of.n, "seed": of.seed, "conditions": of.said}
+        return self._how(parts.write(path, whole, of.n, make, progress))
+
+    def _how(self, known: parts.Known) -> How | None:
+        if self.request.is_plain:
+            return None
+        how = self.request.how(known, PARTICLES)
+        how.warn(stacklevel=4)
+        return how
+
+    def _parts(self, known: parts.Known) -> Iterator[tuple[pd.DataFrame, parts.Known]]:
+        of = self.request
+        if of.by_choice or of.quota is not None:
+            chosen: parts.Make = Kept(self.source, of.n, of.by_choice, of.quota, self.rare)
+        else:
+            chosen = All(self.source, of.n)
+        for rows, after in chosen(known):
+            yield finished(rows, self.identifiers, after["rows"] - len(rows), of.seed), after
