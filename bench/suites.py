@@ -162,7 +162,10 @@ SUITES: dict[str, Suite] = {
                 Entry("smote"),
                 Entry("tabstep"),
             ),
-            samplers=_trailing("ancestral", "dpmpp-2m-sde", "free-dpmpp-2m-sde", "es-dpmpp-2m-sde-mixture"),
+            samplers=_trailing(
+                *("ancestral", "dpmpp-2m-sde", "free-dpmpp-2m-sde"),
+                *("mixture-dpmpp-2m-sde", "es-dpmpp-2m-sde-mixture"),
+            ),
             steps=(1, 2, 5, 10, 20, 50, "T"),
             train_seeds=3,
             sample_seeds=2,

@@ -14,7 +14,7 @@ from scipy import stats
 from torch import Tensor
 
 from tabstep.contracts import Unsupported
-from tabstep.diffusion import mixture, moments
+from tabstep.diffusion import labelled_mixture, mixture, moments
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.mixture_em import EM, expectation, maximisation
@@ -26,6 +26,7 @@ from tabstep.samplers import budget_stop
 from tabstep.samplers.ancestral import Ancestral
 from tabstep.samplers.budget_stop import (
     BudgetStop,
+    KnownStop,
     begin_at,
     choose_begin,
     nearest_of_the_best,
@@ -37,7 +38,7 @@ from tabstep.samplers.early_stop import EarlyStop
 from tabstep.samplers.grid import trailing
 from tabstep.samplers.judged import LEAST_ROWS
 from tabstep.samplers.setting import Artifacts, BeginsEarly, Setting, path_for
-from tabstep.samplers.start import Moments, Products
+from tabstep.samplers.start import MIXTURE, Moments, Products, check_mixture, mixture_of
 from tests.oracle import F64, mixed_table
 
 STARTS = {"mixture": Products(EM(components=(1, 3))), "moments": Moments()}
@@ -126,7 +127,7 @@ def test_components_are_drawn_given_the_label() -> None:
     setting = setting_of(rows)
     start = Products(EM(components=(6,)))
     draw = start.fit(setting)
-    fitted = EM(components=(6,)).estimate(rows, (2, 3), seed=setting.seed)
+    fitted = labelled_mixture.estimate(EM(components=(6,)), rows, (2,), seed=setting.seed)
     weight = mixture.given_label(fitted).exp()
     for label in range(3):
         y = torch.full((n,), label)
@@ -213,6 +214,54 @@ def test_the_prior_has_its_points_and_grows_to_all_of_the_path() -> None:
     for K in (1, 7, 100, 1000):
         assert K <= begin_at(prior_share(K), 1000, K) <= 1000
     assert begin_at(prior_share(60), 60, 60) == 60
+
+
+@pytest.mark.parametrize("K", [1, 3, 10])
+def test_a_begin_that_is_known_is_that_of_its_budget_and_measures_nothing(K: int) -> None:
+    setting = mixed_table().setting(500)
+    start = STARTS["mixture"]
+    known = KnownStop(DDIM(), start)
+    fixed = EarlyStop(DDIM(), start, prior_share(K))
+    path = path_for(known, trailing, setting, K)
+    assert (
+        path
+        == path_for(fixed, trailing, setting, K)
+        == path_for(known, trailing, replace(setting, held=None), K)
+    )
+    rows = [s.prepare(setting, path)(setting.process.noise(1, 0, 50), None) for s in (known, fixed)]
+    assert torch.equal(rows[0].x, rows[1].x)
+    assert torch.equal(rows[0].c, rows[1].c)
+
+
+def test_a_mixture_that_is_held_stands_in_for_the_training_rows() -> None:
+    """As in a saved model; it is that of the default settings, and other settings have none without rows."""
+    setting = setting_of(labelled(300))
+    of = mixture_of(setting.training_rows(), setting.process.blocks.sizes, EM(), seed=setting.seed)
+    alone = replace(setting, train=None, artifacts=Artifacts.holding({MIXTURE: of}))
+    noise, y = setting.process.noise(0, 0, 40), torch.arange(40) % 3
+    rows = [Products().fit(s)(noise, y) for s in (setting, alone)]
+    assert torch.equal(rows[0].x, rows[1].x)
+    assert torch.equal(rows[0].c, rows[1].c)
+    with pytest.raises(Unsupported, match="training rows"):
+        Products(EM(components=(2,))).fit(alone)
+
+
+def test_a_mixture_of_another_shape_is_refused() -> None:
+    setting = setting_of(labelled(300))
+    sizes, d = setting.process.blocks.sizes, setting.process.d_num
+    of = mixture_of(setting.training_rows(), sizes, EM(components=(2,)), seed=0)
+    check_mixture(of, sizes, d, 3)
+    for damaged in (
+        {**of, "var": -of["var"]},
+        {**of, "mean": of["mean"][:, :1]},
+        {**of, "log_p": of["log_p"].float()},
+        {"log_w": of["log_w"]},
+        {},
+    ):
+        with pytest.raises(ValueError, match="a mixture of shapes"):
+            check_mixture(damaged, sizes, d, 3)
+    with pytest.raises(ValueError, match="a mixture of shapes"):
+        check_mixture(of, sizes, d, 2)
 
 
 def test_without_rows_to_measure_the_begin_is_the_prior() -> None:

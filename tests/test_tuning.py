@@ -26,7 +26,7 @@ from tabstep.metrics.catboost_trees import CatBoostParams
 from tabstep.records import store
 from tabstep.registry import DEFAULT_SAMPLER, METHODS, SAMPLERS, UNTUNED
 from tabstep.samplers import space
-from tabstep.samplers.free import FreeFirst
+from tabstep.samplers.budget_stop import KnownStop
 from tabstep.samplers.tempered import Tempered
 from tabstep.suite import Entry
 from tabstep.tuning import methods as tuning
@@ -338,7 +338,7 @@ def test_what_is_suggested_is_a_sampler(update: str, categories: bool) -> None:
 def test_the_update_of_the_default_of_users_is_tried_first(sampler_task: SamplerTask) -> None:
     found = space.suggest(FixedTrial(dict(space.FIRST)), categories=False)
     default = SAMPLERS[DEFAULT_SAMPLER]
-    assert isinstance(default, FreeFirst)
+    assert isinstance(default, KnownStop)
     assert space.built(found) == default.update
     assert found["grid"] == SAMPLERS[DEFAULT_SAMPLER].grid
 

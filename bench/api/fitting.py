@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 import pandas as pd
+from torch import Tensor
 
 from tabstep.api import asked, choosing
 from tabstep.api.choosing import Shown
@@ -25,11 +26,12 @@ from tabstep.data.constraints import from_json as constraint_from_json
 from tabstep.data.encode import Encoder, schema_from_json
 from tabstep.data.identifiers import Identifier
 from tabstep.data.wishes import Python
+from tabstep.diffusion.mixture_em import EM
 from tabstep.diffusion.model import FILE, Diffusion, Saved
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.records.provenance import environment
 from tabstep.samplers.setting import Artifacts, Table
-from tabstep.samplers.start import MOMENTS, check_moments, moments_of
+from tabstep.samplers.start import MIXTURE, MOMENTS, check_mixture, check_moments, mixture_of, moments_of
 
 MEASURED_ROWS = 512
 
@@ -136,8 +138,11 @@ def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synth
 
     if isinstance(model, Diffusion):
         few = rows.sample(min(len(rows), MEASURED_ROWS), random_state=seed % 2**32)
-        # What the default sampler needs of the rows.
-        moments = moments_of(model.encode(rows), model.encoder.sizes)
+        known, sizes = model.encode(rows), model.encoder.sizes
+        kept = {  # what samplers that begin at a mixture, as the default, or at moments need of the rows
+            MOMENTS: moments_of(known, sizes),
+            MIXTURE: mixture_of(known, sizes, EM(), seed=seed),
+        }
         return Synthesizer(
             ready.columns,
             ready.completion,
@@ -147,7 +152,7 @@ def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synth
             ready.identifiers,
             model.encode(few),
             Table(rows, model.encoder),
-            Artifacts.holding({MOMENTS: moments}),
+            Artifacts.holding(kept),
         )
     if not isinstance(model, Model):
         raise ValueError(
@@ -178,12 +183,24 @@ def load(folder: str | Path, device: str = "cpu") -> Synthesizer:
         )
     model = saved.model(asked.device(device))
     with artifact.taken(where / FILE):
-        kept, encoder = saved.beside, model.encoder
-        if kept:
-            check_moments(kept, encoder.sizes, encoder.d_num, len(encoder.classes))
-        found = replace(_of(text, model), artifacts=Artifacts.holding({MOMENTS: kept} if kept else {}))
+        starts = _starts(saved.beside, model.encoder)
+        found = replace(_of(text, model), artifacts=Artifacts.holding(starts))
         with suppress(Unsupported):
             found.sample(1, steps=1)  # what is read also draws
+    return found
+
+
+def _starts(beside: Mapping[str, Tensor], encoder: Encoder) -> dict[str, dict[str, Tensor]]:
+    """What samplers begin with, by artifact, as `Synthesizer.save` wrote it. Raises ValueError where it is none."""
+    found: dict[str, dict[str, Tensor]] = {}
+    for whole, tensor in beside.items():
+        name, _, key = whole.partition(".")
+        found.setdefault(name, {})[key] = tensor
+    checks = {MOMENTS: check_moments, MIXTURE: check_mixture}
+    for name, tensors in found.items():
+        if name not in checks:
+            raise ValueError(f"tensors of an unknown kind, {name!r}")
+        checks[name](tensors, encoder.sizes, encoder.d_num, len(encoder.classes))
     return found
 
 

@@ -34,7 +34,7 @@ from tabstep.registry import DEFAULT_SAMPLER
 from tabstep.samplers.inversion import INVERSIONS
 from tabstep.samplers.latent import Latent, between, decode, encode
 from tabstep.samplers.setting import Artifacts, Grid, Sampler, Table
-from tabstep.samplers.start import MOMENTS
+from tabstep.samplers.start import MIXTURE, MOMENTS
 
 if TYPE_CHECKING:
     from tabstep.api.report import Report
@@ -279,4 +279,9 @@ class Synthesizer:
             "constraints": [constraint_to_json(rule) for rule in self.constraints],
             "identifiers": [asdict(each) for each in self.identifiers],
         }
-        self.model.save(Path(folder), table=text, beside=self.artifacts.held(MOMENTS))
+        beside = {
+            f"{name}.{key}": tensor
+            for name in (MOMENTS, MIXTURE)
+            for key, tensor in (self.artifacts.held(name) or {}).items()
+        }
+        self.model.save(Path(folder), table=text, beside=beside)

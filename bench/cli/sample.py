@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tabstep.api.synthesizer import Synthesizer
 
 DEFAULT = (
-    "free-dpmpp-2m-sde"  # registry.DEFAULT_SAMPLER, which a test holds it to: --help imports no registry
+    "mixture-dpmpp-2m-sde"  # registry.DEFAULT_SAMPLER, which a test holds it to: --help imports no registry
 )
 SAVED = "only with a table; a saved model has its columns already"
 

@@ -1,4 +1,4 @@
-"""Early-stopped paths whose begin is chosen for the budget, by what the rows are like after all K evaluations."""
+"""Early-stopped paths whose begin hangs on the budget: measured, by the rows after all K evaluations, or known."""
 
 from __future__ import annotations
 
@@ -21,7 +21,32 @@ PRIOR = {1: 0.1, 2: 0.25, 5: 0.4, 10: 0.55}
 
 RATIOS = (0.25, 0.5, 1.0, 1.5, 2.5, 4.0)  # to the prior, of the begins to choose from; none is after T
 
-VERSION = 2  # raise when the same model, rows and start give another begin; 2: by regret over several scores
+VERSION = (
+    3  # raise when the same model, rows and start give another begin; 3: mixtures have components of labels
+)
+
+
+@dataclass(frozen=True)
+class KnownStop:
+    """ES-DDPM (Lyu et al. 2022) with T' by the number of evaluations alone, from `PRIOR`: nothing is measured.
+
+    update, start  as of `BudgetStop`
+    """
+
+    update: Sampler
+    start: Start
+
+    @property
+    def grid(self) -> str:
+        return self.update.grid
+
+    def path(self, setting: Setting, grid: Grid, K: int) -> Steps:
+        """From T' to 0."""
+        return path_from(begin_at(prior_share(K), setting.T, K), self.update, grid, setting, K)
+
+    def prepare(self, setting: Setting, path: Steps) -> Draw:
+        """Fit the start, and prepare the update for the path from T' = path[0]."""
+        return started(self.update, self.start, setting, path)
 
 
 @dataclass(frozen=True)
@@ -61,12 +86,11 @@ class BudgetStop:
 
 
 def prior_share(K: int) -> float:
-    """T'/T for K evaluations where nothing can be measured."""
-    known = [math.log(k) for k in PRIOR]
-    shares = [*PRIOR.values()]
-    slope = (shares[-1] - shares[-2]) / (known[-1] - known[-2])
-    beyond = max(0.0, math.log(K) - known[-1])
-    return min(1.0, float(np.interp(math.log(K), known, shares)) + slope * beyond)
+    """T'/T for K evaluations where nothing is measured, at most 1."""
+    logs, shares = [math.log(k) for k in PRIOR], [*PRIOR.values()]
+    slope = (shares[-1] - shares[-2]) / (logs[-1] - logs[-2])
+    beyond = max(0.0, math.log(K) - logs[-1])
+    return min(1.0, float(np.interp(math.log(K), logs, shares)) + slope * beyond)
 
 
 def begin_at(share: float, T: int, K: int) -> int:

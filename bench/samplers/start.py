@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tabstep.contracts import Method, Unsupported
-from tabstep.diffusion import mixture, moments
+from tabstep.diffusion import labelled_mixture, mixture, moments
 from tabstep.diffusion.autoencoder import Autoencoder
 from tabstep.diffusion.mixed import Draw, State, stacked
 from tabstep.diffusion.mixture_em import EM
@@ -19,6 +19,7 @@ from tabstep.diffusion.noise import ROWS_PER_KEY, Noise
 from tabstep.samplers.setting import Setting, digest
 
 MOMENTS = "moments"  # the artifact; a saved model of a user's table keeps it
+VERSION = 2  # of mixtures: raise when the same rows give another; 2: components of labels
 
 
 class Start(Protocol):
@@ -47,25 +48,25 @@ class Conditional:
 
 @dataclass(frozen=True)
 class Products:
-    """A mixture of products on the encoded rows of the diffusion: the component is drawn given the label asked for."""
+    """A mixture of products on the encoded rows of the diffusion, each frequent label with components of its own.
+
+    The component is drawn given the label asked for.
+    """
 
     settings: EM = field(default_factory=EM)
 
     def fit(self, setting: Setting) -> Draw:
-        """Raises `Unsupported` without training rows."""
-        data, like = setting.training_rows(), setting.process.x_min
-        features = setting.process.blocks.sizes
-        sizes = (*features, *labels_of(data))
-
-        def parts() -> Mapping[str, Tensor]:
-            rows = State(data.x.cpu(), data.c.cpu(), None if data.y is None else data.y.cpu())
-            found = self.settings.estimate(rows, sizes, seed=setting.seed)
-            return {name: getattr(found, name) for name in ("log_w", "mean", "var", "log_p")}
-
-        name = f"mixture-{digest(self.settings)}-{setting.seed}"
-        kept = setting.artifacts.tensors(name, parts)
+        """Raises `Unsupported` where neither training rows nor their mixture are at hand."""
+        like, features = setting.process.x_min, setting.process.blocks.sizes
+        name = f"mixture-v{VERSION}-{digest(self.settings)}"
+        kept = setting.artifacts.held(name) or setting.artifacts.tensors(
+            f"{name}-{setting.seed}",
+            lambda: mixture_of(setting.training_rows(), features, self.settings, seed=setting.seed),
+        )
+        labels = kept["log_p"].shape[1] - sum(features)
+        sizes = (*features, labels) if labels else features
         whole = mixture.Mixture(sizes, **{key: value.to(like.device) for key, value in kept.items()})
-        given = whole.log_w.unsqueeze(0) if data.y is None else mixture.given_label(whole)
+        given = mixture.given_label(whole) if labels else whole.log_w.unsqueeze(0)
         rest = replace(whole, sizes=features, log_p=whole.log_p[:, : sum(features)])
 
         def draw(noise: Noise, y: Tensor | None) -> State:
@@ -76,6 +77,9 @@ class Products:
             return State(x.to(like), c, y)
 
         return draw
+
+
+MIXTURE = f"mixture-v{VERSION}-{digest(EM())}"  # the artifact of a saved model of a user's table: that of `Products()`
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,25 @@ def moments_of(rows: State, sizes: tuple[int, ...]) -> dict[str, Tensor]:
     """The tensors of the moments of encoded rows: mean, root and p, see `diffusion.moments`."""
     found = moments.moments(rows, sizes, sum(labels_of(rows)))
     return {"mean": found.mean, "root": found.root, "p": found.p}
+
+
+def mixture_of(rows: State, sizes: tuple[int, ...], settings: EM, *, seed: int) -> dict[str, Tensor]:
+    """The tensors of a mixture of products of encoded rows and their labels: those of `diffusion.mixture.Mixture`."""
+    on_cpu = State(rows.x.cpu(), rows.c.cpu(), None if rows.y is None else rows.y.cpu())
+    found = labelled_mixture.estimate(settings, on_cpu, sizes, seed=seed)
+    return {name: getattr(found, name) for name in ("log_w", "mean", "var", "log_p")}
+
+
+def check_mixture(found: Mapping[str, Tensor], sizes: tuple[int, ...], d_num: int, labels: int) -> None:
+    """Raises ValueError where tensors are not a mixture of such rows; `labels` is 0 where there is none."""
+    Z = found["log_w"].numel() if "log_w" in found else 0
+    shapes = {"log_w": (Z,), "mean": (Z, d_num), "var": (Z, d_num), "log_p": (Z, sum(sizes) + labels)}
+    there = {name: tuple(tensor.shape) for name, tensor in found.items()}
+    sound = Z > 0 and there == shapes and all(t.dtype == torch.float64 for t in found.values())
+    if not sound or not all(t.isfinite().all() for t in found.values()) or not (found["var"] > 0).all():
+        raise ValueError(
+            f"a mixture of shapes {there}, expected finite float64 of {shapes} with variances above 0"
+        )
 
 
 def check_moments(found: Mapping[str, Tensor], sizes: tuple[int, ...], d_num: int, labels: int) -> None:
