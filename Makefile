@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: bench test test-all lint report tables leaderboard list perf clean
+.PHONY: bench test test-all lint report tables leaderboard list perf docs clean
 
 bench: $(READY)
 	$(BIN)/tabstep run $(SUITE) --workers $(WORKERS) $(ARGS)
@@ -32,6 +32,14 @@ leaderboard: $(READY)
 # How near hot paths are to the machine's arithmetic; COMPARE=REV measures another revision in turns with this tree.
 perf: $(READY)
 	$(BIN)/tabstep study perf $(if $(COMPARE),--compare $(COMPARE)) $(ARGS)
+
+# The site, in build/site: pages are linked, not copied, so that links are the same here and there.
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[docs]"
+	mkdir -p build/pages build/package
+	ln -sfn $(CURDIR)/bench build/package/tabstep
+	for part in docs results README.md CONTRIBUTING.md CHANGELOG.md LICENSE; do ln -sfn $(CURDIR)/$$part build/pages/$$part; done
+	$(BIN)/mkdocs build --strict --quiet
 
 list: $(READY)
 	$(BIN)/tabstep list

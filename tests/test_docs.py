@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import tabstep
 from tabstep.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,6 +22,8 @@ SHOWN = {
     "running.md",
     "samplers.md",
     "cluster.md",
+    "reference.md",
+    "gallery.md",
 }  # commands of hours, or none: nothing is executed
 EXECUTED = [page for page in CONTENT if page.name not in SHOWN]
 FENCE = re.compile(r"^```(\w*)(?: file=(\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -56,6 +60,26 @@ def test_links_lead_somewhere() -> None:
 def test_the_index_names_every_page() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     assert {page.name for page in CONTENT} == set(re.findall(r"\]\(([\w-]+\.md)\)", index))
+
+
+def test_every_page_is_in_the_site_and_every_entry_of_the_site_is_a_page() -> None:
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    named = re.findall(r": ([\w/.-]+\.md)$", text[text.index("\nnav:") :], re.MULTILINE)
+    assert len(named) == len(set(named)) > len(PAGES)
+    assert {f"docs/{page.name}" for page in PAGES} <= set(named)
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_what_the_reference_names_is_there() -> None:
+    named = re.findall(
+        r"^::: ([\w.]+)$", (ROOT / "docs" / "reference.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    for name in named:
+        module, _, item = name.rpartition(".")
+        assert getattr(import_module(module), item).__doc__, name
+    assert {f".{name}" for name in tabstep.__all__ if name[0] != "_"} <= {
+        name[name.rindex(".") :] for name in named
+    }
 
 
 def test_a_page_that_is_not_executed_has_no_block_that_says_it_is() -> None:
