@@ -38,6 +38,7 @@ def machines() -> Iterator[Any]:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_records_are_the_same_when_a_machine_is_lost_in_the_middle(
     done: Done, machines: Any, tmp_path: Path
 ) -> None:
