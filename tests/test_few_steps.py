@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tabstep.records.store import Record
-from tabstep.study import few_steps
+from tabstep.study import few_steps, glance
 from tests.test_families import record
 
 FULL = {
@@ -81,3 +81,27 @@ def test_there_is_a_page_before_there_is_a_loss(tmp_path: Path) -> None:
         [r for r in RECORDS if r.cell.sampler == "ancestral" and r.cell.steps == 20], tmp_path
     )
     assert "on 0 tables" in page.read_text()
+
+
+def test_a_glance_is_of_the_tables_that_have_all(tmp_path: Path) -> None:
+    wanted = [
+        *(r for name in ("churn2", "house") for r in of(name, "ancestral", 20)),
+        *(r for name in ("churn2", "house") for r in of(name, "none", 1, method="mixture", c2st_xgboost=0.3)),
+        *of("wilt", "dpmpp-2m-sde", 5, c2st_xgboost=0.4),  # no other sampler: left out
+    ]
+    for sampler, worse in zip(glance.BEGINS, (0.2, 0.1, 0.0), strict=True):
+        wanted += of("churn2", sampler, 5, c2st_xgboost=worse, catboost_f1_macro=-worse)
+        wanted += of("house", sampler, 5)
+    table = glance.means(wanted)
+    assert set(table["tables"]) == {2}
+    (line,) = glance.rows(table)
+    assert line == {
+        **{"evaluations": "5", "C2ST from noise": "0.650", "efficacy from noise": "87.5 %"},
+        **{"C2ST from moments": "0.600", "efficacy from moments": "93.8 %"},
+        **{"C2ST from mixture": "0.550", "efficacy from mixture": "100.0 %"},
+    }
+    assert glance.said(table).startswith(
+        "All 20 steps have a C2ST of 0.550; the mixture alone, with 0 evaluations, 0.850"
+    )
+    assert [path.suffix for path in glance.write(wanted, tmp_path)] == [".png", ".pdf", ".csv"]
+    assert glance.write(RECORDS, tmp_path) == []

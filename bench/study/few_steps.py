@@ -12,6 +12,7 @@ from tabstep.records.store import Record
 from tabstep.report.numbers.budget import profile
 from tabstep.report.numbers.table import FLOORS, commit_of, csv, results
 from tabstep.report.numbers.vector import VECTOR
+from tabstep.study import glance
 from tabstep.study.markdown import pipes, reflow
 from tabstep.suites import DEVELOPMENT, KEPT_ASIDE
 
@@ -83,7 +84,7 @@ def write(records: Sequence[Record], folder: Path) -> list[Path]:
     page = "\n".join(reflow(_page(records, found))) + "\n"
     store.replace(folder / "few-steps.md", page.encode())
     store.replace(folder / "few-steps.csv", csv(found).encode())
-    return [folder / "few-steps.md", folder / "few-steps.csv"]
+    return [folder / "few-steps.md", folder / "few-steps.csv", *glance.write(records, folder)]
 
 
 def _page(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
@@ -98,6 +99,7 @@ def _page(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
         f"at most 1. Training seeds: {len(seeds[0])}, sampling seeds: {len(seeds[1])}. With one training seed nothing",
         f"is decided about the method, only about these networks. Made at {', '.join(_commits(records))}.",
         "",
+        *_glance(records),
         "## What to use",
         "",
         "By budget the sampler whose largest regret, what a score loses against the best sampler of that score, is",
@@ -124,6 +126,23 @@ def _page(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
         "Median over tables of seconds to prepare / to draw as many rows as there are training rows, at most 10,000.",
         "",
         *pipes(_seconds(found)),
+    ]
+
+
+def _glance(records: Sequence[Record]) -> list[str]:
+    """Means over tables, where there is a table with all of them."""
+    table = glance.means(records)
+    if table.empty:
+        return []
+    return [
+        "## At a glance",
+        "",
+        f"`dpmpp-2m-sde` from noise, from the moments of the training rows, and from a mixture. {glance.said(table)}",
+        "",
+        *pipes(glance.rows(table)),
+        "",
+        "![C2ST and efficacy by evaluations and begin](glance.png)",
+        "",
     ]
 
 
