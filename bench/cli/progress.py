@@ -17,6 +17,8 @@ from tabstep.engine.job import Outcome
 from tabstep.engine.run import Status
 from tabstep.records.store import Cell
 
+SILENCE_S = 60.0  # where there is no terminal: after this long without a finished cell a line says what runs
+
 MARKS = {"ok": ("done", "green"), "failed": ("FAILED", "red"), "skipped": ("skipped", "yellow")}
 
 
@@ -36,7 +38,7 @@ class View:
         self.live = (
             Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
         )
-        self.started = time.monotonic()
+        self.started = self.spoke = time.monotonic()
         self.resumed = 0
 
     def __enter__(self) -> Self:
@@ -55,22 +57,34 @@ class View:
             self._line(status, outcome)
         if self.live:
             self.live.update(self._picture(status))
+        elif time.monotonic() - self.spoke > SILENCE_S and status.running:
+            self._say(
+                Text(f"[{len(status.outcomes):>4}/{status.total}] running {', '.join(status.running)}"),
+                status,
+            )
 
     def _line(self, status: Status, outcome: Outcome) -> None:
         if outcome.reason == "already done":
             self.resumed += 1
             return
         word, colour = MARKS[outcome.status]
-        left = status.seconds_left
         line = Text(f"[{len(status.outcomes):>4}/{status.total}] ")
         line.append(f"{word:<7} ", colour)
         line.append(name_of(outcome.cell))
         if outcome.reason:
             line.append(f": {outcome.reason}", colour)
-        if not self.live:
-            line.append(f"  ({duration(time.monotonic() - self.started)}")
-            line.append(f", about {duration(left)} left)" if left is not None else ")")
+        if self.live:
+            self.console.print(line, soft_wrap=True)
+        else:
+            self._say(line, status)
+
+    def _say(self, line: Text, status: Status) -> None:
+        """A plain line, with the time that is gone and left."""
+        left = status.seconds_left
+        line.append(f"  ({duration(time.monotonic() - self.started)}")
+        line.append(f", about {duration(left)} left)" if left is not None else ")")
         self.console.print(line, soft_wrap=True)
+        self.spoke = time.monotonic()
 
     def _picture(self, status: Status) -> Group:
         counts = {word: 0 for word in MARKS}
