@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import pickle
 import random
+import shutil
+import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -217,7 +221,7 @@ def test_half_a_line_of_a_killed_process_is_cut_off(tmp_path: Path) -> None:
         assert len(study.trials) == expected
         study.ask()
     path.write_bytes(b"something else of mine")
-    with pytest.raises(studies.NotAJournal, match=r"studies\.log is no journal"):
+    with pytest.raises(studies.Unreadable, match=r"studies\.log is no journal"):
         studies.open_storage(path)
     assert path.read_bytes() == b"something else of mine"
 
@@ -259,5 +263,114 @@ def test_journals_of_studies(tmp_path: Path) -> None:
         texts.append("\n".join([*lines[:place], changed, *lines[place + 1 :], ""]).encode())
     for text in texts:
         path.write_bytes(text)
-        outcomes(go_on, (studies.NotAJournal, studies.NothingFound), said)
+        outcomes(go_on, (studies.Unreadable, studies.NothingFound), said)
     assert len(said) > COUNT
+
+
+def filled(address: str) -> None:
+    """A study with a trial of every kind in a database."""
+    study = optuna.create_study(
+        storage=optuna.storages.RDBStorage(address), study_name="s", direction="maximize"
+    )
+
+    def trial(trial: optuna.Trial) -> float:
+        trial.set_user_attr(studies.OWNER, studies.owner())
+        trial.report(0.5, 1)
+        return trial.suggest_float("x", 0.1, 1.0, log=True) + trial.suggest_int("n", 1, 3)
+
+    study.optimize(trial, n_trials=2)
+    failed = study.ask()
+    failed.set_user_attr(studies.REASON, "no luck")
+    study.tell(failed, state=optuna.trial.TrialState.FAIL)
+    study.ask().set_user_attr(studies.OWNER, studies.owner() | {"pid": 2**22, "started": 0.0})
+    study.enqueue_trial({"x": 0.3, "n": 2})
+
+
+class Evil:
+    """Bytes that leave a file where they are unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.mark,)
+
+
+def test_databases_of_studies(tmp_path: Path) -> None:
+    """Any cell may be hostile. SQLite stands in for the servers: it has the same tables, read by the same code."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    whole, path, mark = tmp_path / "whole.db", tmp_path / "studies.db", tmp_path / "ran"
+    filled(f"sqlite:///{whole}")
+    rng, said = random.Random(0), list[str]()
+    pickled = pickle.dumps(Evil(mark))
+    hostile: list[Any] = [
+        *HOSTILE,
+        pickled,
+        base64.b64encode(pickled).decode(),
+        None,
+        "",
+        "x" * 5000,
+        "\x1b[2J",
+    ]
+    hostile += [text.decode("utf-8", "replace") for text in HOSTILE] + [-1, 0, 2**62, 1e300, float("inf")]
+
+    def go_on() -> None:
+        studies.release_dead(
+            optuna.create_study(
+                storage=studies._database(f"sqlite:///{path}"), study_name="s", load_if_exists=True
+            ),
+            timeout_s=1.0,
+        )
+
+    with sqlite3.connect(whole) as base:
+        tables = [name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        columns = {t: [row[1] for row in base.execute(f"PRAGMA table_info({t})")] for t in tables}
+    for _ in range(COUNT // 3):
+        shutil.copyfile(whole, path)
+        table = rng.choice(tables)
+        with suppress(sqlite3.Error), sqlite3.connect(path) as base:  # some cells must be unique
+            base.execute(f"UPDATE {table} SET {rng.choice(columns[table])} = ?", (rng.choice(hostile),))
+        base.close()
+        outcomes(go_on, (studies.Unreadable,), said)
+    assert len(said) > COUNT / 30
+    assert not mark.exists()
+
+
+def test_files_that_are_no_database_of_studies(tmp_path: Path) -> None:
+    path, said = tmp_path / "studies.db", list[str]()
+    filled(f"sqlite:///{path}")
+    whole, rng = path.read_bytes(), random.Random(0)
+    contents = [*HOSTILE[1:], b"SQLite format 3\x00" + bytes(4000)]
+    for _ in range(COUNT // 3):
+        damaged = bytearray(whole[: rng.randrange(1, len(whole))] if rng.random() < 0.5 else whole)
+        for _ in range(rng.randint(1, 40)):
+            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+        contents.append(bytes(damaged))
+    for content in contents:
+        path.write_bytes(content)
+        outcomes(lambda: studies._database(f"sqlite:///{path}"), (studies.Unreadable,), said)
+    path.unlink()
+    with sqlite3.connect(path) as base:
+        base.execute("CREATE TABLE studies (name TEXT)")
+        base.execute("INSERT INTO studies VALUES ('mine')")
+    base.close()
+    with pytest.raises(studies.Unreadable, match=r"studies\.db cannot be reached, or holds no studies"):
+        studies._database(f"sqlite:///{path}")
+    with sqlite3.connect(path) as base:
+        assert base.execute("SELECT name FROM studies").fetchall() == [("mine",)]
+    base.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        *((a, "SQLite locks up") for a in ("sqlite:///a.db", "SQLite:///a.db", "sqlite+pysqlite:///a.db")),
+        *((a, "a storage is a database of") for a in ("http://localhost/", "file:///etc/passwd", "os://x")),
+        *((a, "this is no database URL") for a in ("://", "a b://c", "postgresql://u:p@h:port/x")),
+        *((a, "cannot be reached") for a in ("postgresql+os://u:p@h/b", "postgresql://{0.__class__}")),
+    ],
+)
+def test_addresses_of_a_wrong_kind(address: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says) as refused:
+        studies.open_storage(address)
+    assert "u:p@" not in str(refused.value)

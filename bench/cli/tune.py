@@ -255,9 +255,7 @@ def _reach(storage: str | None) -> None:
         if storage is not None:
             studies.open_storage(storage)
     except (ValueError, ImportError) as error:
-        stop(str(error))
-    except Exception as error:  # noqa: BLE001  whatever a database says when it cannot be reached
-        stop(f"--storage cannot be opened: {error}")
+        stop(f"--storage: {error}")
 
 
 def _watch(done: int, asked: int, ended: Ended) -> None:

@@ -13,10 +13,13 @@ from typing import Any
 
 import optuna
 import psutil
+from alembic.util import CommandError
+from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from tabstep.data import plain
 
@@ -25,8 +28,16 @@ REASON = "reason"
 GRACE_S = 60.0
 
 
-class NotAJournal(ValueError):
-    """A file that is damaged, or holds something else; the message names it and says what to do."""
+DATABASES = ("postgresql", "mysql", "mariadb")
+WRONG = (
+    *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, AssertionError),
+    *(SQLAlchemyError, CommandError, OptunaError),
+)
+"""What comes of a storage that somebody else wrote."""
+
+
+class Unreadable(ValueError):
+    """A storage that is damaged, or is something else; the message names it and says what to do."""
 
 
 class NothingFound(RuntimeError):
@@ -36,7 +47,8 @@ class NothingFound(RuntimeError):
 def open_storage(place: Path | str | None) -> BaseStorage:
     """A journal file for a Path, a database for a URL (say postgresql+psycopg://...), memory for None.
 
-    SQLite is refused: several workers on it end in "database is locked". Raises ValueError, `NotAJournal` too.
+    SQLite is refused: several workers on it end in "database is locked". Raises ValueError, `Unreadable` where what
+    is there cannot be read, and ImportError without the driver of a database.
     """
     if place is None:
         return InMemoryStorage()
@@ -44,37 +56,56 @@ def open_storage(place: Path | str | None) -> BaseStorage:
         return _journal(place)
     if "://" not in place:
         raise ValueError(f"a storage is a database URL such as postgresql+psycopg://..., got {place!r}")
-    if place.startswith("sqlite"):
+    try:
+        kind = make_url(place).get_backend_name().lower()
+    except (ArgumentError, ValueError):
+        raise ValueError("this is no database URL, such as postgresql+psycopg://user@host/base") from None
+    if kind == "sqlite":
         raise ValueError("SQLite locks up under several workers; leave --storage out to use a journal file")
-    return RDBStorage(place, engine_kwargs={"pool_pre_ping": True})
+    if kind not in DATABASES:
+        raise ValueError(f"a storage is a database of {', '.join(DATABASES)}, got {plain.shown(kind)}")
+    return _database(place)
+
+
+def _database(place: str) -> BaseStorage:
+    """All of it is read here, as a journal is: texts of JSON, numbers and names; nothing of it is run."""
+    try:
+        storage = RDBStorage(place, engine_kwargs={"pool_pre_ping": True})
+        _look_through(storage)
+    except WRONG as error:
+        raise Unreadable(
+            f"{shown(place)} cannot be reached, or holds no studies that this version can read ({_said(error)}); "
+            "name another database"
+        ) from error
+    return storage
+
+
+def _look_through(storage: BaseStorage) -> None:
+    """Read every trial of every study."""
+    for study in storage.get_all_studies():
+        for trial in storage.get_all_trials(study._study_id, deepcopy=False):
+            _check(trial)
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {plain.cleaned(' '.join(str(error).split()), 200)}"
 
 
 def _journal(place: Path) -> BaseStorage:
     """All of it is read here, a line of JSON for each step of a study, and whatever is wrong there is told here."""
     if place.exists() and not place.is_file():
-        raise NotAJournal(f"{place} is no plain file")
+        raise Unreadable(f"{place} is no plain file")
     place.parent.mkdir(parents=True, exist_ok=True)
     lock = JournalFileSymlinkLock(str(place))
     try:
         if place.exists():
             _cut(place, lock)
         storage = JournalStorage(JournalFileBackend(str(place), lock))
-        for study in storage.get_all_studies():
-            for trial in storage.get_all_trials(study._study_id, deepcopy=False):
-                _check(trial)
-    except (
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        ArithmeticError,
-        RuntimeError,
-        AssertionError,
-    ) as error:
-        said = plain.cleaned(" ".join(str(error).split()), 200)
-        raise NotAJournal(
-            f"{place} is no journal of studies that this version can read ({type(error).__name__}: {said}); move it "
-            "away, and its studies begin anew"
+        _look_through(storage)
+    except WRONG as error:
+        raise Unreadable(
+            f"{place} is no journal of studies that this version can read ({_said(error)}); move it away, and its "
+            "studies begin anew"
         ) from error
     return storage
 
