@@ -87,7 +87,14 @@ def place(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 def test_the_page_is_one_file_that_loads_nothing(place: Path) -> None:
     text = place.read_text(encoding="utf-8")
-    assert re.findall(r"(?:src|href)=\"(?!#)", text) == []
+    assert re.findall(r"src=\"", text) == []
+    links = re.findall(r"href=\"([^#\"][^\"]*)\"", text)
+    assert {link.partition("#")[0] for link in links} == {
+        "README.md",
+        "../README.md",
+        "../docs/adding-a-method.md",
+    }
+    assert all((leaderboard.PAGE.parents[3] / "results" / link.partition("#")[0]).is_file() for link in links)
     assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
     assert "https://" not in text
     assert text.count("<script") == 2, "what a reason says does not end the data"
@@ -331,6 +338,14 @@ def test_phone_dark_and_print(browser: Any, place: Path) -> None:
     phone = browser.new_page(viewport={"width": 390, "height": 844})
     phone.goto(place.as_uri())
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390, "the page does not scroll sideways"
+    heads = [text.strip() for text in phone.locator("#table thead th").all_text_contents()]
+    assert heads[:2] == ["score", "dataset"]
+    box = phone.locator("#table tbody td").first.bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] < 390
+    phone.locator("#entries summary").click()
+    assert set(phone.locator("#columns dt").all_text_contents()) == set(heads)
+    assert "half of the 95 % interval" in phone.locator("#reading").text_content()
     light = phone.evaluate("getComputedStyle(document.body).backgroundColor")
     phone.emulate_media(color_scheme="dark")
     assert phone.evaluate("getComputedStyle(document.body).backgroundColor") != light

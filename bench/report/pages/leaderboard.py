@@ -26,6 +26,10 @@ from tabstep.report.pages.readable import ONE_NETWORK
 
 PAGE = Path(__file__).resolve().parent / "page"
 HERE = "here"
+READING = (
+    "± is half of the 95 % interval of the mean, over training seeds where an entry has more than one, else over "
+    f"sampling seeds, else over evaluator seeds, {ONE_NETWORK}."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +108,7 @@ def data(parts: Sequence[Part]) -> dict[str, Any]:
         "colours": {f"{m} {s or ''}": colour(m, s or "") for m, s in sorted(walkers, key=str)},
         "about": _about(entries, records),
         "made": _made(records),
+        "reading": READING,
     }
 
 
@@ -213,8 +218,4 @@ def _made(records: Sequence[Record]) -> str:
     days = sorted(datetime.fromisoformat(r.created).date().isoformat() for r in records)
     commits = {str(r.env.get("commit") or "unknown")[:12] for r in records}
     machines = sorted({str(r.env.get("cpu") or "unknown processor") for r in records})
-    return (
-        f"Made from records of {days[0]} to {days[-1]} (UTC) by {len(commits)} commits on {', '.join(machines)}. "
-        "Scores: mean ± half of the 95 % interval over the topmost kind of seed with more than one, "
-        f"{ONE_NETWORK}."
-    )
+    return f"Made from records of {days[0]} to {days[-1]} (UTC) by {len(commits)} commits on {', '.join(machines)}."

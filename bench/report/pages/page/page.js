@@ -189,12 +189,13 @@
     if (e.verified) parts.push(make("span", { class: `tag ${marks[e.verified][0]}` }, marks[e.verified][1]));
     return parts;
   }
+  const SCORE = ["score", "score", (e) => scoreOf(e), (e) => interval(e, metricOf(e)), "number"];
   const COLUMNS = [
     ["dataset", "dataset", (e) => e.dataset, (e) => e.dataset],
     ["method", "method", (e) => `${e.method} ${e.params}`, (e) => link(e, e.params === "default" ? e.method : `${e.method} ${e.params}`)],
     ["sampler", "sampler", (e) => value(e, "sampler"), (e) => value(e, "sampler")],
     ["steps", "steps", (e) => e.steps, (e) => e.steps ?? "", "number"],
-    ["score", "score", (e) => scoreOf(e), (e) => interval(e, metricOf(e)), "number"],
+    SCORE,
     ["real", "% of real", (e) => share(e), (e) => (share(e) === null ? "" : share(e).toFixed(1)), "number wide"],
     ["nfe", "evaluations", (e) => e.nfe, (e) => (e.nfe === null ? "" : String(+e.nfe.toPrecision(4))), "number wide"],
     ["seconds", "draw s", (e) => seconds(e), (e) => digits(seconds(e)), "number"],
@@ -202,6 +203,19 @@
     ["suite", "suite", (e) => e.suite, (e) => e.suite, "wide"],
     ["state", "status", (e) => e.status, status, ""],
   ];
+  const HELP = {
+    dataset: "the table; its card says where it comes from", method: "the generator and its settings; choose it for all of them",
+    sampler: "how rows are drawn from a diffusion, and on which times; empty for methods without steps",
+    steps: "network evaluations that were asked for", score: "by the metric above, the mean over seeds ± half of its interval",
+    "% of real": "the score in parts of that of the training rows themselves", evaluations: "network evaluations a row, counted",
+    "draw s": "seconds to prepare and draw, measured beside other work", "fit s": "seconds to train, once for all samplers",
+    suite: "the list of cells that it was run in", status: "whether all cells are complete, who reports it, and whether it was made again",
+  };
+  $("columns").append(...Object.entries(HELP).flatMap(([name, says]) => [make("dt", {}, name), make("dd", {}, says)]));
+  // On a phone the score comes first: what is beyond the edge is what explains it.
+  const phone = window.matchMedia("(max-width: 40rem)");
+  const inOrder = () => (phone.matches ? [SCORE, ...COLUMNS.filter((column) => column !== SCORE)] : COLUMNS);
+  phone.addEventListener("change", () => draw());
   const ceilings = new Map(entries.filter((e) => e.method === data.ceiling && e.from === "here").map((e) => [`${e.suite} ${e.dataset}`, e]));
   function share(e) {
     const real = ceilings.get(`${e.suite} ${e.dataset}`), metric = metricOf(e);
@@ -211,7 +225,7 @@
   function heads(table, columns, sorting) {
     const row = make("tr");
     for (const [key, title, , , kind = ""] of columns) {
-      const head = make("th", { scope: "col", class: kind });
+      const head = make("th", { scope: "col", class: kind, title: sorting ? HELP[title] : null });
       if (sorting) {
         if (state.sort === key) head.setAttribute("aria-sort", state.down === "yes" ? "descending" : "ascending");
         head.append(make("button", { type: "button", onclick: () => { write({ sort: key, down: state.sort === key ? (state.down === "yes" ? "no" : "yes") : "yes" }); [...document.querySelectorAll("#table th button")].find((b) => b.textContent === title).focus(); } }, title));
@@ -221,8 +235,9 @@
     table.tHead.replaceChildren(row);
   }
   function drawTable(rows) {
-    heads($("table"), COLUMNS, true);
-    const column = COLUMNS.find(([key]) => key === state.sort) || COLUMNS[4];
+    const columns = inOrder();
+    heads($("table"), columns, true);
+    const column = COLUMNS.find(([key]) => key === state.sort) || SCORE;
     const sign = state.down === "yes" ? -1 : 1;
     const keyed = rows.map((e) => [column[2](e), e]);
     keyed.sort(([a, x], [b, y]) => {
@@ -230,7 +245,7 @@
       if (none(a) || none(b)) return none(a) - none(b);  // what has no value comes last, whichever way
       return (a < b ? -sign : a > b ? sign : 0) || (x.id < y.id ? -1 : 1);
     });
-    $("table").tBodies[0].replaceChildren(...keyed.slice(0, shown).map(([, e]) => make("tr", { "data-id": e.id, class: e.id === state.entry ? "chosen" : null }, COLUMNS.map(([, , , show, kind = ""]) => make("td", { class: kind || null }, show(e))))));
+    $("table").tBodies[0].replaceChildren(...keyed.slice(0, shown).map(([, e]) => make("tr", { "data-id": e.id, class: e.id === state.entry ? "chosen" : null }, columns.map(([, , , show, kind = ""]) => make("td", { class: kind || null }, show(e))))));
     const left = keyed.length - shown;
     $("more").hidden = left <= 0;
     $("more").textContent = `Show ${Math.min(PAGE, left)} more of ${left}`;
@@ -424,6 +439,7 @@
   }
   $("about").textContent = data.about;
   $("made").textContent = data.made;
+  $("reading").textContent = data.reading;
   let width = window.innerWidth;
   window.addEventListener("resize", () => { if (width !== window.innerWidth) { width = window.innerWidth; drawPlot(entries.filter((e) => passes(e))); } });
   function follow() { read(); draw(); if (state.entry && byId.has(state.entry)) { $("entry").scrollIntoView(); $("entry").focus({ preventScroll: true }); } }
