@@ -72,3 +72,14 @@ def test_what_a_component_cannot_have_is_finite() -> None:
     found = labelled_mixture.estimate(EM(components=(1,)), rows([60, 60]), SIZES, seed=0)
     assert torch.isfinite(found.log_p).all()
     assert float(mixture.given_label(found).exp()[0, 1]) < math.exp(labelled_mixture.NEVER + 1)
+
+
+def test_components_drawn_by_label_are_those_of_copied_rows() -> None:
+    found = labelled_mixture.estimate(EM(components=(1, 4)), rows([300, 100, 20]), SIZES, seed=0)
+    given, label = mixture.given_label(found), torch.randint(3, (5000,))
+    u = torch.rand(5000, 1)
+    assert torch.equal(mixture.component_of(given, label, u), mixture.component(given[label], u))
+    ends = torch.tensor([[0.0], [1.0]])
+    assert torch.equal(
+        mixture.component_of(given, label[:2], ends), mixture.component(given[label[:2]], ends)
+    )

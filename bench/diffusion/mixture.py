@@ -107,6 +107,16 @@ def component(log_p: Tensor, u: Tensor) -> Tensor:
     return place.squeeze(1).clamp(max=log_p.shape[1] - 1)
 
 
+def component_of(log_p: Tensor, row: Tensor, u: Tensor) -> Tensor:
+    """`component` of log_p[row] (n, m), bit for bit, without a copy of it: row (n,), u (n, 1)."""
+    cumulated, u = log_p.softmax(1).cumsum(1), u.squeeze(1).to(log_p.dtype)
+    z = torch.empty_like(row)
+    for y in row.unique():
+        here = row == y
+        z[here] = torch.searchsorted(cumulated[y], u[here], right=True)
+    return z.clamp(max=log_p.shape[1] - 1)
+
+
 def draw(m: Mixture, z: Tensor, normal: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
     """Numbers (n, d_num) and classes (n, len(sizes)) of rows in the components z (n,).
 

@@ -72,7 +72,7 @@ class Products:
         def draw(noise: Noise, y: Tensor | None) -> State:
             own = noise.apart(noise.d_num)
             label = torch.zeros(noise.n, dtype=torch.int64, device=like.device) if y is None else y
-            z = mixture.component(given[label], own.choice())
+            z = mixture.component_of(given, label, own.choice())
             x, c = mixture.draw(rest, z, own.normal(), own.uniform())
             return State(x.to(like), c, y)
 
