@@ -117,6 +117,7 @@ SAMPLERS: Named[Sampler] = Named(
         "ddss": made("tabstep.samplers.ddss:DDSS"),
         "ddss-rows": made("tabstep.samplers.ddss:DDSS", features=("rows",)),
         "ggdm": made("tabstep.samplers.ddss:DDSS", learn=("update",)),
+        "ggdm-own": made("tabstep.samplers.ddss:DDSS", learn=("update",), marginal="own"),
         **early_stopped(
             {"ancestral": ancestral(), "ddim": made("tabstep.samplers.ddim:DDIM")}, STARTS, [None]
         ),

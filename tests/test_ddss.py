@@ -57,9 +57,12 @@ def test_without_offsets_it_is_ddim(K: int, clip_x0: bool) -> None:
     wanted = DDIM(clip_x0=clip_x0).prepare(Setting(process), path)(process.noise(3, 0, n), None)
     begin, steps = noises(process, n, K)
     offsets = ggdm.ddim_offsets(K)
-    for move_times in (False, True):
+    for move_times, marginal in ((False, "forward"), (True, "forward"), (False, "own")):
         x, one_hot = ggdm.denoise(
-            process, path, offsets, begin, steps, clip_x0=clip_x0, move_times=move_times
+            *(process, path, offsets, begin, steps),
+            clip_x0=clip_x0,
+            move_times=move_times,
+            marginal=marginal,  # type: ignore[arg-type]
         )
         assert torch.allclose(x, wanted.x, atol=1e-10, rtol=0)
         assert torch.equal(one_hot, process.blocks.one_hot(wanted.c, F64))
@@ -91,6 +94,45 @@ def test_a_longer_memory_takes_earlier_rows_and_noise() -> None:
         x = (a_s**0.5 - b * a_t**0.5 + (0.1 if k == 0 else 0)) * clean + b * xs[-1]
         x = x + (0.2, -0.3)[k] * steps[k].z + (0.05 * xs[0] if k == 1 else 0)
         xs.append(x)
+
+
+def test_the_learned_marginals_are_those_of_rows_that_are_walked_from_known_ones() -> None:
+    """Every step is told the clean row: then x_k is normal about signal_k x_0 with deviation spread_k."""
+    K, n, path = 4, 200_000, (1000, 700, 400, 100, 0)
+    process, offsets = normal_columns((1.0,)).process(bound=9.0), moved(K, 0.2)
+    signal, spread = ggdm.marginals(process, path, offsets)
+    x_0, xs = 1.7, [math.sqrt(process.schedule.at(1000)) * 1.7 * torch.ones(n, dtype=F64)]
+    g = torch.Generator().manual_seed(0)
+    xs[0] = xs[0] + math.sqrt(1 - process.schedule.at(1000)) * torch.randn(n, generator=g, dtype=F64)
+    for k, (t, s) in enumerate(pairwise(path[:-1])):
+        a_t, a_s = process.schedule.at(t), process.schedule.at(s)
+        b = ((1 - a_s) / (1 - a_t)) ** 0.5
+        x = (a_s**0.5 - b * a_t**0.5 + offsets["on_clean"][k]) * x_0 + b * xs[k]
+        x = x + sum(offsets["on_past"][k, j] * xs[j] for j in range(k + 1))
+        xs.append(x + offsets["spread"][k] * torch.randn(n, generator=g, dtype=F64))
+    for k, x in enumerate(xs):
+        assert float(x.mean()) == pytest.approx(float(signal[k]) * x_0, abs=5 * float(spread[k]) / n**0.5)
+        assert float(x.std()) == pytest.approx(float(spread[k]), rel=0.01)
+
+
+def test_noise_is_read_by_the_learned_marginals_where_that_is_asked() -> None:
+    """A network that says what noise is in a row, by the learned marginals, is taken at its word: it ends at x_0."""
+    K, path = 3, (1000, 400, 100, 0)
+    process, offsets = normal_columns((1.0,)).process(bound=9.0), moved(K, 0.2)
+    offsets |= {name: torch.zeros(K, dtype=F64) for name in ("on_row", "on_noise")}
+    signal, spread = ggdm.marginals(process, path, offsets)
+    at = {t: k for k, t in enumerate(path[:-1])}
+
+    def knows(x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        assert isinstance(t, int)
+        return (x - signal[at[t]] * 0.6) / spread[at[t]], x.new_empty(len(x), 0)
+
+    process = replace(process, denoiser=knows)
+    begin, steps = noises(process, 9, K)
+    x, _ = ggdm.denoise(
+        *(process, path, offsets, begin, steps), clip_x0=False, move_times=False, marginal="own"
+    )
+    assert torch.allclose(x, torch.full_like(x, 0.6), atol=1e-8)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])

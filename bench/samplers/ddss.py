@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tabstep.contracts import Unsupported
+from tabstep.data.settings import LATER
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.noise import Noise, stream
 from tabstep.samplers import ggdm
@@ -39,6 +40,7 @@ class DDSS:
                 held-out rows is measured, the best parameters are kept, and after `patience` checks without a better
                 one it ends
     most        evaluations that this is done for: the price grows with them, and what is to gain falls
+    marginal    which marginals make clean numbers of predicted noise, see `ggdm.Marginal`
     """
 
     learn: tuple[ggdm.Part, ...] = ("update", "prediction", "time", "categories")
@@ -52,6 +54,7 @@ class DDSS:
     held_rows: int = 1024
     clip_x0: bool = True
     most: int = 20
+    marginal: ggdm.Marginal = field(default="forward", metadata=LATER)
     grid: ClassVar[str] = "trailing"
 
     def __post_init__(self) -> None:
@@ -98,6 +101,7 @@ class DDSS:
             [ggdm.step_noise(noise) for _ in path[:-1]],
             clip_x0=self.clip_x0,
             move_times="time" in self.learn,
+            marginal=self.marginal,
         )
 
 
