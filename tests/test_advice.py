@@ -74,6 +74,8 @@ def test_a_report_says_what_it_is_of_and_what_it_needs(tmp_path: Path) -> None:
     assert (code, "is a model: its report needs --real" in said) == (2, True)
     code, said = call("report", "quick", "--real", "my.csv", "--steps", 5, "--results", tmp_path)
     assert (code, "quick holds no model, and --real, --steps" in said) == (2, True)
+    code, said = call("report", "quick", "--missing", "?", "--results", tmp_path)
+    assert (code, "quick holds no model, and --missing" in said) == (2, True)
     code, said = call("report", tmp_path / "model", "--real", tmp_path / "none.csv")
     assert (code, "no file at" in said) == (2, True)
 

@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_series_equal
 
-from tabstep.data import columns, dtypes, inference, writing
+from tabstep.data import columns, dtypes, inference, writing, written_dates
 from tabstep.data.cards import DataError
 from tabstep.data.columns import Category, Column, Number
+from tabstep.data.forms import Plain
 from tabstep.data.wishes import CommandLine, Python, Wishes, check_wishes, refuse
 
 ROWS = 90
@@ -256,10 +257,12 @@ def test_numbers_in_writing_come_back_as_they_were_written(
 
 
 @settings(max_examples=25, deadline=None)
-@given(form=st.sampled_from(writing.STAMPS), first=st.integers(0, 2**31), step=st.integers(90_001, 10**7))
+@given(
+    form=st.sampled_from(written_dates.STAMPS), first=st.integers(0, 2**31), step=st.integers(90_001, 10**7)
+)
 def test_dates_in_writing_come_back_as_they_were_written(form: str, first: int, step: int) -> None:
     moments = (np.int64(first) + step * np.arange(40)).astype("M8[s]").astype("M8[ns]")
-    texts = writing._texts(moments, form)
+    texts = written_dates._texts(moments, form)
     found, faults = inference.infer(pd.DataFrame({"x": texts}), Wishes(), Python())
     if faults:  # day and month, where no day is beyond the twelfth
         assert "two ways" in faults[0]
@@ -351,3 +354,33 @@ def test_a_dtype_without_a_name_is_refused(name: str) -> None:
     kinds = {"list<item: int8>": pa.list_(pa.int8()), "decimal256(40, 2)": pa.decimal256(40, 2)}
     with pytest.raises(ValueError, match="no name gives the dtype"):
         dtypes.name(pd.ArrowDtype(kinds[name]))
+
+
+@pytest.mark.parametrize("zone", ["Z", "+00:00", "+0530", "-03:00", " UTC"])
+def test_times_with_an_offset_come_back(zone: str) -> None:
+    moments = pd.Series(pd.to_datetime(["2024-01-31 23:59:01", "2023-03-01 00:00:00", None]))
+    column = moments.dt.strftime("%Y-%m-%dT%H:%M:%S").where(moments.notna(), None) + zone
+    form = written_dates.dates(list(column.dropna()), "object")
+    assert form is not None
+    assert form.form == f"%Y-%m-%dT%H:%M:%S{zone}"
+    known = Number.of(column.rename("at"), form)
+    canonical = pd.Series(known.read(column))
+    assert canonical[0] - canonical[1] == (moments[0] - moments[1]).total_seconds()
+    assert known.write(canonical)[:2].tolist() == column[:2].tolist()
+    given = pd.Series([pd.Timestamp("2024-01-01T12:00:00", tz="UTC")])
+    hours = {"+0530": 17.5, "-03:00": 9.0}.get(zone, 12.0)
+    assert known.like(given)[0] == f"2024-01-01T{int(hours):02}:{int(hours % 1 * 60):02}:00{zone}"
+
+
+def test_dates_are_no_offsets_and_several_offsets_are_told() -> None:
+    found = written_dates.dates(["31-12-2024", "13-10-2024"], "object")
+    assert found is not None
+    assert found.form == "%d-%m-%Y"
+    with pytest.raises(ValueError, match=r"several offsets from UTC, such as \+01:00 and \+02:00"):
+        written_dates.dates(["2024-01-01T00:00:00+01:00", "2024-06-01T00:00:00+02:00"], "object")
+
+
+def test_whole_numbers_with_gaps_are_whole_in_a_file() -> None:
+    whole = [Number.of(pd.Series([1.0, np.nan, 7.0], name=name), Plain("float64", 0)) for name in "ab"]
+    rows = pd.DataFrame({"a": [3.0, np.nan], "b": [3.0, 4.0]})
+    assert columns.as_text(whole, rows, ("a",)).to_csv(index=False) == "a,b\n3,3.0\n,4.0\n"

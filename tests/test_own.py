@@ -11,8 +11,11 @@ import pytest
 
 from tabstep.data import cards, own_table
 from tabstep.data.cards import DataError
+from tabstep.data.doubtful_text import counts_rows
+from tabstep.data.files import read_table, taken_for_gaps
 from tabstep.data.frames import PARTS
 from tabstep.data.table import Dataset
+from tabstep.data.written_dates import is_day
 
 ROWS = 60
 
@@ -217,8 +220,7 @@ def test_a_wrong_argument_is_named(arguments: dict[str, object], message: str, t
         ("", "is empty: expected a header line"),
         ("a,b\n", "expected rows, found none"),
         ("a,a,y\n1,2,x\n", "more than one column is called 'a'"),
-        (",a,y\n0,2,x\n", "column 1 has no name"),
-        ("a;b;y\n1;2;x\n", "expected ',' between, found ';'"),
+        ("a,,y\n0,2,x\n", "column 2 has no name"),
         ("a,y\n1,x\n2,y,3\n", "cannot be read"),
         ("a,y\n1,x,3\n2,y,3\n", "cannot be read"),
         ("a,y\n1,x\n2,y\n3,x\n4,y\n5,x\n6,y\n", "6 rows cannot be split"),
@@ -323,3 +325,46 @@ def test_pandas_types_with_gaps_are_read(tmp_path: Path) -> None:
     assert whole(dataset)["age"].isna().sum() == 3
     assert set(whole(dataset)["smoker"]) == {"True", "False", None}
     assert dataset.schema.categorical == ("city", "smoker", "flag")
+
+
+def texts(path: Path, text: str) -> pd.DataFrame:
+    path.write_text(text, encoding="utf-8")
+    return read_table(path)
+
+
+def test_a_file_with_other_marks_between_is_read_by_its_header(tmp_path: Path) -> None:
+    found = texts(tmp_path / "a.csv", "a;b c;y\n1;2,5;x\n2;3,5;z\n")
+    assert list(found) == ["a", "b c", "y"]
+    assert found["b c"].tolist() == ["2,5", "3,5"]
+    assert list(texts(tmp_path / "b.csv", "a,b;c\n1,2\n")) == ["a", "b;c"]
+    assert list(texts(tmp_path / "c.tsv", "a\n1\n")) == ["a"]
+
+
+def test_a_first_column_without_a_name_is_the_index(tmp_path: Path) -> None:
+    found = texts(tmp_path / "a.csv", ",a\n7,x\n9,\n")
+    assert found["index"].tolist() == [7, 9]
+    assert found["a"].isna().tolist() == [False, True]
+    assert taken_for_gaps(tmp_path / "a.csv", ["a"]) == {}
+    with pytest.raises(DataError, match="column 1 has no name"):
+        texts(tmp_path / "b.csv", ",index\n7,x\n")
+
+
+def test_digits_with_zeros_before_them_are_codes(tmp_path: Path) -> None:
+    found = texts(tmp_path / "a.csv", 'zip,n,x,gap\n01067,10,0.5,\n"80331",20,0,007\n')
+    assert found["zip"].tolist() == ["01067", "80331"]
+    assert found["n"].tolist() == [10, 20]
+    assert found["x"].tolist() == [0.5, 0.0]
+    assert found["gap"].tolist() == [None, "007"]
+
+
+def test_numbers_that_count_the_rows_and_days_are_told_from_others() -> None:
+    rng = np.random.default_rng(0)
+    ids = pd.Series(rng.permutation(np.arange(500, 560)))
+    assert counts_rows(ids)
+    assert not counts_rows(ids.where(ids != 501, 900))  # a hole
+    assert not counts_rows(ids.where(ids != 501, 502))  # twice
+    assert not counts_rows(ids + 0.5)
+    assert not counts_rows(ids.astype(str))
+    assert is_day(pd.Series([20240131, 20231201]))
+    assert not is_day(pd.Series([20240132, 20231201]))
+    assert not is_day(pd.Series([20240131.0, None]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,12 +45,16 @@ class Delivery:
         path: Path,
         plan: Mapping[str, Any],
         columns: Sequence[Column],
+        gaps: Collection[str],
         progress: parts.Progress | None,
     ) -> How | None:
-        """Write them part by part; what `plan` does not say of what determines them, the request does."""
+        """Write them part by part; what `plan` does not say of what determines them, the request does.
+
+        gaps  columns that may have some
+        """
         of, make = self.request, self._parts
         if path.suffix.lower() in SEPARATORS:
-            rows, make = make, lambda known: ((as_text(columns, f), k) for f, k in rows(known))
+            rows, make = make, lambda known: ((as_text(columns, f, gaps), k) for f, k in rows(known))
         whole = {**plan, "n": of.n, "seed": of.seed, "conditions": of.said}
         return self._how(parts.write(path, whole, of.n, make, progress))
 

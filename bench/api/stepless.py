@@ -130,7 +130,9 @@ class Stepless:
         path = Path(path)
         parts.check(path)
         plan = {"settings": dict(self.settings), "fitted": self.origin.fit_s, "rows": self.origin.rows}
-        return self._delivery(n, seed, where, balance, walk).file(path, plan, self.columns, progress)
+        return self._delivery(n, seed, where, balance, walk).file(
+            path, plan, self.columns, self.completion.gaps, progress
+        )
 
     def report(
         self,

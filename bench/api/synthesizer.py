@@ -129,7 +129,7 @@ class Synthesizer:
         way = Way.of(sampler, grid, steps, T=self.model.schedule.T)
         request = self._request(n, seed, where, balance)
         plan = {"model": self.model.digest, "device": str(self.model.device), "way": way.said}
-        return self._delivery(way, request).file(path, plan, self.columns, progress)
+        return self._delivery(way, request).file(path, plan, self.columns, self.completion.gaps, progress)
 
     def edit(
         self,

@@ -10,7 +10,8 @@ from tabstep.data.completion import MISSING, Completion
 from tabstep.data.encode import Encoder
 from tabstep.data.forms import Objects, Plain
 from tabstep.data.identifiers import Identifier
-from tabstep.data.writing import WrittenMoments, WrittenNumbers
+from tabstep.data.writing import WrittenNumbers
+from tabstep.data.written_dates import WrittenMoments
 
 
 def changed(

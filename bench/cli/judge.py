@@ -27,16 +27,23 @@ def is_model(folder: Path) -> bool:
 
 
 def of_model(
-    folder: Path, real: Path | None, holdout: Path | None, out: Path | None, steps: int, seed: int
+    folder: Path,
+    real: Path | None,
+    holdout: Path | None,
+    out: Path | None,
+    steps: int,
+    seed: int,
+    literal: Many,
+    missing: Many,
 ) -> None:
     """Write the report of a model: the page, and beside it the same as JSON and as a model card."""
     from tabstep.api.fitting import load
-    from tabstep.data.files import read_table
 
     if real is None:
         stop(f"{folder} is a model: its report needs --real, the table that it was fitted on")
     model = load(folder)
-    rows, held = read_table(real), None if holdout is None else read_table(holdout)
+    rows = table.read(real, literal, missing)
+    held = None if holdout is None else table.read(holdout, literal, missing)
     console.print("drawing and scoring rows; this takes up to a few minutes", highlight=False)
     report = model.report(rows, held, steps=steps, seed=seed, title=folder.resolve().name)
     say(report)

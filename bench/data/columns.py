@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data import dtypes, frames, moments, writing
+from tabstep.data import dtypes, frames, moments, writing, written_dates
 from tabstep.data.forms import EXACT, INT64, Form, Objects, Plain, Raw
 
 FORMS: dict[str, type[Any]] = {
@@ -22,7 +22,7 @@ FORMS: dict[str, type[Any]] = {
         moments.Durations,
         moments.Periods,
         writing.WrittenNumbers,
-        writing.WrittenMoments,
+        written_dates.WrittenMoments,
     )
 }
 SHOWN: dict[type[Any], str] = {
@@ -30,7 +30,7 @@ SHOWN: dict[type[Any], str] = {
     moments.Durations: "duration",
     moments.Periods: "period",
     writing.WrittenNumbers: "number in text",
-    writing.WrittenMoments: "date in text",
+    written_dates.WrittenMoments: "date in text",
 }
 UNITS = {"Y": "year", "M": "month", "D": "day", "h": "hour", "m": "minute", "s": "second"}
 GAPS: dict[str, Any] = {"None": None, "nan": np.nan, "NA": pd.NA, "NaT": pd.NaT}
@@ -193,8 +193,16 @@ class Category:
 Column = Number | Category
 
 
-def as_text(columns: Sequence[Column], frame: pd.DataFrame) -> pd.DataFrame:
-    """A user's rows as a CSV has them, whatever the other rows are: moments and lengths of dtypes in text."""
+def as_text(columns: Sequence[Column], frame: pd.DataFrame, gaps: Collection[str] = ()) -> pd.DataFrame:
+    """A user's rows as a CSV has them, whatever the other rows are: moments and lengths of dtypes in text.
+
+    gaps  columns that may have some: whole numbers are floats there for no other reason, and are written whole
+    """
+    whole = {
+        c.name: frame[c.name].astype("Int64")
+        for c in columns
+        if c.name in gaps and isinstance(c, Number) and isinstance(c.form, Plain) and c.form.decimals == 0
+    }
     moving = {
         c.name: moments.texts(frame[c.name], c.form.grain)
         for c in columns
@@ -202,7 +210,7 @@ def as_text(columns: Sequence[Column], frame: pd.DataFrame) -> pd.DataFrame:
         and isinstance(c.form, moments.Moments | moments.Durations)
         and frame[c.name].dtype.kind in "Mm"
     }
-    return frame.assign(**moving)
+    return frame.assign(**moving, **whole)
 
 
 def to_json(column: Column) -> dict[str, Any]:

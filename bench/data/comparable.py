@@ -14,7 +14,8 @@ import pandas as pd
 from tabstep.data.columns import Column, Number
 from tabstep.data.forms import EXACT, INT64, Objects, Plain
 from tabstep.data.moments import Durations, Moments, Periods
-from tabstep.data.writing import WrittenMoments, WrittenNumbers
+from tabstep.data.writing import WrittenNumbers
+from tabstep.data.written_dates import WrittenMoments
 
 UNITS = ("s", "ms", "us", "ns")  # those of pandas; coarser counts are told in seconds
 

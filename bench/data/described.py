@@ -8,7 +8,8 @@ from tabstep.data import dtypes
 from tabstep.data.columns import Column, Number
 from tabstep.data.forms import Objects, Plain
 from tabstep.data.moments import Durations, Moments, Periods
-from tabstep.data.writing import WrittenMoments, WrittenNumbers
+from tabstep.data.writing import WrittenNumbers
+from tabstep.data.written_dates import WrittenMoments
 
 GRAIN = {
     "Y": "year",

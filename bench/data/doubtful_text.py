@@ -26,6 +26,14 @@ PHONE = re.compile(r"(?=(?:\D*\d){7,15}\D*$)(?:\+|\(|0|(?=\d+[ ./-]))[\d ()./-]+
 CODE = re.compile(r"(?P<head>[A-Za-z]+[-_ #]?|#)\d+")
 
 
+def counts_rows(column: pd.Series[Any]) -> bool:
+    """Whether numbers name the rows: whole, each once, and without a hole between."""
+    if not pd.api.types.is_numeric_dtype(column.dtype) or len(column) <= FEW or not column.is_unique:
+        return False
+    low, high = column.min(), column.max()
+    return bool(column.notna().all() and high - low == len(column) - 1 and (column % 1 == 0).all())
+
+
 def check_stray(present: pd.Series[Any], name: str, speech: Speech) -> None:
     """Refuse text most of which is numbers or dates."""
     texts = present.astype(str)
@@ -71,4 +79,5 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
     declared = isinstance(column.dtype, pd.CategoricalDtype)
     recurs = WORDY_RECURS if words > WORDY else 2 if declared else RECURS
     if distinct * recurs > rows:
-        raise ValueError(f"has {distinct} values in {rows} rows, like prose; {insist}")
+        like = ", like prose" if words > 2 else ", too many of which come seldom to be drawn as they are"
+        raise ValueError(f"has {distinct} values in {rows} rows{like}; {insist}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from tabstep.data.wishes import named
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 PARQUET = (".parquet", ".pq")
+INDEX = "index"
+_ZEROS = re.compile(rb"(?:^|[,;\t|\"])0\d+(?:$|[,;\t|\"\r\n])")
 # what pandas takes for missing beside an empty field
 MARKS = (
     *(
@@ -50,9 +53,10 @@ def read_table(path: Path, literal: str | Sequence[str] = (), missing: Sequence[
         raise DataError(f"{path.name}: expected a file ending in .csv, .tsv or .parquet")
     if not path.is_file():
         raise DataError(f"no file at {path}")
-    bounds.check(path, SEPARATORS.get(suffix))
     try:
-        table = _csv(path, SEPARATORS[suffix], literal, missing) if suffix in SEPARATORS else _parquet(path)
+        separator = separator_of(path)
+        bounds.check(path, separator)
+        table = _parquet(path) if separator is None else _csv(path, separator, literal, missing)
     except DataError:
         raise
     except (ValueError, OSError, csv.Error, pd.errors.ParserWarning, pa.ArrowException) as error:
@@ -62,15 +66,30 @@ def read_table(path: Path, literal: str | Sequence[str] = (), missing: Sequence[
     return table
 
 
+def separator_of(path: Path) -> str | None:
+    """What stands between the values of a text file, which a header of one name may belie; None for Parquet."""
+    usual = SEPARATORS.get(path.suffix.lower())
+    if usual is None:
+        return None
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        first = lines.readline(bounds.MOST_HEADER)
+    found = {mark: len(next(csv.reader([first], delimiter=mark), [])) for mark in (usual, *",;\t|")}
+    return usual if found[usual] != 1 else max(found, key=lambda mark: found[mark])
+
+
 def taken_for_gaps(path: Path, columns: Sequence[str]) -> dict[str, dict[str, int]]:
     """Texts of a CSV, such as NA or None, that were read as missing in these columns, with how often each stands."""
-    suffix = path.suffix.lower()
-    if suffix not in SEPARATORS or not columns:
+    separator = separator_of(path)
+    if separator is None or not columns:
         return {}
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        header = _named(next(csv.reader(lines, delimiter=separator), []))
     texts = pd.read_csv(
         path,
-        sep=SEPARATORS[suffix],
+        sep=separator,
         encoding="utf-8-sig",
+        header=0,
+        names=header,
         index_col=False,
         usecols=list(columns),
         dtype=str,
@@ -90,12 +109,7 @@ def _csv(path: Path, separator: str, literal: str | Sequence[str], missing: Sequ
         header = next(csv.reader(lines, delimiter=separator), [])
     if not header:
         raise DataError(f"{path.name} is empty: expected a header line and rows")
-    if len(header) == 1:
-        other = next((mark for mark in ",;\t|" if mark != separator and mark in header[0]), None)
-        if other:
-            raise DataError(
-                f"{path.name}: one column, {header[0]!r}: expected {separator!r} between, found {other!r}"
-            )
+    header = _named(header)
     _check_names(header, path.name)
     asis = named(literal, header)
     for name in asis:
@@ -110,12 +124,43 @@ def _csv(path: Path, separator: str, literal: str | Sequence[str], missing: Sequ
             path,
             sep=separator,
             encoding="utf-8-sig",
+            header=0,
+            names=header,
             index_col=False,
             low_memory=False,
             dtype=dict.fromkeys(asis, str),
             **gaps,
         )
-        return table
+    codes = _codes(path, separator, header, table)
+    for name in map(str, codes):
+        table[name] = codes[name].where(table[name].notna(), None)
+    return table
+
+
+def _codes(path: Path, separator: str, header: list[str], table: pd.DataFrame) -> pd.DataFrame:
+    """The texts of columns of whole numbers that are written with zeros before: 01067 is a code, and no number."""
+    whole = [c for c in header if pd.api.types.is_numeric_dtype(table[c]) and bool((table[c] % 1 == 0).any())]
+    with path.open("rb") as file:
+        if not whole or not any(_ZEROS.search(line) for line in file):
+            return table[[]]
+    texts = pd.read_csv(
+        path,
+        sep=separator,
+        encoding="utf-8-sig",
+        header=0,
+        names=header,
+        index_col=False,
+        usecols=whole,
+        dtype=str,
+        keep_default_na=False,
+    )
+    return texts[[c for c in whole if texts[c].str.fullmatch(r"0\d+").any()]]
+
+
+def _named(header: list[str]) -> list[str]:
+    """A header whose first column, where it alone has no name, is called what it is in pandas' files: the index."""
+    alone = header and not header[0].strip() and all(name.strip() for name in header[1:])
+    return [INDEX, *header[1:]] if alone and INDEX not in header else header
 
 
 def _parquet(path: Path) -> pd.DataFrame:
@@ -130,6 +175,4 @@ def _check_names(header: Sequence[str], file: str) -> None:
         raise DataError(f"{file}: more than one column is called {repeated[0]!r}; rename or remove one")
     unnamed = [str(place) for place, name in enumerate(header, 1) if not name.strip()]
     if unnamed:
-        raise DataError(
-            f"{file}: column {', '.join(unnamed)} has no name (the index of pandas?); name or remove it"
-        )
+        raise DataError(f"{file}: column {', '.join(unnamed)} has no name; name or remove it")

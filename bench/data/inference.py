@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tabstep.data import dtypes, moments, writing
+from tabstep.data import dtypes, moments, writing, written_dates
 from tabstep.data.columns import Category, Column, Number
 from tabstep.data.doubtful_text import FEW, check_categories, check_stray
 from tabstep.data.forms import Element, Form, Objects, Plain
@@ -123,7 +123,7 @@ def _date_form(column: pd.Series[Any], written: str | None) -> Form:
             raise ValueError("holds no dates")
         return form
     try:
-        return writing.dated(column, written)
+        return written_dates.dated(column, written)
     except writing.Ambiguous as error:
         raise ValueError(
             f"can be read in two ways: {error}; say which, as {column.name}={error.forms[0]}"
@@ -234,7 +234,7 @@ def _text_form(column: pd.Series[Any], speech: Speech, *, numeric: bool) -> Form
         f"{speech.advise('drop', name)} leaves it out"
     )
     try:
-        form: Form | None = writing.dates(texts, dtype)
+        form: Form | None = written_dates.dates(texts, dtype)
         few = len(texts) <= FEW and 2 * len(texts) <= len(present)
         if form is None and (numeric or not few):
             form = writing.numbers(texts, dtype)

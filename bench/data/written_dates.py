@@ -1,0 +1,196 @@
+"""Dates and times in writing: "31.12.2024", "2024-12-31T23:59:00+01:00".
+
+A text column is dates only if one way of writing gives every one of its texts back, see `writing`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabstep.data import dtypes, moments
+from tabstep.data.forms import Raw
+from tabstep.data.writing import FIRST, Ambiguous, shortest, written
+
+DATES = (
+    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y-%m"),
+    *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%-d.%-m.%Y", "%-d/%-m/%Y", "%-m/%-d/%Y"),
+    *("%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%-d %b %Y", "%b %-d, %Y", "%b %Y"),
+    *("%d %B %Y", "%B %d, %Y", "%-d %B %Y", "%B %-d, %Y", "%B %Y"),
+    *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%-m/%-d/%y", "%-d/%-m/%y"),
+)
+TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
+STAMPS = (
+    *DATES,
+    *(f"{d}{mark}{t}{z}" for d in DATES for t in TIMES for mark in " T" for z in ("", "Z")),
+    *TIMES,
+)
+_ZONE = re.compile(
+    r"(?:\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?[AP]M)?|%[MSfp])(?P<zone> ?(?:UTC|GMT)|[+-]\d\d:?\d\d)$"
+)
+_ALONE = re.compile(r"%-[dm]")
+
+
+@dataclass(frozen=True)
+class WrittenMoments:
+    """Dates, times of day or both as text; `form` is that of strftime, `grain` the unit that is counted."""
+
+    dtype: str
+    form: str
+    grain: str
+
+    def read(self, column: pd.Series[Any]) -> Raw:
+        gap = column.isna().to_numpy()
+        values = _parsed(_as_text(column), self.form)
+        if np.isnat(values[~gap]).any():
+            text = column.to_numpy()[~gap][np.isnat(values[~gap])][0]
+            raise ValueError(f"is written as {self.form}, got {text!r}")
+        return Raw(np.where(gap, 0, moments.counts(values, self.grain)), gap)
+
+    def write(self, raw: Raw) -> Any:
+        values = raw.values.astype(np.int64).astype(f"M8[{self.grain}]").astype("M8[ns]")
+        return written(_texts(values, self.form), raw.gap, self.dtype)
+
+    def like(self, column: pd.Series[Any]) -> Any:
+        gap = column.isna().to_numpy()
+        moved = column.astype(object).to_numpy(copy=True)
+        texts = pd.Series([v if isinstance(v, str) else None for v in moved], dtype=object)
+        asis = np.isnat(_parsed(texts, self.form)) & ~gap
+        if asis.any():
+            given = pd.to_datetime(pd.Series(moved[asis]), format="ISO8601")
+            if given.dt.tz is not None:
+                zone = _zone(self.form)
+                offset = f"{zone[:3]}:{zone[-2:]}" if zone[:1] in ("+", "-") else "UTC"
+                given = given.dt.tz_convert(offset).dt.tz_localize(None)
+            moved[asis] = _texts(given.to_numpy(dtype="M8[ns]"), self.form)
+        return written(list(moved), gap, self.dtype)
+
+
+def dates(texts: Sequence[str], dtype: str) -> WrittenMoments | None:
+    """The way in which these distinct texts are dates or times, None for none.
+
+    Raises Ambiguous, and ValueError for times with several offsets from UTC, which no form gives back.
+    """
+    if not texts or not re.search(r"\d", texts[0]) or len(texts[0]) > 40:
+        return None
+    zones = {_zone(text) for text in texts} if _zone(texts[0]) else set()
+    if len(zones) == 1:
+        (zone,) = zones
+        found = dates([text.removesuffix(zone) for text in texts], dtype)
+        return found and replace(found, form=f"{found.form}{zone}")
+    if zones and "" not in zones:
+        raise ValueError(
+            f"holds times with several offsets from UTC, such as {' and '.join(sorted(zones)[:2])}; write all "
+            "in one zone"
+        )
+    read: dict[bytes, WrittenMoments] = {}
+    few, shape = pd.Series(texts[:FIRST], dtype=object), _shape(texts[0])
+    for form in STAMPS:
+        if _SHAPES[form] != shape or not _gives_back(few, form):
+            continue
+        whole = pd.Series(texts, dtype=object)
+        if _gives_back(whole, form):
+            values = _parsed(whole, form)
+            unit = moments.grain(values)
+            read.setdefault(values.tobytes(), WrittenMoments(dtype, form, unit))
+    if len(read) > 1:
+        forms = [form.form for form in read.values()]
+        raise Ambiguous(f"{shortest(texts)} may be written {' or '.join(forms)}", forms)
+    return next(iter(read.values()), None)
+
+
+NUMBERED = ("%Y%m%d", "%Y%m", "%Y%m%d%H%M%S", "%Y%m%d%H%M")
+
+
+def is_day(column: pd.Series[Any]) -> bool:
+    """Whether whole numbers are all days of our time, such as 20240131."""
+    if not pd.api.types.is_numeric_dtype(column.dtype) or not column.between(19000101, 21001231).all():
+        return False
+    texts = pd.Series(list(dict.fromkeys(_as_text(column))), dtype=object)
+    return bool((column % 1 == 0).all()) and _gives_back(texts, NUMBERED[0])
+
+
+def dated(column: pd.Series[Any], form: str | None) -> WrittenMoments:
+    """The way in which a column of text or of whole numbers, such as 20240131, holds dates or times: `form`, or found.
+
+    Raises ValueError for a value that is not written so, Ambiguous.
+    """
+    dtype, present = dtypes.name(column.dtype), _as_text(column.dropna())
+    texts = list(dict.fromkeys(present))
+    if form is None and pd.api.types.is_numeric_dtype(column.dtype):
+        form = next((way for way in NUMBERED if _gives_back(pd.Series(texts, dtype=object), way)), None)
+    if form is not None:
+        back = _texts(_parsed(pd.Series(texts, dtype=object), form), form)
+        odd = next((text for text, again in zip(texts, back, strict=True) if text != again), None)
+        if odd is not None:
+            raise ValueError(f"is not written as {form} throughout, as in {odd!r}")
+        return WrittenMoments(dtype, form, moments.grain(_parsed(pd.Series(texts, dtype=object), form)))
+    found = dates(texts, dtype)
+    if found is None:
+        raise ValueError(
+            f"holds no dates in one of the ways that are known, such as {texts[0]!r}; say how they are written, as "
+            f"{column.name}=%d.%m.%Y"
+        )
+    return found
+
+
+def _as_text(column: pd.Series[Any]) -> Any:
+    """Texts as they are, whole numbers in digits, None for gaps."""
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        column = column.astype("Int64").astype(str)
+        return column.astype(object).where(column != "<NA>", None)
+    return column.astype(object).where(column.notna(), None)
+
+
+def _shape(text: str) -> str:
+    """A text with one mark for each run of digits or letters."""
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", text))
+
+
+_SHAPES = {form: _shape(re.sub(r"%[bBp]", "a", re.sub(r"%-?[YmdyHMSfI]", "9", form))) for form in STAMPS}
+
+
+def _zone(text: str) -> str:
+    """The offset from UTC at the end of a time, or of a form of one; empty where there is none."""
+    found = _ZONE.search(text)
+    return found["zone"] if found else ""
+
+
+def _plain(form: str) -> str:
+    """The form as it is parsed: a day without its zero is read by the same mark."""
+    return _ALONE.sub(lambda found: f"%{found[0][-1]}", form)
+
+
+def _gives_back(texts: pd.Series[Any], form: str) -> bool:
+    values = _parsed(texts, form)
+    return not np.isnat(values).any() and _texts(values, form) == list(texts)
+
+
+def _parsed(texts: Any, form: str) -> np.ndarray:
+    if zone := _zone(form):
+        # All have the same one, so times in it are as good as any.
+        bare = [t.removesuffix(zone) if isinstance(t, str) and t.endswith(zone) else None for t in texts]
+        return _parsed(pd.Series(bare, dtype=object), form.removesuffix(zone))
+    plain = _plain(form)
+    found = pd.to_datetime(texts, format=plain, errors="coerce", utc=plain.endswith("Z"))
+    values: np.ndarray = (found.dt.tz_localize(None) if plain.endswith("Z") else found).to_numpy(
+        dtype="M8[ns]"
+    )
+    return values
+
+
+def _texts(values: np.ndarray, form: str) -> list[Any]:
+    unique, places = np.unique(values, return_inverse=True)
+    found: list[str | None] = []
+    for moment in pd.DatetimeIndex(unique):
+        if pd.isna(moment):
+            found.append(None)
+            continue
+        alone = {"%-d": str(moment.day), "%-m": str(moment.month)}
+        found.append(moment.strftime(_ALONE.sub(lambda mark, alone=alone: alone[mark[0]], form)))  # type: ignore[misc]
+    return [found[place] for place in places]
