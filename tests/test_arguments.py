@@ -21,6 +21,7 @@ from tabstep.engine import run, timing
 from tabstep.engine.run import Status
 from tabstep.records import store
 from tabstep.sharing import conformance
+from tabstep.study import perf
 from tabstep.tuning import evaluators, methods
 from tests.test_report import small_run
 
@@ -120,6 +121,7 @@ def no_work(place: Path, model: tabstep.Synthesizer, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(fitting, "train", lambda *_: model)
     monkeypatch.setattr(methods, "tune", lambda *_, **__: TUNED)
     monkeypatch.setattr(evaluators, "tune_tables", lambda *_, **__: None)
+    monkeypatch.setattr(perf, "measure", lambda: iter(()))
 
 
 def needed(parameter: Any) -> bool:
@@ -164,6 +166,7 @@ def test_every_command_ends_in_a_line_and_a_status(path: tuple[str, ...]) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_every_command_with_every_hostile_value(path: tuple[str, ...]) -> None:
     for line in lines(path, None):

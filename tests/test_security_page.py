@@ -59,13 +59,10 @@ def test_every_door_with_cases_by_hand_is_on_the_page() -> None:
 
 
 def test_command_lines_are_as_many_as_the_page_says() -> None:
-    every, fast = (
-        sum(1 for path in test_arguments.COMMANDS for _ in test_arguments.lines(path, few))
-        for few in (None, test_arguments.FEW)
-    )
-    said = re.search(r"([\d,]+) command lines .+? ([\d,]+) of them", " ".join(PAGE.split()))
+    every = sum(1 for path in test_arguments.COMMANDS for _ in test_arguments.lines(path, None))
+    said = re.search(r"more than ([\d,]+) command lines", PAGE)
     assert said is not None
-    assert [int(number.replace(",", "")) for number in said.groups()] == [every, fast]
+    assert every > int(said[1].replace(",", ""))
 
 
 def test_every_file_that_the_page_names_is_there() -> None:
