@@ -57,6 +57,7 @@ def _trailing(*samplers: str) -> Pairs:
 
 _FLOOR_AND_CEILING = (Entry("real"), Entry("marginals"))
 _FLOORS = (*_FLOOR_AND_CEILING, Entry("bootstrap"), Entry("holdout"), Entry("mixture"))
+_QUICK = {"T": 100, "steps": 2000, "layers": (256, 256), "batch_size": 512}
 _SHORT = {"T": 1000, "steps": 4000, "layers": (256, 256, 256), "batch_size": 1024}
 
 _VECTOR: tuple[Metric, ...] = ("efficacy", "fidelity", "dependence", "coverage", "detection", "privacy")
@@ -104,8 +105,8 @@ SUITES: dict[str, Suite] = {
                 Entry("tvae", "quick", {"epochs": 20}),
                 Entry("ctgan", "quick", {"epochs": 10}),
                 Entry("copulagan", "quick", {"epochs": 10}),
-                Entry("tabddpm", "quick", {"T": 100, "steps": 2000, "layers": (256, 256), "batch_size": 512}),
-                Entry("tabstep", "quick", {"T": 100, "steps": 1500}, samplers=_trailing(DEFAULT_SAMPLER)),
+                Entry("tabddpm", "quick", _QUICK),
+                Entry("tabstep", "quick", _QUICK, samplers=_trailing(DEFAULT_SAMPLER)),
             ),
             steps=BUDGETS,
             train_seeds=2,
