@@ -69,7 +69,7 @@ def test_a_sampler_that_lacks_a_table_is_not_chosen() -> None:
 def test_the_page_counts_the_tables_that_keep_all_scores(tmp_path: Path) -> None:
     page, numbers = few_steps.write(RECORDS, tmp_path)
     text = page.read_text()
-    assert "| 5 | `ddim` | 1.50 | `dpmpp-2m-sde` 8.00 | 0/1 (2.0) | 1/1 (0.0) |" in text
+    assert "| 5 | `ddim` | 1.50 | `dpmpp-2m-sde` +6.500 (one table) | 0/1 (2.0) | 1/1 (0.0) |" in text
     assert "| `dpmpp-2m-sde` | 0/2 (3.5) |" in text
     assert "| house | mixture (0) | 0.800 | 0.750 | 0.010 |" in text
     assert "Training seeds: 1, sampling seeds: 2." in text

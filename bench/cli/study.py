@@ -112,6 +112,24 @@ def study_few_steps(
     console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
 
 
+@app.command("findings")
+def study_findings(results: Results = Path("results")) -> None:
+    """What all studies together say, from their records alone: FINDINGS.md in the results folder (seconds)."""
+    import pandas as pd
+
+    from tabstep.study import findings
+
+    few, pairs, reproduced = (records_in(results / name / "runs") for name in findings.SUITES)
+    for name, records in zip(findings.SUITES, (few, pairs, reproduced), strict=True):
+        if not records:
+            stop(f"no records in {results / name}; `tabstep run {name}` makes them")
+    said = results / "samplers" / "report" / "claims.csv"
+    if not said.is_file():
+        stop(f"no {said}; `tabstep study samplers` makes it")
+    written = findings.write(few, pairs, reproduced, pd.read_csv(said), results / "FINDINGS.md")
+    console.print(f"written: {escape(str(written))}", soft_wrap=True)
+
+
 @app.command("perf")
 def study_perf(
     compare: Annotated[

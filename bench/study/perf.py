@@ -240,7 +240,7 @@ def compare(revision: str, rounds: int = 3) -> tuple[list[Line], list[Line]]:
     here = Path(__file__).resolve().parents[2]
     with tempfile.TemporaryDirectory() as folder:
         there = Path(folder) / "tree"
-        add = ["git", "-C", str(here), "worktree", "add", "--detach", str(there), revision]
+        add = ["git", "-C", str(here), "worktree", "add", "--detach", "--", str(there), revision]
         made = subprocess.run(add, capture_output=True, text=True, check=False)
         if made.returncode:
             raise ValueError(f"git has no tree of {revision!r}: {made.stderr.strip()}")

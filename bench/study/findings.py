@@ -1,0 +1,246 @@
+"""What all studies together say, two pages with every number from a record: results/FINDINGS.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tabstep.records import store
+from tabstep.records.store import Record
+from tabstep.report.numbers.table import PRIMARY, commit_of
+from tabstep.study import few_steps, recipe
+from tabstep.study.markdown import pipes, reflow
+from tabstep.study.paired import Difference, difference
+from tabstep.suites import KEPT_ASIDE
+
+SUITES = ("few-steps", "recipe", "reproduce")  # whose records it is made from
+
+SEEN: dict[str, tuple[str, str]] = {
+    "efficacy (F1, R²)": ("", "up"),
+    "C2ST (XGBoost)": ("c2st_xgboost", "down"),
+    "Wasserstein": ("wasserstein", "down"),
+    "Trend": ("trend_corrected", "up"),
+    "coverage": ("coverage", "up"),
+    "share nearer to training rows (copies 1, fresh .5)": ("dcr_share", "down"),
+    "membership attack, best of four": ("mia_max", "down"),
+}
+"""Scores that pages of findings compare, with the metric of each (none: that of the task), and where better is."""
+
+
+def by_table(
+    records: Iterable[Record], metric: str, method: str, sampler: str | None = None, steps: int | None = None
+) -> dict[str, float]:
+    """Mean of a metric over seeds, "" being the efficacy of the task, by dataset."""
+    found: dict[str, list[float]] = {}
+    for r in records:
+        cell = r.cell
+        if r.status == "ok" and (cell.method, cell.sampler, cell.steps) == (method, sampler, steps):
+            values = r.scores.get(metric or PRIMARY[r.task])
+            if values:
+                found.setdefault(cell.dataset, []).append(float(np.mean(values)))
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def write(
+    few: Sequence[Record],
+    pairs: Sequence[Record],
+    reproduced: Sequence[Record],
+    claims: pd.DataFrame,
+    path: Path,
+) -> Path:
+    """Write the page from the records of `few-steps`, `recipe` and `reproduce`, and the claims of `samplers`."""
+    lines = [
+        "# Findings",
+        "",
+        "Made by `tabstep study findings` from the records in this folder; a test makes it again and compares. ± and",
+        "brackets: a 95 % t-interval over tables, which are the sample. Bold: it does not hold zero. What is not bold",
+        "is undecided. One training seed a table: what differs between networks of one recipe is not in an interval.",
+        f"Records of {', '.join(_commits([*few, *pairs, *reproduced]))}.",
+        "",
+        *_enough(few),
+        *_cost(few),
+        *_floors(few),
+        *_recipe(pairs, reproduced),
+        *_carried(claims),
+        *_seconds(few),
+    ]
+    store.replace(path, ("\n".join(reflow(lines)) + "\n").encode())
+    return path
+
+
+def _commits(records: Iterable[Record]) -> list[str]:
+    return sorted({commit_of(r.env, digits=12) for r in records})
+
+
+def _chosen(few: Sequence[Record]) -> dict[int, str]:
+    """By budget the sampler that few_steps chooses."""
+    rows = few_steps.choice(few_steps.losses(few)).to_dict("records")
+    return {int(row["steps"]): str(row["sampler"]) for row in rows}
+
+
+def _enough(few: Sequence[Record]) -> list[str]:
+    found = few_steps.losses(few)
+    return [
+        "## 1. How many evaluations are as good as all of them, and what to use",
+        "",
+        f"`tabstep` on {found['dataset'].nunique()} tables. A score is kept where it is at most a margin worse than at",
+        "all steps of the same network; how many tables keep each, with the sampler that is best at this budget on the",
+        "tables that defaults may be chosen on, and how much more the next best loses, in margins, in its worst score.",
+        "`tabstep study few-steps` ([page](few-steps/report/few-steps.md)).",
+        "",
+        *pipes(few_steps.kept(found)),
+        "",
+    ]
+
+
+def _cost(few: Sequence[Record]) -> list[str]:
+    chosen = _chosen(few)
+    full = max((r.cell.steps or 0 for r in few if r.cell.method == few_steps.METHOD), default=0)
+    rows = []
+    for title, (metric, _) in SEEN.items():
+        measure = by_table(few, metric, few_steps.METHOD, "ancestral", full)
+        at = {k: by_table(few, metric, few_steps.METHOD, sampler, k) for k, sampler in chosen.items()}
+        rows.append(
+            {"score": title, f"at {full}": f"{np.mean([*measure.values()]):.3f}" if measure else ""}
+            | {f"{k} less {full}": str(difference(values, measure)) for k, values in at.items()}
+        )
+    return [
+        "## 2. What fewer steps cost in fidelity, and buy in privacy",
+        "",
+        "The same samplers beside all steps of the same network, mean over tables.",
+        "",
+        *pipes(rows),
+        "",
+    ]
+
+
+def _floors(few: Sequence[Record]) -> list[str]:
+    chosen = _chosen(few)
+    steps = [k for k in (5, 50) if k in chosen]
+    rows = []
+    for floor in ("mixture", "smote"):
+        for k in steps:
+            row = {"beside": floor, "evaluations": str(k)}
+            for title, (metric, _) in SEEN.items():
+                ours = by_table(few, metric, few_steps.METHOD, chosen[k], k)
+                row[title] = str(difference(ours, by_table(few, metric, floor)))
+            rows.append(row)
+    return [
+        "## 3. When a mixture or SMOTE is enough",
+        "",
+        "`tabstep` less the floor, which needs no network: the mixture is fitted by EM in seconds, SMOTE interpolates",
+        "between training rows. C2ST, Wasserstein and the two of privacy are better when lower.",
+        "",
+        *pipes(rows),
+        "",
+        *_which(few, chosen.get(50)),
+    ]
+
+
+def _which(few: Sequence[Record], sampler: str | None) -> list[str]:
+    """On which tables a floor is as good as the network by each of three scores."""
+    if sampler is None:
+        return []
+    rows = []
+    for floor in ("mixture", "smote"):
+        row = {"floor": floor}
+        for title in (
+            "efficacy (F1, R²)",
+            "C2ST (XGBoost)",
+            "share nearer to training rows (copies 1, fresh .5)",
+        ):
+            metric, better = SEEN[title]
+            ours = by_table(few, metric, few_steps.METHOD, sampler, 50)
+            theirs = by_table(few, metric, floor)
+            both = sorted({*ours} & {*theirs})
+            won = [name for name in both if (theirs[name] >= ours[name]) == (better == "up")]
+            row[title] = f"{len(won)}/{len(both)}: {', '.join(won)}" if won else f"0/{len(both)}"
+        rows.append(row)
+    return ["Tables on which the floor is at least as good as 50 evaluations:", "", *pipes(rows), ""]
+
+
+def _recipe(pairs: Sequence[Record], reproduced: Sequence[Record]) -> list[str]:
+    found = recipe.numbers(recipe.pairs(pairs))
+    rows = []
+    for steps in sorted(set(found["steps"])):
+        for about, part in (
+            ("chosen on", found[~found["kept_aside"].astype(bool)]),
+            ("kept aside", found[found["kept_aside"].astype(bool)]),
+        ):
+            at = part[part["steps"] == steps]
+            if len(at):
+                row = {"evaluations": str(steps), "tables": f"{about} ({at['dataset'].nunique()})"}
+                rows.append(
+                    row
+                    | {
+                        str(s): str(Difference(of["gain"].to_numpy()))
+                        for s, of in at.groupby("score", sort=False)
+                    }
+                )
+    ours = by_table(pairs, "", recipe.OURS, "dpmpp-2m-sde", 50)
+    published: dict[str, float] = {}
+    for sampler, steps in {(r.cell.sampler, r.cell.steps) for r in reproduced if r.cell.steps}:
+        published |= by_table(reproduced, "", recipe.THEIRS, sampler, steps)
+    beside = ", ".join(
+        f"{name} {ours[name]:.3f} beside {published[name]:.3f}" for name in sorted({*ours} & {*published})
+    )
+    return [
+        "## 4. The recipe beside TabDDPM",
+        "",
+        "Gain of `tabstep` over `tabddpm` of the same size and number of steps, towards the best value of each score,",
+        "`dpmpp-2m-sde`. `tabstep study recipe` ([page](recipe/report/recipe.md), with the arithmetic of each).",
+        "",
+        *pipes(rows),
+        "",
+        *(
+            [
+                "Efficacy at 50 evaluations beside the authors' configuration, trained in full and drawn with all its",
+                f"steps (`tabstep run reproduce`; another CatBoost, so a hint and no verdict): {beside}.",
+                "",
+            ]
+            if beside
+            else []
+        ),
+    ]
+
+
+def _carried(claims: pd.DataFrame) -> list[str]:
+    decided = claims[claims["verdict"] != "undecided"]
+    rows = [
+        {
+            "claim": row["text"],
+            "evaluations": str(row["steps"]),
+            "difference": f"{row['difference']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}] {row['unit']}",
+            "verdict": row["verdict"],
+        }
+        for row in decided.to_dict("records")
+    ]
+    return [
+        "## 5. Which claims of the papers carry over to tables",
+        "",
+        f"Of {len(claims)} questions ({claims['text'].nunique()} claims by budget) on {int(claims['datasets'].max())}",
+        f"tables, {len(decided)} are decided, and {len(claims) / 20:.1f} would be by chance alone; the interval of the",
+        "rest holds zero, and a difference of less than half its width would not have been seen. Most were asked of",
+        "efficacy, which rewards rows whose noise was shrunk. `tabstep study samplers`",
+        "([page](samplers/report/study.md)).",
+        "",
+        *pipes(rows),
+        "",
+    ]
+
+
+def _seconds(few: Sequence[Record]) -> list[str]:
+    ours = [r for r in few if r.cell.method == few_steps.METHOD and r.status == "ok"]
+    fits = {r.cell.dataset: r.fit_s for r in ours if r.fit_s is not None}
+    machines = sorted({str(r.env.get("cpu", r.env.get("machine", "unknown"))) for r in ours})
+    aside = len({*fits} & {*KEPT_ASIDE})
+    return [
+        "## 6. Seconds",
+        "",
+        f"Training one network took {np.median([*fits.values()]):.0f} s in the median of {len(fits)} tables ({aside}",
+        f"kept aside), one thread of {', '.join(machines)}, beside other work; seconds to prepare and to draw by",
+        "sampler and budget are on the [page of few steps](few-steps/report/few-steps.md). No card was at hand.",
+    ]

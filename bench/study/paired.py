@@ -1,0 +1,42 @@
+"""Differences between two ways on the same tables, which are the sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+Values = Mapping[str, float]
+"""One number a table, by its name."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`first` less `second` in the mean over tables, with a 95 % t-interval over them."""
+
+    values: np.ndarray
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        mean = float(self.values.mean())
+        if len(self.values) < 2:
+            return -np.inf, np.inf
+        half = float(stats.t.ppf(0.975, len(self.values) - 1) * stats.sem(self.values))
+        return mean - half, mean + half
+
+    def __str__(self) -> str:
+        if not len(self.values):
+            return ""
+        low, high = self.interval
+        number = f"{self.values.mean():+.3f}"
+        if len(self.values) < 2:
+            return f"{number} (one table)"
+        marked = f"**{number}**" if low > 0 or high < 0 else number
+        return f"{marked} [{low:+.3f}, {high:+.3f}]"
+
+
+def difference(first: Values, second: Values) -> Difference:
+    """On the tables that both have."""
+    return Difference(np.array([first[name] - second[name] for name in sorted({*first} & {*second})]))

@@ -1,0 +1,67 @@
+"""Findings: differences by table with their intervals, and that the committed page is what the records give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from tabstep.records.gather import gather
+from tabstep.study import findings, glance
+from tabstep.study.markdown import pipes
+from tabstep.study.paired import difference
+from tests.test_few_steps import RECORDS, of
+from tests.test_recipe import RECORDS as PAIRS
+
+CLAIMS = pd.DataFrame(
+    {
+        **{"text": ["a is better", "a is better"], "steps": [2, 5], "unit": ["points", "points"]},
+        **{"difference": [1.0, 2.0], "low": [-1.0, 1.5], "high": [3.0, 2.5], "datasets": [5, 5]},
+        "verdict": ["undecided", "holds"],
+    }
+)
+
+
+def test_a_difference_is_paired_by_table_and_bold_where_its_interval_leaves_zero_out() -> None:
+    values = {"a": 0.1, "b": 0.2, "c": 0.4}
+    same = difference(values, {"a": 0.0, "b": 0.1, "c": 0.3, "d": 9.0})
+    assert str(same).startswith("**+0.100** [")
+    apart = difference(values, {"a": 0.0, "b": 0.4, "c": 0.3})
+    low, high = stats.ttest_1samp(apart.values, 0).confidence_interval(0.95)
+    assert apart.interval == (pytest.approx(low), pytest.approx(high))
+    assert str(apart) == f"{np.mean([0.1, -0.2, 0.1]):+.3f} [{low:+.3f}, {high:+.3f}]"
+    assert str(difference(values, {"a": 0.0})) == "+0.100 (one table)"
+    assert str(difference(values, {})) == ""
+
+
+def test_the_page_says_what_the_records_say(tmp_path: Path) -> None:
+    smote = of("churn2", "none", 1, method="smote", c2st_xgboost=-0.01)
+    text = findings.write([*RECORDS, *smote], PAIRS, [], CLAIMS, tmp_path / "FINDINGS.md").read_text()
+    assert (
+        "| 5 | `ddim` | 2/2 | 1/2 | 2/2 | 2/2 | 2/2 | 2/2 | 1/2 | `dpmpp-2m-sde` +6.500 (one table) |" in text
+    )
+    assert (
+        "Of 2 questions (1 claims by budget) on 5 tables, 1 are decided, and 0.1 would be by chance" in text
+    )
+    assert "| a is better | 5 | +2.00 [+1.50, +2.50] points | holds |" in text
+    assert "| 5 | chosen on (1) | +0.005 (one table) | +0.075 (one table) |" in text
+
+
+def test_the_committed_page_is_what_the_committed_records_give(tmp_path: Path) -> None:
+    results = Path(__file__).resolve().parents[1] / "results"
+    found = [gather(results / name / "runs")[0] for name in findings.SUITES]
+    claims = pd.read_csv(results / "samplers" / "report" / "claims.csv")
+    made = findings.write(found[0], found[1], found[2], claims, tmp_path / "FINDINGS.md")
+    assert made.read_bytes() == (results / "FINDINGS.md").read_bytes()
+
+
+def test_the_readme_shows_the_glance_of_the_committed_records() -> None:
+    root = Path(__file__).resolve().parents[1]
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    table = glance.means(gather(root / "results" / "few-steps" / "runs")[0])
+    for line in pipes(glance.rows(table)):
+        assert line in readme
+    assert glance.said(table) in " ".join(readme.split())
