@@ -30,7 +30,7 @@ from tabstep.diffusion.short import ShortTabDDPM
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.registry import SAMPLERS
 from tabstep.samplers.ancestral import Ancestral
-from tabstep.samplers.budget_stop import BudgetStop
+from tabstep.samplers.budget_stop import BudgetStop, KnownStop
 from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.ddss import DDSS
 from tabstep.samplers.deq import DEQ
@@ -55,7 +55,7 @@ from tests.oracle import (
 UPDATES = {
     name: s
     for name, s in SAMPLERS.items()
-    if not isinstance(s, EarlyStop | BudgetStop | FreeFirst | DDSS | DEQ) and name != "learned"
+    if not isinstance(s, EarlyStop | BudgetStop | KnownStop | FreeFirst | DDSS | DEQ) and name != "learned"
 }
 
 

@@ -26,8 +26,8 @@ HUES = {
     "es_ddim_vae": "#661100",
     "es_ddim_ctgan": "#44AA99",
     "deq": "#999933",
-    "free_dpmpp_2m_sde": "#0072B2",
-    "mixture_dpmpp_2m_sde": "#009E73",
+    "free_dpmpp_2m_sde": "#3355BB",
+    "mixture_dpmpp_2m_sde": "#22AA55",
     "ancestral_small": "#8C6D46",
     "ancestral_unclipped": "#332288",
 }
