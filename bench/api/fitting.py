@@ -109,7 +109,8 @@ def fit(
     missing      texts that stand for gaps, such as "?" or "unknown"
     method       settings, the name of a method, an object of your own, or `mine.py:Mine`, a file that runs as you;
                  default `TabStep()`. One without steps, such as "ctgan", gives a `Stepless`: rows, conditions, a report
-    seconds      of the clock to train for, in place of the method's number of steps
+    seconds      of the clock to train for, in place of the method's number of steps; the mixture that rows begin at
+                 takes some more
     device       cpu, cuda, or auto
     progress     bar, none, or a function that is called with (step, steps, loss)
 

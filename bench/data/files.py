@@ -84,17 +84,7 @@ def taken_for_gaps(path: Path, columns: Sequence[str]) -> dict[str, dict[str, in
         return {}
     with path.open(encoding="utf-8-sig", newline="") as lines:
         header = _named(next(csv.reader(lines, delimiter=separator), []))
-    texts = pd.read_csv(
-        path,
-        sep=separator,
-        encoding="utf-8-sig",
-        header=0,
-        names=header,
-        index_col=False,
-        usecols=list(columns),
-        dtype=str,
-        keep_default_na=False,
-    )
+    texts = _texts(path, separator, header, columns)
     found = {name: texts[name][texts[name].isin(MARKS)].value_counts() for name in columns}
     return {
         name: {str(text): int(n) for text, n in counts.items()}
@@ -143,18 +133,23 @@ def _codes(path: Path, separator: str, header: list[str], table: pd.DataFrame) -
     with path.open("rb") as file:
         if not whole or not any(_ZEROS.search(line) for line in file):
             return table[[]]
-    texts = pd.read_csv(
+    texts = _texts(path, separator, header, whole)
+    return texts[[c for c in whole if texts[c].str.fullmatch(r"0\d+").any()]]
+
+
+def _texts(path: Path, separator: str, header: list[str], columns: Sequence[str]) -> pd.DataFrame:
+    """Some columns as they are written, gaps as empty texts."""
+    return pd.read_csv(
         path,
         sep=separator,
         encoding="utf-8-sig",
         header=0,
         names=header,
         index_col=False,
-        usecols=whole,
+        usecols=list(columns),
         dtype=str,
         keep_default_na=False,
     )
-    return texts[[c for c in whole if texts[c].str.fullmatch(r"0\d+").any()]]
 
 
 def _named(header: list[str]) -> list[str]:

@@ -1,8 +1,8 @@
 """A mixture of products for rows of given labels: every component of a frequent label is that label's own.
 
 A joint mixture spends its components where the likelihood is, and a label is one column among many: components that
-hold several labels tell nothing of the row by its label, and neither do rows that begin there. What is lost in held
-nats by splitting the rows is little beside that.
+hold several labels tell nothing of the row by its label, and neither do rows that begin there. Splitting the rows can
+cost held nats, which so are no measure of a start.
 """
 
 from __future__ import annotations

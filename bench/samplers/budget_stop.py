@@ -21,9 +21,7 @@ PRIOR = {1: 0.1, 2: 0.15, 5: 0.4, 10: 0.55}
 
 RATIOS = (0.25, 0.5, 1.0, 1.5, 2.5, 4.0)  # to the prior, of the begins to choose from; none is after T
 
-VERSION = (
-    3  # raise when the same model, rows and start give another begin; 3: mixtures have components of labels
-)
+VERSION = 4  # raise when the same model, rows and start give another begin; 4: another prior at 2
 
 
 @dataclass(frozen=True)

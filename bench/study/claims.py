@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from tabstep.study.paired import Difference
 from tabstep.study.samplers import best_grids
 
 
@@ -118,6 +118,5 @@ def _column(part: pd.DataFrame, pick: Pick, steps: int, column: str) -> pd.Serie
 
 
 def _claim(text: str, steps: int, unit: str, difference: np.ndarray) -> Claim:
-    mean = float(difference.mean())
-    half = float(stats.t.ppf(0.975, len(difference) - 1) * stats.sem(difference))
-    return Claim(text, steps, unit, mean, mean - half, mean + half, len(difference))
+    low, high = Difference(difference).interval
+    return Claim(text, steps, unit, float(difference.mean()), low, high, len(difference))

@@ -9,15 +9,15 @@ import pandas as pd
 
 from tabstep.records import store
 from tabstep.records.store import Record
-from tabstep.report.numbers.budget import profile
+from tabstep.report.numbers.budget import BASE, profile
 from tabstep.report.numbers.table import FLOORS, commit_of, csv, results
 from tabstep.report.numbers.vector import VECTOR
 from tabstep.study import glance
 from tabstep.study.markdown import pipes, reflow
 from tabstep.study.paired import difference
+from tabstep.study.recipe import OURS
 from tabstep.suites import DEVELOPMENT, KEPT_ASIDE
 
-METHOD = "tabstep"
 SHOWN = (1, 2, 5, 10)  # budgets of the tables by dataset
 WAY = ["sampler", "steps"]
 SCORES = {score.name: score for score in VECTOR}
@@ -33,7 +33,7 @@ def losses(records: Sequence[Record]) -> pd.DataFrame:
     regret                the largest of what each score loses against the sampler that is best in it at this budget
     prepare_s, sample_s   seconds, medians over seeds
     """
-    table = results(r for r in records if r.cell.method == METHOD)
+    table = results(r for r in records if r.cell.method == OURS)
     found = profile(table)
     found = found[(found["steps"] < found["full_steps"]) & found["worse"].notna()]
     if found.empty:
@@ -108,12 +108,12 @@ def write(records: Sequence[Record], folder: Path) -> list[Path]:
 
 
 def _page(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
-    ours = [r for r in records if r.cell.method == METHOD and r.status == "ok"]
+    ours = [r for r in records if r.cell.method == OURS and r.status == "ok"]
     seeds = {r.cell.train_seed for r in ours}, {r.cell.sample_seed for r in ours}
     return [
         "# Few steps by every score",
         "",
-        f"`{METHOD}` on {found['dataset'].nunique()} tables, held against `ancestral` with all steps of the same",
+        f"`{OURS}` on {found['dataset'].nunique()} tables, held against `ancestral` with all steps of the same",
         "network. A loss is how much worse a score is, in margins of the score (F1 and R2 .01, C2ST .03, Wasserstein",
         "and Trend .005, beta-recall and coverage .02); a budget keeps a table where the largest loss of six scores is",
         f"at most 1. Training seeds: {len(seeds[0])}, sampling seeds: {len(seeds[1])}. With one training seed nothing",
@@ -209,8 +209,8 @@ def _tables(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
         rows = []
         for name in (n for n in names if n in set(found["dataset"])):
             own = table[table["dataset"] == name]
-            ours = own[own["method"] == METHOD]
-            full = ours[(ours["sampler"] == "ancestral") & (ours["steps"] == ours["all_steps"])]
+            ours = own[own["method"] == OURS]
+            full = ours[(ours["sampler"] == BASE) & (ours["steps"] == ours["all_steps"])]
             rows += [_values(name, "all steps", full)]
             for steps in (k for k in SHOWN if k in best):
                 at = ours[(ours["sampler"] == best[steps]) & (ours["steps"] == steps)]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from tabstep.records import store
 from tabstep.records.store import Record
+from tabstep.report.numbers.budget import BASE
 from tabstep.report.numbers.table import PRIMARY, commit_of
 from tabstep.study import few_steps, recipe
 from tabstep.study.markdown import pipes, reflow
@@ -55,7 +56,7 @@ def write(
     lines = [
         "# Findings",
         "",
-        "Made by `tabstep study findings` from the records in this folder; a test makes it again and compares. ± and",
+        "Made by `tabstep study findings` from the records in this folder; a test makes it again and compares. In",
         "brackets: a 95 % t-interval over tables, which are the sample. Bold: it does not hold zero. What is not bold",
         "is undecided. One training seed a table: what differs between networks of one recipe is not in an interval.",
         f"Records of {', '.join(_commits([*few, *pairs, *reproduced]))}.",
@@ -98,11 +99,11 @@ def _enough(few: Sequence[Record]) -> list[str]:
 
 def _cost(few: Sequence[Record]) -> list[str]:
     chosen = _chosen(few)
-    full = max((r.cell.steps or 0 for r in few if r.cell.method == few_steps.METHOD), default=0)
+    full = max((r.cell.steps or 0 for r in few if r.cell.method == recipe.OURS), default=0)
     rows = []
     for title, (metric, _) in SEEN.items():
-        measure = by_table(few, metric, few_steps.METHOD, "ancestral", full)
-        at = {k: by_table(few, metric, few_steps.METHOD, sampler, k) for k, sampler in chosen.items()}
+        measure = by_table(few, metric, recipe.OURS, BASE, full)
+        at = {k: by_table(few, metric, recipe.OURS, sampler, k) for k, sampler in chosen.items()}
         rows.append(
             {"score": title, f"at {full}": f"{np.mean([*measure.values()]):.3f}" if measure else ""}
             | {f"{k} less {full}": str(difference(values, measure)) for k, values in at.items()}
@@ -125,7 +126,7 @@ def _floors(few: Sequence[Record]) -> list[str]:
         for k in steps:
             row = {"beside": floor, "evaluations": str(k)}
             for title, (metric, _) in SEEN.items():
-                ours = by_table(few, metric, few_steps.METHOD, chosen[k], k)
+                ours = by_table(few, metric, recipe.OURS, chosen[k], k)
                 row[title] = str(difference(ours, by_table(few, metric, floor)))
             rows.append(row)
     return [
@@ -153,7 +154,7 @@ def _which(few: Sequence[Record], sampler: str | None) -> list[str]:
             "share nearer to training rows (copies 1, fresh .5)",
         ):
             metric, better = SEEN[title]
-            ours = by_table(few, metric, few_steps.METHOD, sampler, 50)
+            ours = by_table(few, metric, recipe.OURS, sampler, 50)
             theirs = by_table(few, metric, floor)
             both = sorted({*ours} & {*theirs})
             won = [name for name in both if (theirs[name] >= ours[name]) == (better == "up")]
@@ -233,7 +234,7 @@ def _carried(claims: pd.DataFrame) -> list[str]:
 
 
 def _seconds(few: Sequence[Record]) -> list[str]:
-    ours = [r for r in few if r.cell.method == few_steps.METHOD and r.status == "ok"]
+    ours = [r for r in few if r.cell.method == recipe.OURS and r.status == "ok"]
     fits = {r.cell.dataset: r.fit_s for r in ours if r.fit_s is not None}
     machines = sorted({str(r.env.get("cpu", r.env.get("machine", "unknown"))) for r in ours})
     aside = len({*fits} & {*KEPT_ASIDE})

@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from tabstep.records.store import Record
 from tabstep.report.figures.drawing import save
 from tabstep.report.figures.hues import colour
+from tabstep.report.numbers.budget import BASE
 from tabstep.report.numbers.table import PRIMARY
 from tabstep.study.figures import steps_axis
+from tabstep.study.recipe import OURS
 
-METHOD = "tabstep"
 FLOOR = "mixture"
 BEGINS = {
     "dpmpp-2m-sde": "noise",
@@ -23,45 +24,44 @@ BEGINS = {
     "mixture-dpmpp-2m-sde": "mixture",
 }
 """Samplers of one solver, and where they begin."""
-FULL = "ancestral"  # whose rows with all steps are the measure
 LINES = ("-", (0, (4, 1.5)), (0, (1, 1)))
 
 
 def means(records: Sequence[Record]) -> pd.DataFrame:
     """Mean over the tables that have all of it, one line a sampler and budget; none where there is no such table.
 
-    sampler, steps  `BEGINS`, then `FULL` with all steps, then the floor with 0
+    sampler, steps  `BEGINS`, then `BASE` with all steps, then the floor with 0
     c2st            area under the curve of XGBoost that tells rows from test rows; 0.5 is not at all
     efficacy        macro-F1 or R2 of CatBoost in percent of that with all steps of the same network
     tables          how many there are in the means
     """
     found: dict[tuple[str, int], dict[str, list[tuple[float, float]]]] = {}
     for r in records:
-        cell, own = r.cell, r.cell.method == METHOD
+        cell, own = r.cell, r.cell.method == OURS
         if r.status != "ok" or not (own or cell.method == FLOOR):
             continue
-        if own and cell.sampler not in (*BEGINS, FULL):
+        if own and cell.sampler not in (*BEGINS, BASE):
             continue
         scores = tuple(float(np.mean(r.scores[name])) for name in ("c2st_xgboost", PRIMARY[r.task]))
         at = found.setdefault((str(cell.sampler) if own else FLOOR, cell.steps or 0), {})
         at.setdefault(cell.dataset, []).append((scores[0], scores[1]))
-    most = max((steps for sampler, steps in found if sampler == FULL), default=0)
-    wanted = {k: v for k, v in found.items() if k[0] != FULL or k[1] == most}
-    whole = {sampler for sampler, _ in wanted} == {*BEGINS, FULL, FLOOR}
+    most = max((steps for sampler, steps in found if sampler == BASE), default=0)
+    wanted = {k: v for k, v in found.items() if k[0] != BASE or k[1] == most}
+    whole = {sampler for sampler, _ in wanted} == {*BEGINS, BASE, FLOOR}
     tables = sorted(set.intersection(*(set(of) for of in wanted.values()))) if whole else []
     lines = []
     if not tables:
         wanted = {}
     for (sampler, steps), of in wanted.items():
         by = np.array([np.mean(of[name], axis=0) for name in tables]).reshape(-1, 2)
-        full = np.array([np.mean(found[FULL, most][name], axis=0)[1] for name in tables])
+        full = np.array([np.mean(found[BASE, most][name], axis=0)[1] for name in tables])
         lines.append(
             {
                 **{"sampler": sampler, "steps": steps, "c2st": by[:, 0].mean()},
                 **{"efficacy": 100 * (by[:, 1] / full).mean(), "tables": len(tables)},
             }
         )
-    order = {name: i for i, name in enumerate((*BEGINS, FULL, FLOOR))}
+    order = {name: i for i, name in enumerate((*BEGINS, BASE, FLOOR))}
     table = pd.DataFrame(lines, columns=["sampler", "steps", "c2st", "efficacy", "tables"])
     return table.sort_values(["sampler", "steps"], key=lambda c: c.map(order) if c.name == "sampler" else c)
 
@@ -84,7 +84,7 @@ def rows(table: pd.DataFrame) -> list[dict[str, str]]:
 
 def said(table: pd.DataFrame) -> str:
     """What all steps, and the floor without a network, have."""
-    (full,) = table[table["sampler"] == FULL].to_dict("records")
+    (full,) = table[table["sampler"] == BASE].to_dict("records")
     (floor,) = table[table["sampler"] == FLOOR].to_dict("records")
     return (
         f"All {full['steps']} steps have a C2ST of {full['c2st']:.3f}; the mixture alone, with 0 evaluations, "
@@ -111,14 +111,14 @@ def draw(table: pd.DataFrame) -> Figure:
             axis.plot(
                 line["steps"],
                 line[score],
-                color=colour(METHOD, "dpmpp-2m-sde" if begin == "noise" else sampler),
+                color=colour(OURS, "dpmpp-2m-sde" if begin == "noise" else sampler),
                 linestyle=dash,
                 marker="o",
                 markersize=3,
                 linewidth=1.4,
                 label=f"from {begin}",
             )
-        axis.axhline(by.loc[FULL, score], color="#000000", linewidth=0.8, linestyle=":", label="all steps")
+        axis.axhline(by.loc[BASE, score], color="#000000", linewidth=0.8, linestyle=":", label="all steps")
         axis.axhline(by.loc[FLOOR, score], color=colour(FLOOR, ""), linewidth=0.8, label="mixture alone")
         axis.set_title(title, loc="left", fontweight="bold", fontsize=9)
         steps_axis(axis, table[table["sampler"].isin([*BEGINS])])
