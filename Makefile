@@ -9,12 +9,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: bench test test-all lint report tables leaderboard list perf docs clean
+.PHONY: bench test test-gate test-all lint report tables leaderboard list perf docs clean
 
 bench: $(READY)
 	$(BIN)/tabstep run $(SUITE) --workers $(WORKERS) $(ARGS)
 
 test: $(READY)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m "not slow and not whole" $(ARGS)
+
+test-gate: $(READY)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
 
 test-all: $(READY)

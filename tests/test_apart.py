@@ -24,6 +24,8 @@ from tabstep.sandbox.process import attempt, begun
 from tests.conftest import Kept
 from tests.test_run import TINY, small_table
 
+pytestmark = pytest.mark.whole
+
 METHOD = '''
 import os, sys
 from dataclasses import dataclass

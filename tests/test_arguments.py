@@ -159,6 +159,7 @@ def check(line: list[str]) -> None:
     assert not any(word == "" for word in line) or found.exit_code == 2, (shown, "an empty value is an error")
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_every_command_ends_in_a_line_and_a_status(path: tuple[str, ...]) -> None:
     for line in lines(path, FEW):

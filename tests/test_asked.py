@@ -40,6 +40,7 @@ def model() -> tabstep.Synthesizer:
     return fitted(plain())
 
 
+@pytest.mark.whole
 def test_a_frame_of_every_dtype_comes_back(tmp_path: Path) -> None:
     """With gaps in every other column, through a model and its files."""
     frame = pd.DataFrame(

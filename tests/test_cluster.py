@@ -22,6 +22,8 @@ from tabstep.engine.job import Folder, Outcome
 from tabstep.engine.plan import plan
 from tests.test_run import TINY, Done, done, record_of
 
+pytestmark = pytest.mark.whole
+
 os.environ[ONE_MACHINE] = "0"  # before Ray is imported
 ray = pytest.importorskip("ray", reason="Ray is not installed; the extra `ray` brings it")
 __all__ = ["done"]  # a fixture

@@ -304,6 +304,7 @@ def better(seed: int) -> None:
     assert after.mean() < before.mean() / 3
 
 
+@pytest.mark.whole
 def test_it_learns_to_come_nearer_to_the_rows_than_ddim() -> None:
     better(0)
 

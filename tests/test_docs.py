@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 import tabstep
 from tabstep.cli.app import app
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 CONTENT = [page for page in PAGES if page.name != "README.md"]

@@ -23,6 +23,8 @@ from tabstep.sharing import conformance
 from tabstep.sharing.verify import platform_differs
 from tests.test_run import TINY, small_table
 
+pytestmark = pytest.mark.whole
+
 MINE = '''
 from dataclasses import dataclass
 

@@ -355,6 +355,7 @@ def test_phone_dark_and_print(browser: Any, place: Path) -> None:
     phone.close()
 
 
+@pytest.mark.whole
 @browser_only
 def test_five_thousand_cells_are_interactive_in_time(browser: Any, tmp_path: Path) -> None:
     many = made(seeds=10, params=5)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.whole
+
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 

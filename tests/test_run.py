@@ -42,6 +42,8 @@ from tabstep.report.pages import readable
 from tabstep.suite import Entry, Suite
 from tests.conftest import Kept
 
+pytestmark = pytest.mark.whole
+
 TINY = Suite(
     name="own",
     about="for tests",

@@ -29,6 +29,8 @@ from tabstep.engine.plan import Plan, plan
 from tabstep.records import store
 from tests.test_run import TINY, Done, copy, done, pick, record_of, small_table
 
+pytestmark = pytest.mark.whole
+
 __all__ = ["copy", "done"]  # fixtures
 
 

@@ -211,6 +211,7 @@ def test_a_pass_times_each_cell_once_and_says_what_it_could_not_time(
     assert set(again["reason"].dropna()) == {"RuntimeError: no luck"}
 
 
+@pytest.mark.whole
 def test_a_method_from_outside_is_timed_in_a_process_of_its_own(tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text(FROM_OUTSIDE)

@@ -230,6 +230,7 @@ def test_calls_share_a_journal(task: Task, tmp_path: Path) -> None:
     shared(task, tmp_path / "shared.journal")
 
 
+@pytest.mark.whole
 @pytest.mark.skipif(
     "TABSTEP_POSTGRES" not in os.environ,
     reason="no PostgreSQL: set TABSTEP_POSTGRES to the URL of a database to test against, as .ci/run does",
