@@ -62,7 +62,7 @@ _SHORT = {"T": 1000, "steps": 4000, "layers": (256, 256, 256), "batch_size": 102
 
 _VECTOR: tuple[Metric, ...] = ("efficacy", "fidelity", "dependence", "coverage", "detection", "privacy")
 _WITHOUT: dict[str, dict[str, Any]] = {
-    "atoms": {"atom_share": 1.0, "end_share": 1.0},
+    "ranks": {"normalization": "quantile"},
     "velocity": {"head": "eps", "signal_floor": 0.0},
     "floor": {"signal_floor": 0.0},
     "balance": {"balance": "kinds"},

@@ -56,8 +56,9 @@ def test_quantiles_agree_with_scikit_learn(rows: int) -> None:
     columns = list(CLASSIFY.numeric)
     expected = reference(train, columns)
     encoder = Encoder.fit(train, CLASSIFY)
-    assert encoder.quantiles.shape == expected.quantiles_.shape
-    np.testing.assert_allclose(encoder.quantiles, expected.quantiles_, rtol=1e-12, atol=1e-12)
+    found = encoder.scale.arrays["quantiles"]
+    assert found.shape == expected.quantiles_.shape
+    np.testing.assert_allclose(found, expected.quantiles_, rtol=1e-12, atol=1e-12)
     # New rows may hold other categories; the numbers are what is compared.
     for frame in (train, fresh.assign(smooth=fresh["smooth"] * 3)):  # some beyond the training range
         x, _, _ = encoder.encode(frame.assign(many="a", few="x", y=train["y"].iloc[0]))
@@ -73,7 +74,8 @@ def test_quantiles_agree_with_scikit_learn(rows: int) -> None:
 @pytest.mark.filterwarnings("ignore:n_quantiles")  # scikit-learn's own, of the reference
 def test_few_rows_have_no_more_quantiles_than_rows() -> None:
     train = table(0, 6)
-    assert len(Encoder.fit(train, CLASSIFY).quantiles) == 6 == len(reference(train, ["smooth"]).quantiles_)
+    found = Encoder.fit(train, CLASSIFY).scale.arrays["quantiles"]
+    assert len(found) == 6 == len(reference(train, ["smooth"]).quantiles_)
 
 
 def test_encoded_types_and_shapes() -> None:
@@ -99,7 +101,7 @@ def test_decode_inverts_encode() -> None:
 
 def test_decoded_numbers_stay_in_the_training_range() -> None:
     train = regression()
-    for normalization in ("quantile", "minmax"):
+    for normalization in ("quantile", "ranks", "minmax"):
         encoder = Encoder.fit(train, REGRESS, normalization=normalization)  # type: ignore[arg-type]
         far = torch.tensor([[-50.0], [50.0]]).expand(2, 4)
         rows = encoder.decode(far, torch.zeros(2, 2, dtype=torch.int64), None)
@@ -120,7 +122,7 @@ def test_minmax_scales_to_the_unit_interval_and_back() -> None:
 
 
 def test_unknown_normalization() -> None:
-    with pytest.raises(ValueError, match="normalization must be quantile or minmax, got 'standard'"):
+    with pytest.raises(ValueError, match="normalization must be quantile, ranks or minmax, got 'standard'"):
         Encoder.fit(table(), CLASSIFY, normalization="standard")  # type: ignore[arg-type]
 
 
@@ -194,7 +196,7 @@ def test_reference_mode_snaps_small_grids_and_never_the_target() -> None:
 
 
 @pytest.mark.parametrize("rounding", ["integers", "reference"])
-@pytest.mark.parametrize("normalization", ["quantile", "minmax"])
+@pytest.mark.parametrize("normalization", ["quantile", "ranks", "minmax"])
 def test_a_broken_number_stays_visible(rounding: Any, normalization: Any) -> None:
     encoder = Encoder.fit(table(), CLASSIFY, rounding=rounding, normalization=normalization)
     x, c, y = encoder.encode(table().head(4))
@@ -205,7 +207,7 @@ def test_a_broken_number_stays_visible(rounding: Any, normalization: Any) -> Non
         assert list(rows[name].isna()) == [False, True, True, False], name
 
 
-@pytest.mark.parametrize("normalization", ["quantile", "minmax"])
+@pytest.mark.parametrize("normalization", ["quantile", "ranks", "minmax"])
 def test_tables_of_one_kind_of_column(normalization: Any) -> None:
     train = table()
     only_labels = Schema("multiclass", "y", (), ("many",))
@@ -222,11 +224,12 @@ def test_tables_of_one_kind_of_column(normalization: Any) -> None:
 
 @pytest.mark.parametrize("schema", [CLASSIFY, REGRESS])
 @pytest.mark.parametrize("rounding", ["integers", "reference"])
-def test_json_round_trip(schema: Schema, rounding: Any) -> None:
+@pytest.mark.parametrize("normalization", ["quantile", "ranks", "minmax"])
+def test_json_round_trip(schema: Schema, rounding: Any, normalization: Any) -> None:
     train = regression() if schema.is_regression else table()
-    encoder = Encoder.fit(train, schema, rounding=rounding)
+    encoder = Encoder.fit(train, schema, rounding=rounding, normalization=normalization)
     text = json.dumps(encoder.to_json(), allow_nan=False)
-    again = Encoder.from_json(json.loads(text), encoder.quantiles)
+    again = Encoder.from_json(json.loads(text), encoder.scale.arrays)
     for name in ("schema", "normalization", "rounding", "categories", "classes", "grids"):
         assert getattr(again, name) == getattr(encoder, name), name
     assert list(again.categories) == list(encoder.categories), "order is what ties codes to columns"

@@ -59,7 +59,6 @@ def given(
             _check_constant(name, values, completion)
         elif name in schema.numbers:
             _check_numbers(known[name], values, ranges[name], gaps=name in completion.gaps)
-            _check_atoms(known[name], values, encoder)
             if name in schema.integer and not np.isnan(values.astype(float)).any():
                 values = frames.int64(values)
         else:
@@ -67,34 +66,15 @@ def given(
             _check_labels(name, values, allowed)
         canonical[name] = values
     frame = pd.DataFrame(canonical)
-    inner = completion.forward(frame, fill=_middles(encoder))
-    # The number of a row that is an atom is not known: its class says all.
-    shown = {
-        name: ~(pd.isna(frame[name]).to_numpy() | encoder.atoms.is_atom(name, inner[name].to_numpy()))
-        for name in encoder.numbers
-    }
-    has_x = [shown[name] & (name in fixed) for name in encoder.numbers]
+    inner = completion.forward(frame, fill=encoder.middles)
+    has_x = [~pd.isna(frame[name]).to_numpy() & (name in fixed) for name in encoder.numbers]
     of = {companion(name): name for name in completion.gaps}
-    source = encoder.sources
-    has_c = [
-        np.full(len(rows), of.get(source[name], source[name]) in fixed)
-        & (name == source[name] or ~pd.isna(frame[source[name]]).to_numpy())
-        for name in encoder.categories
-    ]
+    has_c = [np.full(len(rows), of.get(name, name) in fixed) for name in encoder.categories]
     return Given(inner, _stack(has_x, len(rows)), _stack(has_c, len(rows)))
 
 
 def _stack(parts: list[np.ndarray], n: int) -> np.ndarray:
     return np.stack(parts, 1) if parts else np.empty((n, 0), dtype=bool)
-
-
-def _middles(encoder: Encoder) -> dict[str, float]:
-    """A training value of each number column, to stand where nothing counts."""
-    known = dict(zip(encoder.numbers, encoder.quantiles.T, strict=True))
-    return {
-        name: float(np.median(known[name])) if name in known else encoder.atoms.values[name][0]
-        for name in encoder.ranges
-    }
 
 
 def _any(name: str, completion: Completion, encoder: Encoder, ranges: dict[str, tuple[float, float]]) -> Any:
@@ -113,18 +93,6 @@ def _check_constant(name: str, values: Any, completion: Completion) -> None:
             continue
         if gap or value != only:
             raise ValueError(f"{name} = {'missing' if gap else value}: it is {only} in all training rows")
-
-
-def _check_atoms(column: Column, values: np.ndarray, encoder: Encoder) -> None:
-    """Raise ValueError for a value that is no atom of a column of atoms alone."""
-    name = column.name
-    if name not in encoder.atoms.values or name in encoder.atoms.free:
-        return
-    shown = values[~np.isnan(values.astype(float))]
-    odd = shown[~encoder.atoms.is_atom(name, shown)]
-    if len(odd):
-        few = ", ".join(f"{value:g}" for value in encoder.atoms.values[name][:10])
-        raise ValueError(f"{name} = {odd[0]:g}: training rows have {few}")
 
 
 def _check_numbers(column: Column, values: np.ndarray, ends: tuple[float, float], *, gaps: bool) -> None:

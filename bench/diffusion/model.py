@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -28,7 +27,7 @@ from tabstep.diffusion.schedule import Schedule
 from tabstep.diffusion.width import batch_rows
 
 Body = Literal["plain", "residual"]
-FORMAT = 2
+FORMAT = 3
 FILE = "fitted.safetensors"
 BESIDE = "beside."  # begins the names of tensors that are not the model's own
 
@@ -175,7 +174,9 @@ class Diffusion:
             "x_min": self.x_min,
             "x_max": self.x_max,
             "class_counts": self.class_counts,
-            "quantiles": torch.from_numpy(np.ascontiguousarray(self.encoder.quantiles)),
+        }
+        tensors |= {
+            f"scale.{name}": torch.from_numpy(found) for name, found in self.encoder.scale.arrays.items()
         }
         text = {
             "format": FORMAT,
@@ -196,7 +197,8 @@ class Diffusion:
     def of(cls, text: Mapping[str, Any], tensors: dict[str, Tensor], device: str) -> Diffusion:
         """The inverse of what is written; see `Saved`."""
         architecture = settings.built(Architecture, text["architecture"])
-        encoder = Encoder.from_json(text["encoder"], tensors.pop("quantiles").numpy())
+        arrays = {k.removeprefix("scale."): v.numpy() for k, v in tensors.items() if k.startswith("scale.")}
+        encoder = Encoder.from_json(text["encoder"], arrays)
         weights = {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
         with torch.device("meta"):  # what the text asks for takes no memory before it is what the weights are
             shapes = {k: v.shape for k, v in build(encoder, architecture).state_dict().items()}

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from tabstep.data import settings
-from tabstep.data.encode import Encoder, Normalization, Rounding
+from tabstep.data.encode import Encoder, Rounding
+from tabstep.data.scales import Normalization
 from tabstep.data.table import Schema
 from tabstep.diffusion import schedule as schedules
 from tabstep.diffusion.blocks import Blocks

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import pandas as pd
 import torch
 from torch import Tensor
 
-from tabstep.data.atoms import AtomRule
-from tabstep.data.encode import Encoder
-from tabstep.data.table import Schema
+from tabstep.data.scales import Normalization
 from tabstep.diffusion import objective
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.mixed import Denoiser, State, stacked
@@ -29,9 +26,7 @@ HELD_DRAWS = 4096
 class TabStep(TabDDPM):
     """TabDDPM in parts that can each be switched off; with all of them off it is TabDDPM (see docs/recipe.md).
 
-    atom_share    of the training rows that a value of a number column must hold to be a category (`data.atoms`); 1
-                  leaves only constant columns, which no method sees
-    end_share     the same for the smallest and the largest value of a column
+    normalization "ranks" spreads rows of one value over the ranks that it holds (`data.ranks`)
     head          what the network says of numbers, see `diffusion.head`
     signal_floor  squared errors of the velocity weigh max(abar_t, signal_floor); 0 is the squared error of the noise
     balance       "columns": every column counts the same, a category by its bound over its entropy; "kinds": numbers
@@ -51,8 +46,7 @@ class TabStep(TabDDPM):
     batch_size: int = 1024
     steps: int = 4000
     weights: Literal["raw", "ema"] = "ema"
-    atom_share: float = 0.05
-    end_share: float = 0.01
+    normalization: Normalization = "ranks"  # TabDDPM: quantile
     head: Literal["eps", "v"] = "v"  # TabDDPM: eps
     signal_floor: float = 0.1  # TabDDPM: 0
     balance: objective.Balance = "columns"  # TabDDPM: kinds
@@ -66,7 +60,6 @@ class TabStep(TabDDPM):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.rule  # noqa: B018  a share out of range is refused before any work
         if not 0 <= self.signal_floor <= 1:
             raise ValueError(f"signal_floor must be in [0, 1], got {self.signal_floor}")
         if self.frequencies < 0:
@@ -85,11 +78,6 @@ class TabStep(TabDDPM):
             raise ValueError(f"patience must be in (0, 1], got {self.patience}")
         if self.seconds is not None and not self.seconds > 0:
             raise ValueError(f"seconds must be positive, got {self.seconds}")
-
-    @property
-    def rule(self) -> AtomRule:
-        """Which values are categories."""
-        return AtomRule(self.atom_share, self.end_share)
 
     @property
     def architecture(self) -> Architecture:
@@ -127,12 +115,6 @@ class TabStep(TabDDPM):
         order = torch.randperm(len(data.x), generator=stream(seed, 1002)).to(data.x.device)
         held, kept = (_rows(data, part) for part in (order[:n], order[n:].sort().values))
         return kept, stacked([held] * max(1, HELD_DRAWS // n))
-
-    def encoder(self, train: pd.DataFrame, schema: Schema) -> Encoder:
-        """Point masses apart, the rest as TabDDPM encodes it."""
-        return Encoder.fit(
-            train, schema, normalization=self.normalization, rounding=self.rounding, atoms=self.rule
-        )
 
     def loss(self, denoiser: Denoiser, schedule: Schedule, blocks: Blocks, data: State) -> Loss:
         """The training loss of a batch, with weights by the columns of `data`."""

@@ -23,6 +23,7 @@ import torch
 from torch import nn
 
 from tabstep.data.encode import Encoder
+from tabstep.data.scales import Quantiles
 from tabstep.data.table import Schema
 from tabstep.diffusion import schedule as schedules
 from tabstep.diffusion.blocks import Blocks
@@ -72,8 +73,8 @@ class Shape:
             frozenset(),
         )
         labels = {f"c{i}": tuple(f"{k:05d}" for k in range(K)) for i, K in enumerate(self.sizes)}
-        ends = np.tile([[-4.0], [4.0]], self.numbers)
-        return Encoder(schema, "quantile", "integers", ends, labels, ("0", "1"), {})
+        scale = Quantiles(np.tile([[-4.0], [4.0]], self.numbers))
+        return Encoder(schema, "quantile", "integers", scale, labels, ("0", "1"), {})
 
 
 def _published(layers: tuple[int, ...], batch: int) -> TabDDPM:
