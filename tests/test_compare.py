@@ -347,7 +347,7 @@ def ladder(scores: dict[str, dict[int, float]], std: float = 0.01) -> pd.DataFra
         {
             "suite": "s", "dataset": "d", "task": "regression", "method": "tabddpm", "params": "default",
             "sampler": sampler, "grid": "trailing", "steps": steps, "metric": "catboost_r2", "mean": mean,
-            "std": std, "prepare_s": 0.0, "sample_s": steps / 10, "nfe": steps,
+            "std": std, "prepare_s": 0.0, "sample_s": steps / 10, "nfe": steps, "device": "cpu",
         }
         for sampler, of in scores.items()
         for steps, mean in of.items()
@@ -384,6 +384,12 @@ def test_a_sampler_that_is_faster_and_better_has_the_larger_area() -> None:
     assert found.loc[found["sampler"] == "fast", "on_front"].all()
     assert not found.loc[found["sampler"] == "slow", "on_front"].any()
     assert front(results([])).empty
+
+
+def test_seconds_of_two_devices_are_on_two_fronts() -> None:
+    table = ladder({"fast": {1: 0.7, 2: 0.8}, "slow": {10: 0.7, 20: 0.8}})
+    card = table.assign(device=["A 100", "A 100", "cpu", "cpu"])
+    assert front(card)["on_front"].all(), "fast on a card is not beaten by slow on a CPU, nor beats it"
 
 
 def test_the_front_knows_every_score_and_which_end_is_better() -> None:

@@ -1,36 +1,90 @@
-"""The same model on a CPU and on a GPU: the same noise, and so the same rows up to rounding."""
+"""The same training and drawing on a CPU and on a GPU: the same noise, and so the same numbers up to rounding.
+
+Runs by itself, without the other tests, the evaluators and the tuner, which a machine with a GPU may lack.
+TABSTEP_DEVICE=cpu tries the tests themselves where there is no GPU.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from tabstep.data.completion import Completion
+from tabstep.data.own_table import read
 from tabstep.diffusion.model import Diffusion
-from tabstep.engine import run
-from tabstep.engine.filters import Filters, narrow
+from tabstep.diffusion.tabddpm import TabDDPM
+from tabstep.diffusion.tabstep import TabStep
+from tabstep.engine import drawn_rows, run
 from tabstep.engine.job import Folder, Source
 from tabstep.engine.plan import plan
-from tabstep.records import store
-from tabstep.registry import SAMPLERS
+from tabstep.records import where
+from tabstep.registry import DEFAULT_SAMPLER, SAMPLERS
 from tabstep.samplers.grid import trailing
-from tabstep.samplers.setting import Setting
-from tests.test_run import TINY, Done, done, pick, small_table
+from tabstep.samplers.setting import Setting, Table
+from tabstep.study import perf
+from tabstep.suite import Entry, Suite
 
-__all__ = ["done"]  # a fixture
+DEVICE = os.environ.get("TABSTEP_DEVICE", "cuda")
+METHODS: dict[str, Any] = {
+    "tabddpm": TabDDPM(T=20, steps=30, layers=(16,), batch_size=64),
+    "tabstep": TabStep(T=20, steps=30, layers=(16,), batch_size=64),
+}
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU: needs a CUDA device")
+pytestmark = pytest.mark.skipif(
+    DEVICE == "cuda" and not torch.cuda.is_available(), reason="no GPU: needs a CUDA device"
+)
 
 
-@pytest.mark.parametrize("name", ["ancestral", "ddim", "dpmpp-2m-sde", "unipc-2", "deq"])
-def test_rows_are_the_same_up_to_rounding(done: Done, name: str) -> None:
-    path = done.folder.model(pick(done.plan, "tabddpm", 5))
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """200 rows: numbers with gaps, a category, and a label that depends on both."""
+    rng = np.random.default_rng(0)
+    x, c = rng.normal(size=200), rng.choice(["a", "b", "c"], 200)
+    label = np.where(x + (c == "a") > 0.3, "yes", "no")
+    gaps = np.where(rng.random(200) < 0.1, np.nan, x.round(3))
+    path = tmp_path_factory.mktemp("table") / "small.csv"
+    pd.DataFrame({"x": gaps, "n": rng.integers(0, 50, 200), "c": c, "label": label}).to_csv(path, index=False)
+    return path
+
+
+def fitted(table: Path, method: str, device: str) -> tuple[Diffusion, pd.DataFrame]:
+    dataset = read(table, "label")
+    completion = Completion.fit(dataset.train, dataset.schema)
+    train = completion.forward(dataset.train)
+    return METHODS[method].fit(train, completion.inner, seed=0, device=device), train
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_training_takes_the_same_way(table: Path, method: str) -> None:
+    there, here = (fitted(table, method, device)[0] for device in (DEVICE, "cpu"))
+    losses, wanted = (np.array([loss for _, loss, _ in model.curve]) for model in (there, here))
+    np.testing.assert_allclose(losses[:10], wanted[:10], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        *(("tabddpm", name) for name in ("ancestral", "ddim", "dpmpp-2m-sde", "unipc-2", "deq")),
+        ("tabstep", DEFAULT_SAMPLER),
+    ],
+)
+def test_rows_are_the_same_up_to_rounding(table: Path, tmp_path: Path, method: str, name: str) -> None:
+    model, train = fitted(table, method, DEVICE)
+    model.save(tmp_path / "model")
     drawn = []
-    for device in ("cpu", "cuda"):
-        model = Diffusion.load(path, device).double()
-        setting = Setting(model.process).seen_by(SAMPLERS[name])
+    for device in ("cpu", DEVICE):
+        model = Diffusion.load(tmp_path / "model", device).double()
+        encoded = model.encode(train)
+        state = encoded._replace(x=encoded.x.double())
+        setting = Setting(model.process, train=state, table=Table(train, model.encoder)).seen_by(
+            SAMPLERS[name]
+        )
         state = model.denoise(SAMPLERS[name].prepare(setting, trailing(setting, 5)), 1000, seed=0)
         assert state.x.device.type == device
         drawn.append((state.x.cpu().numpy(), state.c.cpu().numpy()))
@@ -40,10 +94,32 @@ def test_rows_are_the_same_up_to_rounding(done: Done, name: str) -> None:
     np.testing.assert_allclose(x[same], other_x[same], atol=1e-6)
 
 
-def test_a_run_on_the_gpu_ends_with_scores(tmp_path: Path) -> None:
-    source = Source("small", file=small_table(tmp_path / "small.csv"), target="label")
-    todo = plan(narrow(TINY, Filters(methods=("tabddpm",))), [source], device="cuda")
+def test_a_run_leaves_rows_that_say_where_they_were_made(table: Path, tmp_path: Path) -> None:
+    entry = Entry("tabddpm", "tiny", {"T": 10, "steps": 5, "layers": (8,)})
+    suite = Suite("own", "for tests", (), (entry,), samplers=(("ddim", "trailing"),), steps=(2,))
+    todo = plan(suite, [Source("small", file=table, target="label")], device=DEVICE)
+    folder = Folder(tmp_path / "results")
+    status = run.execute(todo, folder, stages=("fit", "draw"))
+    assert {o.status for o in status.outcomes} == {"ok"}, [o.reason for o in status.outcomes]
+    known = drawn_rows.known(folder.rows(todo.jobs[0].cell))
+    assert known["env"]["device"] == DEVICE
+    assert known["fitted"]["on"] == where.named(known["env"]) is not None
+
+
+def test_a_run_ends_with_scores(table: Path, tmp_path: Path) -> None:
+    pytest.importorskip("catboost")
+    entry = Entry("tabddpm", "tiny", {"T": 10, "steps": 5, "layers": (8,)})
+    suite = Suite(
+        "own", "for tests", (), (entry,), samplers=(("ddim", "trailing"),), steps=(2,), eval_seeds=1
+    )
+    todo = plan(suite, [Source("small", file=table, target="label")], device=DEVICE)
     status = run.execute(todo, Folder(tmp_path / "results"))
     assert {o.status for o in status.outcomes} == {"ok"}, [o.reason for o in status.outcomes]
-    record = store.read(tmp_path / "results" / "runs" / todo.jobs[0].cell.path)
-    assert record.env["device"] == "cuda"
+
+
+def test_steps_are_timed_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(perf, "TURNS", 1)
+    method = TabStep(layers=(8,), batch_size=16, held_share=0.0)
+    shape = perf.Shape("small", 2, (3, 4), method, 1.0)
+    for line in (perf.training_step(shape, DEVICE), *perf.sampling(shape, 32, DEVICE)):
+        assert line.seconds > 0

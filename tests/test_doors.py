@@ -185,6 +185,21 @@ def test_records_of_other_data_are_told_apart(tmp_path: Path) -> None:
     assert gather.apart([of_card, new])[0] == [of_card], "what the card says counts, however old"
 
 
+def test_one_training_seed_is_one_network_of_one_device() -> None:
+    def drawn(on: str, day: int, **changes: Any) -> Any:
+        settings = {"fitted": {"on": on}, "drawn": {"env": {"device": "cpu"}}}
+        cell = replace(make().cell, **changes)
+        return make(cell, settings=settings, created=f"2026-01-0{day}T00:00:00Z")
+
+    older, newer = drawn("cpu", 1), drawn("A 100", 2, sample_seed=5)
+    elsewhere = drawn("cpu", 1, train_seed=7)
+    kept, others = gather.apart([older, newer, elsewhere])
+    assert kept == [newer, elsewhere]
+    assert [o.reason for o in others] == ["its network was trained on cpu, the newest of this seed on A 100"]
+    gone = make(newer.cell, status="skipped", reason="r", scores={}, created="2026-01-03T00:00:00Z")
+    assert gather.apart([older, gone])[0] == [older, gone], "what was not finished has no network"
+
+
 # Names
 
 

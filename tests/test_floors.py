@@ -41,7 +41,13 @@ def table() -> pd.DataFrame:
                     "mean": mean,
                     "std": 0.01,
                 },
-                **{"prepare_s": 0.0, "sample_s": 0.1 * (steps or 1), "fit_s": 1.0, "status": "ok"},
+                **{
+                    "prepare_s": 0.0,
+                    "sample_s": 0.1 * (steps or 1),
+                    "fit_s": 1.0,
+                    "status": "ok",
+                    "device": "cpu",
+                },
             }
         )
 

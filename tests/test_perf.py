@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from typer.testing import CliRunner
 
+from tabstep.cli.app import app
 from tabstep.cli.study import perf_table
 from tabstep.diffusion.tabstep import TabStep
-from tabstep.study import perf
+from tabstep.study import perf, revisions
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +44,29 @@ def test_a_step_a_call_and_a_draw_of_a_small_shape_are_timed() -> None:
     assert step.bar == 1e9
 
 
+def test_named_shapes_alone_are_measured_and_others_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(perf, "training_step", lambda shape, device: (shape.name, device))
+    monkeypatch.setattr(perf, "sampling", lambda shape, device: [(shape.name, device, "drawn")])
+    found: list[object] = list(perf.measure(("wilt", "adult"), "cuda"))
+    assert found == [("wilt", "cuda"), ("adult", "cuda"), ("adult", "cuda", "drawn")]
+    with pytest.raises(ValueError, match="no shape 'iris'; there are abalone"):
+        list(perf.measure(("iris",)))
+
+
+def test_what_was_measured_is_kept_when_the_rest_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(names: object, device: str) -> Iterator[perf.Line]:
+        yield perf.Line("a step", 0.1, None, None)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(perf, "measure", ended)
+    CliRunner().invoke(app, ["study", "perf", "--results", str(tmp_path)])
+    kept = json.loads((tmp_path / "perf" / "perf.json").read_text())
+    assert [line["path"] for line in kept["lines"]] == ["a step"]
+    assert kept["env"]["device"] == "cpu"
+
+
 def test_the_shape_of_adult_is_encoded_and_comes_back() -> None:
     frame, schema = perf.table(200)
     assert schema.columns == tuple(frame.columns)
@@ -59,4 +86,4 @@ def test_the_table_marks_a_missed_bar_and_stands_beside_another_revision() -> No
 
 def test_a_revision_that_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match="git has no tree of 'no-such-revision'"):
-        perf.compare("no-such-revision")
+        revisions.compare("no-such-revision")

@@ -25,7 +25,7 @@ F1 = "catboost_f1_macro"
 COLUMNS = [
     *("suite", "dataset", "task", "method", "params", "sampler", "grid", "steps", "nfe"),
     *("metric", "mean", "std", "low", "high", "n_train_seeds", "n_sample_seeds", "n_eval_seeds"),
-    *("rows", "fit_s", "prepare_s", "sample_s", "status", "reason", "commit", "all_steps", "mark"),
+    *("rows", "fit_s", "prepare_s", "sample_s", "status", "reason", "commit", "all_steps", "mark", "device"),
 ]
 
 
@@ -96,6 +96,26 @@ def test_summary_worked_by_hand() -> None:
     assert np.isnan(row["prepare_s"])
     assert (row["status"], row["reason"], row["commit"]) == ("ok", None, "a" * 12)
     assert frame["steps"].dtype == "Int64"
+
+
+def of(trained: str, drew: str, **changes: Any) -> Record:
+    """A record scored on a CPU; GPUs are devices of any other name."""
+    env = {"device": "cpu"} if drew == "cpu" else {"device": "cuda", "gpu": drew}
+    return make({F1: [0.5]}, settings={"fitted": {"on": trained}, "drawn": {"env": env}}, **changes)
+
+
+def test_seconds_are_of_the_device_that_drew_not_of_the_one_that_scored() -> None:
+    row = only(table.results([of("A 100", "A 100"), of("A 100", "A 100", train=1)]))
+    assert (row["device"], row["fit_s"], row["sample_s"]) == ("A 100", 2.0, 0.5)
+
+
+def test_seconds_of_two_devices_have_no_median() -> None:
+    drawn = only(table.results([of("A 100", "A 100"), of("A 100", "cpu", sample=1)]))
+    assert (drawn["device"], drawn["mean"]) == ("A 100+cpu", 0.5), "scores are of either"
+    assert drawn[["fit_s", "prepare_s", "sample_s"]].isna().all()
+    trained = only(table.results([of("A 100", "cpu")]))
+    assert (trained["device"], trained["sample_s"]) == ("cpu", 0.5)
+    assert np.isnan(trained["fit_s"])
 
 
 def test_mean_gives_every_training_seed_the_same_weight() -> None:

@@ -26,7 +26,7 @@ from tabstep.engine.drawn_rows import Cost, Drawn, Missing
 from tabstep.engine.filters import Filters, narrow
 from tabstep.engine.job import STAGES, Folder, Job, Stages
 from tabstep.engine.plan import Plan, plan
-from tabstep.records import store
+from tabstep.records import store, where
 from tests.test_run import TINY, Done, copy, done, pick, record_of, small_table
 
 pytestmark = pytest.mark.whole
@@ -106,7 +106,7 @@ def test_stages_one_by_one_make_the_records_of_all_at_once(done: Done, tmp_path:
         ours, whole = record_of(folder, job), record_of(done.folder, job)
         assert ours.scores == whole.scores
         assert (ours.key, ours.nfe, ours.rows) == (whole.key, whole.nfe, whole.rows)
-        assert ours.settings["drawn"]["env"]["device"] == "cpu"
+        assert ours.settings["drawn"]["env"]["device"] == where.trained(ours) == where.drew(ours) == "cpu"
         assert None not in (ours.fit_s, ours.sample_s, ours.prepare_s)
 
 

@@ -294,3 +294,13 @@ def test_outside_of_a_checkout_there_is_a_reason_and_no_commit(tmp_path: Path) -
     installed.mkdir()
     (installed / "code.py").write_text("1\n")
     assert "not tracked" in provenance.checkout(installed)["commit_reason"]
+
+
+def test_a_package_that_was_carried_away_knows_the_commit_that_it_was_built_from(tmp_path: Path) -> None:
+    (tmp_path / provenance.BUILT).write_text('{"commit": "%s"}' % ("2" * 40))
+    assert provenance.origin(tmp_path) == {"commit": "2" * 40, "dirty": False, "commit_reason": None}
+    git(tmp_path, "init")
+    (tmp_path / "code.py").write_text("1\n")
+    git(tmp_path, "add", "code.py")
+    git(tmp_path, "commit", "-m", "first")
+    assert provenance.origin(tmp_path) == provenance.checkout(tmp_path), "a checkout knows better"

@@ -254,3 +254,26 @@ def test_the_page_has_a_line_a_cell_and_says_what_disturbed_or_is_missing(tmp_pa
     assert "Not alone: other work took up to 30% of the cores" in text
     assert "1 skipped: no luck" in text
     assert list(pd.read_csv(csv).columns) == list(measuring.COLUMNS)
+
+
+def test_times_of_two_devices_stand_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card of the same machine as the CPU: neither file nor section nor key is shared."""
+    env = {"cpu": "Made-up 9000", "gpu": "A 100", "commit": "1" * 40}
+    monkeypatch.setattr(timing, "environment", lambda: env)
+    done = {"status": "ok", "rows": 1, "median_s": 1.0, "q1_s": 1.0, "q3_s": 1.0, "gemm_gflops": 2.0}
+    more = {"rows_per_s": 1.0, "memory_bytes": MIB, "busy": 0.0}
+    monkeypatch.setattr(measuring, "batches", lambda *_: [done | more])
+    source = Source("small", file=small_table(tmp_path / "small.csv"), target="label")
+    tiny, folder = narrow(TINY, Filters(methods=("real",))), Folder(tmp_path / "results")
+    said: list[str] = []
+    for device in ("cpu", "cuda", "cuda"):
+        timing.run(plan(tiny, [source], device=device).jobs, folder, Clock((1,)), said.append)
+    assert said == ["1/1 small real"] * 2, "a third time is one too many"
+    found = timing.table(folder)
+    assert sorted(found["device"]) == ["A 100", "cpu"]
+    text = times.write(found, tmp_path)[1].read_text()
+    assert "## small, A 100\n" in text
+    assert "## small\n" in text
+    env["gpu"] = "B 200"
+    timing.run(plan(tiny, [source], device="cuda").jobs, folder, Clock((1,)), said.append)
+    assert sorted(timing.table(folder)["device"]) == ["A 100", "B 200", "cpu"]

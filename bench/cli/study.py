@@ -27,7 +27,7 @@ from tabstep.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tabstep.engine.job import Folder, Job
     from tabstep.engine.plan import Plan
@@ -135,45 +135,54 @@ def study_perf(
     compare: Annotated[
         str | None, typer.Option(help="A git revision of this project to measure as well, in turns.")
     ] = None,
+    shape: Annotated[Many, typer.Option(help="Shapes of table and network; all when left out.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
     results: Results = Path("results"),
 ) -> None:
     """Training steps, draws and encoding beside the arithmetic that they cannot do without (minutes; one thread)."""
     import json
     from dataclasses import asdict
 
-    from tabstep.records import store
+    from tabstep.records import store, where
     from tabstep.records.clock import calibrate, torch_threads
     from tabstep.records.provenance import environment
-    from tabstep.study import perf
+    from tabstep.study import perf, revisions
 
+    on = device_named(device)
+    if compare and (on != "cpu" or shape):
+        stop("--compare measures all shapes on the CPU; leave out --device and --shape")
     with torch_threads(1):
-        machine = calibrate()
+        machine = calibrate(on)
+    env = environment() | {"device": on}
+    name = where.named(env) or on
     console.print(
-        f"one thread: {machine.gemm_gflops:.0f} GFLOP/s in matrix products, {machine.copy_gb_s:.0f} GB/s in copies; "
-        f"other work took {machine.busy:.0%} of the cores"
+        f"{name}, one thread: {machine.gemm_gflops:.0f} GFLOP/s in matrix products, "
+        f"{machine.copy_gb_s:.0f} GB/s in copies; other work took {machine.busy:.0%} of the cores"
         + (", so no ratio below is to be trusted" if machine.busy > BUSY else "")
     )
+    path = results / "perf" / ("perf.json" if on == "cpu" else f"perf-{where.slug(name)}.json")
+
+    def keep(lines: Sequence[Line]) -> None:
+        told = {"machine": asdict(machine), "env": env, "lines": [asdict(x) for x in lines]}
+        store.replace(path, json.dumps(told, indent=1).encode())
+
     try:
-        before, lines = perf.compare(compare) if compare else ([], told_one_by_one(perf.measure()))
+        one_by_one = perf.measure(split(shape), on)
+        before, lines = revisions.compare(compare) if compare else ([], told_one_by_one(one_by_one, keep))
     except ValueError as error:
         stop(str(error))
+    keep(lines)
     console.print(perf_table(before, lines))
-    told = {
-        "machine": asdict(machine),
-        "env": environment(),
-        "lines": [asdict(x) for x in lines],
-    }
-    path = results / "perf" / "perf.json"
-    store.replace(path, json.dumps(told, indent=1).encode())
     console.print(f"written: {escape(str(path))}", soft_wrap=True)
 
 
-def told_one_by_one(lines: Iterable[Line]) -> list[Line]:
-    """The lines, each path said when it is measured: all of them take minutes."""
+def told_one_by_one(lines: Iterable[Line], keep: Callable[[Sequence[Line]], None]) -> list[Line]:
+    """The lines, each path said and those so far kept when it is measured: all of them take minutes."""
     out = []
     for line in lines:
         console.print(f"measured: {line.path}", highlight=False)
         out.append(line)
+        keep(out)
     return out
 
 

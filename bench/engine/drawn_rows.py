@@ -39,7 +39,7 @@ class Drawn:
     key     hash of everything that determines them
     cost    of the fit, the preparation and the draw
     scores  scores that were taken while the model was at hand
-    fitted  commit and time of the model, where it was kept
+    fitted  commit, time and device of the model, where it was kept
     path    times of the sampler's network evaluations, from the noisiest down to 0; empty for methods without steps
     env     `tabstep.records.provenance.environment()` of the draw, with the device
     """

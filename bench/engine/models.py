@@ -21,6 +21,7 @@ from tabstep.data.completion import Completion
 from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import FILE, Diffusion
 from tabstep.engine.job import Folder, Job, Source
+from tabstep.records import where
 from tabstep.records.clock import timed
 from tabstep.samplers.setting import Artifacts
 
@@ -112,6 +113,7 @@ def fitted_diffusion(path: Path, source: Source, device: str) -> Fitted:
         "commit": facts["env"].get("commit"),
         "dirty": facts["env"].get("dirty"),
         "created": facts["created"],
+        "on": where.named(facts["env"]),
     }
     model = Diffusion.load(path, device)
     train = completion.forward(dataset.train)

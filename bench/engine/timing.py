@@ -15,7 +15,7 @@ from tabstep.data import plain
 from tabstep.engine import measuring
 from tabstep.engine.job import Folder, Job
 from tabstep.engine.measuring import Clock
-from tabstep.records import store
+from tabstep.records import store, where
 from tabstep.records.clock import torch_threads
 from tabstep.records.provenance import environment
 from tabstep.records.store import Cell, Problem
@@ -41,7 +41,7 @@ def run(jobs: Sequence[Job], folder: Folder, clock: Clock, say: Callable[[str], 
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
             }
             content = json.dumps(found, indent=1, allow_nan=False) + "\n"
-            store.replace(_path(folder, cell), content.encode())
+            store.replace(_path(folder, job), content.encode())
 
 
 def once(jobs: Iterable[Job]) -> list[Job]:
@@ -60,16 +60,20 @@ def _key(job: Job, clock: Clock) -> dict[str, Any]:
         "device": job.device,
         "threads": job.threads,
         "cpu": environment()["cpu"],
+        **({"gpu": environment()["gpu"]} if job.device != "cpu" else {}),
     }
 
 
-def _path(folder: Folder, cell: Cell) -> Path:
-    return folder.root / "times" / PurePosixPath(cell.path)
+def _path(folder: Folder, job: Job) -> Path:
+    """Of a GPU in a folder of its name: times of two devices do not replace each other."""
+    device = where.named(environment() | {"device": job.device})
+    own = () if device in ("cpu", None) else (where.slug(device),)
+    return folder.root.joinpath("times", *own, PurePosixPath(job.cell.path))
 
 
 def _known(folder: Folder, job: Job, clock: Clock) -> bool:
     try:
-        content = _read(_path(folder, job.cell))
+        content = _read(_path(folder, job))
     except (OSError, ValueError, TypeError):
         return False  # as if it was never timed: it is measured again
     measured = all("gemm_gflops" in batch for batch in content["batches"])
@@ -111,7 +115,8 @@ def table(folder: Folder) -> pd.DataFrame:
             continue  # `damaged` says which and why
         env = content["env"]
         commit = f"{env['commit']}{'-dirty' if env.get('dirty') else ''}" if env.get("commit") else "unknown"
-        shared = {"device": content["device"], "threads": content["threads"], "commit": commit}
+        device = where.named(env | {"device": content["device"]})
+        shared = {"device": device, "threads": content["threads"], "commit": commit}
         lines += [{**content["cell"], **shared, **batch} for batch in content["batches"]]
     found = pd.DataFrame(lines, columns=list(measuring.COLUMNS)).astype({"steps": "Int64"})
     found = found.sort_values(["dataset", "method", "params", "sampler", "grid", "steps", "rows"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from tabstep.data import cards
 from tabstep.data.cards import DataError
-from tabstep.records import store
+from tabstep.records import store, where
 from tabstep.records.store import Cell, Problem, Record
 
 
@@ -20,12 +21,14 @@ def gather(root: Path) -> tuple[list[Record], list[Problem]]:
 
 
 def apart(records: Sequence[Record]) -> tuple[list[Record], list[Problem]]:
-    """Records of one digest and task for each dataset, one of each cell, and the others.
+    """Records of one digest and task a dataset, one a cell and one network a training seed, and the others.
 
     The digest that counts is that of the card, where a record has it, else that of the newest record: a table of a
-    user's own has no card, and when it changes, its older records are of another table.
+    user's own has no card, and when it changes, its older records are of another table. The network that counts is that
+    of the newest record: on another device the same seed trains another network.
     """
     counts = {name: _counts(name, found) for name, found in _by_dataset(records).items()}
+    networks = _networks(records)
     kept: list[Record] = []
     others: list[Problem] = []
     seen: set[Cell] = set()
@@ -37,12 +40,27 @@ def apart(records: Sequence[Record]) -> tuple[list[Record], list[Problem]]:
             reason = f"{record.cell.dataset} is {task} in other records, {record.task} in this one"
         elif record.dataset_digest not in (None, digest):
             reason = f"of other data than {record.cell.dataset} has now ({digest}): run the cell again"
+        elif record.status == "ok" and where.trained(record) != (newest := networks[_network(record.cell)]):
+            reason = (
+                f"its network was trained on {where.trained(record)}, the newest of this seed on {newest}"
+            )
         else:
             kept.append(record)
             seen.add(record.cell)
             continue
         others.append(Problem(Path(record.cell.path), reason))
     return kept, others
+
+
+def _network(cell: Cell) -> Cell:
+    """The cell of a network, which serves all samplers, budgets and sampling seeds."""
+    return replace(cell, sampler=None, grid=None, steps=None, sample_seed=0)
+
+
+def _networks(records: Sequence[Record]) -> dict[Cell, str | None]:
+    """The device that trained the newest network of each training seed."""
+    finished = [record for record in records if record.status == "ok"]
+    return {_network(r.cell): where.trained(r) for r in sorted(finished, key=_age)}
 
 
 def _by_dataset(records: Sequence[Record]) -> dict[str, list[Record]]:

@@ -14,6 +14,12 @@ from typing import Any
 import psutil
 import torch
 
+from tabstep.data import plain
+
+PACKAGE = Path(__file__).resolve().parents[1]
+BUILT = "built.json"
+"""In the package, where it was carried to another machine as a wheel: the commit that the wheel was built from."""
+
 LIBRARIES = (
     "torch",
     "numpy",
@@ -30,7 +36,8 @@ LIBRARIES = (
 def environment(more: Iterable[str] = ()) -> dict[str, Any]:
     """What is needed to judge and repeat a number made by this process; plain JSON values only.
 
-    commit, dirty       the checkout that holds the package; both None outside of one, with `commit_reason`
+    commit, dirty       the checkout that holds the package, or the one that it was built from (`BUILT`); both None
+                        where neither is known, with `commit_reason`
     python, platform    versions; the kernel release is left out, which may name the host
     cpu, cores          model (None if unknown) and logical cores of the machine
     memory_bytes        memory of the machine
@@ -48,7 +55,7 @@ def environment(more: Iterable[str] = ()) -> dict[str, Any]:
 @functools.cache
 def _fixed() -> dict[str, Any]:
     return {
-        **checkout(Path(__file__).resolve().parent),
+        **origin(PACKAGE),
         "python": platform.python_version(),
         "platform": " ".join(filter(None, (platform.system(), platform.machine(), *platform.libc_ver()))),
         "cpu": _cpu(),
@@ -57,6 +64,15 @@ def _fixed() -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
         "libraries": {name: _version(name) for name in LIBRARIES},
     }
+
+
+def origin(package: Path) -> dict[str, Any]:
+    """The checkout that tracks the package; else the commit that a wheel says it was built from."""
+    found = checkout(package)
+    if found["commit"] is not None or not (package / BUILT).is_file():
+        return found
+    commit = plain.shaped(package / BUILT, {"commit": str})["commit"]
+    return {"commit": commit, "dirty": False, "commit_reason": None}
 
 
 def checkout(folder: Path) -> dict[str, Any]:

@@ -1,26 +1,22 @@
 """How fast hot paths are, beside the matrix products and the copies that they cannot do without, in the same run.
 
 A machine shared with others changes from second to second, so a path and its limit are timed in turns, and a ratio is
-that of medians. `compare` runs this file on another revision of the project, in turns too.
+that of medians. `tabstep.study.revisions` runs this file on another revision of the project, in turns too.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tabstep.data.encode import Encoder
 from tabstep.data.scales import Quantiles
@@ -33,6 +29,7 @@ from tabstep.diffusion.noise import stream
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.diffusion.tabstep import TabStep
 from tabstep.diffusion.train import Training, fit
+from tabstep.records.clock import synchronize
 from tabstep.registry import GRIDS, SAMPLERS
 from tabstep.samplers.setting import Setting, path_for
 
@@ -54,14 +51,13 @@ class Shape:
     method: TabDDPM
     bar: float | None = None
 
-    def rows(self, n: int) -> State:
-        """n rows that mean nothing."""
+    def rows(self, n: int, device: str = "cpu") -> State:
+        """n rows that mean nothing, on a device."""
         g = stream(0, 1)
         c = [torch.randint(K, (n,), generator=g) for K in self.sizes]
         y = torch.randint(2, (n,), generator=g)
-        return State(
-            torch.randn(n, self.numbers, generator=g), torch.stack(c, 1) if c else y[:, None][:, :0], y
-        )
+        x, labels = torch.randn(n, self.numbers, generator=g), torch.stack(c, 1) if c else y[:, None][:, :0]
+        return State(x.to(device), labels.to(device), y.to(device))
 
     def encoder(self) -> Encoder:
         """One that gives rows of this shape, with two labels."""
@@ -95,6 +91,8 @@ SHAPES = (
     Shape("quick", 7, (3, 2, 2, 2), _published((256, 256), 512), 1.5),
     Shape("tabstep", 7, (3, 2, 2, 2), TabStep(held_share=0.0)),
 )
+DRAWN = ("adult", "churn2", "60 columns of 20 classes", "tabstep")
+"""Shapes that are drawn too."""
 
 
 @dataclass(frozen=True)
@@ -114,20 +112,22 @@ class Line:
         return self.seconds if self.limit is None else self.seconds / self.limit
 
 
-def in_turns(path: Callable[[], Any], limit: Callable[[], Any]) -> tuple[float, float]:
-    """Median seconds of both, called in turns after one call of each that does not count."""
+def in_turns(path: Callable[[], Any], limit: Callable[[], Any], device: str = "cpu") -> tuple[float, float]:
+    """Median seconds of both until the device is done, called in turns after one call of each that does not count."""
     found: list[tuple[float, float]] = []
     for _ in range(TURNS + 1):
+        synchronize(device)
         marks = [time.perf_counter()]
         for call in (path, limit):
             call()
+            synchronize(device)
             marks.append(time.perf_counter())
         found.append((marks[1] - marks[0], marks[2] - marks[1]))
     first, second = np.median(np.array(found[1:]), axis=0)
     return float(first), float(second)
 
 
-def products(network: nn.Module, rows: int, *, backward: bool) -> Callable[[], None]:
+def products(network: nn.Module, rows: int, *, backward: bool, device: str = "cpu") -> Callable[[], None]:
     """The matrix products of one pass of n rows through the linear layers, forward or there and back, and no more.
 
     The gradient of the first layer's input is not one of them.
@@ -138,10 +138,11 @@ def products(network: nn.Module, rows: int, *, backward: bool) -> Callable[[], N
         for name, layer in network.named_modules()
         if isinstance(layer, nn.Linear) and not name.startswith("time")
     ]
-    work = [
-        (torch.randn(rows, a), torch.randn(b, a), torch.randn(rows, b), i > 0)
-        for i, (a, b) in enumerate(widths)
-    ]
+
+    def made(*shape: int) -> Tensor:
+        return torch.randn(shape, device=device)
+
+    work = [(made(rows, a), made(b, a), made(rows, b), i > 0) for i, (a, b) in enumerate(widths)]
 
     def run() -> None:
         for x, w, out, inner in work:
@@ -154,37 +155,40 @@ def products(network: nn.Module, rows: int, *, backward: bool) -> Callable[[], N
     return run
 
 
-def training_step(shape: Shape) -> Line:
+def training_step(shape: Shape, device: str = "cpu") -> Line:
     """A step of training, by `train.fit` itself, beside its matrix products."""
     method, steps = shape.method, 6
     encoder, blocks = shape.encoder(), Blocks(shape.sizes)
     schedule = schedules.make("cosine", 1000)
-    data = shape.rows(2 * method.batch_size)
+    data = shape.rows(2 * method.batch_size, device)
     torch.manual_seed(0)
-    network = build(encoder, method.architecture)
+    network = build(encoder, method.architecture).to(device)
     denoiser = reads(network, blocks, method.architecture, schedule)
     loss = method.loss(denoiser, schedule, blocks, data)
     training = Training(steps, method.batch_size, 1e-4, 0.0, 0.999)
-    least = products(network, method.batch_size, backward=True)
+    least = products(network, method.batch_size, backward=True, device=device)
 
     def limit() -> None:
         for _ in range(steps):
             least()
 
-    took, least_took = in_turns(lambda: fit(network, loss, data, training, generator=stream(0, 2)), limit)
-    return Line(f"training step, {shape.name}", took / steps, least_took / steps, shape.bar)
+    took, least_took = in_turns(
+        lambda: fit(network, loss, data, training, generator=stream(0, 2)), limit, device
+    )
+    bar = shape.bar if device == "cpu" else None
+    return Line(f"training step, {shape.name}", took / steps, least_took / steps, bar)
 
 
-def sampling(shape: Shape, rows: int = 4096) -> list[Line]:
+def sampling(shape: Shape, rows: int = 4096, device: str = "cpu") -> list[Line]:
     """A call of the network beside its products, and a draw beside its calls."""
     torch.manual_seed(0)
     encoder, architecture = shape.encoder(), shape.method.architecture
-    network = build(encoder, architecture).eval().requires_grad_(False)
-    ends = torch.full((shape.numbers,), 4.0)
+    network = build(encoder, architecture).eval().requires_grad_(False).to(device)
+    ends = torch.full((shape.numbers,), 4.0, device=device)
     model = Diffusion(
         encoder, schedules.make("cosine", 1000), network, architecture, -ends, ends, torch.tensor([1, 1])
     )
-    state = shape.rows(rows)
+    state = shape.rows(rows, device)
     process, sampler = model.process, SAMPLERS["dpmpp-2m-sde"]
     setting = Setting(process)
     draw = sampler.prepare(setting, path_for(sampler, GRIDS["trailing"], setting, BUDGET))
@@ -197,11 +201,13 @@ def sampling(shape: Shape, rows: int = 4096) -> list[Line]:
         for _ in range(BUDGET):
             call()
 
-    took, least = in_turns(call, products(network, rows, backward=False))
-    drawn, called = in_turns(lambda: model.denoise(draw, rows, seed=0, batch_rows=rows), calls)
+    took, least = in_turns(call, products(network, rows, backward=False, device=device), device)
+    drawn, called = in_turns(lambda: model.denoise(draw, rows, seed=0, batch_rows=rows), calls, device)
     return [
         Line(f"network call, {shape.name}", took, least, None),
-        Line(f"sampling step, {shape.name}", drawn / BUDGET, called / BUDGET, 1.1),
+        Line(
+            f"sampling step, {shape.name}", drawn / BUDGET, called / BUDGET, 1.1 if device == "cpu" else None
+        ),
     ]
 
 
@@ -226,62 +232,23 @@ def encoding() -> list[Line]:
     ]
 
 
-def measure() -> Iterator[Line]:
-    """All lines, one thread; more than five minutes on a slow machine."""
+def measure(names: Sequence[str] = (), device: str = "cpu") -> Iterator[Line]:
+    """Lines of the named shapes, or of all and of encoding, one thread; all take five minutes on a slow machine.
+
+    Bars are of the CPU: on another device there are none. Raises ValueError for a name that is no shape's.
+    """
     torch.set_num_threads(1)
-    for shape in SHAPES:
-        yield training_step(shape)
-    for name in ("adult", "churn2", "60 columns of 20 classes", "tabstep"):
-        yield from sampling(next(shape for shape in SHAPES if shape.name == name))
-    yield from encoding()
-
-
-def compare(revision: str, rounds: int = 3) -> tuple[list[Line], list[Line]]:
-    """Lines of a revision and of this tree, medians of rounds in turns. Raises ValueError where git or it cannot."""
-    here = Path(__file__).resolve().parents[2]
-    with tempfile.TemporaryDirectory() as folder:
-        there = Path(folder) / "tree"
-        add = ["git", "-C", str(here), "worktree", "add", "--detach", "--", str(there), revision]
-        made = subprocess.run(add, capture_output=True, text=True, check=False)
-        if made.returncode:
-            raise ValueError(f"git has no tree of {revision!r}: {made.stderr.strip()}")
-        try:
-            runs = [[_run(tree, Path(folder)) for tree in (there, here)] for _ in range(rounds)]
-        finally:
-            subprocess.run(["git", "-C", str(here), "worktree", "remove", "--force", str(there)], check=False)
-    before, now = zip(*runs, strict=True)
-    return _medians(before), _medians(now)
-
-
-def _run(tree: Path, folder: Path) -> list[Line]:
-    """This file, on the package of a tree."""
-    place = folder / f"package of {tree.name}"
-    if not place.exists():
-        place.mkdir()
-        (place / "tabstep").mkdir()
-        for part in (tree / "bench").iterdir():
-            (place / "tabstep" / part.name).symlink_to(part)
-        (place / "tabstep" / "baselines").symlink_to(tree / "baselines")
-    env = {**os.environ, "PYTHONPATH": str(place)}
-    done = subprocess.run([sys.executable, __file__], env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ValueError(f"this benchmark does not run on {tree}: {done.stderr.strip().splitlines()[-1]}")
-    return [Line(**json.loads(line)) for line in done.stdout.splitlines()]
-
-
-def _medians(runs: Sequence[Sequence[Line]]) -> list[Line]:
-    out = []
-    for lines in zip(*runs, strict=True):
-        limits = [line.limit for line in lines if line.limit is not None]
-        out.append(
-            Line(
-                lines[0].path,
-                float(np.median([line.seconds for line in lines])),
-                float(np.median(limits)) if limits else None,
-                lines[0].bar,
-            )
-        )
-    return out
+    known = {shape.name: shape for shape in SHAPES}
+    for name in names:
+        if name not in known:
+            raise ValueError(f"no shape {name!r}; there are {', '.join(known)}")
+    chosen = names or tuple(known)
+    for name in chosen:
+        yield training_step(known[name], device)
+    for name in (name for name in DRAWN if name in chosen):
+        yield from sampling(known[name], device=device)
+    if not names:
+        yield from encoding()
 
 
 if __name__ == "__main__":

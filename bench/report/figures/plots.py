@@ -71,7 +71,8 @@ def shown(results_frame: pd.DataFrame) -> pd.DataFrame:
     for cost in COSTS:
         competes = data[~data["method"].isin(REAL_ROWS) & (data[cost] > 0)]
         data[f"front_{cost}"] = False
-        for _, part in competes.groupby(["suite", "dataset"]):
+        of_one = ["suite", "dataset", *(["device"] if cost == "seconds" else [])]
+        for _, part in competes.groupby(of_one):
             data.loc[part.index, f"front_{cost}"] = pareto(part[cost], part["mean"])
     return data
 

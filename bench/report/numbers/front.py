@@ -54,6 +54,8 @@ def hypervolume(cost: Iterable[float], quality: Iterable[float], corner: tuple[f
 def front(results: pd.DataFrame) -> pd.DataFrame:
     """Points of quality and seconds: a row for each score of the vector and group, with the columns `FRONT`.
 
+    Seconds of two devices are not compared: each device that drew on a dataset has a front of its own.
+
     seconds         to prepare and to draw; a point without them, or with none, is no point, and real rows are no method
     on_front        whether nothing on the dataset is as fast and as good by this score
     on_front_of_all whether nothing is as fast and as good by every score of the vector that the dataset has; a point
@@ -64,7 +66,7 @@ def front(results: pd.DataFrame) -> pd.DataFrame:
     """
     points = _points(results)
     out = []
-    for _, part in points.groupby(["suite", "dataset"], sort=True):
+    for _, part in points.groupby(["suite", "dataset", "device"], sort=True):
         wide = part.pivot(index="point", columns="score", values="quality")
         cost = part.groupby("point")["seconds"].first()[wide.index]
         of_all = dict(zip(wide.index, pareto(cost, wide.to_numpy()), strict=True))

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from tabstep.data.table import Task
+from tabstep.records import where
 from tabstep.records.store import Cell, Record
 from tabstep.report.numbers.marks import copied
 
@@ -33,7 +34,7 @@ GROUP = ("suite", "dataset", "method", "params", "sampler", "grid", "steps")
 RESULTS = (
     *("suite", "dataset", "task", "method", "params", "sampler", "grid", "steps", "nfe"),
     *("metric", "mean", "std", "low", "high", "n_train_seeds", "n_sample_seeds", "n_eval_seeds"),
-    *("rows", "fit_s", "prepare_s", "sample_s", "status", "reason", "commit", "all_steps", "mark"),
+    *("rows", "fit_s", "prepare_s", "sample_s", "status", "reason", "commit", "all_steps", "mark", "device"),
 )
 COUNTS = ("n_train_seeds", "n_sample_seeds", "n_eval_seeds")
 SPREAD = (*GROUP, "metric", *COUNTS, "std_train", "std_sample", "std_eval", "boot_low", "boot_high")
@@ -60,6 +61,8 @@ def results(records: Iterable[Record]) -> pd.DataFrame:
     commit          of the code, 12 digits, `-dirty` where changed, `unknown` outside of a checkout
     all_steps       time steps of the network, T, as the method's settings say; empty where they do not
     mark            what is to be said of rows that are copies of training rows (`marks.copied`); else empty
+    device          that drew the rows: `cpu`, or the name of a GPU; where there are several, seconds are empty, and
+                    `fit_s` is where another one trained
 
     Methods without steps have empty sampler, grid, steps and nfe. Raises ValueError for two records of one
     cell, and for records of one dataset that were made from different data.
@@ -147,9 +150,11 @@ def _rows(group: list[Record]) -> Iterator[dict[str, Any]]:
         **_key(group[0].cell),
         "task": group[0].task,
         "all_steps": _all_steps(group),
-        **{name: _median(done, name) for name in ("nfe", "rows", "fit_s", "prepare_s", "sample_s")},
+        **{name: _median(done, name) for name in ("nfe", "rows")},
+        **_seconds(done),
         "commit": "+".join(sorted({commit_of(record.env, digits=12) for record in group})),
         "mark": copied(done),
+        "device": "+".join(_devices(done)) or None,
     }
     status, reason = _status(group, done)
     nested = list(_nested(group))
@@ -166,6 +171,18 @@ def _rows(group: list[Record]) -> Iterator[dict[str, Any]]:
             "status": "partial" if gap else status,
             "reason": "; ".join(filter(None, (reason, gap))) or None,
         }
+
+
+def _devices(done: list[Record]) -> list[str]:
+    return sorted({where.drew(record) or "unknown" for record in done})
+
+
+def _seconds(done: list[Record]) -> dict[str, float | None]:
+    """Of each stage, where they are all of one device."""
+    drew = _devices(done)
+    trained = sorted({where.trained(record) or "unknown" for record in done})
+    known = {"fit_s": trained == drew, "prepare_s": True, "sample_s": True}
+    return {name: _median(done, name) if same and len(drew) == 1 else None for name, same in known.items()}
 
 
 def _all_steps(group: list[Record]) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +32,19 @@ def write(table: pd.DataFrame, folder: Path) -> list[Path]:
     """Write times.csv and times.md into `folder`; return their paths."""
     store.replace(folder / "times.csv", csv(table).encode())
     lines = [INTRO, *(f"{note}\n" for note in _notes(table))]
-    for dataset, part in table.groupby("dataset", sort=False):
+    for title, part in _sections(table):
         rows = _lines(part, _quartiles)
-        lines += [f"## {dataset}\n", "| " + " | ".join(rows[0]) + " |", "|" + " --- |" * len(rows[0])]
+        lines += [f"## {title}\n", "| " + " | ".join(rows[0]) + " |", "|" + " --- |" * len(rows[0])]
         lines += ["| " + " | ".join(row.values()) + " |" for row in rows] + [""]
     store.replace(folder / "times.md", "\n".join(lines).encode())
     return [folder / "times.csv", folder / "times.md"]
 
 
 def show(table: pd.DataFrame, console: Console) -> None:
-    """Print one table a dataset."""
-    for dataset, part in table.groupby("dataset", sort=False):
+    """Print one table a dataset and device."""
+    for title, part in _sections(table):
         rows = _lines(part, _median)
-        view = Table(title=str(dataset), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        view = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         for name in rows[0]:
             view.add_column(name, justify="left" if name in ("method", "sampler") else "right")
         for row in rows:
@@ -52,6 +52,12 @@ def show(table: pd.DataFrame, console: Console) -> None:
         console.print(view)
     for note in _notes(table):
         console.print(note, soft_wrap=True)
+
+
+def _sections(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Times of one dataset on one device, and what they are called: a GPU by its name."""
+    for (dataset, device), part in table.groupby(["dataset", "device"], sort=False):
+        yield str(dataset) if device == "cpu" else f"{dataset}, {device}", part
 
 
 def _notes(table: pd.DataFrame) -> list[str]:
