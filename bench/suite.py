@@ -54,6 +54,7 @@ class Suite:
 
     samplers     (sampler, grid) pairs, crossed with `steps` for every diffusion method; at T steps all grids are one
                  path, and the first that the suite names for a sampler is run
+    full         (sampler, grid) pairs that every diffusion method runs at T steps too: what few steps are held against
     train_seeds, sample_seeds, eval_seeds   counts; seeds are 0, 1, ...
     evaluator    where the parameters of the CatBoost evaluator come from: its own defaults, "fast" (few, large
                  steps), our tuning in results/tuned, or the TabDDPM authors' tuning
@@ -68,6 +69,7 @@ class Suite:
     datasets: tuple[str, ...]
     entries: tuple[Entry, ...]
     samplers: Pairs = (("ancestral", "trailing"), ("ddim", "trailing"))
+    full: Pairs = ()
     steps: tuple[Steps, ...] = ("T",)
     train_seeds: int = 1
     sample_seeds: int = 1

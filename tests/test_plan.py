@@ -330,6 +330,28 @@ def test_all_grids_are_one_path_at_T_steps() -> None:
     assert found == {(s, g, 2) for s, g in samplers} | {("ancestral", "quad", 10), ("ddim", "trailing", 10)}
 
 
+def test_what_few_steps_are_held_against_runs_at_all_steps_alone() -> None:
+    base = (("ancestral", "trailing"),)
+    entry = Entry("tabddpm", "tiny", {"T": 8})
+    suite = replace(TINY, entries=(entry,), samplers=(("ddim", "quad"),), full=base)
+
+    def of(suite: Suite) -> list[tuple[str | None, int | None]]:
+        return [(job.cell.sampler, job.cell.steps) for job in lay_out(suite).jobs]
+
+    def narrowed(**filters: Any) -> list[tuple[str | None, int | None]]:
+        return of(narrow(suite, Filters(**filters)))
+
+    few = [("ddim", 2), ("ddim", 4)]
+    assert of(replace(suite, steps=(2, 4))) == [*few, ("ancestral", 8)]
+    both = replace(suite, steps=(2, "T"), samplers=(*base, ("ddim", "quad")))
+    assert set(of(both)) == {("ancestral", 2), ("ancestral", 8), ("ddim", 2), ("ddim", 8)}
+    assert len(of(both)) == 4
+    assert narrowed(steps=(4,)) == [("ddim", 4)]
+    assert narrowed(steps=(4, "T")) == [("ddim", 4), ("ddim", 8), ("ancestral", 8)]
+    assert narrowed(samplers=("ancestral",), steps=("T",)) == [("ancestral", 8)]
+    assert ("ancestral", 8) not in narrowed(samplers=("ddim",))
+
+
 def test_an_entry_may_have_samplers_of_its_own() -> None:
     own = Entry("iddpm", "tiny", {"T": 10}, samplers=(("learned", "dp"),))
     suite = replace(TINY, entries=(Entry("tabddpm"), own), samplers=(("ddim", "quad"),), steps=(2,))

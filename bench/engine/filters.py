@@ -70,12 +70,23 @@ def narrow(suite: Suite, filters: Filters) -> Suite:
     bad = [s for s in steps if s != "T" and (not isinstance(s, int) or s < 1)]
     if bad:
         raise Refused(f"steps must be positive integers or T, got {bad[0]!r}")
+    full = tuple(
+        p for p in suite.full if (not wanted or p[0] in wanted) and (not filters.steps or "T" in steps)
+    )
     if any(seed < 0 for seed in filters.seeds):
         raise Refused(f"seeds must not be negative, got {min(filters.seeds)}")
     asked = [cast("Metric", choose("metric", m, get_args(Metric))) for m in filters.metrics]
     # In one order, whatever the user's: the same scores are the same cell.
     metrics = tuple(dict.fromkeys((*suite.metrics, *(m for m in get_args(Metric) if m in asked))))
-    return replace(suite, datasets=datasets, entries=entries, samplers=samplers, steps=steps, metrics=metrics)
+    return replace(
+        suite,
+        datasets=datasets,
+        entries=entries,
+        samplers=samplers,
+        full=full,
+        steps=steps,
+        metrics=metrics,
+    )
 
 
 def _entries(method: str, suite: Suite) -> list[Entry]:

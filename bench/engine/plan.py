@@ -136,10 +136,11 @@ def _cells(
             if T is None:
                 yield replace(job, cell=cell)
                 continue
-            first = dict(reversed(pairs))  # the first grid of each sampler
-            for sampler, grid in pairs:
-                for steps in dict.fromkeys(T if s == "T" else s for s in suite.steps):
-                    if sampler == space.TUNED:
-                        yield tuned.with_sampler(replace(job, cell=cell), steps, tuned_in)
-                    elif steps < T or first[sampler] == grid:
-                        yield replace(job, cell=replace(cell, sampler=sampler, grid=grid, steps=steps))
+            first = dict(reversed((*pairs, *suite.full)))  # the first grid of each sampler
+            budgets = [T if s == "T" else s for s in suite.steps]
+            asked = [(pair, steps) for pair in pairs for steps in budgets]
+            for (sampler, grid), steps in dict.fromkeys([*asked, *((pair, T) for pair in suite.full)]):
+                if sampler == space.TUNED:
+                    yield tuned.with_sampler(replace(job, cell=cell), steps, tuned_in)
+                elif steps < T or first[sampler] == grid:
+                    yield replace(job, cell=replace(cell, sampler=sampler, grid=grid, steps=steps))
