@@ -130,6 +130,16 @@ def study_findings(results: Results = Path("results")) -> None:
     console.print(f"written: {escape(str(written))}", soft_wrap=True)
 
 
+@app.command("package")
+def study_package(results: Results = Path("results")) -> None:
+    """Describe all tables of the results folder for archives: datapackage.json, with types and digests (seconds)."""
+    from tabstep.study import package
+
+    if not results.is_dir():
+        stop(f"no folder {results}; name one with --results")
+    console.print(f"written: {escape(str(package.write(results)))}", soft_wrap=True)
+
+
 @app.command("perf")
 def study_perf(
     compare: Annotated[
