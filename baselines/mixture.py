@@ -12,8 +12,9 @@ from torch import Tensor
 
 from tabstep.baselines.row_form import conform
 from tabstep.data.encode import Encoder
+from tabstep.data.scales import Normalization
 from tabstep.data.table import Schema
-from tabstep.diffusion import mixture
+from tabstep.diffusion import labelled_mixture, mixture
 from tabstep.diffusion.mixed import State, stacked
 from tabstep.diffusion.mixture import Mixture
 from tabstep.diffusion.mixture_em import EM
@@ -50,7 +51,7 @@ class FittedMixture:
     def nats(self, rows: pd.DataFrame) -> Tensor:
         """-log p(x, c | y) of complete rows, (n,), exact: what the NELBO of a diffusion on the same rows bounds.
 
-        The density is that of quantile-transformed numbers, so it may be above 1 and this below 0. Of a regression,
+        The density is that of numbers on their scale, so it may be above 1 and this below 0. Of a regression,
         whose target is one of the numbers, -log p(x, c). Infinite for a category that training rows lack.
         """
         known = self.encoder.known(rows)
@@ -102,7 +103,13 @@ class FittedMixture:
 
 @dataclass(frozen=True)
 class MixtureOfProducts(EM):
-    """Mixture of products by EM on quantile-transformed rows: the floor of what a table gives in seconds."""
+    """Mixture of products by EM, of each frequent label by itself: the floor of what a table gives in seconds.
+
+    normalization  the scale of numbers, see `data.scales`; "ranks" is what `tabstep` has, whose samplers begin at such
+                   a mixture
+    """
+
+    normalization: Normalization = "ranks"
 
     @classmethod
     def suggest(cls, trial: optuna.Trial) -> Self:
@@ -113,9 +120,8 @@ class MixtureOfProducts(EM):
         )
 
     def fit(self, train: pd.DataFrame, schema: Schema, *, seed: int, device: str = "cpu") -> FittedMixture:
-        """Encode and climb; on the CPU, whatever the `device`."""
-        encoder = Encoder.fit(train, schema)
-        x, c, y = encoder.encode(train)
-        sizes = (*encoder.sizes, *([len(encoder.classes)] if encoder.classes else []))
+        """Encode and climb, for each frequent label by itself; on the CPU, whatever the `device`."""
+        encoder = Encoder.fit(train, schema, normalization=self.normalization)
+        rows = State(*encoder.encode(train))
         like = train[list(schema.columns)].iloc[:0].copy()
-        return FittedMixture(encoder, self.estimate(State(x, c, y), sizes, seed=seed), like)
+        return FittedMixture(encoder, labelled_mixture.estimate(self, rows, encoder.sizes, seed=seed), like)

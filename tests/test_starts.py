@@ -206,11 +206,11 @@ class Shifted:
 
 
 def test_the_prior_has_its_points_and_grows_to_all_of_the_path() -> None:
-    assert [prior_share(K) for K in (1, 2, 5, 10)] == pytest.approx([0.1, 0.15, 0.4, 0.55])
+    assert [prior_share(K) for K in (1, 2, 5, 10)] == pytest.approx([0.05, 0.1, 0.25, 0.4])
     shares = [prior_share(K) for K in range(1, 300)]
     assert all(later >= sooner for sooner, later in pairwise(shares))
     assert shares[-1] == 1
-    assert prior_share(3) == pytest.approx(0.15 + 0.25 * math.log(1.5) / math.log(2.5))
+    assert prior_share(3) == pytest.approx(0.1 + 0.15 * math.log(1.5) / math.log(2.5))
     for K in (1, 7, 100, 1000):
         assert K <= begin_at(prior_share(K), 1000, K) <= 1000
     assert begin_at(prior_share(60), 60, 60) == 60
@@ -269,8 +269,8 @@ def test_without_rows_to_measure_the_begin_is_the_prior() -> None:
     sampler = BudgetStop(DDIM(), Shifted(0.0))
     for held in (None, world.state(LEAST_ROWS - 1, 0)):
         setting = replace(world.setting(50), held=held)
-        assert [sampler.horizon(setting, trailing, K) for K in (1, 2, 5, 10)] == [100, 150, 400, 550]
-        assert path_for(sampler, trailing, setting, 5)[0] == 400
+        assert [sampler.horizon(setting, trailing, K) for K in (1, 2, 5, 10)] == [50, 100, 250, 400]
+        assert path_for(sampler, trailing, setting, 5)[0] == 250
     assert sampler.horizon(world.setting(500), trailing, 1000) == 1000
 
 
@@ -287,7 +287,7 @@ def test_the_begin_is_late_for_a_good_start_and_the_noise_end_for_a_useless_one(
     }
     chosen = {by: int(f["horizon"]) for by, f in found.items()}
     assert chosen[0.0] < 80
-    assert chosen[30.0] > 150
+    assert chosen[30.0] > 100
     for f in found.values():
         regret = f["regret"].numpy()
         assert regret.shape == (len(f["times"]), 5)
