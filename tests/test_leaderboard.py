@@ -118,6 +118,15 @@ def test_entries_hold_what_the_records_do(records: list[Record]) -> None:
     assert json.loads(json.dumps(found)), "plain values"
 
 
+def test_an_entry_names_the_card_that_its_seconds_are_of() -> None:
+    cell = cell_of("adult", "ddim", 5, 0)
+    here = replace(record_of(cell, 0.5, 1.0), env={"device": "cpu", "cpu": "Made-up 9000"})
+    card = {"fitted": {"on": "A 100"}, "drawn": {"env": {"device": "cuda", "gpu": "A 100"}}}
+    (plain,) = leaderboard.data([Part([here])])["environments"]
+    (told,) = leaderboard.data([Part([replace(here, settings=here.settings | card)])])["environments"]
+    assert told == plain | {"trained_on": "A 100", "drawn_on": "A 100"}
+
+
 def test_nothing_to_show_is_said() -> None:
     with pytest.raises(ValueError, match="tabstep run quick"):
         leaderboard.page([Part([])])

@@ -122,6 +122,25 @@ def test_what_a_stage_lacks_is_the_reason_of_a_skipped_cell(done: Done, tmp_path
 
 
 @pytest.mark.usefixtures("shared_worker")
+def test_a_network_of_another_device_is_not_trained_again_beside_its_rows(copy: Done) -> None:
+    job, gone = pick(copy.plan, "tabddpm", 5), pick(copy.plan, "tabddpm", 2)
+    beside = copy.folder.rows(job.cell).with_suffix(".json")
+    facts = json.loads(beside.read_text())
+    beside.write_text(json.dumps(facts | {"fitted": {"on": "A 100"}}))
+    shutil.rmtree(copy.folder.root / "models")
+    for path in (copy.folder.runs / gone.cell.path, copy.folder.rows(gone.cell)):
+        path.unlink()
+    ((cell, reason),) = [
+        (o.cell, str(o.reason)) for o in run.execute(copy.plan, copy.folder).outcomes if o.status != "ok"
+    ]
+    assert cell == gone.cell
+    assert reason.startswith("its network was trained on A 100 and is not here")
+    copy.folder.rows(job.cell).unlink()
+    beside.unlink()
+    assert {o.status for o in run.execute(copy.plan, copy.folder).outcomes} == {"ok"}
+
+
+@pytest.mark.usefixtures("shared_worker")
 def test_another_metric_draws_nothing_again(copy: Done) -> None:
     wanted = plan(narrow(TINY, Filters(metrics=("fidelity", "validation"))), [copy.source])
     assert {j.draw_key for j in wanted.jobs} == {j.draw_key for j in copy.plan.jobs}

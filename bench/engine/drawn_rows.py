@@ -119,6 +119,16 @@ def there(path: Path, key: str) -> bool:
     return True
 
 
+def trained_on(path: Path, key: str) -> str | None:
+    """The device that trained the network of the rows drawn under `key`; None where that is not said."""
+    try:
+        facts = known(path)
+    except Missing:
+        return None
+    on = facts["fitted"].get("on")
+    return on if facts["key"] == key and isinstance(on, str) else None
+
+
 def kept(path: Path, schema: Schema) -> pd.DataFrame:
     """The rows there, whatever determined them. Raises `Missing` where there are none, or damaged ones."""
     return read(path, known(path)["key"], schema)[0]

@@ -15,12 +15,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from tabstep.contracts import Unsupported
 from tabstep.engine import apart, cells, drawn_rows, models, outcomes
 from tabstep.engine.executors import Executor, Local, explained
 from tabstep.engine.job import STAGES, Folder, Job, Outcome, Stages, is_diffusion
 from tabstep.engine.plan import Plan
 from tabstep.engine.tasklog import in_log
-from tabstep.records import store
+from tabstep.records import store, where
 
 POLL_S = 0.2
 AHEAD = 2  # tasks handed over for each place, so that none waits for this process
@@ -161,6 +162,8 @@ def _execute(
             _finish(status, watch, Outcome(job.cell, "ok", "already done"))
         else:
             pending.append(job)
+    if "fit" in stages:
+        pending = _of_one_network(plan, pending, folder, status, watch)
     queue = tasks(pending, folder, stages)
     started = {job.cell for task in queue for job in task.jobs}
     for job in pending:
@@ -250,6 +253,28 @@ def _finished_key(folder: Folder, job: Job) -> str | None:
     except (FileNotFoundError, store.Malformed):
         return None
     return found.key if found.status == "ok" and found.cell == job.cell else None
+
+
+def _of_one_network(
+    plan: Plan, pending: list[Job], folder: Folder, status: Status, watch: Watch
+) -> list[Job]:
+    """The pending cells without those whose network was trained on another device, left rows here, and is not here.
+
+    The same seed trains another network on this device: a training seed is one network.
+    """
+    first = {job.fit_key: job for job in pending if is_diffusion(job)}
+    lacking = {key for key, job in first.items() if not models.sound(folder.model(job))}
+    found: dict[str, str] = {}
+    for job in plan.jobs:
+        on = drawn_rows.trained_on(folder.rows(job.cell), job.draw_key) if job.fit_key in lacking else None
+        if on is not None and on != where.named(job.environment()):
+            found[job.fit_key] = on
+    for job in pending:
+        if job.fit_key in found:
+            on = found[job.fit_key]
+            reason = f"its network was trained on {on} and is not here: draw it there, or remove its rows"
+            _finish(status, watch, outcomes.fail(folder, job, Unsupported(reason)))
+    return [job for job in pending if job.fit_key not in found]
 
 
 def _drawn(folder: Folder, job: Job) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.metrics import facts
-from tabstep.records import gather, store
+from tabstep.records import gather, store, where
 from tabstep.records.store import Record
 from tabstep.report.figures.hues import colour
 from tabstep.report.numbers.budget import steps_to_equal_quality
@@ -180,8 +180,15 @@ def _entries(
             ),
             "env": environments.number(
                 {k: v for k, v in shown.env.items() if not k.startswith(("commit", "dirty"))}
+                | _elsewhere(shown)
             ),
         }
+
+
+def _elsewhere(record: Record) -> dict[str, Any]:
+    """The devices of the network and of the draw, where the scores are of another one."""
+    on = {"trained_on": where.trained(record), "drawn_on": where.drew(record)}
+    return {} if set(on.values()) == {where.named(record.env)} else on
 
 
 def _enough(table: pd.DataFrame, part: Part) -> list[dict[str, Any]]:
