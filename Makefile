@@ -4,12 +4,14 @@ PYTHON ?= python3.11
 SUITE ?= quick
 WORKERS ?= 0
 ARGS ?=
+DATA ?= $(TABSTEP_DATA)
+OFFLINE_PYTHON ?= 3.12
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: bench test test-gate test-all lint report tables leaderboard list perf docs clean
+.PHONY: bench test test-gate test-all lint report tables leaderboard list perf docs offline gpu-check clean
 
 bench: $(READY)
 	$(BIN)/tabstep run $(SUITE) --workers $(WORKERS) $(ARGS)
@@ -35,6 +37,13 @@ leaderboard: $(READY)
 # How near hot paths are to the machine's arithmetic; COMPARE=REV measures another revision in turns with this tree.
 perf: $(READY)
 	$(BIN)/tabstep study perf $(if $(COMPARE),--compare $(COMPARE)) $(ARGS)
+
+# A folder for a machine with a card and without internet, and the one command there: docs/offline.md.
+offline: $(READY)
+	$(BIN)/python -m tabstep.sharing.offline --data "$(DATA)" --python $(OFFLINE_PYTHON) --dataset "$(DATASET)" --carry "$(CARRY)"
+
+gpu-check:
+	$(MAKE) -C offline gpu-check
 
 # The site, in build/site: pages are linked, not copied, so that links are the same here and there.
 docs: $(READY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from tabstep.contracts import Unsupported
@@ -55,6 +56,16 @@ def tabddpm(dataset: str) -> Published:
         "cat_input": "logonehot",
     }
     return Published(settings, c["sample_num"])
+
+
+def work(dataset: str) -> tuple[float, float]:
+    """Operations of the matrix products of the hidden layers, to compare tables by: of the fit, and of one draw.
+
+    A product of n rows with an a x b matrix is 2 n a b; training does it there and twice back.
+    """
+    settings, rows = tabddpm(dataset)
+    products = 2 * sum(a * b for a, b in pairwise(settings["layers"]))
+    return 3.0 * products * settings["batch_size"] * settings["steps"], 1.0 * products * settings["T"] * rows
 
 
 def catboost(dataset: str) -> CatBoostParams:

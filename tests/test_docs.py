@@ -24,6 +24,7 @@ SHOWN = {
     "running.md",
     "samplers.md",
     "cluster.md",
+    "offline.md",
     "reference.md",
     "gallery.md",
 }  # commands of hours, or none: nothing is executed
