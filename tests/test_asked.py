@@ -180,3 +180,18 @@ def test_settings_are_cloned_and_a_model_says_what_it_is(model: tabstep.Synthesi
     assert again is not TINY
     assert TINY.get_params() == dataclasses.asdict(TINY)
     assert repr(model) == "<Synthesizer: 3 columns, no target, fitted on 40 rows>"
+
+
+def test_whole_numbers_that_may_be_something_else_are_told() -> None:
+    frame = pd.DataFrame(
+        {"row": range(40), "day": [20240101 + i % 28 for i in range(40)], "x": range(0, 80, 2)}
+    )
+    with pytest.warns(UserWarning, match="drawn as a number") as told:
+        tabstep.fit(frame, method=tabstep.TabDDPM(T=4, steps=1, layers=(4,)), progress="none")
+    texts = [str(one.message) for one in told]
+    assert (
+        "row numbers the rows, and is drawn as a number: id=['row'] has new ones made, drop=['row'] leaves it out"
+        in texts
+    )
+    assert "day is drawn as a number, and looks like days: date=['day']" in texts
+    assert not [text for text in texts if text.startswith("x ")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -23,6 +24,7 @@ from tabstep.data import artifact
 from tabstep.data.columns import Category, from_json
 from tabstep.data.completion import MISSING, Completion
 from tabstep.data.constraints import from_json as constraint_from_json
+from tabstep.data.doubtful_numbers import doubts
 from tabstep.data.encode import Encoder, schema_from_json
 from tabstep.data.identifiers import Identifier
 from tabstep.data.wishes import Python
@@ -115,15 +117,19 @@ def fit(
     progress     bar, none, or a function that is called with (step, steps, loss)
 
     Rules between columns that hold in every row (start before end, sums, codes of one another) are found, and are in
-    `constraints` of what is returned. Raises ValueError with all that stands in the way, and what to do about it.
+    `constraints` of what is returned. Warns of whole numbers that may be names of rows or days. Raises ValueError with
+    all that stands in the way, and what to do about it.
     """
-    frame = frame_of(frame, literal, missing)
+    table = frame_of(frame, literal, missing)
     settings, where = choosing.settings_of(method, seconds=seconds), asked.device(device)
     seed = asked.seed(seed)
     if progress not in ("bar", "none") and not callable(progress):
         raise ValueError(f"progress must be bar, none or a function of (step, steps, loss), got {progress!r}")
-    wishes = wishes_of(frame, numeric=numeric, categorical=categorical, drop=drop, date=date, id=id)
-    return train(prepare(frame, target, wishes, Python(), seed), settings, where, progress)
+    wishes = wishes_of(table, numeric=numeric, categorical=categorical, drop=drop, date=date, id=id)
+    ready = prepare(table, target, wishes, Python(), seed)
+    for doubt in doubts(table, ready.columns, Python()):
+        warnings.warn(doubt, UserWarning, stacklevel=2)
+    return train(ready, settings, where, progress)
 
 
 def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synthesizer | Stepless:

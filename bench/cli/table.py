@@ -149,12 +149,10 @@ def note(text: str) -> None:
 
 
 def _show(path: Path, frame: pd.DataFrame, ready: Prepared) -> None:
-    from tabstep.data.columns import Number
-    from tabstep.data.doubtful_text import counts_rows
+    from tabstep.data.doubtful_numbers import doubts
     from tabstep.data.files import taken_for_gaps
     from tabstep.data.listed import lines
     from tabstep.data.wishes import Sampling
-    from tabstep.data.written_dates import is_day
 
     shown = Table(box=None, padding=(0, 2, 0, 0), title_justify="left")
     shown.title = f"{escape(path.name)}: {len(frame):,} rows, {_target(ready)}"
@@ -167,16 +165,8 @@ def _show(path: Path, frame: pd.DataFrame, ready: Prepared) -> None:
     console.print(shown, highlight=False)
     for rule in ready.constraints:
         console.print(f"in every row: {escape(str(rule))}", highlight=False, soft_wrap=True)
-    for column in ready.columns:
-        if counts_rows(frame[column.name]):
-            note(
-                f"{column.name} numbers the rows, and is drawn as a number: {Sampling().anew(column.name)}"
-                f"{Sampling().advise('drop', column.name)} leaves it out"
-            )
-        if isinstance(column, Number) and is_day(frame[column.name]):
-            note(
-                f"{column.name} is drawn as a number, and looks like days: {Sampling().advise('date', column.name)}"
-            )
+    for doubt in doubts(frame, ready.columns, Sampling()):
+        note(doubt)
     labels = [c.name for c in ready.columns if c.name in ready.completion.schema.labels]
     for name, marks in taken_for_gaps(path, [n for n in labels if frame[n].isna().any()]).items():
         found = ", ".join(f"{text!r} in {count:,} rows" for text, count in marks.items())
