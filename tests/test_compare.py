@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from tabstep.records.store import Cell, Record
 from tabstep.report.numbers.compare import entrants, name_of, rank, units, versus, wilcoxon_holm
 from tabstep.report.numbers.front import front, hypervolume, pareto, without_seconds
 from tabstep.report.numbers.table import bootstrap, results
+from tabstep.report.pages import statistics
 from tests.test_report import make
 
 
@@ -408,6 +410,17 @@ def test_the_front_knows_every_score_and_which_end_is_better() -> None:
         "d is beaten by c, and of e nothing is claimed"
     )
     assert on("on_front_of_all", "wasserstein") == {"a", "b", "c"}
+
+
+def test_a_table_without_a_score_that_others_have_is_on_the_page(tmp_path: Path) -> None:
+    poor = ladder({"a": {10: 0.9}})
+    rich = pd.concat([part := poor.assign(dataset="rich"), part.assign(metric="wasserstein", mean=0.01)])
+    statistics.write([], pd.concat([poor, rich]), tmp_path)
+    front = (tmp_path / "statistics.md").read_text().split("Quality and seconds")[1]
+    rows = {line.split("|")[1].strip(): line for line in front.splitlines() if line.startswith("|")}
+    assert "0.9000 *" in rows["rich"]
+    assert "0.0100 *" in rows["rich"]
+    assert "0.9000 *" in rows[str(poor["dataset"].iloc[0])]
 
 
 def test_points_that_lack_a_number_neither_beat_nor_stand() -> None:

@@ -114,7 +114,7 @@ def _front(points: pd.DataFrame, without: int) -> list[str]:
         point = " ".join([*parts, *([] if pd.isna(row["steps"]) else [f"{row['steps']:g}"])])
         rows.append(
             {"dataset": row["dataset"], "point": point, "seconds": f"{row['seconds']:.3g}"}
-            | {name: marks[name] for name in names}
+            | {name: marks.get(name, "") for name in names}  # a table may lack a score that others have
             | {"first by": f"{int(of['on_front'].sum())} of {len(of)}"}
         )
     return [*lines, *table_of(rows, right=("seconds", *names, "first by"))]
