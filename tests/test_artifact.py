@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tabstep.data import artifact
-from tabstep.diffusion.model import Diffusion
+from tabstep.diffusion.model import FORMAT, Diffusion
 from tabstep.samplers.setting import Artifacts
 
 TENSORS = {
@@ -84,7 +84,9 @@ def test_a_damaged_table_of_a_sampler_is_made_again(tmp_path: Path) -> None:
 
 def test_a_model_of_an_earlier_format_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text('{"format": 1}')
-    with pytest.raises(ValueError, match=r"model of format 1, this version reads 2; fit and save it again"):
+    with pytest.raises(
+        ValueError, match=rf"model of format 1, this version reads {FORMAT}; fit and save it again"
+    ):
         Diffusion.load(tmp_path)
 
 
