@@ -127,6 +127,34 @@ def test_an_entry_names_the_card_that_its_seconds_are_of() -> None:
     assert told == plain | {"trained_on": "A 100", "drawn_on": "A 100"}
 
 
+def test_what_was_handed_in_and_is_here_too_is_ranked_once(records: list[Record]) -> None:
+    mine = [r for r in records if (r.cell.dataset, r.cell.sampler, r.cell.steps) == ("alpha", "ddim", 5)]
+    other = [replace(r, cell=replace(r.cell, method="theirs")) for r in mine]
+    once = leaderboard.data(
+        [Part([*mine, *other], origin="some-one"), Part(mine), Part(other, origin="third")]
+    )
+    name = "samplers/alpha/{}/default/ddim/trailing/5"
+    assert {e["id"]: e["again"] for e in once["entries"]} == {
+        name.format("tabddpm"): ["also handed in by some-one, with the same score"],
+        name.format("theirs") + "@some-one": ["also handed in by third, with the same score"],
+    }
+    assert {(e["method"], e["from"]) for e in once["enough"]} <= {("tabddpm", "here"), ("theirs", "some-one")}
+
+
+def test_a_copy_of_another_score_says_so_and_another_key_is_no_copy(records: list[Record]) -> None:
+    (mine,) = [r for r in records if r.cell == cell_of("alpha", "ddim", 5, 0)]
+    far = replace(
+        mine,
+        scores={**mine.scores, "catboost_f1_macro": [s + 0.25 for s in mine.scores["catboost_f1_macro"]]},
+    )
+    (entry,) = leaderboard.data([Part([mine]), Part([far], origin="far")])["entries"]
+    assert entry["again"] == ["also handed in by far, with a score that is up to 0.25 away"]
+    changed, more = replace(mine, key="other code"), replace(mine, cell=cell_of("alpha", "ddim", 5, 9))
+    for theirs in ([changed], [mine, more]):
+        found = leaderboard.data([Part([mine]), Part(theirs, origin="far")])["entries"]
+        assert [(e["from"], e["again"]) for e in found] == [("here", []), ("far", [])]
+
+
 def test_nothing_to_show_is_said() -> None:
     with pytest.raises(ValueError, match="tabstep run quick"):
         leaderboard.page([Part([])])

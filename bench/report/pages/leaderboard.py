@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from tabstep.records.store import Record
 from tabstep.report.figures.hues import colour
 from tabstep.report.numbers.budget import steps_to_equal_quality
 from tabstep.report.numbers.compare import DUST, LEAST_MARGIN, LEVEL, MARGIN
+from tabstep.report.numbers.copies import copies, group_of
 from tabstep.report.numbers.table import CEILING, GROUP, PRIMARY, REAL_ROWS, results
 from tabstep.report.numbers.vector import VECTOR
 from tabstep.report.pages.readable import ONE_NETWORK
@@ -69,7 +70,11 @@ def page(parts: Sequence[Part]) -> str:
 
 
 def data(parts: Sequence[Part]) -> dict[str, Any]:
-    """What the page shows, as plain JSON values. Raises ValueError where there is no record."""
+    """What the page shows, as plain JSON values. Raises ValueError where there is no record.
+
+    An entry that an earlier part has too, cell by cell with the same keys, is named there and not shown again.
+    """
+    parts, again = _once(parts)
     entries: list[dict[str, Any]] = []
     enough: list[dict[str, Any]] = []
     settings, environments = _Distinct(), _Distinct()
@@ -79,6 +84,8 @@ def data(parts: Sequence[Part]) -> dict[str, Any]:
             table = results(records)
             entries += _entries(records, table, part, settings, environments)
             enough += _enough(table, part)
+    for entry in entries:
+        entry["again"] = again.get((entry["from"], *(entry[name] for name in GROUP)), [])
     if not entries:
         raise ValueError("there are no records to show; `tabstep run quick` makes some")
     records = [r for part in parts for r in part.records]
@@ -110,6 +117,26 @@ def data(parts: Sequence[Part]) -> dict[str, Any]:
         "made": _made(records),
         "reading": READING,
     }
+
+
+def _once(parts: Sequence[Part]) -> tuple[list[Part], dict[tuple[Any, ...], list[str]]]:
+    """Parts without copies of what parts before them have, our own first; by origin and group, who handed in copies."""
+    kept: list[Part] = []
+    again: dict[tuple[Any, ...], list[str]] = {}
+    for part in sorted(parts, key=lambda part: part.origin != HERE):
+        left = part
+        for before in kept if part.origin != HERE else []:
+            twice = copies(before.records, left.records)
+            for group, apart in twice.items():
+                again.setdefault((before.origin, *group), []).append(_handed_in(part.origin, apart))
+            left = replace(left, records=[r for r in left.records if group_of(r.cell) not in twice])
+        kept.append(left)
+    return kept, again
+
+
+def _handed_in(origin: str, apart: float) -> str:
+    same = "the same score" if apart <= DUST else f"a score that is up to {apart:.3g} away"
+    return f"also handed in by {origin}, with {same}"
 
 
 class _Distinct:

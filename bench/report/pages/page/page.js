@@ -185,6 +185,7 @@
     const parts = [];
     if (e.status !== "ok") parts.push(make("span", { class: "bad" }, e.status), " ");
     if (e.from !== "here") parts.push(make("span", { class: "tag warn" }, "self-reported"), " ");
+    if (e.again.length) parts.push(make("span", { class: "tag", title: e.again.join("; ") }, "handed in too"), " ");
     if (e.mark) parts.push(make("span", { class: "tag warn", title: e.mark }, e.mark.split(":")[0]), " ");
     if (e.verified) parts.push(make("span", { class: `tag ${marks[e.verified][0]}` }, marks[e.verified][1]));
     return parts;
@@ -420,6 +421,7 @@
     $("entry-body").replaceChildren(
       make("p", {}, link, " ", make("button", { type: "button", onclick: () => write({ a: e.entrant }) }, "Compare as first"), " ", make("button", { type: "button", onclick: () => write({ b: e.entrant }) }, "Compare as second"), " ", make("button", { type: "button", onclick: () => write({ entry: "" }) }, "Close")),
       make("p", {}, ...status(e), e.mark ? ` ${e.mark}` : null, e.reason ? make("span", { class: "bad" }, ` ${e.reason}`) : null),
+      ...e.again.map((text) => make("p", {}, text)),
       make("h3", {}, "Scores"), make("div", { class: "scroll" }, scores),
       make("h3", {}, "Cost"), list({ "network evaluations a row": e.nfe ?? "none", "rows": e.rows ?? "", "seconds to fit": digits(e.fit_s), "to prepare": digits(e.prepare_s), "to draw": digits(e.sample_s) }),
       make("h3", {}, "Seeds"), list({ training: e.seeds[0], sampling: e.seeds[1], evaluator: e.seeds[2], cells: e.cells }),
