@@ -51,8 +51,9 @@ class FittedMixture:
     def nats(self, rows: pd.DataFrame) -> Tensor:
         """-log p(x, c | y) of complete rows, (n,), exact: what the NELBO of a diffusion on the same rows bounds.
 
-        The density is that of numbers on their scale, so it may be above 1 and this below 0. Of a regression,
-        whose target is one of the numbers, -log p(x, c). Infinite for a category that training rows lack.
+        The density is that of numbers on their scale, so it may be above 1 and this below 0; it compares with bounds of
+        methods on the same scale. By ranks, a row's place among its ties is drawn by where it stands among `rows`. Of a
+        regression, whose target is one of the numbers, -log p(x, c). Infinite for a category that training rows lack.
         """
         known = self.encoder.known(rows)
         state = self._encode(rows[known])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tarfile
@@ -19,6 +18,8 @@ from typing import Any
 
 import psutil
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tabstep import published
 from tabstep.records import where
@@ -226,14 +227,14 @@ def needs(name: str) -> Iterator[str]:
     seen: set[str] = set()
     todo = [name]
     while todo:
-        each = offline.canonical(todo.pop())
+        each = canonicalize_name(todo.pop())
         try:
             required = metadata.requires(each) or []
         except metadata.PackageNotFoundError:
             continue  # for another platform
         if each not in seen:
             seen.add(each)
-            todo += [re.split(r"[^A-Za-z0-9._-]", text)[0] for text in required if "extra ==" not in text]
+            todo += [Requirement(text).name for text in required if "extra ==" not in text]
             yield each
 
 

@@ -8,10 +8,7 @@ import numpy as np
 
 MOST_DECIMALS = 6
 WHOLE = 2.0**53  # up to here a float64 counts by ones
-SINGLE, DOUBLE = (
-    2.0**-24,
-    2.0**-50,
-)  # a number read from decimal text is this near to it, relative to its size
+SINGLE, DOUBLE = 2.0**-24, 2.0**-50  # how near a number read from text is to it, relative to its size
 
 
 class Lattice(NamedTuple):

@@ -14,9 +14,7 @@ import numpy as np
 
 from tabstep.data.lattice import Lattice
 
-MOST = (
-    1000  # values with a jump of their own hold at least 1 / MOST of the rows; as many knots lie between them
-)
+MOST = 1000  # values with a jump hold at least 1 / MOST of the rows; as many knots lie between them
 LEAST = 1e-7  # ranks stay this far from 0 and 1, as scikit-learn's do
 MARGIN = 1e-3  # of a jump's ranks at each end that no row is given, so that rounding does not move it to a neighbour
 

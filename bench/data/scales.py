@@ -165,11 +165,10 @@ def restored(arrays: Mapping[str, np.ndarray]) -> Scale:
         return Quantiles(arrays["quantiles"])
     if "ends" in arrays:
         return UnitInterval(arrays["ends"])
-    parts = np.split(np.asarray(arrays["knots"]), arrays["sizes"].cumsum()[:-1])
-    lattices = [Lattice(start, step, int(decimals)) for start, step, decimals in arrays["lattices"].tolist()]
-    return RankScores(
-        tuple(
-            Ranks(part[:, 0], part[:, 1], part[:, 2], lattice if lattice.step else None)
-            for part, lattice in zip(parts, lattices, strict=True)
-        )
-    )
+    parts = np.split(arrays["knots"], arrays["sizes"].cumsum()[:-1])
+    lattices = [
+        Lattice(start, step, int(places)) if step else None
+        for start, step, places in arrays["lattices"].tolist()
+    ]
+    each = zip(parts, lattices, strict=True)
+    return RankScores(tuple(Ranks(part[:, 0], part[:, 1], part[:, 2], lattice) for part, lattice in each))

