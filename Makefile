@@ -58,8 +58,8 @@ list: $(READY)
 
 # The type check reads an installed copy, so that it sees the package under its own name.
 lint: $(READY)
-	$(BIN)/ruff check bench baselines tests
-	$(BIN)/ruff format --check bench baselines tests
+	$(BIN)/ruff check bench baselines tests docs
+	$(BIN)/ruff format --check bench baselines tests docs
 	rm -rf build
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --target build/typecheck .
 	cd build/typecheck && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p tabstep
