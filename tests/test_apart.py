@@ -65,7 +65,7 @@ HOSTILE = {
     "leaves_0": (
         f"{CHILD}; os._exit(0)",
         "failed",
-        "the process of the method ended (exit code 0) before its rows",
+        "its process ended (exit code 0) before its rows",
     ),
 }
 SLOW = {

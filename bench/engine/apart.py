@@ -1,8 +1,9 @@
-"""Methods from outside: each fits and draws in a process of its own; its rows are checked, scored and recorded here.
+"""Code from outside: methods fit and draw, samplers and grids lead a network, each in a process of its own.
 
 That process works in a folder of its own below the results. What it leaves there counts only as a whole model or as
 whole rows under the key that was asked for, is read without running anything, and is written anew by this process:
-nothing that it does to modules, threads, random state or the environment reaches a score, or another method.
+nothing that it does to modules, threads, random state or the environment reaches a score, or another method. Rows
+are checked, scored and recorded here.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tabstep.contracts import Unsupported
 from tabstep.engine import cells, drawn_rows, models, outcomes
@@ -25,7 +26,7 @@ from tabstep.engine.worker import start_worker
 from tabstep.records import store
 from tabstep.sandbox.process import Ending, attempt
 
-What = Literal["fit", "draw"]
+What = Literal["fit", "draw", "lead"]
 MOST_LOG = 100_000  # bytes of a log that are taken over
 
 
@@ -47,6 +48,25 @@ def fit_diffusion(job: Job, folder: Folder) -> None:
         folder.model(job).parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(folder.model(job), ignore_errors=True)
         place.model(job).replace(folder.model(job))
+
+
+def run_cell(job: Job, folder: Folder, stages: Stages = STAGES) -> Outcome:
+    """`cells.run_cell` with a sampler or a grid from outside, which leads a copy of the network."""
+    if "draw" in stages and not drawn_rows.there(folder.rows(job.cell), job.draw_key):
+        try:
+            _lead(job, folder)
+        except Exception as error:  # noqa: BLE001  whatever a stranger does is one row
+            return outcomes.fail(folder, job, error)
+    return cells.run_cell(job, folder, tuple(s for s in stages if s == "score"))
+
+
+def _lead(job: Job, folder: Folder) -> None:
+    """Draw the rows of a cell and take them over. Of the network it is known here which it is."""
+    fitted = models.origin_of(folder.model(job))
+    with _place(folder) as place:
+        shutil.copytree(folder.model(job), place.model(job))
+        ending = _attempt("lead", [job], place)
+        _take(job, place, folder, ending, fitted=fitted, scores={})
 
 
 def run_baseline(jobs: Sequence[Job], folder: Folder, stages: Stages = STAGES) -> list[Outcome]:
@@ -75,18 +95,18 @@ def _draw(jobs: Sequence[Job], folder: Folder) -> dict[str, Exception]:
     return failed
 
 
-def _take(job: Job, place: Folder, folder: Folder, ending: Ending) -> None:
+def _take(job: Job, place: Folder, folder: Folder, ending: Ending, **known: Any) -> None:
+    """Take the rows of a cell over; `known` are fields of `Drawn` that are not for that process to say."""
     schema, path = job.source.load().schema, place.rows(job.cell)
     if not _plain(path) or not _plain(path.with_suffix(".json")):
         raise _failure(job, place, ending, "its rows were drawn")
     try:
         rows, drawn = drawn_rows.read(path, job.draw_key, schema)
     except drawn_rows.Missing as gap:
-        raise Elsewhere(f"the process of the method {ending}, and left no rows: {gap}") from None
+        raise Elsewhere(f"its process {ending}, and left no rows: {gap}") from None
     if list(rows.columns) != list(schema.columns) or len(rows) != job.rows:
         raise Elsewhere(f"it left {len(rows)} rows of {', '.join(rows.columns)}")
-    here = job.environment()
-    drawn_rows.write(folder.rows(job.cell), rows, replace(drawn, env=here))
+    drawn_rows.write(folder.rows(job.cell), rows, replace(drawn, env=job.environment(), **known))
 
 
 def _failure(job: Job, place: Folder, ending: Ending, before: str) -> Exception:
@@ -101,7 +121,7 @@ def _failure(job: Job, place: Folder, ending: Ending, before: str) -> Exception:
     if said is not None and said.status == "failed":
         error = Elsewhere(str(said.reason))
     else:
-        error = Elsewhere(f"the process of the method {ending} before {before}")
+        error = Elsewhere(f"its process {ending} before {before}")
     log = place.log(job.cell)
     if _plain(log):
         with log.open("rb") as file:
@@ -129,11 +149,14 @@ def _attempt(what: What, jobs: Sequence[Job], place: Folder) -> Ending:
 
 
 def inside(request: str) -> None:
-    """In the process of the method: do what the request, which a worker wrote, asks for."""
+    """In that process: do what the request, which a worker wrote, asks for."""
     what, jobs, place = pickle.loads(Path(request).read_bytes())
     start_worker(jobs[0].threads)
     if what == "draw":
         cells.run_baseline(jobs, place, ("fit", "draw"))
+        return
+    if what == "lead":
+        cells.run_cell(jobs[0], place, ("draw",))
         return
     try:
         models.fit_diffusion(jobs[0], place)

@@ -26,7 +26,6 @@ from tabstep.metrics.efficacy import Split
 from tabstep.metrics.faults import copies
 from tabstep.records import store
 from tabstep.records.clock import timed
-from tabstep.registry import GRIDS
 from tabstep.samplers.setting import Sampler, Setting, Steps, Table, path_for
 
 WARM_ROWS = 64
@@ -47,9 +46,9 @@ class Prepared(NamedTuple):
 def prepare(job: Job, fitted: Fitted, process: Process) -> Prepared:
     """The sampler of a cell on a process of the fitted model. Raises `Unsupported`."""
     cell = job.cell
-    sampler = job.sampler
+    sampler, grid = job.sampler, job.grid
     assert sampler is not None
-    assert cell.grid is not None
+    assert grid is not None
     assert cell.steps is not None
     artifacts = fitted.artifacts.reader()
     setting = Setting(
@@ -61,7 +60,7 @@ def prepare(job: Job, fitted: Fitted, process: Process) -> Prepared:
         table=Table(fitted.train, fitted.model.encoder),
     ).seen_by(sampler)
     with timed(job.device) as preparing:
-        path = path_for(sampler, GRIDS[cell.grid], setting, cell.steps)
+        path = path_for(sampler, grid, setting, cell.steps)
         draw = sampler.prepare(setting, path)
     # A table that another cell built and this one read was paid for as well.
     return Prepared(sampler, draw, path, setting, preparing.seconds + artifacts.borrowed_s)
@@ -222,4 +221,4 @@ def _score(job: Job, folder: Folder, rows: pd.DataFrame, done: Drawn) -> Outcome
 
 def bounded(job: Job) -> bool:
     """Whether the sampler has a bound on the likelihood: one with a variance, and the classes as the model has them."""
-    return job.tuned is None and hasattr(job.sampler, "variance")
+    return job.tuned is None and job.sampler_code is None and hasattr(job.sampler, "variance")

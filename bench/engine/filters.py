@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import cast, get_args
 
 from tabstep import external
 from tabstep.data import cards
+from tabstep.external import Code
 from tabstep.registry import GRIDS, METHODS, SAMPLERS, UNTUNED
 from tabstep.samplers import space
 from tabstep.suite import Entry, Metric, Pairs, Params, Steps, Suite
@@ -58,13 +59,19 @@ def narrow(suite: Suite, filters: Filters) -> Suite:
         entries = _distinct_entries(_with_params(e, chosen) for e in entries)
     if filters.fit_seconds is not None:
         entries = _timed(entries, filters.fit_seconds)
-    wanted = _distinct(choose("sampler", s, {*SAMPLERS, space.TUNED}) for s in filters.samplers)
-    grids = _distinct(choose("grid", g, GRIDS) for g in filters.grids)
+    walkers, paths = _outside("sampler", filters.samplers), _outside("grid", filters.grids)
+    codes = _by_name([*walkers.values(), *paths.values()])
+    wanted = _distinct(
+        walkers[s].name if s in walkers else choose("sampler", s, {*SAMPLERS, space.TUNED})
+        for s in filters.samplers
+    )
+    grids = _distinct(paths[g].name if g in paths else choose("grid", g, GRIDS) for g in filters.grids)
     if grids and space.TUNED in wanted:
         raise Refused("the grid of a tuned sampler was tuned with it; leave out --grid or --sampler tuned")
-    samplers = _pairs(suite.samplers, wanted, grids)
+    own_grid = {s: _own_grid(s, codes) for s in wanted}
+    samplers = _pairs(suite.samplers, own_grid, grids)
     entries = tuple(
-        replace(e, samplers=_pairs(e.samplers, wanted, grids)) if e.samplers else e for e in entries
+        replace(e, samplers=_pairs(e.samplers, own_grid, grids)) if e.samplers else e for e in entries
     )
     steps = filters.steps or suite.steps
     bad = [s for s in steps if s != "T" and (not isinstance(s, int) or s < 1)]
@@ -86,12 +93,13 @@ def narrow(suite: Suite, filters: Filters) -> Suite:
         full=full,
         steps=steps,
         metrics=metrics,
+        codes=codes,
     )
 
 
 def _entries(method: str, suite: Suite) -> list[Entry]:
     """How the suite runs a method, or the method at its defaults; one from outside is known by `external.FORM`."""
-    if method not in METHODS and (":" in method or method.endswith(".py") or method in external.installed()):
+    if method not in METHODS and (_from_outside(method) or method in external.installed()):
         code = external.find(method)
         name = method if method in external.installed() else code.name
         if name in METHODS:
@@ -101,18 +109,54 @@ def _entries(method: str, suite: Suite) -> list[Entry]:
     return [e for e in suite.entries if e.method == chosen] or [Entry(chosen)]
 
 
-def _pairs(pairs: Pairs, samplers: tuple[str, ...], grids: tuple[str, ...]) -> Pairs:
-    """Those of the wanted samplers, on their own grid where the suite has none; on the wanted grids instead."""
+def _from_outside(text: str) -> bool:
+    return ":" in text or text.endswith(".py")
+
+
+def _outside(what: str, texts: Iterable[str]) -> dict[str, Code]:
+    """Samplers or grids from outside, by the text that means them. Raises `Refused`, and `external.NotLoaded`."""
+    return {text: _own(what, text) for text in texts if _from_outside(text)}
+
+
+def _own(what: str, text: str) -> Code:
+    is_grid = what == "grid"
+    code = external.find(text, "grid" if is_grid else "prepare")
+    if code.name in (GRIDS if is_grid else {*SAMPLERS, space.TUNED}):
+        raise Refused(f"there is a {what} {code.name!r} already; give that of {text} another name")
+    if not is_grid and code.grid not in GRIDS:
+        raise Refused(
+            f"{code.shown} needs a class variable `grid` with the name of the grid that it walks; "
+            f"{cards.suggest(str(code.grid), sorted(GRIDS))}"
+        )
+    return code
+
+
+def _by_name(codes: Iterable[Code]) -> dict[str, Code]:
+    """Raises `Refused` where two have one name."""
+    found: dict[str, Code] = {}
+    for code in codes:
+        if found.setdefault(code.name, code) != code:
+            raise Refused(f"two of your own are called {code.name!r}; give one of them another name")
+    return found
+
+
+def _pairs(pairs: Pairs, samplers: Mapping[str, str], grids: tuple[str, ...]) -> Pairs:
+    """Those of the wanted samplers, on their own grid where the suite has none; on the wanted grids instead.
+
+    samplers  each with its own grid
+    """
     if samplers:
         pairs = tuple(
-            pair for s in samplers for pair in [p for p in pairs if p[0] == s] or [(s, _own_grid(s))]
+            pair for s, own in samplers.items() for pair in [p for p in pairs if p[0] == s] or [(s, own)]
         )
     if grids:
         pairs = tuple((s, g) for s in _distinct(s for s, _ in pairs) for g in grids)
     return pairs
 
 
-def _own_grid(sampler: str) -> str:
+def _own_grid(sampler: str, codes: Mapping[str, Code]) -> str:
+    if sampler in codes:
+        return str(codes[sampler].grid)
     return sampler if sampler == space.TUNED else SAMPLERS[sampler].grid
 
 

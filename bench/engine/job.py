@@ -19,7 +19,7 @@ from tabstep.records import provenance, store
 from tabstep.records.store import Cell
 from tabstep.registry import GRIDS, METHODS, SAMPLERS, make_method, walks
 from tabstep.samplers import space
-from tabstep.samplers.setting import Sampler
+from tabstep.samplers.setting import Grid, Sampler
 from tabstep.suite import Metric
 
 FIT_VERSION = 1  # raise when the same settings, data and seed give another model
@@ -84,6 +84,7 @@ class Job:
     evaluator     CatBoost; `beside` are the others that score, by name
     tuned         what `tabstep tune-sampler` found, for a cell whose sampler is "tuned"
     code          where a method from outside comes from; None for one of the registry
+    sampler_code, grid_code  the same of the sampler and the grid of the cell
     fit_key, draw_key, key  content hashes: of the fitted model, of the rows, and of the finished cell
     """
 
@@ -105,6 +106,8 @@ class Job:
     beside: Mapping[str, Evaluator] = field(default_factory=dict)
     tuned: Mapping[str, Any] | None = None
     code: Code | None = None
+    sampler_code: Code | None = None
+    grid_code: Code | None = None
 
     @property
     def kind(self) -> type[Any]:
@@ -115,6 +118,11 @@ class Job:
     def foreign(self) -> bool:
         """Whether the method is from outside."""
         return self.code is not None and self.code.foreign
+
+    @property
+    def led(self) -> bool:
+        """Whether its network is led by a sampler or a grid from outside."""
+        return self.sampler_code is not None or self.grid_code is not None
 
     @property
     def method(self) -> Method:
@@ -143,34 +151,55 @@ class Job:
 
     @property
     def sampler(self) -> Sampler | None:
-        """That of the cell; None for a method without steps."""
+        """That of the cell; None for a method without steps. Raises `external.NotLoaded`; see `kind`."""
         if self.tuned is not None:
             return space.built(self.tuned)
+        if self.sampler_code is not None:
+            made: Sampler = self.sampler_code.load()()
+            return made
         return SAMPLERS[self.cell.sampler] if self.cell.sampler else None
+
+    @property
+    def grid(self) -> Grid | None:
+        """The same of the grid."""
+        if self.grid_code is not None:
+            found: Grid = self.grid_code.load()
+            return found
+        return GRIDS[self.cell.grid] if self.cell.grid else None
 
     def environment(self) -> dict[str, Any]:
         """Where this process works on the cell, for its record; with the libraries of a method from outside."""
-        own = () if self.code is None else self.code.libraries
+        codes = (self.code, self.sampler_code, self.grid_code)
+        own = tuple(sorted({name for code in codes if code is not None for name in code.libraries}))
         where = {"device": self.device, "threads": self.threads, "workers": self.workers}
         return provenance.environment(own) | where
 
     def describe(self) -> dict[str, Any]:
         """Settings for the record: method, sampler and grid fields, evaluator parameters."""
-        sampler = self.tuned or self.sampler
-        grid = GRIDS[self.cell.grid] if self.cell.grid else None
         return {
             "method": self.given,
-            "sampler": told(sampler) if is_dataclass(sampler) else sampler,
+            "sampler": self._sampler_told(),
             "evaluator": {"source": self.evaluator.source, **self.evaluator.params},
             "rows": self.rows,
-            **({} if self.code is None else {"code": {"file": self.code.shown, "sha256": self.code.digest}}),
+            **({} if self.code is None else {"code": self.code.recorded}),
             **(
                 {"beside": {n: {"source": e.source, **e.params} for n, e in self.beside.items()}}
                 if self.beside
                 else {}
             ),
-            **({"grid": told(grid)} if is_dataclass(grid) and not isinstance(grid, type) else {}),
+            **self._grid_told(),
         }
+
+    def _sampler_told(self) -> Any:
+        if self.sampler_code is not None:
+            return {**self.sampler_code.settings, "code": self.sampler_code.recorded}
+        sampler = self.tuned or self.sampler
+        return told(sampler) if is_dataclass(sampler) else sampler
+
+    def _grid_told(self) -> dict[str, Any]:
+        if self.grid_code is not None:
+            return {"grid": {"code": self.grid_code.recorded}}
+        return {"grid": told(self.grid)} if is_dataclass(self.grid) else {}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -162,8 +163,9 @@ def of_baseline(job: Job) -> Draws:
 
 def batches(job: Job, folder: Folder, clock: Clock) -> list[dict[str, Any]]:
     """What was measured of a cell, for each batch. A method from outside that draws itself does so in a process of its
-    own, which measures it; the network of a diffusion is drawn from here."""
-    if job.foreign and not is_diffusion(job):
+    own, which measures it, and a sampler or grid from outside leads a copy of the network in one; another network of a
+    diffusion is drawn from here."""
+    if job.led or (job.foreign and not is_diffusion(job)):
         return _apart(job, folder, clock)
     return _here(job, folder, clock)
 
@@ -190,7 +192,9 @@ def _without(clock: Clock, status: str, reason: str) -> list[dict[str, Any]]:
 def _apart(job: Job, folder: Folder, clock: Clock) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as name:
         request, said = Path(name, "request.pickle"), Path(name, "said.json")
-        request.write_bytes(pickle.dumps((job, folder, clock)))
+        if job.led and models.sound(folder.model(job)):
+            shutil.copytree(folder.model(job), Folder(Path(name)).model(job))
+        request.write_bytes(pickle.dumps((job, Folder(Path(name)), clock)))
         code = "from tabstep.engine.measuring import inside; inside(*sys.argv[1:])"
         ending = attempt(code, str(request), str(said))
         try:
@@ -199,11 +203,9 @@ def _apart(job: Job, folder: Folder, clock: Clock) -> list[dict[str, Any]]:
             if [batch.get("rows") for batch in found] != [*clock.batches]:
                 raise plain.NotPlain("it measured other batches")
         except FileNotFoundError:
-            return _without(clock, "failed", f"the process of the method {ending} before it was timed")
+            return _without(clock, "failed", f"its process {ending} before it was timed")
         except (plain.NotPlain, OSError) as error:
-            return _without(
-                clock, "failed", f"the process of the method {ending}, and left no times: {error}"
-            )
+            return _without(clock, "failed", f"its process {ending}, and left no times: {error}")
     return found
 
 

@@ -101,20 +101,25 @@ class Fitted:
     artifacts: Artifacts = field(default_factory=Artifacts)
 
 
-@lru_cache(maxsize=2)
-def fitted_diffusion(path: Path, source: Source, device: str) -> Fitted:
-    """The model that `fit_diffusion` stored in `path`. Raises FileNotFoundError where there is no whole one."""
+def origin_of(path: Path) -> dict[str, Any]:
+    """Commit, time and device of the whole model in `path`. Raises FileNotFoundError where there is none."""
     if not sound(path):
         raise FileNotFoundError(f"no whole model in {path.parent.name}/{path.name}; `--until fit` fits it")
-    dataset = source.load()
-    completion = Completion.fit(dataset.train, dataset.schema)
     facts = facts_of(path)
-    fitted_at = {
+    return {
         "commit": facts["env"].get("commit"),
         "dirty": facts["env"].get("dirty"),
         "created": facts["created"],
         "on": where.named(facts["env"]),
     }
+
+
+@lru_cache(maxsize=2)
+def fitted_diffusion(path: Path, source: Source, device: str) -> Fitted:
+    """The model that `fit_diffusion` stored in `path`. Raises FileNotFoundError where there is no whole one."""
+    fitted_at = origin_of(path)
+    dataset = source.load()
+    completion = Completion.fit(dataset.train, dataset.schema)
     model = Diffusion.load(path, device)
     train = completion.forward(dataset.train)
     held, test = (_known(model, completion.forward(part)) for part in (dataset.val, dataset.test))
@@ -122,7 +127,7 @@ def fitted_diffusion(path: Path, source: Source, device: str) -> Fitted:
         model,
         completion,
         train,
-        facts["fit_s"],
+        facts_of(path)["fit_s"],
         model.encode(train),
         held,
         test,

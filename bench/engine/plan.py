@@ -129,6 +129,7 @@ def _configured(base: Job, entry: Entry, tuned_in: Path | None) -> Job:
 def _cells(
     job: Job, suite: Suite, pairs: Pairs, train_seeds: tuple[int, ...], tuned_in: Path | None
 ) -> Iterable[Job]:
+    codes = suite.codes  # a sampler and a grid are never of one name there
     for train_seed in train_seeds:
         for sample_seed in range(suite.sample_seeds):
             cell = replace(job.cell, train_seed=train_seed, sample_seed=sample_seed)
@@ -143,4 +144,9 @@ def _cells(
                 if sampler == space.TUNED:
                     yield tuned.with_sampler(replace(job, cell=cell), steps, tuned_in)
                 elif steps < T or first[sampler] == grid:
-                    yield replace(job, cell=replace(cell, sampler=sampler, grid=grid, steps=steps))
+                    yield replace(
+                        job,
+                        cell=replace(cell, sampler=sampler, grid=grid, steps=steps),
+                        sampler_code=codes.get(sampler),
+                        grid_code=codes.get(grid),
+                    )

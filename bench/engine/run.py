@@ -91,7 +91,7 @@ def tasks(jobs: Sequence[Job], folder: Folder, stages: Stages = STAGES) -> list[
         own = [
             Task(
                 f"{name} {job.cell.sampler} {job.cell.grid} {job.cell.steps}",
-                cells.run_cell,
+                apart.run_cell if job.led else cells.run_cell,
                 (job, folder, stages),
                 (job,),
                 cost=2.0 + 0.02 * (job.cell.steps or 0),
