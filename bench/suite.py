@@ -10,7 +10,7 @@ from tabstep.external import Code
 
 Steps = int | Literal["T"]
 Pairs = tuple[tuple[str, str], ...]  # sampler, grid
-Params = Literal["default", "published", "tuned"]
+Params = Literal["default", "fast", "published", "tuned"]
 EvaluatorSource = Literal["default", "fast", "tuned", "published"]
 Metric = Literal[
     "efficacy",
@@ -35,8 +35,8 @@ Metric = Literal[
 class Entry:
     """A method as a suite runs it: `params` is the label of its settings in every table.
 
-    "default" are the class' own fields, "published" the TabDDPM authors' tuned ones, "tuned" those that `tabstep tune`
-    left in results/tuned; any other label is the
+    "default" are the class' own fields, "fast" those of TabDDPM in the size and length of `tabstep`, "published" the
+    TabDDPM authors' tuned ones, "tuned" those that `tabstep tune` left in results/tuned; any other label is the
     suite's name for the `settings` given here. `samplers`, where given, stand in for the suite's. `code` is where a
     method from outside comes from.
     """

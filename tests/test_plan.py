@@ -15,6 +15,8 @@ from tabstep import published
 from tabstep.data.cards import DataError
 from tabstep.data.settings import told
 from tabstep.data.sources import ARCHIVE_VARIABLE, MIRROR_VARIABLE
+from tabstep.diffusion.tabddpm import TabDDPM
+from tabstep.diffusion.tabstep import TabStep
 from tabstep.engine import keys as content_keys
 from tabstep.engine import tuned
 from tabstep.engine.filters import Filters, Refused, narrow, suite_named
@@ -298,6 +300,23 @@ def test_published_entries_take_the_authors_settings_and_rows(monkeypatch: pytes
     assert ceiling.rows == len(real.train)
     assert max(j.cell.steps or 0 for j in found.jobs) == known.settings["T"]
     assert dict(ours.evaluator.params)["depth"] == published.catboost("churn2").depth
+
+
+def test_fast_settings_are_those_that_train_as_long_as_ours() -> None:
+    suite = replace(TINY, entries=(*TINY.entries, Entry("tabstep")))
+    entries = {e.method: e for e in narrow(suite, Filters(params="fast")).entries}
+    assert (entries["tabddpm"].params, entries["tabstep"].params) == ("fast", "default")
+    fast, ours = TabDDPM(**entries["tabddpm"].settings), TabStep()
+    for name in ("T", "steps", "layers", "batch_size"):
+        assert getattr(fast, name) == getattr(ours, name), name
+
+
+def test_a_table_of_ones_own_has_the_measure_of_few_steps_too() -> None:
+    suite = suite_named("own")
+    for entry in suite.entries:
+        walked = {*(entry.samplers or suite.samplers), *suite.full}
+        assert ("ancestral", "trailing") in walked
+    assert "T" in suite.steps
 
 
 def test_published_entries_without_a_publication_are_skipped() -> None:

@@ -97,7 +97,7 @@ def run(
         str, typer.Option("--from", help="The first stage: what comes before must be there already.")
     ] = "fit",
     params: Annotated[
-        str | None, typer.Option(help="tuned, published or default settings, instead of the suite's.")
+        str | None, typer.Option(help="tuned, published, fast or default settings, instead of the suite's.")
     ] = None,
     fit_seconds: Annotated[
         float | None,

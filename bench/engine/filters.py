@@ -12,7 +12,7 @@ from tabstep.external import Code
 from tabstep.registry import GRIDS, METHODS, SAMPLERS, UNTUNED
 from tabstep.samplers import space
 from tabstep.suite import Entry, Metric, Pairs, Params, Steps, Suite
-from tabstep.suites import SUITES
+from tabstep.suites import SHORT, SUITES
 
 
 class Refused(ValueError):
@@ -164,8 +164,10 @@ def _with_params(entry: Entry, params: str) -> Entry:
     """The entry under other settings, where it has such."""
     if params == "tuned" and entry.method in UNTUNED:
         return entry
-    if params == "published" and entry.method != "tabddpm":
+    if params in ("fast", "published") and entry.method != "tabddpm":
         return entry
+    if params == "fast":
+        return replace(entry, params=params, settings=SHORT)
     return replace(entry, params=params, settings={})
 
 
