@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import gc
 import weakref
 from pathlib import Path
@@ -69,7 +70,7 @@ def test_a_frame_of_every_dtype_comes_back(tmp_path: Path) -> None:
     kept = model.edit(
         frame.head(5), {frame.columns[0]: 7}, keep=list(frame.columns[1:]), steps=2, particles=2
     )
-    assert_frame_equal(kept[kept.columns[1:]], frame[frame.columns[1:]].head(5).reset_index(drop=True))
+    assert_frame_equal(kept[kept.columns[1:]], frame[frame.columns[1:]].head(5))
 
 
 @pytest.mark.parametrize("n", [5, 5.0, np.float64(5), np.int8(5), np.array(5)])
@@ -184,7 +185,13 @@ def test_settings_are_cloned_and_a_model_says_what_it_is(model: tabstep.Synthesi
 
 def test_whole_numbers_that_may_be_something_else_are_told() -> None:
     frame = pd.DataFrame(
-        {"row": range(40), "day": [20240101 + i % 28 for i in range(40)], "x": range(0, 80, 2)}
+        {
+            "row": range(40),
+            "day": [20240101 + i % 28 for i in range(40)],
+            "x": [7 * i % 41 for i in range(40)],
+            "key": range(0, 80, 2),
+            "account": [f"{10**9 + 7 * i % 41}" for i in range(40)],
+        }
     )
     with pytest.warns(UserWarning, match="drawn as a number") as told:
         tabstep.fit(frame, method=tabstep.TabDDPM(T=4, steps=1, layers=(4,)), progress="none")
@@ -195,3 +202,88 @@ def test_whole_numbers_that_may_be_something_else_are_told() -> None:
     )
     assert "day is drawn as a number, and looks like days: date=['day']" in texts
     assert not [text for text in texts if text.startswith("x ")]
+    assert [text.partition(", and")[0] for text in texts if text.startswith(("key", "account"))] == [
+        "key rises or falls with every row",
+        "account has another number of 10 digits in every row",
+    ]
+
+
+@pytest.fixture(scope="module")
+def kinds() -> tabstep.Synthesizer:
+    """Columns whose values lie on grids."""
+    rng = np.random.default_rng(0)
+    days = rng.integers(0, 30, 60)
+    return fitted(
+        pd.DataFrame(
+            {
+                "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(days, unit="D"),
+                "local": pd.Timestamp("2024-01-01", tz="Europe/Berlin") + pd.to_timedelta(days, unit="D"),
+                "far": np.datetime64("1500-01-01", "s") + days.astype("m8[D]"),
+                "date": [datetime.date(2024, 1, 1 + d) for d in days],
+                "text": [f"{1 + d:02}/01/2024" for d in days],
+                "hours": pd.to_timedelta(days, unit="h"),
+                "price": [f"{d}.50 €" for d in days],
+                "cents": days / 100,
+            }
+        )
+    )
+
+
+NOON = pd.Timestamp("2024-01-05 12:00")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[(name, end) for name in ("day", "date", "text") for end in (NOON, (NOON, None), (None, NOON))],
+        ("local", pd.Timestamp("2024-01-05", tz="UTC")),
+        ("far", "1500-01-05T12:00"),
+        ("hours", "5h30m"),
+        ("hours", ("5h30m", None)),
+        ("hours", 5),
+        ("price", 12.345),
+        ("price", "twelve"),
+        ("cents", 0.123),
+    ],
+    ids=str,
+)
+def test_a_condition_that_no_row_could_meet_is_refused(
+    kinds: tabstep.Synthesizer, name: str, value: Any
+) -> None:
+    """Taking the nearest value for it would draw rows that do not meet it."""
+    with pytest.raises(ValueError, match=name):
+        kinds.sample(1, steps=2, where={name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("day", "2024-01-05"),
+        ("local", pd.Timestamp("2024-01-04 23:00", tz="UTC")),
+        ("far", "1500-01-05"),
+        ("far", np.datetime64("1500-01-05")),
+        ("date", datetime.date(2024, 1, 5)),
+        ("text", "2024-01-05"),
+        ("hours", "4h"),
+        ("price", "4.5"),
+        ("price", 4.5),
+        ("cents", np.float32(0.04)),
+        ("cents", (np.float32(0.0351), 0.0449)),
+    ],
+    ids=str,
+)
+def test_a_value_is_meant_however_it_is_told(kinds: tabstep.Synthesizer, name: str, value: Any) -> None:
+    one = {
+        **{"day": NOON.normalize(), "local": pd.Timestamp("2024-01-05", tz="Europe/Berlin")},
+        **{"far": np.datetime64("1500-01-05"), "date": datetime.date(2024, 1, 5), "text": "05/01/2024"},
+        **{"hours": pd.Timedelta("4h"), "price": "4.50 €", "cents": 0.04},
+    }
+    assert (kinds.sample(2, steps=2, where={name: value})[name] == one[name]).all()
+
+
+def test_edited_rows_keep_the_index_of_the_rows(model: tabstep.Synthesizer) -> None:
+    """So that `frame.loc[rows.index]` and the like mean the same rows."""
+    rows = plain().iloc[[7, 3, 11]].set_index(pd.Index(["a", "c", "b"], name="who"))
+    edited = model.edit(rows, {"k": "a"}, keep="n", steps=2, particles=2)
+    assert edited.index.equals(rows.index)
+    assert edited["n"].equals(rows["n"])

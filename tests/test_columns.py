@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -238,11 +240,12 @@ CUTS = st.sampled_from([("", "."), (",", "."), (".", ","), (" ", ","), ("'", "."
         [("", ""), ("$", ""), ("", " €"), ("", "%"), ("EUR ", ""), ("", " kg"), ("US$ ", "")]
     ),
     values=st.lists(st.integers(-(10**9), 10**9), min_size=21, max_size=30, unique=True),
+    brackets=st.booleans(),
 )
 def test_numbers_in_writing_come_back_as_they_were_written(
-    cuts: tuple[str, str], places: int, around: tuple[str, str], values: list[int]
+    cuts: tuple[str, str], places: int, around: tuple[str, str], values: list[int], brackets: bool
 ) -> None:
-    form = writing.WrittenNumbers("object", *around, *cuts, places)
+    form = writing.WrittenNumbers("object", *around, *cuts, places, brackets=brackets)
     texts = [form.text(v) for v in values]
     found, faults = inference.infer(pd.DataFrame({"x": texts}), Wishes(), Python())
     if faults:  # three decimals and no other mark may as well be thousands
@@ -270,6 +273,64 @@ def test_dates_in_writing_come_back_as_they_were_written(form: str, first: int, 
     column: Any = found[0]
     assert isinstance(column, Number)
     assert column.write(pd.Series(column.read(objects(texts)))).tolist() == texts
+
+
+NUMBERS = ("{:.2f}", "{:,.2f}", "{:.3e}", "${:.2f}", "{:.2f} kg", "{:.2f}%", "{:.2f} ", "{:.2f}-", "<{:.2f}")
+MOMENTS = ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%a, %d %b %Y", "%Y-%m-%d %H:%M", "%B %d, %Y", "%H:%M")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    ways=st.one_of(
+        st.lists(st.sampled_from(NUMBERS), min_size=1, max_size=3, unique=True),
+        st.lists(st.sampled_from(MOMENTS), min_size=1, max_size=3, unique=True),
+    ),
+    values=st.lists(st.integers(1000, 9_999_999), min_size=25, max_size=40, unique=True),
+    times=st.integers(3, 6),
+)
+def test_amounts_and_dates_are_no_categories_however_they_are_written(
+    ways: list[str], values: list[int], times: int
+) -> None:
+    """Each text comes back three times and more, as those of categories do."""
+    written = [
+        pd.Timestamp(60 * v, unit="s").strftime(way) if "%Y" in way or "%H" in way else way.format(v / 100)
+        for v, way in zip(values, itertools.cycle(ways), strict=False)
+    ]
+    found, faults = inference.infer(pd.DataFrame({"x": written * times}), Wishes(), Python())
+    assert faults or isinstance(found[0], Number)
+    for fault in faults:
+        assert re.search("holds (numbers|dates)|in two ways", fault), fault
+        assert "categorical=['x']" in fault
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("2023-01-15T08:07:31.020", "%Y-%m-%dT%H:%M:%S.%3f"),
+        ("2023-01-15T08:07:31.020Z", "%Y-%m-%dT%H:%M:%S.%3fZ"),
+        ("2023-01-15T08:07:31.020+02:00", "%Y-%m-%dT%H:%M:%S.%3f+02:00"),
+        ("1/31/2024 9:05", "%-m/%-d/%Y %-H:%M"),
+        ("1/31/24 9:05 AM", "%-m/%-d/%y %-I:%M %p"),
+        ("9:05", "%-H:%M"),
+    ],
+)
+def test_ways_of_scripts_and_spreadsheets_are_known(text: str, form: str) -> None:
+    found = written_dates.dates([text], "object")
+    assert found is not None
+    assert found.form == form
+    column = objects([text, None])
+    assert found.write(found.read(column)).tolist() == [text, None]
+
+
+@pytest.mark.parametrize("mark", ["-", "?", "n.a."])
+@pytest.mark.parametrize(
+    "values", [[f"{v}.5" for v in range(30)], [f"2024-03-{v + 1:02}" for v in range(30)]]
+)
+def test_marks_of_gaps_are_named_however_often_they_stand(values: list[str], mark: str) -> None:
+    column = pd.DataFrame({"x": [*values * 3, *[mark] * 60, *["none"] * 9]})
+    _, faults = inference.infer(column, Wishes(), Python())
+    assert re.search(r"holds (numbers|dates), but also", faults[0])
+    assert f"missing={sorted([mark, 'none'])!r}" in faults[0]
 
 
 @pytest.mark.parametrize(
@@ -307,6 +368,9 @@ def test_dates_in_writing_come_back_as_they_were_written(form: str, first: int, 
         ),
         (objects([2**70 + v for v in range(ROWS)]), "beyond 64 bits"),
         ([np.inf, *range(ROWS - 1)], "holds 1 infinite values"),
+        ([1e308, -1e308, *range(ROWS - 2)], "numbers up to 1e"),
+        ([*DAYS.dt.strftime("%Y-%m-%d")[1:], "9999-12-31"], r"holds dates, but also 9999-12-31"),
+        ([f"{1000 + v % 30}-02-03" for v in range(ROWS)], r"in years of 1678\.\.2261"),
         (objects([Decimal("Infinity"), *[Decimal(1)] * 89]), "holds infinite"),
     ],
 )
@@ -331,6 +395,9 @@ def test_what_is_not_read_is_refused_with_a_way_out(values: Any, message: str) -
         ["1", "2", "3"] * 30,
         ["10%", "20%", "30%"] * 30,
         ["None", "NA", "nan"] * 30,
+        [f"{v % 25}{'AB'[v % 25 % 2]}" for v in range(ROWS)],
+        [f"{v % 30:05}" for v in range(ROWS)],
+        [f"{v % 30}-{v % 30 + 5}" for v in range(ROWS)],
         ["Some college, no degree or less", "Never married and no children", "x"] * 30,
     ],
 )

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.api import asked
-from tabstep.data.columns import Category, Column
+from tabstep.data.columns import Category, Column, Number
 from tabstep.data.completion import Completion
 from tabstep.data.encode import Encoder
 from tabstep.data.fixed import given
@@ -84,13 +84,32 @@ def read(
         values = list(wanted) if several else [wanted]
         if not values:
             raise ValueError(f"where: {name!r} is given no value")
-        series = pd.Series(values, dtype=object)
+        series = pd.Series([_told(value) for value in values], dtype=object)
         given(columns, completion, encoder, pd.DataFrame({name: series}), [name])
-        canonical = column.read(column.like(series))
+        canonical = _canonical(column, series)
         plain = tuple(dict.fromkeys(None if pd.isna(v) else v for v in canonical.tolist()))
         said = " or ".join("missing" if pd.isna(v) else str(v) for v in values)
         found.append(Condition(column, f"{name} = {said}", plain))
     return tuple(found)
+
+
+def _told(value: Any) -> Any:
+    """A value as it is printed: 0.12 in single precision is no other number than 0.12."""
+    return float(str(value)) if isinstance(value, np.floating) else value
+
+
+def _canonical(column: Column, values: Any) -> np.ndarray:
+    """What values are to a method. Raises ValueError for one that the column cannot hold, and no row would have."""
+    alike = column.like(values)
+    found = np.asarray(column.read(alike))
+    if isinstance(column, Category) or column.span is not None:
+        return found
+    back = column.write(pd.Series(found))
+    for asked_for, meant, drawn in zip(values, alike, back, strict=True):
+        if not pd.isna(meant) and meant != drawn:
+            kind = "" if column.shown is None else f" ({column.shown})"
+            raise ValueError(f"where: {column.name} = {asked_for} is in no row; near it is {drawn}{kind}")
+    return found
 
 
 def _range(column: Column, wanted: tuple[Any, ...], completion: Completion, encoder: Encoder) -> Condition:
@@ -104,7 +123,7 @@ def _range(column: Column, wanted: tuple[Any, ...], completion: Completion, enco
             f"where: the range of {name!r} must be (low, high), one of which may be None, got {wanted!r}"
         )
     low, high = (
-        open_end if end is None else float(column.read(column.like(pd.Series([end], dtype=object)))[0])
+        open_end if end is None else _end(column, _told(end))
         for end, open_end in zip(wanted, (-math.inf, math.inf), strict=True)
     )
     said = f"{name} in {'' if wanted[0] is None else wanted[0]} .. {'' if wanted[1] is None else wanted[1]}"
@@ -116,6 +135,13 @@ def _range(column: Column, wanted: tuple[Any, ...], completion: Completion, enco
         shown = [column.write(pd.Series([v])).iloc[0] for v in (first, last)]
         raise ValueError(f"where: {said}: training rows lie within {shown[0]} .. {shown[1]}")
     return Condition(column, said, ends=(low, high))
+
+
+def _end(column: Number, end: Any) -> float:
+    """An end of a range, which may have more decimals than the column, but no part of a day where it holds days."""
+    series = pd.Series([end], dtype=object)
+    found = column.read(column.like(series)) if column.shown is None else _canonical(column, series)
+    return float(found[0])
 
 
 def written(texts: Sequence[str], columns: Sequence[Column]) -> dict[str, Any]:

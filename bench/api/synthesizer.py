@@ -147,15 +147,15 @@ class Synthesizer:
         keep     columns that stay as they are; all that are neither changed nor kept are drawn
 
         Rows come from the model's distribution given the fixed columns, the better the more `particles` follow each
-        row and the more `steps` they take (`samplers.conditional`); fixed columns come back untouched. A row costs
-        steps * particles network evaluations. `rows.attrs` says under "conditions" what the particles were worth, and a
-        warning when it is little. Raises ValueError that names the column for a value that the training rows do not
-        have, and for numbers outside their range.
+        row and the more `steps` they take (`samplers.conditional`); fixed columns come back untouched, and all under
+        the index of `rows`. A row costs steps * particles network evaluations. `rows.attrs` says under "conditions"
+        what the particles were worth, and a warning when it is little. Raises ValueError that names the column for a
+        value that the training rows do not have, and for numbers outside their range.
         """
         wanted = editing.fixed(rows, changes, keep, self.columns)
         particles, seed = asked.whole("particles", particles, 1), asked.seed(seed)
         drawn, effective = self._completing.rows(wanted, steps, particles, seed)
-        drawn = finished(drawn, self.identifiers, 0, seed)
+        drawn = finished(drawn, self.identifiers, 0, seed).set_axis(rows.index)
         how = How(by_particles=tuple(wanted.columns), particles=particles, effective=float(effective.mean()))
         how.warn(stacklevel=2)
         drawn.attrs[NAME] = how.plain

@@ -1,4 +1,4 @@
-"""Text that is refused as a column of categories: numbers with a stray mark, ids, addresses, prose."""
+"""Text that is refused as a column of categories: ids, addresses, prose, and what `doubtful_writing` refuses."""
 
 from __future__ import annotations
 
@@ -8,17 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabstep.data.doubtful_writing import FEW, check_one_way, check_stray
 from tabstep.data.wishes import Speech
 
-FEW = (
-    20  # a text column with at most so many values that come back is one of categories; so is a whole target
-)
 RECURS = (
     3  # times that a value comes back in the mean, for a text column with more values to be one of categories
 )
 WORDY, WORDY_RECURS = 4.0, 20  # more words than that in the mean are prose, unless they come back so often
-MOSTLY = 0.9  # text of which this share reads as numbers or dates is such a column with a stray mark
-SHOWN = 24  # characters of a stray text that a message repeats
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
 UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
@@ -34,25 +30,6 @@ def counts_rows(column: pd.Series[Any]) -> bool:
     return bool(column.notna().all() and high - low == len(column) - 1 and (column % 1 == 0).all())
 
 
-def check_stray(present: pd.Series[Any], name: str, speech: Speech) -> None:
-    """Refuse text most of which is numbers or dates."""
-    texts = present.astype(str)
-    plain = texts.str.replace(r"^[^\d+-]{0,4}(?=[\d+-])|[\s%€$£]+$", "", regex=True).str.replace(
-        ",", ".", regex=False
-    )
-    for what, readable in (
-        ("numbers", pd.to_numeric(plain, errors="coerce").notna()),
-        ("dates", texts.str.fullmatch(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?:[ T]\d{1,2}:\d{2}.*)?")),
-    ):
-        if MOSTLY <= readable.mean() < 1:
-            odd = sorted(set(texts[~readable]))
-            stray = ", ".join(text[:SHOWN] for text in odd[:3])
-            raise ValueError(
-                f"holds {what}, but also {stray}; {speech.gap(odd[0])}, or "
-                f"{speech.advise('categorical', name)} takes all as categories"
-            )
-
-
 def check_categories(column: pd.Series[Any], speech: Speech) -> None:
     """Refuse categories that no table of others should carry: e-mails, ids, prose."""
     name, present = str(column.name), column.dropna()
@@ -64,6 +41,7 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
     insist = f"{drop}, {speech.advise('categorical', name)} has its values repeated as they are"
     if not isinstance(column.dtype, pd.CategoricalDtype):
         check_stray(present, name, speech)
+        check_one_way(texts, name, speech)
     anew = f"{speech.anew(name)}{insist}"
     for what, mark in (("e-mail addresses", EMAIL), ("identifiers", UUID), ("telephone numbers", PHONE)):
         if sum(mark.fullmatch(t) is not None for t in texts) * 2 > len(texts):

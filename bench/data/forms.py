@@ -18,6 +18,7 @@ from tabstep.data import dtypes
 
 MOST_DECIMALS = 9  # values with more are taken for continuous
 EXACT = 2**53  # whole numbers up to here have a float64 of their own
+LARGEST = 1e302  # what lies between numbers is reckoned with slopes, which overflow beyond
 INT64 = np.iinfo(np.int64)
 UINT64 = np.iinfo(np.uint64)
 
@@ -114,11 +115,15 @@ def _float(dtype: Any) -> Any:
 
 
 def check_finite(values: np.ndarray) -> None:
+    """Raises ValueError for infinite values, and for those whose differences would be."""
     count = int((~np.isfinite(values)).sum())
     if count:
         raise ValueError(
             f"holds {count} infinite values, expected finite ones; leave them empty or replace them"
         )
+    far = values[np.abs(values) > LARGEST]
+    if len(far):
+        raise ValueError(f"holds {far[0]}, expected numbers up to {LARGEST:g}; use another unit")
 
 
 Element = Literal["int", "float", "Decimal"]

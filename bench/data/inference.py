@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from tabstep.data import dtypes, moments, writing, written_dates
 from tabstep.data.columns import Category, Column, Number
-from tabstep.data.doubtful_text import FEW, check_categories, check_stray
+from tabstep.data.doubtful_text import check_categories
+from tabstep.data.doubtful_writing import FEW, check_stray
 from tabstep.data.forms import Element, Form, Objects, Plain
 from tabstep.data.wishes import Python, Speech, Wishes
 

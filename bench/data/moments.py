@@ -96,9 +96,7 @@ class Moments:
         if column.dtype == dtypes.made(self.dtype) and not _is_object(column.dtype):
             return column
         kind = dtypes.made(self.inner)
-        base = pd.Series(
-            _moments(column) if _is_moments(column) else pd.to_datetime(column, format="ISO8601")
-        )
+        base = _moments(column) if _is_moments(column) else _given(column)
         if isinstance(kind, pd.DatetimeTZDtype):
             base = base.dt.tz_localize(kind.tz) if base.dt.tz is None else base.dt.tz_convert(kind.tz)
         moved = base.astype(kind)
@@ -107,6 +105,8 @@ class Moments:
             raise ValueError(
                 f"holds times to the {kind.unit if hasattr(kind, 'unit') else kind}, got a finer one"
             )
+        if self.element == "date" and bool((moved != moved.dt.normalize())[base.notna()].any()):
+            raise ValueError("holds dates, got one with a time of day")
         return self._shown(moved)
 
     def _shown(self, moments: pd.Series[Any]) -> Any:
@@ -145,6 +145,15 @@ def _moments(column: pd.Series[Any]) -> Any:
     if any(isinstance(v, datetime.datetime) for v in shown):
         return pd.Series(pd.DatetimeIndex([pd.NaT if pd.isna(v) else v for v in column]))
     return pd.Series(np.array([None if pd.isna(v) else v for v in column], dtype="M8[s]"))
+
+
+def _given(column: pd.Series[Any]) -> Any:
+    """Texts of ISO 8601 and objects as moments, in a unit that holds all of them (a Series)."""
+    try:
+        return pd.Series(pd.to_datetime(column, format="ISO8601"))
+    except pd.errors.OutOfBoundsDatetime:  # years that nanoseconds do not reach
+        far = [np.datetime64("NaT" if pd.isna(value) else value) for value in column]
+        return pd.Series(np.array(far, dtype="M8[us]"))
 
 
 def _naive(moments: Any, clock: str) -> np.ndarray:

@@ -27,9 +27,9 @@ class Python:
         """How to say that a column holds dates, written so; nothing where that cannot be said."""
         return f"date={{{name!r}: {form!r}}} says which, "
 
-    def gap(self, text: str) -> str:
-        """How to have a text taken for a gap."""
-        return f"missing=[{text!r}] takes such texts for gaps"
+    def gap(self, *texts: str) -> str:
+        """How to have texts taken for gaps."""
+        return f"missing={list(texts)!r} takes such texts for gaps"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class CommandLine:
     def dated(self, name: str, form: str) -> str:
         return ""
 
-    def gap(self, text: str) -> str:
+    def gap(self, *texts: str) -> str:
         return "leave those empty"
 
 
@@ -59,8 +59,9 @@ class Sampling(CommandLine):
     def dated(self, name: str, form: str) -> str:
         return f"--date {shlex.quote(f'{name}={form}')} says which, "
 
-    def gap(self, text: str) -> str:
-        return f"--missing {shlex.quote(text)} takes such texts for gaps"
+    def gap(self, *texts: str) -> str:
+        options = " ".join(f"--missing {shlex.quote(text)}" for text in texts)
+        return f"{options} takes such texts for gaps"
 
 
 Speech = Python | CommandLine

@@ -1,4 +1,4 @@
-"""Numbers in writing: "$1,200.50", "12,5 %".
+"""Numbers in writing: "$1,200.50", "12,5 %", "(1,200.50)".
 
 A text column is numbers, or dates (`written_dates`), only if one way of writing gives every one of its texts back, so
 nothing is lost, and what is drawn is written as the column is.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import product
 from typing import Any
 
@@ -23,7 +24,7 @@ CURRENCY = r"(?:[A-Z]{0,2}[$€£¥₹₽₩₺₪฿₫₴₦₱]|[A-Z]{3}(?= )
 _PREFIX = re.compile(rf"(?:{CURRENCY} ?)?")
 _SUFFIX = re.compile(r"(?:\s?(?:[%‰°$€£¥₹₽₩₺₪฿₫₴₦₱]|[A-Za-zµ°%/²³]{1,8}))?")
 _NUMBER = re.compile(
-    r"(?P<sign>[-+]?)(?P<head>[^\d.,+-]*)(?P<inner>[-+]?)(?P<body>\d[\d.,'\u00a0\u202f _]*)(?P<tail>.*)"
+    r"(?P<sign>[-+]?)(?P<head>[^\d.,+-]*)(?P<inner>[-+]?)(?P<body>\d[\d.,'’\u00a0\u202f _]*)(?P<tail>.*)"
 )
 
 
@@ -39,8 +40,9 @@ class Ambiguous(ValueError):
 class WrittenNumbers:
     """Whole numbers of the last decimal, with what stands around them.
 
-    places   decimals; `exact` has all of them written, else trailing zeros are left out
-    signed   where a minus stands: "outside" of the prefix or "inside"
+    places    decimals; `exact` has all of them written, else trailing zeros are left out
+    outside   whether a minus stands before the prefix, or after it
+    brackets  whether negative numbers stand in brackets in place of a minus, as in accounts
     """
 
     dtype: str
@@ -51,10 +53,12 @@ class WrittenNumbers:
     places: int
     exact: bool = True
     outside: bool = True
+    brackets: bool = False
 
     def parse(self, text: str) -> int | None:
         """The number in units of the last decimal, None where it is not written so."""
-        found = _NUMBER.fullmatch(text)
+        bracketed = self.brackets and _is_bracketed(text)
+        found = _NUMBER.fullmatch(text[1:-1] if bracketed else text)
         if found is None:
             return None
         body = found["body"] + found["tail"]
@@ -69,7 +73,7 @@ class WrittenNumbers:
         if part and not (part.isascii() and part.isdecimal()):
             return None
         number = int(whole + part.ljust(self.places, "0"))
-        number = -number if "-" in (found["sign"], found["inner"]) else number
+        number = -number if bracketed or "-" in (found["sign"], found["inner"]) else number
         return number if self.text(number) == text else None
 
     def text(self, number: int) -> str:
@@ -79,6 +83,8 @@ class WrittenNumbers:
         if not self.exact:
             part = part.rstrip("0")
         body = f"{int(whole):,}".replace(",", self.thousands) + (self.decimal + part if part else "")
+        if number < 0 and self.brackets:
+            return f"({self.prefix}{body}{self.suffix})"
         sign = "-" if number < 0 else ""
         return (
             f"{sign}{self.prefix}{body}{self.suffix}"
@@ -95,11 +101,20 @@ class WrittenNumbers:
     def like(self, column: pd.Series[Any]) -> Any:
         moved = []
         for value in column:
-            if isinstance(value, str) or pd.isna(value):
-                moved.append(value)
-            else:
-                moved.append(self.text(round(float(value) * 10**self.places)))
+            asis = pd.isna(value) or (isinstance(value, str) and self.parse(value) is not None)
+            moved.append(value if asis else self.text(self._scaled(value)))
         return written(moved, column.isna().to_numpy(), self.dtype)
+
+    def _scaled(self, value: Any) -> int:
+        """A number, or a text of one in plain digits, in units of the last decimal. Raises ValueError."""
+        try:
+            exact = Decimal(str(value)).scaleb(self.places)
+            whole = int(exact)
+        except (ArithmeticError, ValueError):
+            raise ValueError(f"holds numbers such as {self.text(0)}, got {value!r}") from None
+        if whole != exact:
+            raise ValueError(f"holds at most {self.places} decimals, got {value}")
+        return whole
 
 
 def numbers(texts: Sequence[str], dtype: str) -> WrittenNumbers | None:
@@ -117,15 +132,17 @@ def numbers(texts: Sequence[str], dtype: str) -> WrittenNumbers | None:
 
 def _forms(few: Sequence[str], texts: Sequence[str], dtype: str) -> Iterator[WrittenNumbers]:
     """Ways of writing that fit the first texts, the plainest first."""
+    brackets = any(map(_is_bracketed, texts))
+    few, texts = ([t[1:-1] if brackets and _is_bracketed(t) else t for t in side] for side in (few, texts))
     first = _NUMBER.fullmatch(few[0]) if few else None
     if first is None:
         return
-    trimmed = first["body"].rstrip("., '\u00a0\u202f_")
+    trimmed = first["body"].rstrip("., '’\u00a0\u202f_")
     prefix, suffix = first["head"], first["body"][len(trimmed) :] + first["tail"]
     if not _PREFIX.fullmatch(prefix) or not _SUFFIX.fullmatch(suffix):
         return
-    marks = set("".join(few)) & set(".,'\u00a0\u202f _")
-    for decimal, thousands in product(".,", ("", ",", ".", "'", "\u00a0", "\u202f", " ", "_")):
+    marks = set("".join(few)) & set(".,'’\u00a0\u202f _")
+    for decimal, thousands in product(".,", ("", ",", ".", "'", "’", "\u00a0", "\u202f", " ", "_")):
         if decimal == thousands or (thousands and thousands not in marks):
             continue
         decimals = {len(t[: len(t) - len(suffix)].rpartition(decimal)[2]) for t in texts if decimal in t}
@@ -134,10 +151,16 @@ def _forms(few: Sequence[str], texts: Sequence[str], dtype: str) -> Iterator[Wri
             continue
         thousand = decimals == {3} and decimal == ","  # 85 and 9,926 are whole: decimals would vary in number
         written = (True, False) if decimals and not thousand else (True,)
-        for exact, outside in product(written, (True, False) if prefix else (True,)):
-            form = WrittenNumbers(dtype, prefix, suffix, thousands, decimal, places, exact, outside)
+        for exact, outside in product(written, (True, False) if prefix and not brackets else (True,)):
+            form = WrittenNumbers(
+                dtype, prefix, suffix, thousands, decimal, places, exact, outside, brackets=brackets
+            )
             if all(form.parse(text) is not None for text in few):
                 yield form
+
+
+def _is_bracketed(text: str) -> bool:
+    return text.startswith("(") and text.endswith(")")
 
 
 def _read(column: pd.Series[Any], parse: Any) -> Raw:

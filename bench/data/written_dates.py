@@ -24,16 +24,19 @@ DATES = (
     *("%d %B %Y", "%B %d, %Y", "%-d %B %Y", "%B %-d, %Y", "%B %Y"),
     *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%-m/%-d/%y", "%-d/%-m/%y"),
 )
-TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
+TIMES = (
+    *("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%H:%M:%S.%3f", "%I:%M %p", "%I:%M:%S %p"),
+    *("%-H:%M", "%-H:%M:%S", "%-I:%M %p", "%-I:%M:%S %p"),
+)
 STAMPS = (
     *DATES,
     *(f"{d}{mark}{t}{z}" for d in DATES for t in TIMES for mark in " T" for z in ("", "Z")),
     *TIMES,
 )
 _ZONE = re.compile(
-    r"(?:\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?[AP]M)?|%[MSfp])(?P<zone> ?(?:UTC|GMT)|[+-]\d\d:?\d\d)$"
+    r"(?:\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?[AP]M)?|%3?[MSfp])(?P<zone> ?(?:UTC|GMT)|[+-]\d\d:?\d\d)$"
 )
-_ALONE = re.compile(r"%-[dm]")
+_ALONE = re.compile(r"%-[dmHI]|%3f")  # marks of our own: without a zero before, and thousandths of a second
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,10 @@ class WrittenMoments:
                 zone = _zone(self.form)
                 offset = f"{zone[:3]}:{zone[-2:]}" if zone[:1] in ("+", "-") else "UTC"
                 given = given.dt.tz_convert(offset).dt.tz_localize(None)
-            moved[asis] = _texts(given.to_numpy(dtype="M8[ns]"), self.form)
+            values = given.to_numpy(dtype="M8[ns]")
+            moved[asis] = _texts(values, self.form)
+            if (_parsed(pd.Series(moved[asis], dtype=object), self.form) != values).any():
+                raise ValueError(f"holds dates or times as {self.form}, got {column[asis].iloc[0]}")
         return written(list(moved), gap, self.dtype)
 
 
@@ -152,7 +158,7 @@ def _shape(text: str) -> str:
     return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", text))
 
 
-_SHAPES = {form: _shape(re.sub(r"%[bBp]", "a", re.sub(r"%-?[YmdyHMSfI]", "9", form))) for form in STAMPS}
+_SHAPES = {form: _shape(re.sub(r"%[bBp]", "a", re.sub(r"%[-3]?[YmdyHMSfI]", "9", form))) for form in STAMPS}
 
 
 def _zone(text: str) -> str:
@@ -162,7 +168,7 @@ def _zone(text: str) -> str:
 
 
 def _plain(form: str) -> str:
-    """The form as it is parsed: a day without its zero is read by the same mark."""
+    """The form as it is parsed: what is written in a way of our own is read by the same mark."""
     return _ALONE.sub(lambda found: f"%{found[0][-1]}", form)
 
 
@@ -191,6 +197,9 @@ def _texts(values: np.ndarray, form: str) -> list[Any]:
         if pd.isna(moment):
             found.append(None)
             continue
-        alone = {"%-d": str(moment.day), "%-m": str(moment.month)}
+        alone = {
+            **{"%-d": str(moment.day), "%-m": str(moment.month), "%-H": str(moment.hour)},
+            **{"%-I": str(moment.hour % 12 or 12), "%3f": f"{moment.microsecond // 1000:03}"},
+        }
         found.append(moment.strftime(_ALONE.sub(lambda mark, alone=alone: alone[mark[0]], form)))  # type: ignore[misc]
     return [found[place] for place in places]
