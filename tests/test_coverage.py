@@ -8,10 +8,10 @@ import pytest
 
 from tabstep.data.table import Schema
 from tabstep.metrics.areas import area_interval
-from tabstep.metrics.coverage import balls, coverage, expected_coverage, support
+from tabstep.metrics.coverage import NEIGHBOURS, balls, coverage, expected_coverage, support
 from tabstep.metrics.detection import detection
 from tabstep.metrics.faults import faults
-from tabstep.metrics.space import Points
+from tabstep.metrics.space import Points, embed
 
 SCHEMA = Schema("regression", "y", ("a", "b"), ("c",), frozenset({"b"}))
 
@@ -236,3 +236,19 @@ def test_logistic_detection_agrees_with_sdmetrics(shift: float, rho: float) -> N
     theirs = LogisticDetection.compute(real, synthetic, {"columns": columns})
     ours = detection(synthetic, real, train, schema, seed=0)["c2st_logistic_score"]
     assert ours == pytest.approx(theirs, abs=0.02)
+
+
+def test_equal_distances_are_equal_whatever_their_last_bits() -> None:
+    """Rows of labels alone: a ball has many rows at its edge, which are all in it."""
+    columns = tuple("abcdefghijkl")
+    schema = Schema("binclass", "a", (), columns[1:])
+    rng = np.random.default_rng(0)
+    real, synthetic = (
+        pd.DataFrame({c: rng.choice(np.array(["p", "q", "r", "s"], object), 300) for c in columns})
+        for _ in range(2)
+    )
+    apart = [(real.to_numpy()[:, None] != side.to_numpy()[None]).sum(2) for side in (real, synthetic)]
+    held = apart[1] <= np.sort(apart[0], 1)[:, NEIGHBOURS, None]
+    found = balls(*(embed(side, real, schema) for side in (real, synthetic)))
+    assert found["density"] == pytest.approx(held.sum() / (NEIGHBOURS * 300))
+    assert found["coverage"] == held.any(1).mean()

@@ -185,3 +185,25 @@ def test_what_is_absurd_gives_numbers(value: float) -> None:
     for group in rows.GROUPS.values():
         for name, found in group(odd, dataset).items():
             assert fact(name).low <= found <= fact(name).high, (name, found)
+
+
+@pytest.mark.parametrize("unit", [1e200, 1e-200, 1e-3, 7.0])
+def test_no_score_knows_the_unit_of_a_column(unit: float) -> None:
+    synthetic, real = (table(300, seed).assign(a=lambda f: f["a"] * unit) for seed in (0, 1))
+    found, wanted = scores(synthetic, real), scores(table(300, 0), table(300, 1))
+    assert found == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["category", "string"])
+def test_no_score_knows_the_dtype_of_labels(kind: str) -> None:
+    from tabstep.data.table import Dataset
+    from tabstep.metrics import rows
+
+    plain = [table(n, seed) for n, seed in ((300, 0), (100, 1), (200, 2), (200, 3))]
+    other = [frame.astype({"c": kind, "y": kind}) for frame in plain]
+    for group in ("fidelity", "dependence", "faults", "privacy", "coverage"):
+        wanted, found = (
+            rows.GROUPS[group](parts[3], Dataset("d", SCHEMA, *parts[:3], digest="", source=""))
+            for parts in (plain, other)
+        )
+        assert found == pytest.approx(wanted)

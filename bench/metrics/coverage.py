@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.table import Schema
-from tabstep.metrics.space import Points, chosen, embed, from_centre, nearest, neighbours, squares
+from tabstep.metrics.space import Points, chosen, embed, from_centre, nearest, neighbours, squares, within
 
 MOST = 5_000  # rows of either side; the time grows with their square, the scores hardly change
 NEIGHBOURS = 5  # the radius of a real row's ball is its distance to this nearest real one (Naeem et al. 2020)
@@ -49,7 +49,7 @@ def balls(real: Points, synthetic: Points) -> dict[str, float]:
     coverage  share of balls that hold a synthetic row
     """
     radius = nearest(real, real, NEIGHBOURS + 1)[:, -1:]
-    held = np.concatenate([(np.sqrt(part) <= radius[rows]).sum(1) for rows, part in squares(real, synthetic)])
+    held = np.concatenate([within(part, radius[rows]).sum(1) for rows, part in squares(real, synthetic)])
     return {
         "density": float(held.sum() / (NEIGHBOURS * len(synthetic))),
         "coverage": float((held > 0).mean()),
@@ -73,8 +73,9 @@ def support(real: Points, synthetic: Points) -> dict[str, float]:
     reach = nearest(real, real, NEIGHBOURS + 1)
     distance, which = (found[:, 0] for found in neighbours(real, synthetic))
     far = from_centre(synthetic, synthetic)
-    found = np.where(distance <= reach[:, -1], _rank(far, far)[which], np.inf)
-    published = np.where(distance <= reach[:, 1], _rank(far[which], far[which]), np.inf)
+    squared = np.square(distance)
+    found = np.where(within(squared, reach[:, -1]), _rank(far, far)[which], np.inf)
+    published = np.where(within(squared, reach[:, 1]), _rank(far[which], far[which]), np.inf)
     return {
         "alpha_precision": _along_diagonal(inside),
         "beta_recall": _along_diagonal(found),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.table import Schema
-from tabstep.metrics.space import Points, chosen, embed, nearest, neighbours
+from tabstep.metrics.space import Points, chosen, embed, nearest, neighbours, squares, within
 
 MOST = 5_000  # synthetic and holdout rows that are looked up; all training rows are there to be found
 
@@ -23,9 +23,10 @@ def dcr(
                           (Alaa et al. 2022)
     copies                share of rows at distance 0 from a training row
     *_expected            each of these of the holdout rows: what fresh real rows of such a table have
-    dcr_share             from the share of rows nearer to a training row than to any holdout row, on a scale where
-                          fresh real rows have 0.5, rows of which the part c are copies 0.5 + c / 2, and rows that are
-                          never nearest to a training row 0; see `on_scale`
+    dcr_share             from the share of rows whose nearest real row is a training row, on a scale where fresh real
+                          rows have 0.5, rows of which the part c are copies of unique rows 0.5 + c / 2, and rows that
+                          are never nearest to a training row 0; see `on_scale`. Of several real rows that are equally
+                          near each is as good as any: a row counts by the training rows among them
 
     Raises ValueError with fewer than two training rows or no holdout row.
     """
@@ -35,9 +36,8 @@ def dcr(
     known = embed(train, train, schema)
     found, closest = _of(points, known)
     expected, _ = _of(fresh, known)
-    apart = nearest(points, embed(holdout, train, schema))[:, 0]
+    nearer = float(_shares(points, closest, known, embed(holdout, train, schema)).mean())
     usual = len(train) / (len(train) + len(holdout))
-    nearer = float(np.where(closest == apart, usual, closest < apart).mean())
     return (
         found
         | {f"{name}_expected": value for name, value in expected.items()}
@@ -54,6 +54,25 @@ def on_scale(nearer: float, usual: float) -> float:
     return 0.5 * nearer / usual if nearer <= usual else 0.5 + 0.5 * (nearer - usual) / (1 - usual)
 
 
+def _shares(points: Points, closest: np.ndarray, known: Points, others: Points) -> np.ndarray:
+    """Share of known rows among the rows of both that are nearest to each point (n,); `closest` is how near they are.
+
+    A row that is as fresh as the others has each of the real rows nearest with the same chance, so that the mean of
+    these shares is that of known rows, whether distances are equal or not.
+    """
+    apart = nearest(points, others)[:, 0]
+    tied = within(np.square(closest), apart) & within(np.square(apart), closest)
+    shares = (closest < apart).astype(np.float64)
+    if tied.any():
+        reach = np.minimum(closest, apart)[tied, None]
+        mine, theirs = (
+            np.concatenate([within(part, reach[rows]).sum(1) for rows, part in squares(points[tied], side)])
+            for side in (known, others)
+        )
+        shares[tied] = mine / (mine + theirs)
+    return shares
+
+
 def _of(points: Points, known: Points) -> tuple[dict[str, float], np.ndarray]:
     """Scores of some rows against the training rows, and their distances to the nearest one."""
     two, which = neighbours(points, known, 2)
@@ -66,7 +85,7 @@ def _of(points: Points, known: Points) -> tuple[dict[str, float], np.ndarray]:
         "dcr_median": float(np.median(closest)),
         "dcr_mean": float(closest.mean()),
         "nndr": float(np.median(ratio)),
-        "authenticity": float((closest > usual[place]).mean()),
+        "authenticity": float((~within(np.square(closest), usual[place])).mean()),
         "copies": float((closest == 0).mean()),
     }
     return scores, closest

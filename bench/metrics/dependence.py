@@ -136,7 +136,7 @@ def _parts(
         frequent = sorted(counts.index, key=lambda label: (-counts[label], str(label)))[: PARTS - 1]
         place = {label: i for i, label in enumerate(frequent)}
         found = [
-            side.map(place).fillna(PARTS - 1).where(side.notna(), PARTS).to_numpy(np.int64)
+            side.astype(object).map(place).fillna(PARTS - 1).where(side.notna(), PARTS).to_numpy(np.int64)
             for side in (synthetic, real)
         ]
     return found[0], found[1]

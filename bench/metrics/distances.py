@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.table import Schema
+from tabstep.metrics.trend import correlations
 
 
 def distances(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema) -> dict[str, float]:
@@ -45,6 +46,6 @@ def distances(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema) -> di
 
 
 def _correlations(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
-    matrix = frame[list(schema.numbers)].astype(np.float64).corr().fillna(0.0).to_numpy(copy=True)
+    matrix: np.ndarray = np.nan_to_num(correlations(frame, schema))
     np.fill_diagonal(matrix, 1.0)
     return matrix

@@ -55,5 +55,5 @@ def _codes(rows: pd.DataFrame, known: pd.DataFrame, schema: Schema) -> tuple[pd.
     """A number for each distinct row of the two tables together."""
     both = pd.concat([rows, known], ignore_index=True)
     numbers = dict.fromkeys(schema.numbers, "float64")  # 1 and 1.0 are the same number
-    codes = both.astype(numbers).groupby(list(both.columns), sort=False, dropna=False).ngroup()
+    codes = both.astype(numbers).groupby(list(both.columns), sort=False, dropna=False, observed=True).ngroup()
     return codes.iloc[: len(rows)], codes.iloc[len(rows) :]

@@ -13,6 +13,9 @@ from tabstep.data.table import Schema
 FEW = 100  # a column of more labels is kept as codes: one-hot it would be all of the memory
 FAR = 1e6  # a number lies this many ranges away at most, so that squares of what is absurd are still numbers
 CHUNK = 2**22  # distances at once
+SLACK = (
+    1e-9  # by which squared distances that are equal may come out apart, of columns in units of their range
+)
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,15 @@ def squares(points: Points, others: Points) -> Iterator[tuple[slice, np.ndarray]
         for j in range(points.codes.shape[1]):
             squared += points.codes[rows, j, None] != others.codes[:, j]
         yield rows, squared
+
+
+def within(squared: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """Which squared distances are at most `reach` squared, up to rounding.
+
+    Rows of labels and whole numbers have many distances that are equal, and come out apart in their last bits: which
+    of them count would be chance.
+    """
+    return np.asarray(squared <= np.square(reach) * (1 + SLACK) + SLACK)
 
 
 def from_centre(points: Points, of: Points) -> np.ndarray:

@@ -88,12 +88,20 @@ def pair_similarity(
 
 
 def _similar_correlations(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema) -> np.ndarray:
-    s, r = (_correlations(frame, schema) for frame in (synthetic, real))
+    s, r = (correlations(frame, schema) for frame in (synthetic, real))
     return np.asarray(1 - np.abs(r - s) / 2)
 
 
-def _correlations(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
-    return frame[list(schema.numbers)].astype(np.float64).corr().to_numpy()
+def correlations(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
+    """Pearson correlations (d, d) of the number columns over rows where both are present, NaN where there is none.
+
+    Columns are divided by a power of two near their largest value, which changes no bit of a correlation: of numbers of
+    1e200 or 1e-200 the squares are none.
+    """
+    numbers = frame[list(schema.numbers)].astype(np.float64)
+    _, exponents = np.frexp(numbers.abs().max().to_numpy())
+    scaled = pd.DataFrame(np.ldexp(numbers.to_numpy(), -exponents), columns=numbers.columns)
+    return np.asarray(scaled.corr().to_numpy())
 
 
 def _edges(column: pd.Series) -> np.ndarray:
