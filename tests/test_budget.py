@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tabstep.metrics.facts import fact
+from tabstep.records.gather import gather
 from tabstep.records.store import Cell, Record
+from tabstep.registry import DEFAULT_SAMPLER
 from tabstep.report.numbers.budget import least, profile, said, steps_to_equal_quality
 from tabstep.report.numbers.table import results
 from tabstep.report.numbers.vector import NAMES, VECTOR, Score
@@ -321,30 +323,66 @@ def test_pages_show_the_vector_and_its_figure(tmp_path: Path) -> None:
 
 
 def test_the_readme_says_what_the_committed_example_says() -> None:
-    """The old headline and the new one, on the same numbers."""
+    """Efficacy beside the vector, on the same numbers."""
     table = pd.read_csv(ROOT / "results" / "example" / "results.csv")
-    lines = pages.kept(profile(table))
-    ten = lines[(lines["sampler"] == "ancestral") & (lines["steps"] == 10)].iloc[0]
+    lines = pages.kept(profile(table)).set_index(["method", "sampler", "steps"])
+    twenty = lines.loc[("tabddpm", "ancestral", 20)]
     found = steps_to_equal_quality(table)
-    own = found[found["sampler"] == "ancestral"].set_index("dataset")
-    others = found[found["sampler"] == "ddim"]
-    assert others["enough"].isna().all()
+    ours = found[found["sampler"] == DEFAULT_SAMPLER].set_index("dataset")
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert (
-        f"`ancestral` at 10 evaluations keeps {ten['share_low']:.1f} to {ten['share_high']:.1f} % of the efficacy of "
-        f"all 100 steps on all {ten['efficacy']} tables, but every score on {ten['all']} of them"
+        "`ancestral` of `tabddpm` at 20 evaluations keeps "
+        f"{twenty['share_low']:.1f} to {twenty['share_high']:.1f} % of the efficacy of all 100 steps, "
+        f"but every score on {twenty['all']} of 3 tables"
     ) in readme
-    budgets = ", ".join(f"{own.loc[d, 'enough']} for {d}" for d in sorted(own.index))
-    assert f"enough are {budgets}; `ddim` keeps all six at no budget on any of them" in readme
+    judged = ours["enough"].dropna()
+    assert (
+        f"With `tabstep` enough are {' and '.join(f'{judged[d]} for {d}' for d in judged.index)}; on"
+        in readme
+    )
+    (left,) = set(ours.index) - set(judged.index)
+    assert f"on {left} nothing is said" in readme
+    assert "scatters too much (efficacy" in ours.loc[left, "note"]
     committed = pd.read_csv(ROOT / "results" / "example" / "steps.csv")
     assert committed["enough"].fillna(-1).tolist() == found["enough"].fillna(-1).tolist()
 
 
-def test_margins_are_wider_than_the_scatter_they_are_seen_through() -> None:
-    """The scatter of `ancestral` at 20 evaluations or more in the committed example; and not far wider."""
+def test_the_readme_shows_the_scores_of_the_committed_example() -> None:
+    """Its table of diamonds-price, cell by cell."""
     table = pd.read_csv(ROOT / "results" / "example" / "results.csv")
-    walked = table[(table["sampler"] == "ancestral") & (table["steps"] >= 20)]
+    own = table[table["dataset"] == "diamonds-price"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    begin = readme.index("    diamonds-price (catboost_r2)")
+    shown = {}
+    for line in readme[begin + 4 :]:
+        if not line:
+            break
+        words = line.split()
+        shown[tuple(words[:-7])] = [float(word) for word in words[-7:-1]]
+    made = {}
+    for key, part in own.groupby(["method", "params", "sampler", "grid", "steps"], dropna=False):
+        names = [str(x) for x in key[:4] if not pd.isna(x) and x != "default"]
+        by = part.set_index("metric")["mean"]
+        steps = [] if pd.isna(key[4]) else [str(int(key[4]))]
+        made[(*names, *steps)] = [round(by[score.metrics["regression"]], 3) for score in VECTOR]
+    assert len(made) == 22
+    for name, values in made.items():
+        assert shown[name] == pytest.approx(values, abs=0.00051), name
+    assert set(shown) == set(made)
+
+
+def test_margins_are_wider_than_the_scatter_they_are_seen_through() -> None:
+    """The scatter over draws of one network at 20 evaluations or more, where 5,000 rows or more are scored."""
+    found = results(gather(ROOT / "results" / "few-steps" / "runs")[0])
+    walked = found[(found["steps"] >= 20) & (found["rows"] >= 5000)]
+    page = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
     for score in VECTOR:
-        for metric in set(score.metrics.values()) - {"catboost_f1_macro"}:
+        said = []
+        for metric in dict.fromkeys(score.metrics.values()):
             deviation = float(np.sqrt((walked.loc[walked["metric"] == metric, "std"] ** 2).mean()))
-            assert 1.5 < score.margin / deviation < 8, (score.name, deviation)
+            said.append(f"{deviation:.4f}")
+            assert 1.5 < score.margin / deviation < 8, (metric, deviation)
+        (line,) = (
+            line for line in page.splitlines() if line.startswith(f"| `{score.name}`") and "| 0.0" in line
+        )
+        assert line.split("|")[3].split() == ", ".join(said).split(), line

@@ -72,7 +72,7 @@ def test_the_page_counts_the_tables_that_keep_all_scores(tmp_path: Path) -> None
     assert "| 5 | `ddim` | 1.50 | `dpmpp-2m-sde` +6.500 (one table) | 0/1 (2.0) | 1/1 (0.0) |" in text
     assert "| `dpmpp-2m-sde` | 0/2 (3.5) |" in text
     assert "| house | mixture (0) | 0.800 | 0.750 | 0.010 |" in text
-    assert "Training seeds: 1, sampling seeds: 2." in text
+    assert "Training seeds of each table: 1. Sampling seeds of each network: 2." in " ".join(text.split())
     assert len(pd.read_csv(numbers)) == 6
 
 

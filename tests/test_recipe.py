@@ -45,7 +45,7 @@ def test_pairs_are_of_the_seeds_that_both_have_and_gains_are_towards_the_best() 
 def test_the_page_counts_tables_and_says_how_many_seeds(tmp_path: Path) -> None:
     page, numbers = recipe.write(RECORDS, {"churn2": {"tabddpm": 5e12, "published": 2e15}}, tmp_path)
     text = page.read_text()
-    assert "Training seeds a cell: 1, 2." in text
+    assert "Training seeds: 2 on churn2, 1 on buddy." in " ".join(text.split())
     assert "| chosen on (1) | 5 | 0 / 1 / 0 | 1 / 0 / 0 |" in text
     assert "| kept aside (1) | 5 | 0 / 0 / 0 | 0 / 0 / 1 |" in text
     assert "| churn2 | 5 | 0.700 -> 0.705 | 0.605 -> **0.530** |" in text

@@ -12,7 +12,7 @@ from tabstep.records.store import Record
 from tabstep.report.numbers.budget import BASE, profile
 from tabstep.report.numbers.table import FLOORS, commit_of, csv, results
 from tabstep.report.numbers.vector import VECTOR
-from tabstep.study import glance
+from tabstep.study import glance, seeds
 from tabstep.study.markdown import pipes, reflow
 from tabstep.study.paired import difference
 from tabstep.study.recipe import OURS
@@ -109,14 +109,14 @@ def write(records: Sequence[Record], folder: Path) -> list[Path]:
 
 def _page(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
     ours = [r for r in records if r.cell.method == OURS and r.status == "ok"]
-    seeds = {r.cell.train_seed for r in ours}, {r.cell.sample_seed for r in ours}
+    draws = len({r.cell.sample_seed for r in ours})
     return [
         "# Few steps by every score",
         "",
         f"`{OURS}` on {found['dataset'].nunique()} tables, held against `ancestral` with all steps of the same",
         "network. A loss is how much worse a score is, in margins of the score (F1 and R2 .01, C2ST .03, Wasserstein",
         "and Trend .005, beta-recall and coverage .02); a budget keeps a table where the largest loss of six scores is",
-        f"at most 1. Training seeds: {len(seeds[0])}, sampling seeds: {len(seeds[1])}. With one training seed nothing",
+        f"at most 1. {seeds.said(ours)} Sampling seeds of each network: {draws}. With one training seed nothing",
         f"is decided about the method, only about these networks. Made at {', '.join(_commits(records))}.",
         "",
         *_glance(records),

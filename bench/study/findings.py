@@ -12,7 +12,7 @@ from tabstep.records import store
 from tabstep.records.store import Record
 from tabstep.report.numbers.budget import BASE
 from tabstep.report.numbers.table import PRIMARY, commit_of
-from tabstep.study import few_steps, recipe
+from tabstep.study import few_steps, recipe, seeds
 from tabstep.study.markdown import pipes, reflow
 from tabstep.study.paired import Difference, difference
 from tabstep.suites import KEPT_ASIDE
@@ -58,7 +58,8 @@ def write(
         "",
         "Made by `tabstep study findings` from the records in this folder; a test makes it again and compares. In",
         "brackets: a 95 % t-interval over tables, which are the sample. Bold: it does not hold zero. What is not bold",
-        "is undecided. One training seed a table: what differs between networks of one recipe is not in an interval.",
+        "is undecided. What differs between networks of one recipe is hardly in an interval.",
+        seeds.said(r for r in few if r.cell.method == recipe.OURS),
         f"Records of {', '.join(_commits([*few, *pairs, *reproduced]))}.",
         "",
         *_enough(few),

@@ -23,6 +23,7 @@ from tabstep.records import store
 from tabstep.records.store import Record
 from tabstep.report.numbers.table import commit_of
 from tabstep.report.numbers.vector import VECTOR, Score
+from tabstep.study import seeds
 from tabstep.study.markdown import pipes, reflow
 from tabstep.suites import DEVELOPMENT, KEPT_ASIDE
 
@@ -138,7 +139,6 @@ def write(records: Sequence[Record], cost: Mapping[str, Mapping[str, float]], fo
 
 
 def _head(records: Sequence[Record], found: Sequence[Pair]) -> list[str]:
-    seeds = sorted({len(p.gain) for p in found})
     made = sorted({commit_of(r.env, digits=12) for r in records})
     return [
         "# tabstep beside TabDDPM of the same size",
@@ -148,7 +148,7 @@ def _head(records: Sequence[Record], found: Sequence[Pair]) -> list[str]:
         "Bold: tabstep is nearer to the best value by at least the margin of the score; struck: it is farther by as",
         "much. A margin is no test: with one training seed nothing is decided about the methods, with three little.",
         "",
-        f"Training seeds a cell: {', '.join(map(str, seeds))}. Made at {', '.join(made)}.",
+        f"{seeds.said(r for r in records if r.cell.method == OURS)} Made at {', '.join(made)}.",
         "",
         *_counts(found),
     ]

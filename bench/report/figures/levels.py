@@ -15,10 +15,11 @@ from tabstep.report.figures.hues import GREY, HALO, colour
 from tabstep.report.numbers.table import CEILING, FLOORS, REAL_ROWS
 
 # Real rows are black, floors in their hue: none of them is crossed by accident.
+REAL_DASHES: dict[str, Any] = {"bootstrap": (0, (4, 1, 1, 1)), "holdout": (0, (1, 2))}
 LINES: dict[str, dict[str, Any]] = {
     CEILING: {"color": "black", "linestyle": (0, (5, 3)), "linewidth": 1.0, "zorder": 1.5},
     **{
-        name: {"color": "black", "linestyle": (0, (1, 2)), "linewidth": 1.0, "zorder": 1.5}
+        name: {"color": "black", "linestyle": REAL_DASHES[name], "linewidth": 1.0, "zorder": 1.5}
         for name in REAL_ROWS
         if name != CEILING
     },

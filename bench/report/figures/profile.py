@@ -70,7 +70,7 @@ def draw(profile: pd.DataFrame, enough: pd.DataFrame, beside: pd.DataFrame) -> F
     figure.supxlabel(below, fontsize=8.5)
     handles = [
         *drawn.values(),
-        Line2D([], [], color=GREY, linewidth=0.9, label=f"{BASE}, all steps"),
+        Line2D([], [], color=GREY, linewidth=0.9, label=_measure(profile)),
         *(
             Line2D([], [], label=TITLES[name], **LINES[name])
             for name in LINES
@@ -98,6 +98,17 @@ def draw(profile: pd.DataFrame, enough: pd.DataFrame, beside: pd.DataFrame) -> F
     return figure
 
 
+def _measure(profile: pd.DataFrame) -> str:
+    """What the band is around: with several networks, of which of them. K* is always by the own network."""
+    networks = profile[["method", "params"]].drop_duplicates()
+    own = f", {_name(tuple(networks.iloc[0]))}" if len(networks) > 1 else ""
+    return f"{BASE}, all steps{own}"
+
+
+def _name(parts: Key) -> str:
+    return " ".join(part for part in parts if part and part != "default")
+
+
 def _chosen(enough: pd.DataFrame) -> list[Key]:
     """The entrants to draw: the measure, and those for which the least budget is enough."""
     order = enough.assign(first=enough["sampler"] != BASE).sort_values(["first", "enough"], kind="stable")
@@ -109,10 +120,9 @@ def _key(row: Any) -> Key:
 
 
 def _handle(key: Key) -> Line2D:
-    method, params, sampler, grid = key
-    name = " ".join(part for part in (method, params, sampler, grid) if part and part != "default")
+    method, _, sampler, grid = key
     return Line2D(
-        [], [], color=colour(method, sampler), marker=MARKERS.get(grid, "X"), markersize=4, label=name
+        [], [], color=colour(method, sampler), marker=MARKERS.get(grid, "X"), markersize=4, label=_name(key)
     )
 
 
