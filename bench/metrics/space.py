@@ -13,9 +13,7 @@ from tabstep.data.table import Schema
 FEW = 100  # a column of more labels is kept as codes: one-hot it would be all of the memory
 FAR = 1e6  # a number lies this many ranges away at most, so that squares of what is absurd are still numbers
 CHUNK = 2**22  # distances at once
-SLACK = (
-    1e-9  # by which squared distances that are equal may come out apart, of columns in units of their range
-)
+SLACK = 1e-9  # by which equal squared distances may come out apart, of columns in units of their range
 
 
 @dataclass(frozen=True)
