@@ -43,6 +43,25 @@ def test_names_go_on_where_the_old_ones_end(values: Any, made: list[str]) -> Non
     assert found.example == made[0]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "last"),
+    [("int8", 127), ("uint8", 255), ("int64", 2**63 - 1), ("uint64", 2**64 - 1), ("Int16", 2**15 - 1)]
+    + [("int8[pyarrow]", 127), ("float64", 2**53), ("float32", 2**24), ("Float64", 2**53)],
+)
+def test_numbers_are_new_and_each_its_own_or_there_are_none(dtype: str, last: int) -> None:
+    """Beyond the last whole number of a dtype there is an error, and of floats the same number again."""
+    with pytest.raises(ValueError, match=f"with numbers up to {last}, of which 0 are new, for 2 rows"):
+        Identifier.of(pd.Series([last, 3], name="key", dtype=dtype), 0)
+    column = pd.Series([last - 20, 3], name="key", dtype=dtype)
+    found = Identifier.of(column, 0)
+    rows = found.write(5, 15, 0)
+    assert rows.dtype == column.dtype
+    assert rows.is_unique
+    assert int(rows.iloc[-1]) == last
+    with pytest.raises(ValueError, match="column 'key' .* of which 20 are new, for 21 rows"):
+        found.write(0, 21, 0)
+
+
 @pytest.mark.parametrize("shape", [str, lambda u: u.hex], ids=["dashed", "plain"])
 def test_uuids_are_others_in_every_draw(shape: Any) -> None:
     column = pd.Series([shape(uuid.UUID(int=i)) for i in range(9)], name="key")

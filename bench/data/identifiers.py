@@ -14,7 +14,7 @@ import pandas as pd
 from tabstep.data import dtypes
 from tabstep.data.doubtful_text import EMAIL, UUID
 
-_CODE = re.compile(r"(?P<head>.*?)(?P<digits>\d+)", re.DOTALL)
+_CODE = re.compile(r"(?P<head>.*?)(?P<digits>\d{1,100})", re.DOTALL)
 
 Kind = Literal["number", "text", "uuid"]
 
@@ -40,17 +40,22 @@ class Identifier:
     def of(cls, column: pd.Series[Any], place: int) -> Self:
         """Names like those of a column: the next numbers, the next codes, other UUIDs, or `<name>-1` for other texts.
 
-        Raises ValueError for what is neither whole numbers nor text.
+        Raises ValueError for what is neither whole numbers nor text, and where no numbers are left.
         """
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            raise ValueError("is of pandas' categories, which name no rows; drop it, or use .astype(str)")
         name, dtype, shown = str(column.name), dtypes.name(column.dtype), column.dropna()
         if pd.api.types.is_bool_dtype(column.dtype) or not len(shown):
             raise ValueError(f"is {column.dtype if len(shown) else 'empty'}, which names no rows; drop it")
         if pd.api.types.is_numeric_dtype(column.dtype):
             if not bool((shown == np.round(shown.astype("float64"))).all()):
                 raise ValueError("holds numbers that are not whole, which name no rows; drop it")
-            return cls(name, place, dtype, "number", int(shown.max()) + 1)
+            found = cls(name, place, dtype, "number", int(shown.max()) + 1)
+            if lack := found._lack(len(column)):
+                raise ValueError(lack)
+            return found
         texts = [str(text) for text in shown]
-        if isinstance(column.dtype, pd.CategoricalDtype) or not all(isinstance(v, str) for v in shown):
+        if not all(isinstance(v, str) for v in shown):
             raise ValueError(
                 f"is {column.dtype} with other values than text, which are not made anew; drop it"
             )
@@ -70,11 +75,13 @@ class Identifier:
         return cls(name, place, dtype, "text", 1, head, 0, tail)
 
     def write(self, start: int, n: int, seed: int) -> Any:
-        """The names of the rows start .. start + n of a draw (a Series)."""
+        """The names of the rows start .. start + n of a draw (a Series). Raises ValueError where no more are left."""
         if self.kind == "uuid":
             values: list[Any] = [self._uuid(seed, i) for i in range(start, start + n)]
         else:
             numbers = range(self.first + start, self.first + start + n)
+            if lack := self._lack(start + n):
+                raise ValueError(f"column {self.name!r} {lack}")
             values = list(numbers) if self.kind == "number" else [self._text(i) for i in numbers]
         return dtypes.restored(values, self.dtype)
 
@@ -82,6 +89,21 @@ class Identifier:
     def example(self) -> str:
         """The first of them."""
         return str(self.write(0, 1, 0).iloc[0])
+
+    def _lack(self, n: int) -> str:
+        """What stands in the way of n numbers more of the dtype, each its own; empty where nothing does."""
+        if self.kind != "number":
+            return ""
+        kind = dtypes.made(self.dtype)
+        kind = getattr(kind, "numpy_dtype", kind)
+        most = 2 ** (np.finfo(kind).nmant + 1) if kind.kind == "f" else int(np.iinfo(kind).max)
+        left = max(0, most - self.first + 1)
+        if n <= left:
+            return ""
+        return (
+            f"is {kind} with numbers up to {most}, of which {left} are new, for {n} rows; turn it into a wider dtype or "
+            "text, or drop it"
+        )
 
     def _text(self, number: int) -> str:
         return (
