@@ -285,7 +285,7 @@ MOMENTS = ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%a, %d %b %Y", "%Y-%m-%d %H:%M",
         st.lists(st.sampled_from(NUMBERS), min_size=1, max_size=3, unique=True),
         st.lists(st.sampled_from(MOMENTS), min_size=1, max_size=3, unique=True),
     ),
-    values=st.lists(st.integers(1000, 9_999_999), min_size=25, max_size=40, unique=True),
+    values=st.lists(st.integers(1000, 20_999), min_size=25, max_size=40, unique=True),
     times=st.integers(3, 6),
 )
 def test_amounts_and_dates_are_no_categories_however_they_are_written(
@@ -293,7 +293,7 @@ def test_amounts_and_dates_are_no_categories_however_they_are_written(
 ) -> None:
     """Each text comes back three times and more, as those of categories do."""
     written = [
-        pd.Timestamp(60 * v, unit="s").strftime(way) if "%Y" in way or "%H" in way else way.format(v / 100)
+        pd.Timestamp(86_460 * v, unit="s").strftime(way) if "%Y" in way or "%H" in way else way.format(v / 10)
         for v, way in zip(values, itertools.cycle(ways), strict=False)
     ]
     found, faults = inference.infer(pd.DataFrame({"x": written * times}), Wishes(), Python())
@@ -393,6 +393,9 @@ def test_what_is_not_read_is_refused_with_a_way_out(values: Any, message: str) -
         ["<=50K", ">50K", ">50K"] * 30,
         ["10-20", "20-30", "30+"] * 30,
         ["1", "2", "3"] * 30,
+        ["2024-01-31", "31.01.2024", "2024-02-29"] * 30,
+        ["SI2", "VS1", "VVS2"] * 28 + ["IF"] * 6,
+        ["T1", "T2", "T3"] * 28 + ["Tx"] * 6,
         ["10%", "20%", "30%"] * 30,
         ["None", "NA", "nan"] * 30,
         [f"{v % 25}{'AB'[v % 25 % 2]}" for v in range(ROWS)],

@@ -45,8 +45,10 @@ def test_names_go_on_where_the_old_ones_end(values: Any, made: list[str]) -> Non
 
 @pytest.mark.parametrize(
     ("dtype", "last"),
-    [("int8", 127), ("uint8", 255), ("int64", 2**63 - 1), ("uint64", 2**64 - 1), ("Int16", 2**15 - 1)]
-    + [("int8[pyarrow]", 127), ("float64", 2**53), ("float32", 2**24), ("Float64", 2**53)],
+    [
+        *[("int8", 127), ("uint8", 255), ("int64", 2**63 - 1), ("uint64", 2**64 - 1), ("Int16", 2**15 - 1)],
+        *[("int8[pyarrow]", 127), ("float64", 2**53), ("float32", 2**24), ("Float64", 2**53)],
+    ],
 )
 def test_numbers_are_new_and_each_its_own_or_there_are_none(dtype: str, last: int) -> None:
     """Beyond the last whole number of a dtype there is an error, and of floats the same number again."""
@@ -58,7 +60,7 @@ def test_numbers_are_new_and_each_its_own_or_there_are_none(dtype: str, last: in
     assert rows.dtype == column.dtype
     assert rows.is_unique
     assert int(rows.iloc[-1]) == last
-    with pytest.raises(ValueError, match="column 'key' .* of which 20 are new, for 21 rows"):
+    with pytest.raises(ValueError, match=r"column 'key' .* of which 20 are new, for 21 rows"):
         found.write(0, 21, 0)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data.doubtful_writing import FEW, check_one_way, check_stray
+from tabstep.data.doubtful_writing import FEW, MOMENT, check_one_way, check_stray, reads
 from tabstep.data.wishes import Speech
 
 RECURS = (
@@ -44,7 +44,8 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
         check_one_way(texts, name, speech)
     anew = f"{speech.anew(name)}{insist}"
     for what, mark in (("e-mail addresses", EMAIL), ("identifiers", UUID), ("telephone numbers", PHONE)):
-        if sum(mark.fullmatch(t) is not None for t in texts) * 2 > len(texts):
+        # A date has the digits of a telephone number.
+        if sum(mark.fullmatch(t) is not None and not reads(MOMENT, t) for t in texts) * 2 > len(texts):
             raise ValueError(f"holds {what}; {anew}")
     if distinct == rows and rows > FEW // 4:
         raise ValueError(f"has a different text in every row, {distinct}, like an id; {anew}")

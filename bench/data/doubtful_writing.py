@@ -39,12 +39,9 @@ _CODE = re.compile(r"0\d+")
 def check_stray(present: pd.Series[Any], name: str, speech: Speech) -> None:
     """Refuse text most of which is numbers or dates, by its rows or, with few marks among many, by its values."""
     texts = present.astype(str)
-    plain = texts.str.replace(r"^[^\d+-]{0,4}(?=[\d+-])|[\s%€$£]+$", "", regex=True).str.replace(
-        ",", ".", regex=False
-    )
     for what, readable in (
-        ("numbers", pd.to_numeric(plain, errors="coerce").notna()),
-        ("dates", texts.str.fullmatch(MOMENT) & texts.map(_in_reach)),
+        ("numbers", texts.map(lambda text: reads(QUANTITY, text) or _CODE.fullmatch(text) is not None)),
+        ("dates", texts.map(lambda text: reads(MOMENT, text) and _in_reach(text))),
     ):
         odd = sorted({str(text) for text in texts[~readable]})
         distinct = texts.nunique()
@@ -63,7 +60,7 @@ def check_one_way(texts: Sequence[str], name: str, speech: Speech) -> None:
         return
     years = f", in years of {YEARS[0]}..{YEARS[1]}"
     for what, form, limits in (("numbers", QUANTITY, ""), ("dates or times", MOMENT, years)):
-        if np.mean([_is(form, text) for text in texts]) >= MOSTLY:
+        if np.mean([reads(form, text) for text in texts]) >= MOSTLY:
             shown = " and ".join(repr(text[:SHOWN]) for text in _unlike(texts))
             raise ValueError(
                 f"holds {what}, but not in one way of writing that is known, such as {shown}; write all in one way"
@@ -72,7 +69,8 @@ def check_one_way(texts: Sequence[str], name: str, speech: Speech) -> None:
             )
 
 
-def _is(form: re.Pattern[str], text: str) -> bool:
+def reads(form: re.Pattern[str], text: str) -> bool:
+    """Whether a text is written so."""
     return len(text) <= LONGEST and form.fullmatch(text) is not None
 
 

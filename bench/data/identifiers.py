@@ -101,8 +101,8 @@ class Identifier:
         if n <= left:
             return ""
         return (
-            f"is {kind} with numbers up to {most}, of which {left} are new, for {n} rows; turn it into a wider dtype or "
-            "text, or drop it"
+            f"is {kind} with numbers up to {most}, of which {left} are new, for {n} rows; turn it into a wider dtype "
+            "or text, or drop it"
         )
 
     def _text(self, number: int) -> str:
