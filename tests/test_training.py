@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from tabstep.data.table import Schema
 from tabstep.diffusion import multinomial
+from tabstep.diffusion.adamw import AdamW
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.denoiser import MLP, NetworkDenoiser, time_embedding
 from tabstep.diffusion.loss import categorical_kl, tabddpm_loss
@@ -101,7 +103,7 @@ def test_network_trained_by_the_loss_predicts_leave_one_out() -> None:
         network,
         loss,
         data,
-        Training(600, 1024, 3e-3, 0.0, 0.99),
+        Training(400, 512, 3e-3, 0.0, 0.99),
         generator=generator,
     )
     t = 10
@@ -119,6 +121,26 @@ def test_network_trained_by_the_loss_predicts_leave_one_out() -> None:
         to_full += float((weight * 0.5 * (ours - full).abs().sum(1)).sum()) / 2
     assert to_loo < 0.05
     assert to_full > 0.15
+
+
+def test_the_optimizer_moves_as_that_of_torch_to_the_bit() -> None:
+    """With a rate that changes, a parameter that no gradient reaches, and weights that decay."""
+    x = torch.randn(64, 3, generator=stream(0, 0))
+    torch.manual_seed(0)
+    first = torch.nn.ModuleList([MLP(3, 2, (16,), 0.0, 0), torch.nn.Linear(1, 1)])
+    begin, second = copy.deepcopy(first), copy.deepcopy(first)
+    ours = AdamW(list(first.parameters()), 1e-2, 1e-2)
+    theirs = torch.optim.AdamW(second.parameters(), lr=1e-2, weight_decay=1e-2, fused=True)
+    t = torch.ones(64, dtype=torch.int64)
+    for step in range(10):
+        ours.lr = theirs.param_groups[0]["lr"] = 1e-2 * (1 - step / 10)
+        for network, optimizer in ((first, ours), (second, theirs)):
+            optimizer.zero_grad()
+            network[0](x, t, None).square().mean().backward()
+            optimizer.step()
+    pairs = zip(begin.parameters(), first.parameters(), second.parameters(), strict=True)
+    moved = [(torch.equal(a, b), torch.equal(b, c)) for a, b, c in pairs]
+    assert moved == [(False, True)] * (len(moved) - 2) + [(True, True)] * 2
 
 
 def test_sixty_columns_of_a_hundred_classes_train_without_nan() -> None:

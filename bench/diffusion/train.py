@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tabstep.diffusion.adamw import AdamW
 from tabstep.diffusion.mixed import State
 
 Loss = Callable[[State, torch.Generator], tuple[Tensor, ...]]
@@ -111,14 +112,14 @@ def fit(
     average = copy.deepcopy(network).requires_grad_(False).eval()
     raw: list[Tensor] = list(network.parameters())
     ema: list[Tensor] = list(average.parameters())
-    optimizer = torch.optim.AdamW(raw, lr=training.lr, weight_decay=training.weight_decay, fused=True)
+    optimizer = AdamW(raw, training.lr, training.weight_decay)
     source, done = batches(data, training.batch_size, generator), training.clock()
     before = share = done(0)
     step, reported, kept = 0, -1, None if judge is None else Kept(judge)
     network.train()
     while share < 1 and (kept is None or share - kept.share < training.patience):
-        optimizer.param_groups[0]["lr"] = training.lr * (1 - before)
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.lr = training.lr * (1 - before)
+        optimizer.zero_grad()
         total = torch.stack(loss(next(source), generator)).sum()
         total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
