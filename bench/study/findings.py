@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,8 @@ def write(
     path: Path,
 ) -> Path:
     """Write the page from the records of `few-steps`, `recipe` and `reproduce`, and the claims of `samplers`."""
+    losses = few_steps.losses(few)
+    chosen = _chosen(losses)
     lines = [
         "# Findings",
         "",
@@ -62,9 +64,9 @@ def write(
         seeds.said(r for r in few if r.cell.method == recipe.OURS),
         f"Records of {', '.join(_commits([*few, *pairs, *reproduced]))}.",
         "",
-        *_enough(few),
-        *_cost(few),
-        *_floors(few),
+        *_enough(losses),
+        *_cost(few, chosen),
+        *_floors(few, chosen),
         *_recipe(pairs, reproduced),
         *_carried(claims),
         *_seconds(few),
@@ -77,14 +79,13 @@ def _commits(records: Iterable[Record]) -> list[str]:
     return sorted({commit_of(r.env, digits=12) for r in records})
 
 
-def _chosen(few: Sequence[Record]) -> dict[int, str]:
+def _chosen(losses: pd.DataFrame) -> dict[int, str]:
     """By budget the sampler that few_steps chooses."""
-    rows = few_steps.choice(few_steps.losses(few)).to_dict("records")
+    rows = few_steps.choice(losses).to_dict("records")
     return {int(row["steps"]): str(row["sampler"]) for row in rows}
 
 
-def _enough(few: Sequence[Record]) -> list[str]:
-    found = few_steps.losses(few)
+def _enough(found: pd.DataFrame) -> list[str]:
     return [
         "## 1. How many evaluations are as good as all of them, and what to use",
         "",
@@ -98,8 +99,7 @@ def _enough(few: Sequence[Record]) -> list[str]:
     ]
 
 
-def _cost(few: Sequence[Record]) -> list[str]:
-    chosen = _chosen(few)
+def _cost(few: Sequence[Record], chosen: Mapping[int, str]) -> list[str]:
     full = max((r.cell.steps or 0 for r in few if r.cell.method == recipe.OURS), default=0)
     rows = []
     for title, (metric, _) in SEEN.items():
@@ -119,8 +119,7 @@ def _cost(few: Sequence[Record]) -> list[str]:
     ]
 
 
-def _floors(few: Sequence[Record]) -> list[str]:
-    chosen = _chosen(few)
+def _floors(few: Sequence[Record], chosen: Mapping[int, str]) -> list[str]:
     steps = [k for k in (5, 50) if k in chosen]
     rows = []
     for floor in ("mixture", "smote"):
