@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import tabstep
 from tabstep import TabDDPM
 
 FAST = TabDDPM(T=50, steps=200, layers=(64,), batch_size=512, lr=3e-3)
+HASTY = replace(FAST, steps=20)  # for what does not depend on how much was learned
 
 
 def messy(n: int = 600) -> pd.DataFrame:
@@ -45,7 +47,7 @@ def test_columns_and_dtypes_come_back(target: str | None) -> None:
     if target == "income_full":
         frame["income_full"] = frame["income"].fillna(0)
     before = frame.copy(deep=True)
-    model = tabstep.fit(frame, target, categorical=["rank"], method=FAST, progress="none")
+    model = tabstep.fit(frame, target, categorical=["rank"], method=HASTY, progress="none")
     rows = model.sample(300, steps=10)
     pd.testing.assert_frame_equal(frame, before)
     assert list(rows.columns) == list(frame.columns)
@@ -65,7 +67,7 @@ def test_missingness_is_modelled_and_not_dropped(learned: tabstep.Synthesizer) -
     assert rows.loc[~lima, "income"].isna().mean() < 0.1
 
 
-@pytest.mark.parametrize("labels", [True, False])
+@pytest.mark.parametrize("labels", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_table_whose_every_column_has_gaps_is_modelled_with_them(labels: bool, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x, gone = rng.normal(size=600), rng.random((600, 2)) < [0.3, 0.1]
@@ -82,7 +84,7 @@ def test_a_table_whose_every_column_has_gaps_is_modelled_with_them(labels: bool,
 
 
 def test_save_and_load_give_the_same_rows_without_pickle(tmp_path: Path) -> None:
-    model = tabstep.fit(messy(), "member", method=FAST, progress="none")
+    model = tabstep.fit(messy(), "member", method=HASTY, progress="none")
     model.save(tmp_path / "model")
     assert {p.suffix for p in (tmp_path / "model").iterdir()} == {".safetensors"}
     again = tabstep.load(tmp_path / "model")
@@ -97,7 +99,7 @@ def test_save_and_load_give_the_same_rows_without_pickle(tmp_path: Path) -> None
 @pytest.fixture(scope="module")
 def learned() -> tabstep.Synthesizer:
     """Enough training to know that income is missing in Lima."""
-    method = TabDDPM(T=100, steps=600, layers=(96, 96), batch_size=512, lr=3e-3)
+    method = TabDDPM(T=100, steps=400, layers=(96, 96), batch_size=512, lr=3e-3)
     return tabstep.fit(messy(2000), "member", categorical=["rank"], method=method, progress="none")
 
 

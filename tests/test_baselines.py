@@ -7,6 +7,7 @@ import random
 import sys
 import warnings
 from dataclasses import asdict, is_dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -80,8 +81,24 @@ def global_states() -> list[bytes]:
     ]
 
 
-@pytest.mark.parametrize("kind", TABLES)
-@pytest.mark.parametrize("name", METHODS)
+ONE_ADAPTER = {
+    ("CTGAN", "multiclass"),
+    ("CTGAN", "numeric"),
+    ("CopulaGAN", "regression"),
+    ("TVAE", "binclass"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        # Methods of sdv take seconds and share an adapter: each of them and each kind of table once is fast.
+        pytest.param(*case, marks=pytest.mark.slow)
+        if case[0] in ("CTGAN", "CopulaGAN", "TVAE") and case not in ONE_ADAPTER
+        else case
+        for case in product(METHODS, TABLES)
+    ],
+)
 def test_contract(name: str, kind: str, capfd: pytest.CaptureFixture[str]) -> None:
     method, (train, schema) = METHODS[name], toy(kind)
     untouched, states = train.copy(deep=True), global_states()
@@ -365,7 +382,11 @@ def test_shares_and_halves() -> None:
 # --- through sdv
 
 
-@pytest.mark.parametrize("method", SDV, ids=lambda method: type(method).__name__)
+@pytest.mark.parametrize(
+    "method",
+    [SDV[0], *(pytest.param(method, marks=pytest.mark.slow) for method in SDV[1:])],
+    ids=lambda method: type(method).__name__,
+)
 def test_sdv_settings_arrive_and_seed_decides_the_model(method: Any) -> None:
     train, schema = toy("binclass", n=60)
     larger = replace(method, epochs=3, batch_size=500)  # more than there are rows

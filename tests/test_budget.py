@@ -299,6 +299,7 @@ def test_what_a_budget_keeps_by_hand() -> None:
     assert lines.loc[5, "margins"] == pytest.approx(3)
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_pages_show_the_vector_and_its_figure(tmp_path: Path) -> None:
     curves = {"ancestral": every(MONOTONE), "ddim": every({2: 9.0, 5: 3.0, 10: "failed", 100: 0.2})}
     written = pages.write(frame(curves), tmp_path)

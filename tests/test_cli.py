@@ -28,7 +28,7 @@ def call(*arguments: object) -> Result:
 
 
 @pytest.fixture
-def plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
+def plans(monkeypatch: pytest.MonkeyPatch, blank_figures: None) -> list[Plan]:
     """Plans that reached the harness; nothing is run."""
     seen: list[Plan] = []
 
@@ -203,6 +203,7 @@ def test_unreachable_tables_are_skipped_with_a_reason(tmp_path: Path) -> None:
 # How it ends
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_failed_cell_gives_status_1(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fine: list[Any] = []
 
@@ -234,6 +235,7 @@ def test_interrupt_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert "the same command goes on from here" in stopped.stderr
 
 
+@pytest.mark.whole
 def test_report_needs_records_only(tmp_path: Path) -> None:
     for record in small_run():
         store.write(tmp_path / "quick" / "runs", record)
@@ -244,6 +246,7 @@ def test_report_needs_records_only(tmp_path: Path) -> None:
     assert {"results.csv", "results.md", "spread.csv", "quality_against_cost.png"} <= names
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_report_names_records_that_it_cannot_read(tmp_path: Path) -> None:
     runs = tmp_path / "quick" / "runs"
     for record in small_run():

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,12 @@ from tabstep.engine.job import Folder, Outcome
 from tabstep.engine.plan import plan
 from tests.test_run import TINY, Done, done, record_of
 
-pytestmark = pytest.mark.whole
+pytestmark = [
+    pytest.mark.whole,
+    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed; the extra `ray` brings it"),
+]
 
-os.environ[ONE_MACHINE] = "0"  # before Ray is imported
-ray = pytest.importorskip("ray", reason="Ray is not installed; the extra `ray` brings it")
+os.environ[ONE_MACHINE] = "0"  # before Ray is imported, which is left to the tests: it takes seconds
 __all__ = ["done"]  # a fixture
 
 
@@ -85,6 +88,8 @@ def test_a_crash_and_a_limit_are_told_and_leave_the_others() -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.slow
 def test_a_ray_that_starts_here_is_on_loopback_and_closed_to_who_lacks_the_token(tmp_path: Path) -> None:
+    import ray
+
     with Cluster(None, workers=1, threads=1) as here:
         assert here.submit(pow, (2, 5), 60.0).result(120) == 32
         this = psutil.Process()
@@ -109,6 +114,8 @@ def test_a_ray_that_starts_here_is_on_loopback_and_closed_to_who_lacks_the_token
 
 
 def test_a_ray_without_a_token_or_open_to_others_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
     monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "10.0.0.7")
     with pytest.raises(RuntimeError, match=r"would listen on 10\.0\.0\.7"), Cluster(None, 1, 1):
         pass

@@ -42,7 +42,7 @@ def table(n: int = 1500) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def model() -> tabstep.Synthesizer:
-    method = TabDDPM(T=50, steps=700, layers=(96, 96), batch_size=512, lr=3e-3)
+    method = TabDDPM(T=50, steps=500, layers=(96, 96), batch_size=512, lr=3e-3)
     return tabstep.fit(table(), "class", method=method, progress="none")
 
 
@@ -105,7 +105,7 @@ def test_where_few_rows_meet_single_values_particles_go_on(
     monkeypatch.setattr(drawing, "LOOK", 512)
     monkeypatch.setattr(drawing, "SELDOM", 1.0)
     monkeypatch.setattr(drawing, "NEVER", 10**6)
-    rows = model.sample(250, steps=5, where={"city": "Lima", "age": (18, 60)})
+    rows = model.sample(120, steps=5, where={"city": "Lima", "age": (18, 60)})
     how = rows.attrs["conditions"]
     assert how["by_particles"] == ["city = Lima"]
     assert 1 < how["effective"] <= 64

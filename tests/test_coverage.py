@@ -122,7 +122,7 @@ def test_few_rows_cover_little_even_as_copies() -> None:
     assert fresh["coverage"] == pytest.approx(fresh["coverage_expected"], abs=0.05)
 
 
-@pytest.mark.parametrize("n", [400, 3000])
+@pytest.mark.parametrize("n", [pytest.param(400, marks=pytest.mark.slow), 3000])
 def test_row_and_column_order_do_not_matter(n: int) -> None:
     """Also where a part of the rows is drawn, and by which rows share a fold."""
     synthetic = table(n, 2)
@@ -215,7 +215,7 @@ def test_too_few_rows_are_refused() -> None:
         detection(FRESH.head(9), REAL, TRAIN, SCHEMA, seed=0)
 
 
-@pytest.mark.parametrize(("shift", "rho"), [(0.2, 0.0), (0.5, 0.8)])
+@pytest.mark.parametrize(("shift", "rho"), [pytest.param(0.2, 0.0, marks=pytest.mark.slow), (0.5, 0.8)])
 def test_logistic_detection_agrees_with_sdmetrics(shift: float, rho: float) -> None:
     """The public score on the scale 1 - (2 area - 1), with folds, scaling and encoding of its own."""
     pytest.importorskip("sdmetrics")

@@ -475,7 +475,7 @@ def test_without_sdv_a_start_is_skipped_with_the_reason(monkeypatch: pytest.Monk
         Foreign(TVAE()).fit(replace(setting, table=None))
 
 
-@pytest.mark.parametrize("name", ["tvae", "ctgan"])
+@pytest.mark.parametrize("name", ["tvae", pytest.param("ctgan", marks=pytest.mark.slow)])
 def test_starts_of_sdv_are_denoised(name: str) -> None:
     from tabstep.baselines.ctgan import CTGAN
 

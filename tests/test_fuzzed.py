@@ -38,7 +38,7 @@ from tests.test_doors import HOSTILE, spoiled, spoiled_texts
 from tests.test_run import TINY, small_table
 
 COUNT = int(
-    os.environ.get("TABSTEP_FUZZ", "60")
+    os.environ.get("TABSTEP_FUZZ", "36")
 )  # inputs a door, about; docs/security.md says what many found
 
 

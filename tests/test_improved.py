@@ -269,7 +269,7 @@ def test_training_lowers_the_bound() -> None:
         ImprovedDDPM(T=50, steps=steps, layers=(64, 64), batch_size=256, lr=2e-3).fit(
             frame.head(800), schema, seed=0
         )
-        for steps in (20, 800)
+        for steps in (20, 300)
     )
     path = linspace(Setting(few.process), 25)
     bound = [float(sum(nelbo(m.process, m.encode(frame.tail(200)), path, "learned"))) for m in (few, many)]

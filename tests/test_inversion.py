@@ -54,7 +54,12 @@ def test_rows_come_back_with_their_classes(method: str, K: int) -> None:
 
 @pytest.mark.parametrize(
     ("method", "K", "bar"),
-    [("newton", 5, 1e-8), ("newton", 20, 1e-8), ("joint", 5, 1e-8), ("phantom", 5, 1e-8)],
+    [
+        ("newton", 5, 1e-8),
+        ("newton", 20, 1e-8),
+        ("joint", 5, 1e-8),
+        pytest.param("phantom", 5, 1e-8, marks=pytest.mark.slow),  # the same search, by another gradient
+    ],
 )
 def test_noise_is_found_again(method: str, K: int, bar: float) -> None:
     path, n = trailing(bare(1000), K), 8

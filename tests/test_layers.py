@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from dataclasses import is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def height(module: str) -> int | None:
     return HEIGHT.get(module.split(".")[0])
 
 
+@cache
 def imported(source: str) -> list[tuple[int, str]]:
     """(line, module) of every import wherever it stands, `from package import module` resolved to the module."""
     found = []
@@ -112,6 +114,7 @@ def circles(arrows: dict[str, set[str]]) -> list[str]:
     return sorted(name for name in reach if name in reach[name])
 
 
+@cache
 def arrows() -> dict[str, set[str]]:
     """Module -> modules of ours that it imports, wherever the import stands."""
     return {

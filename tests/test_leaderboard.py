@@ -24,7 +24,13 @@ from tabstep.report.pages.leaderboard import Part
 from tests.test_report import make
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-browser_only = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium")
+no_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium")
+
+
+def browser_only(test: Any) -> Any:
+    """A browser is a whole program, or is not there."""
+    return pytest.mark.whole(no_browser(test))
+
 
 DATASETS = ("alpha", "beta", "gamma", "delta", "epsilon")
 SAMPLERS = ("ancestral", "ddim", "dpmpp-2m", "unipc-2")
@@ -392,7 +398,6 @@ def test_phone_dark_and_print(browser: Any, place: Path) -> None:
     phone.close()
 
 
-@pytest.mark.whole
 @browser_only
 def test_five_thousand_cells_are_interactive_in_time(browser: Any, tmp_path: Path) -> None:
     many = made(seeds=10, params=5)

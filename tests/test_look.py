@@ -92,6 +92,7 @@ def test_rare_and_unseen_labels_are_the_rest() -> None:
     assert look.apart(look.marginals({"real": real, "same": real}, SCHEMA)).max() == 0
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_figures_show_the_numbers(tmp_path: Path) -> None:
     real = made()
     drawn = {"near": look.Rows(made(seed=1), "#0072B2"), "far": look.Rows(made(seed=2, shift=1.0), "#D55E00")}

@@ -348,7 +348,7 @@ def test_dp_grid_is_never_worse_than_even_ones_on_its_own_table(variance: Varian
 
     process = random_process(T=30)
     setting = Setting(process, held=random_rows(process), variance=variance)
-    for K in (1, 2, 3, 7, 15, 29, 30):
+    for K in (1, 3, 15, 30):
         best = sum(nelbo.nelbo(process, setting.rows(), DP()(setting, K), variance))
         for other in (linspace, trailing, quad):
             assert best <= sum(nelbo.nelbo(process, setting.rows(), other(setting, K), variance)) + 1e-9

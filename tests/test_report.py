@@ -244,12 +244,14 @@ def small_run(worst_f1: float = 0.1) -> list[Record]:
 
 
 def test_report_is_the_same_bytes_for_the_same_records_in_any_order(tmp_path: Path) -> None:
-    records = small_run()
+    records = [record for record in small_run() if record.cell.dataset == "adult"]
     shuffled = random.Random(0).sample(records, len(records))
     first, second = tmp_path / "first", tmp_path / "second"
     for folder, part in ((first, records), (second, shuffled)):
         written = readable.write(part, folder) + plots.quality_against_cost(table.results(part), folder)
         assert all(path.stat().st_size > 0 for path in written)
+    assert (first / "quality_against_cost.png").read_bytes().startswith(b"\x89PNG")
+    assert (first / "quality_against_cost.pdf").read_bytes().startswith(b"%PDF")
     names = sorted(path.name for path in first.iterdir())
     assert names == [
         *(f"quality_against_cost.{suffix}" for suffix in ("csv", "pdf", "png")),
@@ -357,13 +359,11 @@ def test_scores_stand_beside_the_published_ones() -> None:
     assert "0.907±0.002" in shown
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_figure_shows_the_table(tmp_path: Path) -> None:
     frame = table.results(small_run())
     paths = plots.quality_against_cost(frame, tmp_path)
     assert [path.suffix for path in paths] == [".png", ".pdf", ".csv"]
-    assert paths[0].read_bytes().startswith(b"\x89PNG")
-    assert paths[1].read_bytes().startswith(b"%PDF")
-
     expected = plots.shown(frame)
     read = pd.read_csv(paths[2], dtype={"steps": "Int64"}).astype(
         {"rows": float, "nfe": float, "fit_s": float}

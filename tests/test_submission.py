@@ -53,6 +53,7 @@ def bundle(ran: Folder) -> bytes:
 # Rows of a file
 
 
+@pytest.mark.whole
 def test_rows_of_a_file_get_the_scores_that_they_got_when_drawn(
     ran: Folder, worker: Kept, tmp_path: Path
 ) -> None:

@@ -132,6 +132,7 @@ print(mine.peak - mine.before, child.peak - child.before, child.device_peak)
 """
 
 
+@pytest.mark.whole
 def test_memory_is_that_of_the_process_and_its_children_at_its_highest() -> None:
     # In a process of its own: the one that runs the tests has children and freed memory of other tests.
     printed = subprocess.run([sys.executable, "-c", ALONE], check=True, capture_output=True, text=True).stdout

@@ -23,6 +23,8 @@ from tests.test_run import CELLS, TINY, Done, copy, done, pick, record_of
 
 __all__ = ["copy", "done"]  # fixtures
 
+pytestmark = pytest.mark.whole
+
 
 def again(found: Done, worker: Kept, scratch: Path, *names: str) -> list[verify.Verdict]:
     jobs = [pick(found.plan, name, 5 if name == "tabddpm" else None) for name in names]
