@@ -1,4 +1,4 @@
-"""A hook of mkdocs: links to pages of Markdown in the HTML files that the site takes as they are.
+"""A hook of mkdocs: links to pages of Markdown in what the site takes as HTML, files as they are and notebooks.
 
 The leaderboard lies beside README.md, in the repository and in the site; there README.md is index.html.
 """
@@ -17,15 +17,20 @@ LINK = re.compile(r'(?<=<a href=")[^"#:]+\.md(?=[#"])')
 def on_env(env: Any, *, config: Any, files: Files) -> Any:
     """Before files are copied: put the page that a file of Markdown becomes into links. No source is written."""
     for page in files.static_pages():
-
-        def built(link: re.Match[str], page: File = page) -> str:
-            return _built(link[0], page, files)
-
-        page.content_string = LINK.sub(built, page.content_string)
+        page.content_string = built(page.content_string, page, files)
     return env
 
 
-def _built(link: str, page: File, files: Files) -> str:
-    """The address in the site of what `link` means beside `page`; `link` itself where there is no such page."""
-    found = files.get_file_from_path(normpath(join(dirname(page.src_uri), link)))
-    return link if found is None else found.url_relative_to(page)
+def on_page_content(html: str, *, page: Any, config: Any, files: Files) -> str:
+    """The same in the text of a notebook; in that of Markdown there is none left."""
+    return built(html, page.file, files) if page.file.src_uri.endswith(".ipynb") else html
+
+
+def built(html: str, page: File, files: Files) -> str:
+    """The text of a page with links to the built pages; those to no page stay as they are."""
+
+    def of(link: re.Match[str]) -> str:
+        found = files.get_file_from_path(normpath(join(dirname(page.src_uri), link[0])))
+        return link[0] if found is None else found.url_relative_to(page)
+
+    return LINK.sub(of, html)

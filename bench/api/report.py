@@ -54,6 +54,9 @@ class Report:
     def __str__(self) -> str:
         return f"{headline(self.portrait)}\nDoes it leak? {self.privacy.word}. {self.privacy.sentence}"
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def _repr_html_(self) -> str:
         return framed(page(self.portrait))
 
