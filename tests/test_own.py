@@ -332,6 +332,16 @@ def texts(path: Path, text: str) -> pd.DataFrame:
     return read_table(path)
 
 
+@pytest.mark.parametrize("text", ["größe,a\n1,2\n", "a,b\n1,ä\n"], ids=["header", "body"])
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_file_in_another_encoding_is_told_from_a_damaged_one(
+    tmp_path: Path, text: str, encoding: str
+) -> None:
+    (tmp_path / "a.csv").write_bytes(text.encode(encoding))
+    with pytest.raises(DataError, match=r"a\.csv is not in UTF-8: byte 0x.. at \d+; save it in UTF-8"):
+        read_table(tmp_path / "a.csv")
+
+
 def test_a_file_with_other_marks_between_is_read_by_its_header(tmp_path: Path) -> None:
     found = texts(tmp_path / "a.csv", "a;b c;y\n1;2,5;x\n2;3,5;z\n")
     assert list(found) == ["a", "b c", "y"]

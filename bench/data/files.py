@@ -59,6 +59,12 @@ def read_table(path: Path, literal: str | Sequence[str] = (), missing: Sequence[
         table = _parquet(path) if separator is None else _csv(path, separator, literal, missing)
     except DataError:
         raise
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise DataError(
+            f"{path.name} is not in UTF-8: byte {byte:#04x} at {error.start}; save it in UTF-8, or read it with "
+            "pandas.read_csv(..., encoding='latin-1') and fit the frame"
+        ) from error
     except (ValueError, OSError, csv.Error, pd.errors.ParserWarning, pa.ArrowException) as error:
         raise DataError(f"{path.name} cannot be read: {error}") from error
     if table.empty:
