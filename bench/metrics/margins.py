@@ -3,8 +3,8 @@
 Constants, in the units of the scores: those that scatter more must not be allowed more. Each is 1, 2, 3 or 5 of a
 decimal, and about twice to six times the deviation that draws of one network have at 20 evaluations or more, on tables
 of 5,000 rows or more (`results/README.md` has the numbers, made from the records of `results/few-steps`); not once,
-because dozens of means have to keep it. What is 1 % worse in F1 or R2 is not equal. Where a table is small, or few
-seeds were run, a measure can scatter more than a margin: then nothing is judged.
+because dozens of means have to keep it. F1 scatters more than R2 and has no more: what is 1 % worse is not equal. Where
+a table is small, or few seeds were run, a measure can scatter more than a margin: then nothing is judged.
 """
 
 from __future__ import annotations
