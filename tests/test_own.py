@@ -238,9 +238,16 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
         own_table.read(tmp_path / "none.csv", "y")
     with pytest.raises(DataError, match=r"mine\.xlsx: expected a file ending in \.csv, \.tsv or \.parquet"):
         own_table.read(tmp_path / "mine.xlsx", "y")
-    for name, content in (("mine.parquet", b"PAR0"), ("mine.csv", b"a,y\n\xff\xfe,1\n")):
+    for name, content, says in (
+        ("mine.parquet", b"PAR0", "cannot be read"),
+        (
+            "mine.csv",
+            b"a,y\n\xff\xfe,1\n",
+            "is not in UTF-8: byte 0xff at 4; save it in UTF-8, or read it with",
+        ),
+    ):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(DataError, match=f"{name} cannot be read"):
+        with pytest.raises(DataError, match=f"{name} {says}"):
             own_table.read(tmp_path / name, "y")
 
 
