@@ -162,13 +162,14 @@ def _looked(place: str, name: str, does: Does) -> dict[str, Any]:
         defaults = "{}" if item is None else json.dumps(asdict(item), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise NotLoaded(f"{code.shown}: settings must be plain values, as JSON has them ({error})") from error
+    grid = getattr(item, "grid", None)
     return {
         "place": place,
         "name": name,
         "digest": code.digest,
         "defaults": defaults,
         "last": getattr(item, "last", None),
-        "grid": getattr(item, "grid", None),
+        "grid": grid if isinstance(grid, str) else None,
         "libraries": libraries(*_sources(module)),
     }
 

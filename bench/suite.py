@@ -62,7 +62,7 @@ class Suite:
                  the bound on the likelihood of test rows, for samplers that have one, "xgboost", "mlp" and
                  "simple" efficacy by other evaluators, the others scores of the rows without an evaluator
     rows         the most synthetic rows of a cell; None draws as many as the method is said to
-    codes        where samplers and grids from outside come from, by name
+    sampler_codes, grid_codes  where samplers and grids from outside come from, by name
     """
 
     name: str
@@ -78,4 +78,5 @@ class Suite:
     evaluator: EvaluatorSource = "default"
     metrics: tuple[Metric, ...] = ("efficacy",)
     rows: int | None = None
-    codes: Mapping[str, Code] = field(default_factory=dict)
+    sampler_codes: Mapping[str, Code] = field(default_factory=dict)
+    grid_codes: Mapping[str, Code] = field(default_factory=dict)

@@ -15,9 +15,12 @@ from tabstep.engine.plan import Plan, plan
 from tabstep.external import NotLoaded
 from tabstep.records import store
 from tabstep.suite import Suite
-from tests.test_run import TINY, small_table
+from tests.test_external import source
+from tests.test_run import TINY
 
 pytestmark = pytest.mark.whole
+
+__all__ = ["source"]  # a fixture
 
 MINE = """
 from dataclasses import dataclass, replace
@@ -53,11 +56,6 @@ def mine(tmp_path: Path) -> Path:
     path = tmp_path / "mine.py"
     path.write_text(MINE)
     return path
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Source:
-    return Source("small", file=small_table(tmp_path / "small.csv"), target="label")
 
 
 def planned(source: Source, samplers: tuple[str, ...], grids: tuple[str, ...] = ()) -> Plan:
@@ -108,12 +106,30 @@ def test_edited_code_draws_other_rows_of_the_same_network(mine: Path, source: So
         before[0].sampler  # noqa: B018
 
 
+def test_a_sampler_with_the_name_of_a_grid_is_no_grid_and_a_grid_with_that_of_a_sampler_no_sampler(
+    mine: Path, source: Source
+) -> None:
+    mine.write_text(MINE.replace("class Same", "class quad").replace("def halves", "def ddim"))
+    jobs = planned(source, (f"{mine}:quad", "ddim"), ("quad", f"{mine}:ddim")).jobs
+    found = {
+        (j.cell.sampler, j.cell.grid): tuple(c and c.does for c in (j.sampler_code, j.grid_code))
+        for j in jobs
+    }
+    assert found == {
+        ("quad", "quad"): ("prepare", None),
+        ("quad", "ddim"): ("prepare", "grid"),
+        ("ddim", "quad"): (None, None),
+        ("ddim", "ddim"): (None, "grid"),
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "changed", "says"),
     [
         ("mine.py:Same", ("class Same", "class ddim"), "mine.py has no 'Same'|no class 'Same'"),
         ("mine.py:ddim", ("class Same", "class ddim"), "there is a sampler 'ddim' already"),
         ("mine.py:Same", ('"trailing"', '"trailin"'), "grid that it walks; did you mean 'trailing'"),
+        ("mine.py:Same", ('"trailing"', '["trailing"]'), "grid that it walks"),
         ("mine.py:Same", ("(frozen=True)", ""), r"put @dataclass\(frozen=True\) above the class"),
         ("mine.py", ("", ""), "not one class with a prepare method but Same, Raises"),
         ("mine.py:halves", ("", ""), "no class 'halves'"),

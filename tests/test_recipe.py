@@ -12,6 +12,7 @@ import pytest
 from tabstep.data.table import Schema
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.diffusion.tabstep import TabStep
+from tabstep.records.gather import gather
 from tabstep.records.store import Record
 from tabstep.study import recipe
 from tests.test_families import record
@@ -67,3 +68,37 @@ def test_arithmetic_is_six_for_every_weight_and_row() -> None:
     ours = TabStep(layers=(8, 4), batch_size=32, steps=10, frequencies=3)
     weights = (2 + 12) * 8 + 8 * 8 + 8 * 4 + 4 * 2 + 128 * 128 + 128 * 8
     assert recipe.arithmetic(ours, ours.encoder(frame, schema), 50) == 6 * weights * 32 * 10
+
+
+def test_the_docs_say_what_the_committed_records_say() -> None:
+    """By name, which tables are better and worse at 50 evaluations, and how near rows of diabetes come."""
+    root = Path(__file__).resolve().parents[1]
+    records = gather(root / "results" / "recipe" / "runs")[0]
+    found = [pair for pair in recipe.pairs(records) if pair.steps == 50]
+    verdicts = {
+        (score, says): sorted(p.dataset for p in found if p.score.name == score and p.says == says)
+        for score in ("c2st_xgboost", "efficacy")
+        for says in ("better", "worse")
+    }
+    assert verdicts == {
+        ("c2st_xgboost", "better"): ["abalone", "california", "gesture", "tabsyn-magic"],
+        ("c2st_xgboost", "worse"): [],
+        ("efficacy", "better"): ["california", "gesture"],
+        ("efficacy", "worse"): ["diabetes", "wilt"],
+    }
+    docs = " ".join((root / "docs" / "recipe.md").read_text(encoding="utf-8").split())
+    assert (
+        "ahead on abalone, california, gesture and tabsyn-magic, and the others are within its margin" in docs
+    )
+    assert "by efficacy it is ahead on california and gesture and behind on wilt and on diabetes" in docs
+    page = " ".join((root / "results" / "README.md").read_text(encoding="utf-8").split())
+    assert (
+        "better by the margin or more on abalone, california, gesture and tabsyn-magic, and within it" in page
+    )
+    rows = [
+        line.split("|")
+        for line in (root / "results" / "recipe" / "report" / "recipe.md").read_text().splitlines()
+    ]
+    (near,) = (row[-2].strip() for row in rows if [c.strip() for c in row[1:3]] == ["diabetes", "50"])
+    theirs, ours = near.split(" -> ")
+    assert f"fresh ones {theirs[1:]} against {ours[1:]})" in docs

@@ -28,12 +28,8 @@ Suites = Annotated[Many, typer.Option("--suite", help="Only these suites (repeat
 Datasets = Annotated[
     Many, typer.Option("--dataset", help="Only these datasets (repeat or separate by commas).")
 ]
-Methods = Annotated[
-    Many, typer.Option("--method", help="Only these methods; mine.py:Mine is one of your own.")
-]
-Samplers = Annotated[
-    Many, typer.Option("--sampler", help="Only these samplers; mine.py:Euler is one of your own.")
-]
+Methods = Annotated[Many, typer.Option("--method", help="Only these methods.")]
+Samplers = Annotated[Many, typer.Option("--sampler", help="Only these samplers.")]
 Workers = Annotated[
     int, typer.Option("--workers", help="Worker processes; 0 takes one a core.", min=0, max=MOST_PROCESSES)
 ]

@@ -22,11 +22,9 @@ from tabstep.cli.options import (
     Drop,
     Literal,
     Many,
-    Methods,
     Mirror,
     Numeric,
     Results,
-    Samplers,
     Target,
     TaskName,
     console,
@@ -54,8 +52,10 @@ def run(
         str | None, typer.Argument(help="smoke, quick (the default), paper, ...: see `tabstep list suites`.")
     ] = None,
     dataset: Datasets = None,
-    method: Methods = None,
-    sampler: Samplers = None,
+    method: Annotated[Many, typer.Option(help="Only these methods; mine.py:Mine is one of your own.")] = None,
+    sampler: Annotated[
+        Many, typer.Option(help="Only these samplers; mine.py:Euler is one of your own.")
+    ] = None,
     grid: Annotated[
         Many, typer.Option(help="Timestep grids, instead of the suite's; mine.py:halves is one of your own.")
     ] = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import cast, get_args
+from typing import Literal, cast, get_args
 
 from tabstep import external
 from tabstep.data import cards
@@ -59,16 +59,14 @@ def narrow(suite: Suite, filters: Filters) -> Suite:
         entries = _distinct_entries(_with_params(e, chosen) for e in entries)
     if filters.fit_seconds is not None:
         entries = _timed(entries, filters.fit_seconds)
-    walkers, paths = _outside("sampler", filters.samplers), _outside("grid", filters.grids)
-    codes = _by_name([*walkers.values(), *paths.values()])
-    wanted = _distinct(
-        walkers[s].name if s in walkers else choose("sampler", s, {*SAMPLERS, space.TUNED})
-        for s in filters.samplers
-    )
-    grids = _distinct(paths[g].name if g in paths else choose("grid", g, GRIDS) for g in filters.grids)
+    walkers = _outside("sampler", filters.samplers)
+    paths = _outside("grid", filters.grids)
+    wanted = _distinct(_name("sampler", text, walkers) for text in filters.samplers)
+    grids = _distinct(_name("grid", text, paths) for text in filters.grids)
+    sampler_codes, grid_codes = ({code.name: code for code in found.values()} for found in (walkers, paths))
     if grids and space.TUNED in wanted:
         raise Refused("the grid of a tuned sampler was tuned with it; leave out --grid or --sampler tuned")
-    own_grid = {s: _own_grid(s, codes) for s in wanted}
+    own_grid = {s: _own_grid(s, sampler_codes) for s in wanted}
     samplers = _pairs(suite.samplers, own_grid, grids)
     entries = tuple(
         replace(e, samplers=_pairs(e.samplers, own_grid, grids)) if e.samplers else e for e in entries
@@ -93,7 +91,8 @@ def narrow(suite: Suite, filters: Filters) -> Suite:
         full=full,
         steps=steps,
         metrics=metrics,
-        codes=codes,
+        sampler_codes=sampler_codes,
+        grid_codes=grid_codes,
     )
 
 
@@ -113,31 +112,25 @@ def _from_outside(text: str) -> bool:
     return ":" in text or text.endswith(".py")
 
 
-def _outside(what: str, texts: Iterable[str]) -> dict[str, Code]:
-    """Samplers or grids from outside, by the text that means them. Raises `Refused`, and `external.NotLoaded`."""
-    return {text: _own(what, text) for text in texts if _from_outside(text)}
-
-
-def _own(what: str, text: str) -> Code:
-    is_grid = what == "grid"
-    code = external.find(text, "grid" if is_grid else "prepare")
-    if code.name in (GRIDS if is_grid else {*SAMPLERS, space.TUNED}):
-        raise Refused(f"there is a {what} {code.name!r} already; give that of {text} another name")
-    if not is_grid and code.grid not in GRIDS:
-        raise Refused(
-            f"{code.shown} needs a class variable `grid` with the name of the grid that it walks; "
-            f"{cards.suggest(str(code.grid), sorted(GRIDS))}"
-        )
-    return code
-
-
-def _by_name(codes: Iterable[Code]) -> dict[str, Code]:
-    """Raises `Refused` where two have one name."""
+def _outside(what: Literal["sampler", "grid"], texts: Iterable[str]) -> dict[str, Code]:
+    """Those from outside, by the text that means them. Raises `Refused`, and `external.NotLoaded`."""
     found: dict[str, Code] = {}
-    for code in codes:
-        if found.setdefault(code.name, code) != code:
+    for text in filter(_from_outside, texts):
+        code = external.find(text, "grid" if what == "grid" else "prepare")
+        if code.name in _known(what):
+            raise Refused(f"there is a {what} {code.name!r} already; give that of {text} another name")
+        if any(other.name == code.name and other != code for other in found.values()):
             raise Refused(f"two of your own are called {code.name!r}; give one of them another name")
+        found[text] = code
     return found
+
+
+def _name(what: Literal["sampler", "grid"], text: str, outside: Mapping[str, Code]) -> str:
+    return outside[text].name if text in outside else choose(what, text, _known(what))
+
+
+def _known(what: Literal["sampler", "grid"]) -> set[str]:
+    return {*GRIDS} if what == "grid" else {*SAMPLERS, space.TUNED}
 
 
 def _pairs(pairs: Pairs, samplers: Mapping[str, str], grids: tuple[str, ...]) -> Pairs:
@@ -155,9 +148,18 @@ def _pairs(pairs: Pairs, samplers: Mapping[str, str], grids: tuple[str, ...]) ->
 
 
 def _own_grid(sampler: str, codes: Mapping[str, Code]) -> str:
-    if sampler in codes:
-        return str(codes[sampler].grid)
-    return sampler if sampler == space.TUNED else SAMPLERS[sampler].grid
+    """The grid of a sampler, itself for a tuned one. Raises `Refused` for one from outside that names none."""
+    if sampler == space.TUNED:
+        return sampler
+    if sampler not in codes:
+        return SAMPLERS[sampler].grid
+    own = codes[sampler].grid
+    if own is None or own not in GRIDS:
+        raise Refused(
+            f"{codes[sampler].shown} needs a class variable `grid` with the name of the grid that it walks; "
+            f"{cards.suggest(str(own), sorted(GRIDS))}"
+        )
+    return own
 
 
 def _with_params(entry: Entry, params: str) -> Entry:

@@ -129,7 +129,6 @@ def _configured(base: Job, entry: Entry, tuned_in: Path | None) -> Job:
 def _cells(
     job: Job, suite: Suite, pairs: Pairs, train_seeds: tuple[int, ...], tuned_in: Path | None
 ) -> Iterable[Job]:
-    codes = suite.codes  # a sampler and a grid are never of one name there
     for train_seed in train_seeds:
         for sample_seed in range(suite.sample_seeds):
             cell = replace(job.cell, train_seed=train_seed, sample_seed=sample_seed)
@@ -147,6 +146,6 @@ def _cells(
                     yield replace(
                         job,
                         cell=replace(cell, sampler=sampler, grid=grid, steps=steps),
-                        sampler_code=codes.get(sampler),
-                        grid_code=codes.get(grid),
+                        sampler_code=suite.sampler_codes.get(sampler),
+                        grid_code=suite.grid_codes.get(grid),
                     )
