@@ -185,6 +185,18 @@ def test_a_step_is_stopped_at_its_limit_and_a_failure_is_said(tmp_path: Path) ->
     assert (tmp_path / "log").read_text() == "1\n"
 
 
+def test_steps_that_passed_are_not_repeated_by_another_call(tmp_path: Path) -> None:
+    home = Home(tmp_path / "A-100", tmp_path / "home", (), 1, 1)
+    said = {"commit": "c", "machine": {"libraries": {"torch": "2"}, "memory_bytes": 1}}
+    assert offline_check.passed_before(home, said) == {}
+    passed = {"how": "ok", "seconds": 3.0}
+    home.pack(said | {"steps": {"tests": passed, "perf": {"how": "stopped", "seconds": 9.0}}})
+    again = {"commit": "c", "machine": {"libraries": {"torch": "2"}, "memory_bytes": 2}}
+    assert offline_check.passed_before(home, again) == {"tests": passed}
+    assert offline_check.passed_before(home, again | {"commit": "d"}) == {}
+    assert offline_check.passed_before(home, again | {"machine": {"libraries": {"torch": "3"}}}) == {}
+
+
 def test_archives_are_no_larger_than_asked_and_name_what_they_leave() -> None:
     assert packed([5, 9, 4, 6, 1], part=10, parts=2) == [[0, 2, 4], [1]]
     assert packed([11], part=10, parts=2) == []

@@ -7,6 +7,7 @@ says stop. What is finished is archived as soon as it is: a run that is killed l
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tabstep.sharing.offline_home import Home
+from tabstep.sharing.offline_home import SAID, Home
 from tabstep.sharing.offline_lock import Refused, verified
 
 TESTS_S, STEPS_S = 150.0, 90.0  # the most seconds for the device tests, and for timing steps
@@ -95,8 +96,13 @@ def check(
     tables, results = asked.tables.split(","), root / "results" / machine["name"]
     home = Home(results, Path(asked.out).resolve(), tables, round(asked.part * MIB), asked.parts)
     said: dict[str, Any] = {"commit": lock["commit"], "machine": machine, "steps": {}, "tables": {}}
+    passed = passed_before(home, said)
 
     def step(name: str, seconds: float, *command: str) -> None:
+        if name in passed:
+            said["steps"][name] = passed[name]
+            _say(f"{name}: ok before, {passed[name]['seconds']} s")
+            return
         begun = time.monotonic()
         log = home.checks / f"{name}.log"
         how = within(min(seconds, until - begun), [sys.executable, "-m", *command], log, env)
@@ -125,6 +131,19 @@ def check(
     _report(said, home, left, asked.suite)
     hows = [*said["tables"].values(), *(step["how"] for step in said["steps"].values())]
     return int(any(how.startswith("failed") for how in hows))
+
+
+def passed_before(home: Home, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Steps that passed in an earlier call, of this commit with these libraries: the time is for what is left."""
+    path = home.checks / SAID
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if (
+        not before
+        or before["commit"] != said["commit"]
+        or before["machine"]["libraries"] != said["machine"]["libraries"]
+    ):
+        return {}
+    return {name: step for name, step in before["steps"].items() if step["how"] == "ok"}
 
 
 def _report(said: Mapping[str, Any], home: Home, left: Sequence[Path], suite: str) -> None:

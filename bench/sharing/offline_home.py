@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+SAID = "said.json"  # how the steps and tables of a check ended
 HEAD = 3 * 512  # bytes that an archive adds to a file: its header, and padding
 File = tuple[Path, Path]  # where it lies, and its name in the archive
 
@@ -65,7 +66,9 @@ class Home:
         Of every table the first rows come first. Archives are made anew, each whole or not at all.
         """
         self.checks.mkdir(parents=True, exist_ok=True)
-        (self.checks / "said.json").write_text(json.dumps(said, indent=1) + "\n")
+        fresh = self.checks / f"{SAID}.tmp"
+        fresh.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+        fresh.replace(self.checks / SAID)
         kept = [path for name in ("checks", "perf") for path in sorted((self.results / name).rglob("*"))]
         logs = [path for name in self.tables for path in (self.results / name).glob("*/logs/**/*.log")]
         place = Path("checks", self.results.name)
