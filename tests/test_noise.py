@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ from tabstep.registry import STARTS
 from tabstep.samplers.setting import Setting, Table
 from tabstep.samplers.start import Foreign
 
+ROOT = Path(__file__).resolve().parents[1]
 STEP = ("x_T", "c_T", "normal", "uniform", "gumbel", "keep", "choice")
 
 
@@ -132,3 +135,20 @@ def test_a_column_of_very_many_levels_is_told_at_fit_with_its_cost() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit(900)
+
+
+def astray(source: str) -> list[int]:
+    """Lines of calls that are told a generator and another device than its own: torch refuses that on a card."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        told = {w.arg: ast.unparse(w.value) for w in node.keywords} if isinstance(node, ast.Call) else {}
+        if "generator" in told and told.get("device") not in (None, f"{told['generator']}.device"):
+            found.append(node.lineno)
+    return found
+
+
+def test_numbers_are_drawn_where_their_generator_is() -> None:
+    assert astray("torch.rand(3, generator=g, device=x.device)\ntorch.rand(3, generator=g).to(x)") == [1]
+    assert astray("torch.rand(3, generator=g, device=g.device)\nf(device=x.device)") == []
+    for path in [*(ROOT / "bench").rglob("*.py"), *(ROOT / "baselines").rglob("*.py")]:
+        assert astray(path.read_text(encoding="utf-8")) == [], path

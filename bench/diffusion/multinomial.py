@@ -24,8 +24,10 @@ FLOOR = -69.0  # log 1e-30: keeps 0 * log 0 finite
 
 def diffuse(c_0: Tensor, K: int, alpha_bar_t: Tensor, generator: torch.Generator) -> Tensor:
     """Draw c_t ~ q(c_t | c_0): keep the class with probability alpha_bar_t, else redraw it uniformly."""
-    keep = torch.rand(c_0.shape, generator=generator, device=c_0.device) < alpha_bar_t
-    return torch.where(keep, c_0, torch.randint(K, c_0.shape, generator=generator, device=c_0.device))
+    # Drawn where the generator is, and then moved: the same numbers on every device.
+    u = torch.rand(c_0.shape, generator=generator, device=generator.device).to(c_0.device)
+    other = torch.randint(K, c_0.shape, generator=generator, device=generator.device).to(c_0.device)
+    return torch.where(u < alpha_bar_t, c_0, other)
 
 
 def _at(values: Tensor, c: Tensor) -> Tensor:

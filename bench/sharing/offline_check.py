@@ -93,7 +93,7 @@ def check(
     """
     env = {**os.environ, "TABSTEP_DEVICE": asked.device, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     env["TABSTEP_DATA"] = str(root / "data")
-    tables, results = asked.tables.split(","), root / "results" / machine["name"]
+    tables, results = [*filter(None, asked.tables.split(","))], root / "results" / machine["name"]
     home = Home(results, Path(asked.out).resolve(), tables, round(asked.part * MIB), asked.parts)
     said: dict[str, Any] = {"commit": lock["commit"], "machine": machine, "steps": {}, "tables": {}}
     passed = passed_before(home, said)
@@ -126,7 +126,7 @@ def check(
     step("tests", TESTS_S, "pytest", *alone, str(root / "tests" / "test_devices.py"))
     shapes = [part for name in filter(None, asked.shape.split(",")) for part in ("--shape", name)]
     step("perf", STEPS_S, *f"tabstep study perf --device {asked.device} --results {results}".split(), *shapes)
-    said["tables"] = in_turn(tables, start, max(1, (os.cpu_count() or 1) // TABLE_CORES), until, after)
+    said["tables"] = in_turn(tables, start, asked.at_once, until, after)
     left = home.pack(said)
     _report(said, home, left, asked.suite)
     hows = [*said["tables"].values(), *(step["how"] for step in said["steps"].values())]
@@ -177,7 +177,11 @@ def options(lock: Mapping[str, Any]) -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cuda", help="cuda, or cpu to try the way without a card")
     parser.add_argument("--seconds", type=float, default=540.0, help="after which what runs is stopped")
     parser.add_argument("--suite", default="reproduce", help="whose cells of tabddpm are fitted and drawn")
-    parser.add_argument("--tables", default=",".join(lock["tables"]), help="in this order")
+    parser.add_argument("--tables", default=",".join(lock["tables"]), help='in this order; "" for none')
+    at_once = max(1, (os.cpu_count() or 1) // TABLE_CORES)
+    parser.add_argument(
+        "--at-once", type=int, default=at_once, help="tables that are trained at the same time"
+    )
     parser.add_argument("--draws", type=int, default=5, help="of a table at the same time")
     parser.add_argument("--shape", default="", help="shapes of `tabstep study perf`; all when left out")
     parser.add_argument("--out", default="home", help="where archives go")
