@@ -17,13 +17,7 @@ import torch
 
 from tabstep.data.completion import Completion
 from tabstep.data.own_table import read
-from tabstep.diffusion import schedule as schedules
-from tabstep.diffusion.blocks import Blocks
-from tabstep.diffusion.gradient import Graphed, Stepwise
-from tabstep.diffusion.improved import ImprovedDDPM
-from tabstep.diffusion.mixed import State
-from tabstep.diffusion.model import Diffusion, build, reads
-from tabstep.diffusion.noise import stream
+from tabstep.diffusion.model import Diffusion
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.diffusion.tabstep import TabStep
 from tabstep.engine import drawn_rows, run
@@ -67,43 +61,10 @@ def fitted(table: Path, method: str, device: str) -> tuple[Diffusion, pd.DataFra
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_training_with_the_same_noise_takes_the_same_way(
-    table: Path, method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(TabDDPM, "noise_device", lambda self, device: "cpu")
+def test_training_takes_the_same_way(table: Path, method: str) -> None:
     there, here = (fitted(table, method, device)[0] for device in (DEVICE, "cpu"))
     losses, wanted = (np.array([loss for _, loss, _ in model.curve]) for model in (there, here))
     np.testing.assert_allclose(losses[:10], wanted[:10], rtol=1e-3)
-
-
-@pytest.mark.skipif(DEVICE == "cpu", reason="graphs are of cards")
-@pytest.mark.parametrize("method", [*METHODS.values(), ImprovedDDPM(T=20, layers=(16,), objective="skip")])
-def test_a_graph_gives_what_is_launched_one_by_one(method: TabDDPM) -> None:
-    """The same loss and gradient from the same noise, for other rows than those it was recorded with."""
-    shape = perf.Shape("small", 2, (3, 3, 4), method, 1.0)
-    schedule, blocks = schedules.make("cosine", method.T), Blocks(shape.sizes)
-    torch.manual_seed(0)
-    network = build(shape.encoder(), method.architecture).to(DEVICE)
-    rows = shape.rows(96, DEVICE)
-    loss = method.loss(reads(network, blocks, method.architecture, schedule), schedule, blocks, rows)
-    params = [*network.parameters()]
-    generator = stream(0, 1, device=DEVICE)
-    first, second, short = (
-        State(*(None if part is None else part[some] for part in rows))
-        for some in (slice(40), slice(40, 80), slice(80, 96))
-    )
-    graphed, stepwise = Graphed(Stepwise(params, loss, generator)), Stepwise(params, loss, generator)
-    graphed(first)
-    for seed, batch in enumerate((second, short, first)):
-        found = []
-        for descent in (graphed, stepwise):
-            generator.manual_seed(seed)
-            total = descent(batch).item()
-            found.append((total, [p.grad.cpu().clone() for p in params if p.grad is not None]))
-        (total, gradients), (wanted, others) = found
-        assert total == pytest.approx(wanted, rel=1e-5)
-        for gradient, other in zip(gradients, others, strict=True):
-            torch.testing.assert_close(gradient, other, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -128,9 +89,7 @@ def test_rows_are_the_same_up_to_rounding(table: Path, tmp_path: Path, method: s
     assert (c == other_c).mean() > 0.999, "a class may lie on an edge"
     same = (c == other_c).all(1)
     near = np.isclose(x[same], other_x[same], atol=1e-6).all(1)
-    assert near.mean() > 0.99, (
-        "so may a class on the way; a step from T multiplies the rounding of the sinusoids"
-    )
+    assert near.mean() > 0.999, "so may a component of the mixture, or a class on the way"
 
 
 def test_a_run_leaves_rows_that_say_where_they_were_made(table: Path, tmp_path: Path) -> None:

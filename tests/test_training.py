@@ -135,7 +135,7 @@ def test_the_optimizer_moves_as_that_of_torch_to_the_bit() -> None:
     for step in range(10):
         ours.lr = theirs.param_groups[0]["lr"] = 1e-2 * (1 - step / 10)
         for network, optimizer in ((first, ours), (second, theirs)):
-            network.zero_grad()
+            optimizer.zero_grad()
             network[0](x, t, None).square().mean().backward()
             optimizer.step()
     pairs = zip(begin.parameters(), first.parameters(), second.parameters(), strict=True)

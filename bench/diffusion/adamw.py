@@ -27,6 +27,10 @@ class AdamW:
         self.mean, self.square = ([torch.zeros_like(p) for p in self.params] for _ in range(2))
         self.counts = [torch.zeros((), device=p.device) for p in self.params]
 
+    def zero_grad(self) -> None:
+        for p in self.params:
+            p.grad = None
+
     @torch.no_grad()
     def step(self) -> None:
         """Move every parameter that has a gradient."""

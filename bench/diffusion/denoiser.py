@@ -27,14 +27,11 @@ def time_embedding(t: Tensor, width: int = WIDTH) -> Tensor:
 
 
 def embedded(network: nn.Module, t: Tensor, dtype: torch.dtype) -> Tensor:
-    """What a network makes of the sinusoids of times (n,), or (1,) for all rows.
-
-    A batch holds far fewer distinct times than rows. On a CPU each is embedded once; a card would stop to count them.
-    """
-    if len(t) == 1 or t.is_cuda:
+    """What a network makes of the sinusoids of times (n,), or (1,) for all rows: a distinct time is embedded once."""
+    if len(t) == 1:
         out: Tensor = network(time_embedding(t).to(dtype))
         return out
-    times, which = torch.unique(t, return_inverse=True)
+    times, which = torch.unique(t, return_inverse=True)  # a batch holds far fewer distinct times than rows
     return F.embedding(which, network(time_embedding(times).to(dtype)))
 
 

@@ -29,10 +29,10 @@ KINDS = {
 NUMPY: dict[torch.dtype, type[np.floating[Any]]] = {torch.float32: np.float32, torch.float64: np.float64}
 
 
-def stream(seed: int, *key: int, device: str = "cpu") -> torch.Generator:
-    """An independent generator for a seed and a key (numpy's SeedSequence keeps them apart)."""
+def stream(seed: int, *key: int) -> torch.Generator:
+    """An independent CPU generator for a seed and a key (numpy's SeedSequence keeps them apart)."""
     state = np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint64)[0]
-    return torch.Generator(device).manual_seed(int(state >> np.uint64(1)))
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
 
 
 @dataclass

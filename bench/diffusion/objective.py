@@ -18,7 +18,7 @@ Balance = Literal["kinds", "columns"]
 
 def uniform(n: int, T: int, generator: torch.Generator) -> Tensor:
     """n independent times of 1..T, (n,) int64."""
-    return torch.randint(1, T + 1, (n,), generator=generator, device=generator.device)
+    return torch.randint(1, T + 1, (n,), generator=generator)
 
 
 def stratified(n: int, T: int, generator: torch.Generator) -> Tensor:
@@ -26,8 +26,7 @@ def stratified(n: int, T: int, generator: torch.Generator) -> Tensor:
 
     The same expectation as `uniform` with less variance (Kingma et al. 2021, appendix I.1).
     """
-    order = torch.randperm(n, generator=generator, device=generator.device)
-    u = (order + torch.rand(n, generator=generator, device=generator.device)) / n
+    u = (torch.randperm(n, generator=generator) + torch.rand(n, generator=generator)) / n
     return (1 + (u * T).long()).clamp(max=T)
 
 
@@ -84,7 +83,7 @@ def balanced_loss(
     zero = torch.zeros((), device=clean.x.device)
     numeric = zero
     if clean.x.shape[1]:
-        a_t = schedule.on(t.device)[t].unsqueeze(1)
+        a_t = schedule.alpha_bar.to(t.device)[t].unsqueeze(1)
         # In terms of the noise the velocity's error has no subtraction of what is nearly equal.
         weight = a_t.clamp(min=signal_floor) / a_t
         numeric = weights.number * (weight.to(eps) * (eps_hat - eps).square()).mean(0).sum()

@@ -13,7 +13,6 @@ from tabstep.data import settings
 from tabstep.data.encode import Encoder, Rounding
 from tabstep.data.scales import Normalization
 from tabstep.data.table import Schema
-from tabstep.diffusion import objective
 from tabstep.diffusion import schedule as schedules
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.denoiser import CatInput
@@ -101,14 +100,10 @@ class TabDDPM:
         def loss(batch: State, generator: torch.Generator) -> tuple[Tensor, ...]:
             device = batch.x.device
             eps = torch.randn(batch.x.shape, generator=generator, device=generator.device).to(device)
-            t = objective.uniform(len(batch.x), schedule.T, generator).to(device)
+            t = torch.randint(1, schedule.T + 1, (len(batch.x),), generator=generator).to(device)
             return tabddpm_loss(denoiser, batch, t, schedule, blocks, eps=eps, generator=generator, head=head)
 
         return loss
-
-    def noise_device(self, device: str) -> str:
-        """Where the noise of training is drawn: with the rows, so that nothing waits for it."""
-        return device
 
     def held_rows(self, n: int) -> int:
         """How many of n training rows are not trained on, and say which average is best."""
@@ -165,7 +160,7 @@ class TabDDPM:
                 loss_of(network),
                 kept,
                 self.training,
-                generator=stream(seed, 1000, device=self.noise_device(device)),
+                generator=stream(seed, 1000),
                 progress=told,
                 judge=None if held is None else judge,
             )

@@ -122,7 +122,7 @@ class TabStep(TabDDPM):
         times = objective.TIMES[self.times]
 
         def loss(batch: State, generator: torch.Generator) -> tuple[Tensor, ...]:
-            eps = torch.randn(batch.x.shape, generator=generator, device=generator.device).to(batch.x)
+            eps = torch.randn(batch.x.shape, generator=generator).to(batch.x)
             t = times(len(batch.x), schedule.T, generator).to(batch.x.device)
             return objective.balanced_loss(
                 denoiser,

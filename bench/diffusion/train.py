@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from tabstep.diffusion.adamw import AdamW
-from tabstep.diffusion.gradient import Loss, gradient
 from tabstep.diffusion.mixed import State
 
+Loss = Callable[[State, torch.Generator], tuple[Tensor, ...]]
 Progress = Callable[[int, int, float], None]
 """Called with (step, steps, loss) about every hundredth of the training."""
 
@@ -35,7 +35,7 @@ def batches(data: State, size: int, generator: torch.Generator) -> Iterator[Stat
         while True:
             yield data
     while True:
-        order = torch.randperm(n, generator=generator, device=generator.device).to(data.x.device)
+        order = torch.randperm(n, generator=generator).to(data.x.device)
         x, c = data.x[order], data.c[order]
         y = None if data.y is None else data.y[order]
         for i in range(0, n, size):
@@ -112,14 +112,16 @@ def fit(
     average = copy.deepcopy(network).requires_grad_(False).eval()
     raw: list[Tensor] = list(network.parameters())
     ema: list[Tensor] = list(average.parameters())
-    optimizer, descent = AdamW(raw, training.lr, training.weight_decay), gradient(raw, loss, generator)
+    optimizer = AdamW(raw, training.lr, training.weight_decay)
     source, done = batches(data, training.batch_size, generator), training.clock()
     before = share = done(0)
     step, reported, kept = 0, -1, None if judge is None else Kept(judge)
     network.train()
     while share < 1 and (kept is None or share - kept.share < training.patience):
         optimizer.lr = training.lr * (1 - before)
-        total = descent(next(source))
+        optimizer.zero_grad()
+        total = torch.stack(loss(next(source), generator)).sum()
+        total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         with torch.no_grad():
             torch._foreach_lerp_(ema, raw, 1 - training.decay(step))

@@ -34,7 +34,6 @@ from tabstep.registry import GRIDS, SAMPLERS
 from tabstep.samplers.setting import Setting, path_for
 
 TURNS = 5
-STEPS = {"cpu": 6, "cuda": 100}  # of a training; a card records its graph first
 ROWS = 100_000  # of the table that is encoded and decoded
 BUDGET = 10  # evaluations of the draw
 
@@ -158,7 +157,7 @@ def products(network: nn.Module, rows: int, *, backward: bool, device: str = "cp
 
 def training_step(shape: Shape, device: str = "cpu") -> Line:
     """A step of training, by `train.fit` itself, beside its matrix products."""
-    method, steps = shape.method, STEPS[torch.device(device).type]
+    method, steps = shape.method, 6
     encoder, blocks = shape.encoder(), Blocks(shape.sizes)
     schedule = schedules.make("cosine", 1000)
     data = shape.rows(2 * method.batch_size, device)
@@ -174,11 +173,7 @@ def training_step(shape: Shape, device: str = "cpu") -> Line:
             least()
 
     took, least_took = in_turns(
-        lambda: fit(
-            network, loss, data, training, generator=stream(0, 2, device=method.noise_device(device))
-        ),
-        limit,
-        device,
+        lambda: fit(network, loss, data, training, generator=stream(0, 2)), limit, device
     )
     bar = shape.bar if device == "cpu" else None
     return Line(f"training step, {shape.name}", took / steps, least_took / steps, bar)
