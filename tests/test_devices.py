@@ -89,7 +89,7 @@ def test_rows_are_the_same_up_to_rounding(table: Path, tmp_path: Path, method: s
     assert (c == other_c).mean() > 0.999, "a class may lie on an edge"
     same = (c == other_c).all(1)
     near = np.isclose(x[same], other_x[same], atol=1e-6).all(1)
-    assert near.mean() > 0.999, "so may a component of the mixture, or a class on the way"
+    assert near.mean() > 0.99, "so may a class on the way; a step from T multiplies the rounding of the sinusoids"
 
 
 def test_a_run_leaves_rows_that_say_where_they_were_made(table: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
@@ -67,9 +68,8 @@ class Blocks:
         return out.scatter_(1, c + self.offsets(c.device), 1.0) if self.sizes else out
 
     def offsets(self, device: torch.device) -> Tensor:
-        """First flat index of each column, (d_c,)."""
-        sizes = torch.tensor(self.sizes, dtype=torch.int64, device=device)
-        return sizes.cumsum(0) - sizes
+        """First flat index of each column, (d_c,); not to be changed."""
+        return _offsets(self.sizes, device)
 
     def argmax(self, logits: Tensor, noise: Tensor) -> Tensor:
         """One class per column, (n, d_c), by the Gumbel-max trick: exact draws when `noise` is Gumbel."""
@@ -86,3 +86,11 @@ class Blocks:
     def at(self, flat: Tensor, c: Tensor) -> Tensor:
         """Entries (n, d_c) of a flat (n, sum K) tensor at the classes c (n, d_c)."""
         return flat.gather(1, c + self.offsets(flat.device)) if self.sizes else flat[:, :0]
+
+
+@lru_cache(maxsize=64)
+def _offsets(sizes: tuple[int, ...], device: torch.device) -> Tensor:
+    """Made once for a device, which would wait for what comes from outside; usable in training wherever it was made."""
+    with torch.inference_mode(False):
+        found = torch.tensor(sizes, dtype=torch.int64, device=device)
+        return found.cumsum(0) - found

@@ -67,7 +67,7 @@ class HeadDenoiser:
         if isinstance(t, int):
             return alpha_bar[t]
         if not t.is_floating_point():
-            return alpha_bar.to(t.device)[t].unsqueeze(1)
+            return self.schedule.on(t.device)[t].unsqueeze(1)
         low = t.detach().floor().long().clamp(1, self.schedule.T - 1)
         clock = self.schedule.half_log_snr.to(t.device)
         return torch.sigmoid(2 * (clock[low] + (t - low) * (clock[low + 1] - clock[low]))).unsqueeze(1)
@@ -77,7 +77,7 @@ class HeadDenoiser:
         alpha_bar = self.schedule.alpha_bar
         if isinstance(t, int):
             return alpha_bar[t - 1]
-        alpha_bar = alpha_bar.to(t.device)
+        alpha_bar = self.schedule.on(t.device)
         low = t.detach().floor().long().clamp(1, self.schedule.T)
         above = alpha_bar[low.clamp(max=self.schedule.T)]
         return torch.lerp(alpha_bar[low - 1], above, (t - low).to(above)).unsqueeze(1)

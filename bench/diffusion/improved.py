@@ -84,7 +84,7 @@ class _Remembered:
             u = torch.rand(self.t.shape, generator=generator).to(self.t.device)
             s = torch.where(self.t > 1, 1 + (u * (self.t - 1)).long(), 0)
         # As samplers clip, or a long step from T would multiply the error of the noise by up to 2e4 and be all of L_v.
-        a_t = schedule.alpha_bar.to(self.x_t.device)[self.t].unsqueeze(1).to(self.x_t.dtype)
+        a_t = schedule.on(self.x_t.device)[self.t].unsqueeze(1).to(self.x_t.dtype)
         x0_hat = (self.x_t - (1 - a_t).sqrt() * self.eps_hat.detach()) / a_t.sqrt()
         error = x0_hat.clamp(clean.x.amin(0), clean.x.amax(0)) - clean.x
         bound = numeric_bound(error, self.fraction, self.t, s, schedule, self.variance)
@@ -104,7 +104,7 @@ def numeric_bound(
     error  of the predicted clean numbers (n, d_num); t, s (n,) times. The decoder's smallest variance is that of the
     step 2 -> 1.
     """
-    alpha_bar = schedule.alpha_bar.to(t.device)
+    alpha_bar = schedule.on(t.device)
     a_t, a_s = alpha_bar[t].unsqueeze(1), alpha_bar[s].unsqueeze(1)
     large = 1 - a_t / a_s
     on_x0 = a_s.sqrt() * large / (1 - a_t)
@@ -128,7 +128,7 @@ def _vlb(denoiser: Denoiser, schedule: Schedule, blocks: Blocks, variance: gauss
         t = drawn.to(device)
         noisy = diffuse(batch, t, schedule, blocks, eps, generator)
         numeric, scores = denoiser(noisy.x, noisy.c, t, batch.y)
-        a_t = schedule.alpha_bar.to(device)[t].unsqueeze(1).to(batch.x.dtype)
+        a_t = schedule.on(device)[t].unsqueeze(1).to(batch.x.dtype)
         error = ((1 - a_t) / a_t).sqrt() * (eps - numeric[:, :d])
         rows = numeric_bound(error, numeric[:, d:], t, t - 1, schedule, variance).sum(1)
         if blocks.sizes:

@@ -16,7 +16,7 @@ def diffuse(
     clean: State, t: Tensor, schedule: Schedule, blocks: Blocks, eps: Tensor, generator: torch.Generator
 ) -> State:
     """Noise every row to its own time t (n,), with Gaussian noise `eps` and class draws from the generator."""
-    a_t = schedule.alpha_bar.to(t.device)[t].unsqueeze(1)
+    a_t = schedule.on(t.device)[t].unsqueeze(1)
     x = gaussian.diffuse(clean.x, a_t.to(clean.x.dtype), eps)
     parts = [multinomial.diffuse(clean.c[:, g.columns], g.K, a_t, generator) for g in blocks.groups]
     return State(x, torch.cat(parts, 1) if parts else clean.c, clean.y)
@@ -29,7 +29,7 @@ def column_kl(
 
     One (n, members) for each group of columns, in their order.
     """
-    alpha_bar = schedule.alpha_bar.to(t.device)
+    alpha_bar = schedule.on(t.device)
     a_t, a_s = alpha_bar[t].unsqueeze(1), alpha_bar[t - 1].unsqueeze(1)
     return [
         multinomial.kl_step(view, c_0[:, g.columns], c_t[:, g.columns], a_t, a_s)
@@ -66,7 +66,7 @@ def tabddpm_loss(
     zero = torch.zeros((), device=clean.x.device)
     numeric = zero
     if clean.x.shape[1]:
-        alpha_bar = schedule.alpha_bar.to(t.device)
+        alpha_bar = schedule.on(t.device)
         said = noise_of(head, alpha_bar[t].unsqueeze(1), alpha_bar[t - 1].unsqueeze(1)).on_output
         numeric = ((eps_hat - eps) / said.to(eps)).square().mean()
     if not blocks.sizes:

@@ -83,7 +83,7 @@ def balanced_loss(
     zero = torch.zeros((), device=clean.x.device)
     numeric = zero
     if clean.x.shape[1]:
-        a_t = schedule.alpha_bar.to(t.device)[t].unsqueeze(1)
+        a_t = schedule.on(t.device)[t].unsqueeze(1)
         # In terms of the noise the velocity's error has no subtraction of what is nearly equal.
         weight = a_t.clamp(min=signal_floor) / a_t
         numeric = weights.number * (weight.to(eps) * (eps_hat - eps).square()).mean(0).sum()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import torch
@@ -17,6 +17,7 @@ class Schedule:
     """Cumulative signal `alpha_bar`, (T + 1,) float64, alpha_bar[0] = 1, strictly decreasing."""
 
     alpha_bar: Tensor
+    _moved: dict[torch.device, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         a = self.alpha_bar
@@ -28,6 +29,13 @@ class Schedule:
     @property
     def T(self) -> int:
         return len(self.alpha_bar) - 1
+
+    def on(self, device: torch.device) -> Tensor:
+        """`alpha_bar` on a device, moved there once: a card waits for what comes from outside."""
+        if device not in self._moved:
+            with torch.inference_mode(False):  # or it could not be part of a training afterwards
+                self._moved[device] = self.alpha_bar.to(device)
+        return self._moved[device]
 
     def until(self, T: int) -> Schedule:
         """The times 0..T of this schedule. Raises ValueError unless 1 <= T <= self.T."""
