@@ -88,8 +88,9 @@ def test_rows_are_the_same_up_to_rounding(table: Path, tmp_path: Path, method: s
     (x, c), (other_x, other_c) = drawn
     assert (c == other_c).mean() > 0.999, "a class may lie on an edge"
     same = (c == other_c).all(1)
-    near = np.isclose(x[same], other_x[same], atol=1e-6).all(1)
-    assert near.mean() > 0.99, "so may a class on the way; a step from T multiplies the rounding of the sinusoids"
+    # Each device rounds the frequencies of the time embedding to float32, and a step from T multiplies that.
+    near = np.isclose(x[same], other_x[same], atol=1e-4).all(1)
+    assert near.mean() > 0.99, "a class on the way may lie on an edge too"
 
 
 def test_a_run_leaves_rows_that_say_where_they_were_made(table: Path, tmp_path: Path) -> None:

@@ -328,3 +328,11 @@ def test_the_folder_is_built_installed_used_and_its_rows_are_scored_at_home(tmp_
 
 def test_the_check_that_is_copied_is_the_one_that_was_read(built: Path) -> None:
     assert (built / "check.py").read_bytes() == Path(offline_lock.__file__).read_bytes()
+
+
+def test_the_page_says_what_a_card_measured() -> None:
+    record = json.loads((ROOT / "results" / "perf" / "perf-NVIDIA-H200.json").read_text(encoding="utf-8"))
+    page = (ROOT / "docs" / "offline.md").read_text(encoding="utf-8")
+    for line in (line for line in record["lines"] if line["limit"]):
+        took, least = line["seconds"], line["limit"]
+        assert f"| {line['path']} | {1e3 * took:.1f} | {1e3 * least:.2f} | {took / least:.1f} |" in page
