@@ -55,6 +55,7 @@ STARTS: Named[Start] = Named(
 
 BUDGETED = {
     "mixture": made("tabstep.samplers.start:Products"),
+    "correlated": made("tabstep.samplers.start:Gaussians"),
     "moments": made("tabstep.samplers.start:Moments"),
 }
 """Starts whose T' is chosen for the budget."""
@@ -97,7 +98,8 @@ FREE: dict[str, Sampler] = {
 """Updates whose first step may be taken without the network: `free-ddim`."""
 
 MIXED = ("ancestral", "ddim", "dpmpp-2m-sde")
-"""Updates that may begin at a mixture's rows: `es-ddim-mixture`, and at a T' that is known, `mixture-ddim`."""
+"""Updates that may begin at a mixture's rows: `es-ddim-mixture`, and at a T' that is known, `mixture-ddim`. Those of
+`correlated` have numbers that are correlated within a component."""
 
 SAMPLERS: Named[Sampler] = Named(
     {
@@ -125,9 +127,10 @@ SAMPLERS: Named[Sampler] = Named(
         **budgeted({name: FREE[name] for name in MIXED}),
         **{f"free-{name}": made("tabstep.samplers.free:FreeFirst", update=u) for name, u in FREE.items()},
         **{
-            f"mixture-{name}": made(
-                "tabstep.samplers.budget_stop:KnownStop", update=FREE[name], start=BUDGETED["mixture"]
+            f"{start}-{name}": made(
+                "tabstep.samplers.budget_stop:KnownStop", update=FREE[name], start=BUDGETED[start]
             )
+            for start in ("mixture", "correlated")
             for name in MIXED
         },
     }

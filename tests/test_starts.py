@@ -16,6 +16,7 @@ from torch import Tensor
 from tabstep.contracts import Unsupported
 from tabstep.diffusion import labelled_mixture, mixture, moments
 from tabstep.diffusion.blocks import Blocks
+from tabstep.diffusion.correlated import CorrelatedEM
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.mixture_em import EM, expectation, maximisation
 from tabstep.diffusion.model import Counted
@@ -38,10 +39,14 @@ from tabstep.samplers.early_stop import EarlyStop
 from tabstep.samplers.grid import trailing
 from tabstep.samplers.judged import LEAST_ROWS
 from tabstep.samplers.setting import Artifacts, BeginsEarly, Setting, path_for
-from tabstep.samplers.start import MIXTURE, Moments, Products, check_mixture, mixture_of
+from tabstep.samplers.start import MIXTURE, Gaussians, Moments, Products, check_mixture, mixture_of
 from tests.oracle import F64, mixed_table
 
-STARTS = {"mixture": Products(EM(components=(1, 3))), "moments": Moments()}
+STARTS = {
+    "mixture": Products(EM(components=(1, 3))),
+    "correlated": Gaussians(CorrelatedEM(components=(1, 3))),
+    "moments": Moments(),
+}
 
 
 def labelled(n: int, seed: int = 0) -> State:
@@ -102,6 +107,21 @@ def test_moments_of_one_component_are_those_of_the_mixture() -> None:
     assert torch.allclose(found.mean, one.mean, atol=1e-9)
     assert torch.allclose(found.covariance[0].diagonal(), one.var[0], atol=1e-9)
     assert torch.allclose(found.p, one.log_p.exp(), atol=1e-9)
+
+
+def test_correlated_components_of_labels_have_the_covariance_of_their_rows() -> None:
+    """Where one component is enough; a mixture of products has none within a component."""
+    data = labelled(3000)
+    assert data.y is not None
+    begin = Gaussians(CorrelatedEM(components=(1,))).fit(setting_of(data))
+    for label in range(3):
+        y = torch.full((20_000,), label)
+        out = begin(setting_of(data).process.noise(0, 0, 20_000), y)
+        own = data.x[data.y == label]
+        assert torch.allclose(
+            out.x.double().T.cov(), own.double().T.cov(), atol=0.1 * float(own.var(0).max())
+        )
+        assert torch.allclose(out.x.double().mean(0), own.double().mean(0), atol=0.1)
 
 
 def test_moments_of_few_rows_lean_on_all_rows() -> None:

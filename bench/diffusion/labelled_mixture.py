@@ -8,19 +8,24 @@ cost held nats, which so are no measure of a start.
 from __future__ import annotations
 
 import math
+from dataclasses import fields, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from tabstep.diffusion.correlated import Correlated
 from tabstep.diffusion.mixed import State
 from tabstep.diffusion.mixture import Mixture
-from tabstep.diffusion.mixture_em import EM
+from tabstep.diffusion.mixture_em import Search
+
+M = TypeVar("M", Mixture, Correlated)
 
 LEAST_ROWS = 50  # of a label with components of its own
 NEVER = -30.0  # log of the probability of a label that a component does not have
 
 
-def estimate(settings: EM, rows: State, sizes: tuple[int, ...], *, seed: int) -> Mixture:
+def estimate(settings: Search[M], rows: State, sizes: tuple[int, ...], *, seed: int) -> M:
     """The mixture of encoded rows with categories of these sizes, and their label, where they have one, as the last.
 
     Labels of few rows share components, fitted to all their rows together with the label as one more category.
@@ -36,16 +41,18 @@ def estimate(settings: EM, rows: State, sizes: tuple[int, ...], *, seed: int) ->
         groups.append(rare)
     parts = [_of_labels(settings, rows, labels, sizes, len(counts), seed) for labels in groups]
     shares = [math.log(int(counts[labels].sum()) / len(rows.x)) for labels in groups]
-    return Mixture(
-        (*sizes, len(counts)),
-        torch.cat([part.log_w + share for part, share in zip(parts, shares, strict=True)]),
-        *(torch.cat([getattr(part, name) for part in parts]) for name in ("mean", "var", "log_p")),
+    of_component = [field.name for field in fields(parts[0]) if field.name not in ("sizes", "log_w")]
+    return replace(
+        parts[0],
+        sizes=(*sizes, len(counts)),
+        log_w=torch.cat([part.log_w + share for part, share in zip(parts, shares, strict=True)]),
+        **{name: torch.cat([getattr(part, name) for part in parts]) for name in of_component},
     )
 
 
 def _of_labels(
-    settings: EM, rows: State, labels: Tensor, sizes: tuple[int, ...], total: int, seed: int
-) -> Mixture:
+    settings: Search[M], rows: State, labels: Tensor, sizes: tuple[int, ...], total: int, seed: int
+) -> M:
     """The mixture of the rows of some labels (m,), which rise, with all `total` labels in its last category."""
     assert rows.y is not None
     own = torch.isin(rows.y, labels)
@@ -56,6 +63,4 @@ def _of_labels(
     width = sum(sizes)
     wide = part.log_w.new_full((part.components, total), NEVER)
     wide[:, labels] = part.log_p[:, width:]
-    return Mixture(
-        (*sizes, total), part.log_w, part.mean, part.var, torch.cat([part.log_p[:, :width], wide], 1)
-    )
+    return replace(part, sizes=(*sizes, total), log_p=torch.cat([part.log_p[:, :width], wide], 1))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +43,15 @@ class Mixture:
     def tables(self) -> tuple[Tensor, ...]:
         """log P_i (Z, K_i) of each category."""
         return self.log_p.split(list(self.sizes), 1) if self.sizes else ()
+
+
+class Latent(Protocol):
+    """Components with weights and tables, whatever they make of numbers."""
+
+    @property
+    def log_w(self) -> Tensor: ...
+    @property
+    def tables(self) -> tuple[Tensor, ...]: ...
 
 
 def classes(rows: State) -> Tensor:
@@ -95,7 +105,7 @@ def log_label(m: Mixture, y: Tensor) -> Tensor:
     return torch.logsumexp(m.log_w.unsqueeze(1) + m.tables[-1], 0)[y]
 
 
-def given_label(m: Mixture) -> Tensor:
+def given_label(m: Latent) -> Tensor:
     """log p(z | y), (classes, Z), of the last category."""
     return (m.log_w + m.tables[-1].T).log_softmax(1)
 

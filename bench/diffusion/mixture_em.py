@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from tabstep.diffusion.noise import stream
 HELD = 0.1  # part of the rows that choose the number of components and when to stop
 PATIENCE = 5  # sweeps that together bring held rows less than `GAIN`
 GAIN = 1e-3  # nats per row
+M = TypeVar("M")
 
 
 class Sums(NamedTuple):
@@ -91,8 +93,8 @@ def maximisation(sums: Sums, sizes: tuple[int, ...], prior: Prior) -> Mixture:
 
 
 @dataclass(frozen=True)
-class EM:
-    """Settings of the fit.
+class Search(ABC, Generic[M]):
+    """Settings of a fit, and the search for how many components held rows bear.
 
     components  numbers to choose from, rising: each is fitted until held rows gain no more, and the first that gives
                 them less than the one before ends the search
@@ -126,22 +128,34 @@ class EM:
         frequency = (counts + share) / (n + 0.5)  # a class that these rows lack has a place too
         return Prior(self.smooth, self.spread, x.mean(0), scale, frequency, (self.least_std * scale) ** 2)
 
-    def begin(self, x: Tensor, c: Tensor, sizes: tuple[int, ...], prior: Prior, Z: int, seed: int) -> Mixture:
-        """Z components around rows chosen at random."""
+    def chosen(
+        self, x: Tensor, c: Tensor, sizes: tuple[int, ...], prior: Prior, Z: int, seed: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What Z components begin with: the numbers of rows chosen at random, jitter for them, log tables near them."""
         generator = stream(seed, 6001, Z)
         chosen = torch.randperm(len(x), generator=generator)[:Z].to(x.device)
         jitter = torch.randn(Z, x.shape[1], generator=generator, dtype=x.dtype).to(x.device)
         own = torch.zeros(Z, sum(sizes), dtype=x.dtype, device=x.device)
         own.scatter_(1, flat(c[chosen], sizes), 1.0)
-        return Mixture(
-            sizes,
-            x.new_full((Z,), 1 / Z).log(),
-            x[chosen] + 0.05 * prior.scale * jitter,
-            (0.5 * prior.scale**2).expand(Z, -1).contiguous(),
-            (0.7 * own + 0.3 * prior.frequency).log(),
-        )
+        return x[chosen], 0.05 * prior.scale * jitter, (0.7 * own + 0.3 * prior.frequency).log()
 
-    def estimate(self, data: State, sizes: tuple[int, ...], *, seed: int) -> Mixture:
+    def most(self, d_num: int) -> int:
+        """The most components that there is room for."""
+        return self.components[-1]
+
+    @abstractmethod
+    def begin(self, x: Tensor, c: Tensor, sizes: tuple[int, ...], prior: Prior, Z: int, seed: int) -> M:
+        """Z components to climb from."""
+
+    @abstractmethod
+    def sweep(self, m: M, x: Tensor, c: Tensor, prior: Prior) -> M:
+        """One expectation and maximisation."""
+
+    @abstractmethod
+    def nats(self, m: M, rows: State) -> float:
+        """Mean log density of rows."""
+
+    def estimate(self, data: State, sizes: tuple[int, ...], *, seed: int) -> M:
         """The mixture of encoded rows, a label being the last of the categories of these `sizes`.
 
         Raises ValueError with fewer than two rows.
@@ -154,9 +168,10 @@ class EM:
         cut = max(1, round(HELD * len(order)))
         held, x, c = State(x[:cut], c[:cut], None), x[cut:], c[cut:]
         prior = self.prior(x, c, sizes)
-        best, nats = None, -torch.inf
+        best: M | None = None
+        nats = -torch.inf
         for Z in self.components:
-            if best is not None and len(x) < Z:
+            if best is not None and (len(x) < Z or self.most(x.shape[1]) < Z):
                 break
             found, reached = self._climb(
                 self.begin(x, c, sizes, prior, min(Z, len(x)), seed), x, c, prior, held
@@ -167,12 +182,12 @@ class EM:
         assert best is not None
         return best
 
-    def _climb(self, m: Mixture, x: Tensor, c: Tensor, prior: Prior, held: State) -> tuple[Mixture, float]:
+    def _climb(self, m: M, x: Tensor, c: Tensor, prior: Prior, held: State) -> tuple[M, float]:
         """Sweeps of EM while held rows gain, the parameters that were best for them, and their nats per row."""
         best, nats, mark, still = m, -torch.inf, -torch.inf, 0
         for _ in range(self.sweeps):
-            m = maximisation(expectation(m, x, c)[0], m.sizes, prior)
-            reached = float(log_density(m, held).mean())
+            m = self.sweep(m, x, c, prior)
+            reached = self.nats(m, held)
             if reached > nats:
                 best, nats = m, reached
             if reached > mark + GAIN:
@@ -182,3 +197,20 @@ class EM:
             if still == PATIENCE:
                 break
         return best, nats
+
+
+@dataclass(frozen=True)
+class EM(Search[Mixture]):
+    """Settings of the fit of a mixture of products."""
+
+    def begin(self, x: Tensor, c: Tensor, sizes: tuple[int, ...], prior: Prior, Z: int, seed: int) -> Mixture:
+        """Z components around rows chosen at random, with half the variance of all rows."""
+        rows, jitter, tables = self.chosen(x, c, sizes, prior, Z, seed)
+        var = (0.5 * prior.scale**2).expand(Z, -1).contiguous()
+        return Mixture(sizes, x.new_full((Z,), 1 / Z).log(), rows + jitter, var, tables)
+
+    def sweep(self, m: Mixture, x: Tensor, c: Tensor, prior: Prior) -> Mixture:
+        return maximisation(expectation(m, x, c)[0], m.sizes, prior)
+
+    def nats(self, m: Mixture, rows: State) -> float:
+        return float(log_density(m, rows).mean())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -11,15 +11,18 @@ import torch
 from torch import Tensor
 
 from tabstep.contracts import Method, Unsupported
-from tabstep.diffusion import labelled_mixture, mixture, moments
+from tabstep.diffusion import correlated, labelled_mixture, mixture, moments
 from tabstep.diffusion.autoencoder import Autoencoder
+from tabstep.diffusion.correlated import CorrelatedEM
+from tabstep.diffusion.labelled_mixture import M
 from tabstep.diffusion.mixed import Draw, State, stacked
-from tabstep.diffusion.mixture_em import EM
+from tabstep.diffusion.mixture_em import EM, Search
 from tabstep.diffusion.noise import ROWS_PER_KEY, Noise
 from tabstep.samplers.setting import Setting, digest
 
 MOMENTS = "moments"  # the artifact; a saved model of a user's table keeps it
 VERSION = 2  # of mixtures: raise when the same rows give another; 2: components of labels
+CORRELATED_VERSION = 1  # the same of those with correlated numbers
 
 
 class Start(Protocol):
@@ -57,26 +60,50 @@ class Products:
 
     def fit(self, setting: Setting) -> Draw:
         """Raises `Unsupported` where neither training rows nor their mixture are at hand."""
-        like, features = setting.process.x_min, setting.process.blocks.sizes
         name = f"mixture-v{VERSION}-{digest(self.settings)}"
-        kept = setting.artifacts.held(name) or setting.artifacts.tensors(
-            f"{name}-{setting.seed}",
-            lambda: mixture_of(setting.training_rows(), features, self.settings, seed=setting.seed),
-        )
-        labels = kept["log_p"].shape[1] - sum(features)
-        sizes = (*features, labels) if labels else features
-        whole = mixture.Mixture(sizes, **{key: value.to(like.device) for key, value in kept.items()})
-        given = mixture.given_label(whole) if labels else whole.log_w.unsqueeze(0)
-        rest = replace(whole, sizes=features, log_p=whole.log_p[:, : sum(features)])
+        return _from_components(setting, name, self.settings, mixture.Mixture, mixture.draw)
 
-        def draw(noise: Noise, y: Tensor | None) -> State:
-            own = noise.apart(noise.d_num)
-            label = torch.zeros(noise.n, dtype=torch.int64, device=like.device) if y is None else y
-            z = mixture.component_of(given, label, own.choice())
-            x, c = mixture.draw(rest, z, own.normal(), own.uniform())
-            return State(x.to(like), c, y)
 
-        return draw
+@dataclass(frozen=True)
+class Gaussians:
+    """As `Products`, with numbers that are correlated within a component."""
+
+    settings: CorrelatedEM = field(default_factory=CorrelatedEM)
+
+    def fit(self, setting: Setting) -> Draw:
+        """Raises `Unsupported` where neither training rows nor their mixture are at hand."""
+        name = f"correlated-v{CORRELATED_VERSION}-{digest(self.settings)}"
+        return _from_components(setting, name, self.settings, correlated.Correlated, correlated.draw)
+
+
+def _from_components(
+    setting: Setting,
+    name: str,
+    settings: Search[M],
+    kind: type[M],
+    drawn: Callable[[M, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]],
+) -> Draw:
+    """Rows of a mixture of this kind, kept as the artifact `name`: a component given the label, a row given it."""
+    like = setting.process.x_min
+    features: tuple[int, ...] = setting.process.blocks.sizes
+    kept = setting.artifacts.held(name) or setting.artifacts.tensors(
+        f"{name}-{setting.seed}",
+        lambda: mixture_of(setting.training_rows(), features, settings, seed=setting.seed),
+    )
+    labels = kept["log_p"].shape[1] - sum(features)
+    sizes = (*features, labels) if labels else features
+    whole = kind(sizes, **{key: value.to(like.device) for key, value in kept.items()})
+    given = mixture.given_label(whole) if labels else whole.log_w.unsqueeze(0)
+    rest = replace(whole, sizes=features, log_p=whole.log_p[:, : sum(features)])
+
+    def draw(noise: Noise, y: Tensor | None) -> State:
+        own = noise.apart(noise.d_num)
+        label = torch.zeros(noise.n, dtype=torch.int64, device=like.device) if y is None else y
+        z = mixture.component_of(given, label, own.choice())
+        x, c = drawn(rest, z, own.normal(), own.uniform())
+        return State(x.to(like), c, y)
+
+    return draw
 
 
 MIXTURE = f"mixture-v{VERSION}-{digest(EM())}"  # the artifact of a saved model of a user's table: that of `Products()`
@@ -108,11 +135,11 @@ def moments_of(rows: State, sizes: tuple[int, ...]) -> dict[str, Tensor]:
     return {"mean": found.mean, "root": found.root, "p": found.p}
 
 
-def mixture_of(rows: State, sizes: tuple[int, ...], settings: EM, *, seed: int) -> dict[str, Tensor]:
-    """The tensors of a mixture of products of encoded rows and their labels: those of `diffusion.mixture.Mixture`."""
+def mixture_of(rows: State, sizes: tuple[int, ...], settings: Search[M], *, seed: int) -> dict[str, Tensor]:
+    """The tensors of a mixture of encoded rows and their labels: those of `diffusion.mixture.Mixture` for an `EM`."""
     on_cpu = State(rows.x.cpu(), rows.c.cpu(), None if rows.y is None else rows.y.cpu())
     found = labelled_mixture.estimate(settings, on_cpu, sizes, seed=seed)
-    return {name: getattr(found, name) for name in ("log_w", "mean", "var", "log_p")}
+    return {each.name: getattr(found, each.name) for each in fields(found) if each.name != "sizes"}
 
 
 def check_mixture(found: Mapping[str, Tensor], sizes: tuple[int, ...], d_num: int, labels: int) -> None:
