@@ -18,7 +18,12 @@ from sklearn.base import clone
 
 import tabstep
 from tabstep import TabDDPM
+from tabstep.api.preparing import frame_of
+from tabstep.data import inference
 from tabstep.data.constraints import Same, Sum
+from tabstep.data.doubtful_numbers import doubts
+from tabstep.data.identifiers import Identifier
+from tabstep.data.wishes import Python, Sampling, Wishes
 from tabstep.diffusion.model import Diffusion
 from tests.test_columns import HOLES, MADE, ROWS
 
@@ -206,6 +211,40 @@ def test_whole_numbers_that_may_be_something_else_are_told() -> None:
         "key rises or falls with every row",
         "account has another number of 10 digits in every row",
     ]
+
+
+@pytest.mark.parametrize("speech", [Python(), Sampling()], ids=str)
+def test_nines_apart_from_all_others_and_ids_that_recur_are_told(speech: Python | Sampling) -> None:
+    frame = pd.DataFrame(
+        {
+            "age": [*range(1, 98), 999, 999, 999],
+            "wide": [*range(0, 970, 10), 999, 999, 999],
+            "once": [50, 999, *range(49), *range(51, 100)],
+            "low": [*range(97), -99, -99, -99],
+            "patient": [f"P{i // 2}" for i in range(100)],
+            "visit": [f"V{i}" for i in range(100)],
+        }
+    )
+    wishes = Wishes(id=("patient", "visit"))
+    ids = [Identifier.of(frame[name], 0) for name in wishes.id]
+    columns, _ = inference.infer(frame, wishes, speech)
+    texts = list(doubts(frame, columns, ids, speech))
+    assert [text.partition(":")[0] for text in texts] == [
+        "patient has 50 names in 100 rows, and new ones come once each",
+        "age is 999 in 3 rows, and else within 1 .. 97",
+        "low is -99 in 3 rows, and else within 0 .. 96",
+    ]
+    assert ("missing=['999']" if speech == Python() else "--missing 999") in texts[1]
+
+
+@pytest.mark.parametrize("missing", ["999", ["?", "999"]], ids=str)
+def test_a_number_may_stand_for_a_gap_in_a_frame_as_in_a_file(tmp_path: Path, missing: object) -> None:
+    frame = pd.DataFrame({"age": [*range(38), 999, 999], "rate": [999.0, *(i / 8 for i in range(39))]})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    for table in (frame, tmp_path / "a.csv"):
+        rows = frame_of(table, (), missing)  # type: ignore[arg-type]
+        assert rows["age"].tolist()[:38] == list(range(38))
+        assert rows.isna().sum().to_dict() == {"age": 2, "rate": 1}
 
 
 @pytest.fixture(scope="module")

@@ -192,7 +192,7 @@ def balanced(
     column = asked.one_column("balance", name, {c.name: c for c in columns})
     if not isinstance(column, Category):
         raise ValueError(
-            f"balance: {name!r} holds numbers or dates, not categories; fit with categorical=[{name!r}]"
+            f"balance: {name!r} holds numbers or dates, not categories; name it categorical in the fit"
         )
     labels = [label(v) for v in column.values.values()]
     for condition in where:

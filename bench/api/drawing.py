@@ -25,6 +25,9 @@ from tabstep.samplers import conditional
 from tabstep.samplers.setting import Steps
 
 PART_ROWS = 2**16  # rows of a part of a file, in whole batches
+PART_DRAWS = (
+    2**14
+)  # rows drawn for a part where few are kept: a killed run loses no more, and is heard of as often
 FIRST_ROWS = 512  # of the first batch where rows are left out; the next are as large as all before
 LOOK = 4096  # drawn rows after which the share that was kept is judged
 SELDOM = 0.01  # that share, below which particles meet single values for less
@@ -198,7 +201,8 @@ class Kept:
         source.skip(tally.tried if tally.rare else tally.drawn)
         while tally.rows < self.n:
             frames: list[pd.DataFrame] = []
-            while tally.rows < self.n and sum(map(len, frames)) < PART_ROWS:
+            before = tally.drawn + tally.tried
+            while tally.rows < self.n and _is_open(sum(map(len, frames)), tally.drawn + tally.tried - before):
                 if self.rare is not None and not tally.rare and _is_seldom(tally):
                     tally.rare, tally.idle, source = True, 0, self._rare()
                 frames.append(self._more(source, tally))
@@ -245,6 +249,11 @@ class Kept:
             f"none of {tally.idle:,} drawn rows met {asked}: the model holds that for too rare; "
             "widen the range or leave a condition out"
         )
+
+
+def _is_open(rows: int, drawn: int) -> bool:
+    """Whether a part of so many rows, and that so many were drawn for, goes on."""
+    return rows == 0 or (rows < PART_ROWS and drawn < PART_DRAWS)
 
 
 def _is_seldom(tally: Tally) -> bool:

@@ -127,7 +127,7 @@ def fit(
         raise ValueError(f"progress must be bar, none or a function of (step, steps, loss), got {progress!r}")
     wishes = wishes_of(table, numeric=numeric, categorical=categorical, drop=drop, date=date, id=id)
     ready = prepare(table, target, wishes, Python(), seed)
-    for doubt in doubts(table, ready.columns, Python()):
+    for doubt in doubts(table, ready.columns, ready.identifiers, Python()):
         warnings.warn(doubt, UserWarning, stacklevel=2)
     return train(ready, settings, where, progress)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from tabstep.data import comparable, constraint_search, frames, inference
 from tabstep.data.columns import Category, Column, Number
 from tabstep.data.completion import Completion
 from tabstep.data.constraints import Constraint
-from tabstep.data.files import read_table
+from tabstep.data.files import read_table, told
 from tabstep.data.identifiers import Identifier
 from tabstep.data.table import Schema, Task
 from tabstep.data.wishes import Speech, Wishes, check_names, check_wishes, dates, named, refuse
@@ -50,12 +51,26 @@ def frame_of(table: Any, literal: str | Sequence[str], missing: str | Sequence[s
     """The rows of a frame or of a file, with texts that stand for gaps taken for such. Raises ValueError."""
     gaps = (missing,) if isinstance(missing, str) else tuple(missing)
     if isinstance(table, str | Path):
-        return read_table(Path(table), literal, gaps)
+        rows = read_table(Path(table), literal, gaps)
+        if note := told(Path(table)):
+            warnings.warn(note, UserWarning, stacklevel=3)
+        return rows
     if named(literal, ()):
         raise ValueError(
             "literal is for the path of a CSV; in a DataFrame a text such as NA is a value already"
         )
-    return table.mask(table.isin(gaps)) if gaps and isinstance(table, pd.DataFrame) else table
+    return (
+        table.mask(table.isin([*gaps, *_as_numbers(gaps)]))
+        if gaps and isinstance(table, pd.DataFrame)
+        else table
+    )
+
+
+def _as_numbers(texts: Sequence[str]) -> list[float]:
+    """Those that are numbers, as columns of numbers have them: 999 may stand for a gap too."""
+    return (
+        pd.to_numeric(pd.Series(list(texts), dtype=object), errors="coerce").dropna().astype(float).tolist()
+    )
 
 
 def wishes_of(

@@ -36,7 +36,7 @@ Date = Annotated[
 Id = Annotated[Many, typer.Option(help="Columns that name rows; new names are made, each once.")]
 Drop = Annotated[Many, typer.Option(help="Columns to leave out.")]
 Literal = Annotated[Many, typer.Option(help="Columns of a CSV where NA, None, null are values, not gaps.")]
-Missing = Annotated[Many, typer.Option(help="Texts of a CSV that stand for gaps too, such as ?.")]
+Missing = Annotated[Many, typer.Option(help="Texts and numbers that stand for gaps too, such as ? or 999.")]
 Method = Annotated[str, typer.Option(help="A name of `tabstep list methods`, or mine.py:Mine.")]
 Seconds = Annotated[
     float | None, typer.Option(help="Seconds to train for; left out, as many steps as the method has.", min=1)
@@ -49,12 +49,15 @@ Save = Annotated[Path | None, typer.Option(help="Folder to keep the model in.")]
 
 def read(path: Path, literal: Many, missing: Many) -> pd.DataFrame:
     """The table in a file; a command that cannot read it ends."""
-    from tabstep.data.files import read_table
+    from tabstep.data.files import read_table, told
 
     try:
-        return read_table(path, tuple(literal or ()), tuple(missing or ()))
+        frame = read_table(path, tuple(literal or ()), tuple(missing or ()))
     except ValueError as error:
         stop(str(error))
+    if said := told(path):
+        note(said)
+    return frame
 
 
 def prepared(
@@ -165,7 +168,7 @@ def _show(path: Path, frame: pd.DataFrame, ready: Prepared) -> None:
     console.print(shown, highlight=False)
     for rule in ready.constraints:
         console.print(f"in every row: {escape(str(rule))}", highlight=False, soft_wrap=True)
-    for doubt in doubts(frame, ready.columns, Sampling()):
+    for doubt in doubts(frame, ready.columns, ready.identifiers, Sampling()):
         note(doubt)
     labels = [c.name for c in ready.columns if c.name in ready.completion.schema.labels]
     for name, marks in taken_for_gaps(path, [n for n in labels if frame[n].isna().any()]).items():

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data import dtypes, frames, moments, writing, written_dates
+from tabstep.data import dtypes, frames, moments, writing, written_dates, zoned
 from tabstep.data.forms import EXACT, INT64, Form, Objects, Plain, Raw
 
 FORMS: dict[str, type[Any]] = {
@@ -23,6 +23,7 @@ FORMS: dict[str, type[Any]] = {
         moments.Periods,
         writing.WrittenNumbers,
         written_dates.WrittenMoments,
+        zoned.ZonedMoments,
     )
 }
 SHOWN: dict[type[Any], str] = {
@@ -31,6 +32,7 @@ SHOWN: dict[type[Any], str] = {
     moments.Periods: "period",
     writing.WrittenNumbers: "number in text",
     written_dates.WrittenMoments: "date in text",
+    zoned.ZonedMoments: "date in text",
 }
 UNITS = {"Y": "year", "M": "month", "D": "day", "h": "hour", "m": "minute", "s": "second"}
 GAPS: dict[str, Any] = {"None": None, "nan": np.nan, "NA": pd.NA, "NaT": pd.NaT}
@@ -198,19 +200,18 @@ def as_text(columns: Sequence[Column], frame: pd.DataFrame, gaps: Collection[str
 
     gaps  columns that may have some: whole numbers are floats there for no other reason, and are written whole
     """
-    whole = {
-        c.name: frame[c.name].astype("Int64")
-        for c in columns
-        if c.name in gaps and isinstance(c, Number) and isinstance(c.form, Plain) and c.form.decimals == 0
-    }
-    moving = {
-        c.name: moments.texts(frame[c.name], c.form.grain)
-        for c in columns
-        if isinstance(c, Number)
-        and isinstance(c.form, moments.Moments | moments.Durations)
-        and frame[c.name].dtype.kind in "Mm"
-    }
-    return frame.assign(**moving, **whole)
+    texts: dict[str, Any] = {}
+    for c in columns:
+        if not isinstance(c, Number):
+            continue
+        column, form = frame[c.name], c.form
+        if isinstance(form, Plain) and form.padded:
+            texts[c.name] = column.map(f"{{:.{form.padded}f}}".format, na_action="ignore")
+        elif isinstance(form, Plain) and form.decimals == 0 and c.name in gaps:
+            texts[c.name] = column.astype("Int64")
+        elif isinstance(form, moments.Moments | moments.Durations) and column.dtype.kind in "Mm":
+            texts[c.name] = moments.texts(column, form.grain)
+    return frame.assign(**texts)
 
 
 def to_json(column: Column) -> dict[str, Any]:

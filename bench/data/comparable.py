@@ -16,6 +16,7 @@ from tabstep.data.forms import EXACT, INT64, Objects, Plain
 from tabstep.data.moments import Durations, Moments, Periods
 from tabstep.data.writing import WrittenNumbers
 from tabstep.data.written_dates import WrittenMoments
+from tabstep.data.zoned import ZonedMoments
 
 UNITS = ("s", "ms", "us", "ns")  # those of pandas; coarser counts are told in seconds
 
@@ -70,7 +71,7 @@ def canonical(column: Number, values: Any) -> np.ndarray:
 
 
 def _is_time(column: Number) -> bool:
-    return isinstance(column.form, Moments | Durations | WrittenMoments)
+    return isinstance(column.form, Moments | Durations | WrittenMoments | ZonedMoments)
 
 
 def _grain(column: Number) -> str:

@@ -10,6 +10,7 @@ from tabstep.data.forms import Objects, Plain
 from tabstep.data.moments import Durations, Moments, Periods
 from tabstep.data.writing import WrittenNumbers
 from tabstep.data.written_dates import WrittenMoments
+from tabstep.data.zoned import ZonedMoments
 
 GRAIN = {
     "Y": "year",
@@ -46,6 +47,8 @@ def kind(column: Column) -> str:
             return f"{_numbers(form.places)}, in text as {form.text(1234 * 10**form.places)!r}"
         case WrittenMoments():
             return f"times to the {GRAIN[form.grain]}, in text as {form.form}"
+        case ZonedMoments():
+            return f"times to the {GRAIN[form.grain]}, in text as {form.shown}"
     raise TypeError(f"no words for {type(form).__name__}")
 
 

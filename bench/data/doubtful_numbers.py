@@ -1,7 +1,8 @@
-"""Columns of whole numbers that are drawn as numbers and may be something else: names of rows or accounts, days."""
+"""Columns that may not be what they are drawn as: numbers that name rows, are days or gaps; ids that recur."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,15 +12,26 @@ from tabstep.data.columns import Column, Number
 from tabstep.data.doubtful_text import counts_rows
 from tabstep.data.doubtful_writing import FEW
 from tabstep.data.forms import Objects, Plain
+from tabstep.data.identifiers import Identifier
 from tabstep.data.wishes import Speech
 from tabstep.data.writing import WrittenNumbers
 from tabstep.data.written_dates import is_day
 
+NINES = re.compile(r"-?9{2,}")  # numbers that stand for gaps in many a table, as 999 for an age
 DIGITS = 6  # of account numbers and their like, which all have as many
 
 
-def doubts(frame: pd.DataFrame, columns: Sequence[Column], speech: Speech) -> Iterator[str]:
-    """One line for each such column of a user's table, with what to say if it is no number."""
+def doubts(
+    frame: pd.DataFrame, columns: Sequence[Column], identifiers: Sequence[Identifier], speech: Speech
+) -> Iterator[str]:
+    """One line for each such column of a user's table, with what to say of it."""
+    for each in identifiers:
+        rows, names = frame[each.name].count(), frame[each.name].nunique()
+        if names < rows:
+            yield (
+                f"{each.name} has {names:,} names in {rows:,} rows, and new ones come once each: which rows belong "
+                "together is not learned"
+            )
     for column in columns:
         name, values = column.name, frame[column.name]
         if reason := _names_rows(column, values):
@@ -29,6 +41,22 @@ def doubts(frame: pd.DataFrame, columns: Sequence[Column], speech: Speech) -> It
             )
         if isinstance(column, Number) and is_day(values):
             yield f"{name} is drawn as a number, and looks like days: {speech.advise('date', name)}"
+        for mark, times, low, high in _marks(column, values):
+            yield f"{name} is {mark} in {times} rows, and else within {low} .. {high}: {speech.gap(mark)}"
+
+
+def _marks(column: Column, values: pd.Series[Any]) -> Iterator[tuple[str, int, str, str]]:
+    """Nines at an end of a column that come again, further from all other numbers than these are from one another."""
+    if not isinstance(column, Number) or not isinstance(column.form, Plain):
+        return
+    numbers = values.dropna()
+    for end in {numbers.min(), numbers.max()}:
+        rest, text = numbers[numbers != end], f"{end:.15g}"
+        if len(rest) == 0 or len(numbers) - len(rest) < 2 or not NINES.fullmatch(text):
+            continue
+        low, high = rest.min(), rest.max()
+        if max(low - end, end - high) > high - low:
+            yield text, len(numbers) - len(rest), f"{low:.15g}", f"{high:.15g}"
 
 
 def _names_rows(column: Column, values: pd.Series[Any]) -> str:

@@ -19,6 +19,7 @@ WORDY, WORDY_RECURS = 4.0, 20  # more words than that in the mean are prose, unl
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
 UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 PHONE = re.compile(r"(?=(?:\D*\d){7,15}\D*$)(?:\+|\(|0|(?=\d+[ ./-]))[\d ()./-]+")
+PAIR = re.compile(r"\d+(?:[.,]\d+)?\s?(?:/|x|×|-|–|;|:)\s?\d+(?:[.,]\d+)?(?:\s?[A-Za-zµ/]{1,8})?")
 CODE = re.compile(r"(?P<head>[A-Za-z]+[-_ #]?|#)\d+")
 
 
@@ -47,16 +48,25 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
         # A date has the digits of a telephone number.
         if sum(mark.fullmatch(t) is not None and not reads(MOMENT, t) for t in texts) * 2 > len(texts):
             raise ValueError(f"holds {what}; {anew}")
+    words = float(np.mean([len(t.split()) for t in texts]))
+    if distinct > FEW and distinct * RECURS > rows and _mostly(PAIR, texts):
+        raise ValueError(
+            f"holds two numbers in a cell, such as {texts[0]!r}; make two columns of it, or {insist}"
+        )
     if distinct == rows and rows > FEW // 4:
-        raise ValueError(f"has a different text in every row, {distinct}, like an id; {anew}")
+        like, mend = (", like prose", insist) if words > WORDY else (", like an id", anew)
+        raise ValueError(f"has a different text in every row, {distinct}{like}; {mend}")
     if distinct <= FEW:
         return
     codes = [CODE.fullmatch(t) for t in texts]
     if all(codes) and len({c["head"] for c in codes if c}) == 1:
         raise ValueError(f"has {distinct} numbered texts such as {codes[0]['head']}.., like an id; {anew}")  # type: ignore[index]
-    words = float(np.mean([len(t.split()) for t in texts]))
     declared = isinstance(column.dtype, pd.CategoricalDtype)
     recurs = WORDY_RECURS if words > WORDY else 2 if declared else RECURS
     if distinct * recurs > rows:
         like = ", like prose" if words > 2 else ", too many of which come seldom to be drawn as they are"
         raise ValueError(f"has {distinct} values in {rows} rows{like}; {insist}")
+
+
+def _mostly(form: re.Pattern[str], texts: list[str]) -> bool:
+    return sum(form.fullmatch(text) is not None for text in texts) * 2 > len(texts)

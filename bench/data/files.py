@@ -14,13 +14,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tabstep.data import bounds
+from tabstep.data import bounds, encodings
 from tabstep.data.cards import DataError, suggest
+from tabstep.data.encodings import encoding_of
 from tabstep.data.wishes import named
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 PARQUET = (".parquet", ".pq")
 INDEX = "index"
+PADDED = "tabstep.padded"  # among the attributes of a table: decimals of columns that write their last zeros
+LOOKED_AT = 10_000  # rows whose writing is looked at
 _ZEROS = re.compile(rb"(?:^|[,;\t|\"])0\d+(?:$|[,;\t|\"\r\n])")
 # what pandas takes for missing beside an empty field
 MARKS = (
@@ -63,7 +66,7 @@ def read_table(path: Path, literal: str | Sequence[str] = (), missing: Sequence[
         byte = error.object[error.start]
         raise DataError(
             f"{path.name} is not in UTF-8: byte {byte:#04x} at {error.start}; save it in UTF-8, or read it with "
-            "pandas.read_csv(..., encoding='latin-1') and fit the frame"
+            "pandas.read_csv(..., encoding=...) and fit the frame"
         ) from error
     except (ValueError, OSError, csv.Error, pd.errors.ParserWarning, pa.ArrowException) as error:
         raise DataError(f"{path.name} cannot be read: {error}") from error
@@ -77,10 +80,15 @@ def separator_of(path: Path) -> str | None:
     usual = SEPARATORS.get(path.suffix.lower())
     if usual is None:
         return None
-    with path.open(encoding="utf-8-sig", newline="") as lines:
+    with path.open(encoding=encoding_of(path), newline="") as lines:
         first = lines.readline(bounds.MOST_HEADER)
     found = {mark: len(next(csv.reader([first], delimiter=mark), [])) for mark in (usual, *",;\t|")}
     return usual if found[usual] != 1 else max(found, key=lambda mark: found[mark])
+
+
+def told(path: Path) -> str:
+    """What a user should know of how a file was read; empty where there is nothing to say."""
+    return encodings.told(path) if path.suffix.lower() in SEPARATORS else ""
 
 
 def taken_for_gaps(path: Path, columns: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -88,7 +96,7 @@ def taken_for_gaps(path: Path, columns: Sequence[str]) -> dict[str, dict[str, in
     separator = separator_of(path)
     if separator is None or not columns:
         return {}
-    with path.open(encoding="utf-8-sig", newline="") as lines:
+    with path.open(encoding=encoding_of(path), newline="") as lines:
         header = _named(next(csv.reader(lines, delimiter=separator), []))
     texts = _texts(path, separator, header, columns)
     found = {name: texts[name][texts[name].isin(MARKS)].value_counts() for name in columns}
@@ -101,7 +109,7 @@ def taken_for_gaps(path: Path, columns: Sequence[str]) -> dict[str, dict[str, in
 
 def _csv(path: Path, separator: str, literal: str | Sequence[str], missing: Sequence[str]) -> pd.DataFrame:
     # pandas renames duplicate and empty names without a word, so the raw header is looked at first
-    with path.open(encoding="utf-8-sig", newline="") as lines:
+    with path.open(encoding=encoding_of(path), newline="") as lines:
         header = next(csv.reader(lines, delimiter=separator), [])
     if not header:
         raise DataError(f"{path.name} is empty: expected a header line and rows")
@@ -119,7 +127,7 @@ def _csv(path: Path, separator: str, literal: str | Sequence[str], missing: Sequ
         table: pd.DataFrame = pd.read_csv(
             path,
             sep=separator,
-            encoding="utf-8-sig",
+            encoding=encoding_of(path),
             header=0,
             names=header,
             index_col=False,
@@ -130,7 +138,22 @@ def _csv(path: Path, separator: str, literal: str | Sequence[str], missing: Sequ
     codes = _codes(path, separator, header, table)
     for name in map(str, codes):
         table[name] = codes[name].where(table[name].notna(), None)
+    table.attrs[PADDED] = _padded(path, separator, header, table)
     return table
+
+
+def _padded(path: Path, separator: str, header: list[str], table: pd.DataFrame) -> dict[str, int]:
+    """Columns of floats that are written with as many decimals throughout, the last zeros too, as 1.50 is."""
+    floats = [c for c in header if table[c].dtype.kind == "f"]
+    if not floats:
+        return {}
+    texts = _texts(path, separator, header, floats, LOOKED_AT)
+    found = {}
+    for name in floats:
+        parts = texts[name][table[name].head(len(texts)).notna()].str.extract(r"^-?\d+\.(\d+)$")[0]
+        if parts.notna().all() and parts.str.len().nunique() == 1 and parts.str.endswith("0").any():
+            found[name] = len(parts.iloc[0])
+    return found
 
 
 def _codes(path: Path, separator: str, header: list[str], table: pd.DataFrame) -> pd.DataFrame:
@@ -143,18 +166,21 @@ def _codes(path: Path, separator: str, header: list[str], table: pd.DataFrame) -
     return texts[[c for c in whole if texts[c].str.fullmatch(r"0\d+").any()]]
 
 
-def _texts(path: Path, separator: str, header: list[str], columns: Sequence[str]) -> pd.DataFrame:
-    """Some columns as they are written, gaps as empty texts."""
+def _texts(
+    path: Path, separator: str, header: list[str], columns: Sequence[str], rows: int | None = None
+) -> pd.DataFrame:
+    """Some columns as they are written, gaps as empty texts; of the first `rows`, or of all."""
     return pd.read_csv(
         path,
         sep=separator,
-        encoding="utf-8-sig",
+        encoding=encoding_of(path),
         header=0,
         names=header,
         index_col=False,
         usecols=list(columns),
         dtype=str,
         keep_default_na=False,
+        nrows=rows,
     )
 
 

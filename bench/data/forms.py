@@ -67,10 +67,15 @@ def decimals(values: np.ndarray, kind: Any = np.float64, most: int = MOST_DECIMA
 
 @dataclass(frozen=True)
 class Plain:
-    """A dtype of numbers, of numpy, pandas or Arrow. `decimals` are those that a column of floats keeps to."""
+    """A dtype of numbers, of numpy, pandas or Arrow.
+
+    decimals  that a column of floats keeps to
+    padded    that a file of text writes throughout, the last zeros too, as 1.50; 0 where it does not
+    """
 
     dtype: str
     decimals: int | None = None
+    padded: int = 0
 
     @classmethod
     def of(cls, column: pd.Series[Any]) -> Self:

@@ -6,6 +6,7 @@ All that stands in the way is gathered, so that a user mends a table once.
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,10 +14,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tabstep.data import dtypes, moments, writing, written_dates
+from tabstep.data import dtypes, moments, writing, written_dates, zoned
 from tabstep.data.columns import Category, Column, Number
 from tabstep.data.doubtful_text import check_categories
 from tabstep.data.doubtful_writing import FEW, check_stray
+from tabstep.data.files import PADDED
 from tabstep.data.forms import Element, Form, Objects, Plain
 from tabstep.data.wishes import Python, Speech, Wishes
 
@@ -38,6 +40,7 @@ def infer(
     """
     columns: list[Column] = []
     faults = []
+    padded = frame.attrs.get(PADDED, {})
     for name in frame.columns:
         if name in wishes.drop or name in wishes.id:
             continue
@@ -53,6 +56,8 @@ def infer(
                 columns.append(Number.of(column, _date_form(column, wishes.date[name])))
                 continue
             form = _form(column, speech, numeric=numeric)
+            if isinstance(form, Plain) and form.decimals is not None and name in padded:
+                form = replace(form, padded=padded[name] if padded[name] >= form.decimals else 0)
             if form is None:
                 check_categories(column, speech)
                 columns.append(Category.of(column))
@@ -124,7 +129,10 @@ def _date_form(column: pd.Series[Any], written: str | None) -> Form:
             raise ValueError("holds no dates")
         return form
     try:
-        return written_dates.dated(column, written)
+        several = (
+            zoned.zoned([str(v) for v in column.dropna().unique()], dtypes.name(dtype)) if texts else None
+        )
+        return several if several and written is None else written_dates.dated(column, written)
     except writing.Ambiguous as error:
         raise ValueError(
             f"can be read in two ways: {error}; say which, as {column.name}={error.forms[0]}"
@@ -235,7 +243,7 @@ def _text_form(column: pd.Series[Any], speech: Speech, *, numeric: bool) -> Form
         f"{speech.advise('drop', name)} leaves it out"
     )
     try:
-        form: Form | None = written_dates.dates(texts, dtype)
+        form: Form | None = zoned.zoned(texts, dtype) or written_dates.dates(texts, dtype)
         few = len(texts) <= FEW and 2 * len(texts) <= len(present)
         if form is None and (numeric or not few):
             form = writing.numbers(texts, dtype)
@@ -244,6 +252,8 @@ def _text_form(column: pd.Series[Any], speech: Speech, *, numeric: bool) -> Form
         raise ValueError(
             f"can be read in two ways: {error}; {first}{choices}; or write it so that there is one"
         ) from None
+    except ValueError as error:
+        raise ValueError(f"{error}; {choices}") from None
     if form is None and numeric:
         check_stray(present, name, speech)
         raise ValueError(

@@ -12,7 +12,7 @@ import pandas as pd
 from tabstep.data import cards, frames, inference
 from tabstep.data.cards import Card, DataError, Rows, suggest
 from tabstep.data.columns import Category, Number
-from tabstep.data.files import read_table, taken_for_gaps
+from tabstep.data.files import read_table, taken_for_gaps, told
 from tabstep.data.frames import PARTS
 from tabstep.data.table import TASKS, Dataset, Schema, Task
 from tabstep.data.wishes import CommandLine, Wishes, check_wishes, named, refuse
@@ -210,11 +210,11 @@ def _counted(marks: Mapping[str, int]) -> str:
 
 
 def notes(path: Path, dataset: Dataset, literal: str | Sequence[str] = ()) -> list[str]:
-    """What a user should know of a table that was read: texts that were taken for gaps."""
+    """What a user should know of a table that was read: its encoding, texts that were taken for gaps."""
     asis = named(literal, dataset.schema.columns)
     whole = pd.concat([getattr(dataset, part) for part in PARTS])
     gappy = [c for c in dataset.schema.labels if c not in asis and whole[c].isna().any()]
-    return [
+    return [note for note in (told(path),) if note] + [
         f"{name}: {_counted(marks)} read as missing; {SPEECH.advise('literal', name)} takes such texts as values"
         for name, marks in taken_for_gaps(path, gappy).items()
     ]

@@ -141,7 +141,8 @@ def _forms(few: Sequence[str], texts: Sequence[str], dtype: str) -> Iterator[Wri
     prefix, suffix = first["head"], first["body"][len(trimmed) :] + first["tail"]
     if not _PREFIX.fullmatch(prefix) or not _SUFFIX.fullmatch(suffix):
         return
-    marks = set("".join(few)) & set(".,'’\u00a0\u202f _")
+    # The first texts may all be below a thousand.
+    marks = set("".join(texts)) & set(".,'’\u00a0\u202f _")
     for decimal, thousands in product(".,", ("", ",", ".", "'", "’", "\u00a0", "\u202f", " ", "_")):
         if decimal == thousands or (thousands and thousands not in marks):
             continue

@@ -34,7 +34,7 @@ STAMPS = (
     *TIMES,
 )
 _ZONE = re.compile(
-    r"(?:\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?[AP]M)?|%3?[MSfp])(?P<zone> ?(?:UTC|GMT)|[+-]\d\d:?\d\d)$"
+    r"(?:\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?[AP]M)?|%3?[MSfp])(?P<zone> ?(?:UTC|GMT|[+-]\d\d:?\d\d))$"
 )
 _ALONE = re.compile(r"%-[dmHI]|%3f")  # marks of our own: without a zero before, and thousandths of a second
 
@@ -49,7 +49,7 @@ class WrittenMoments:
 
     def read(self, column: pd.Series[Any]) -> Raw:
         gap = column.isna().to_numpy()
-        values = _parsed(_as_text(column), self.form)
+        values = parsed(_as_text(column), self.form)
         if np.isnat(values[~gap]).any():
             text = column.to_numpy()[~gap][np.isnat(values[~gap])][0]
             raise ValueError(f"is written as {self.form}, got {text!r}")
@@ -57,22 +57,22 @@ class WrittenMoments:
 
     def write(self, raw: Raw) -> Any:
         values = raw.values.astype(np.int64).astype(f"M8[{self.grain}]").astype("M8[ns]")
-        return written(_texts(values, self.form), raw.gap, self.dtype)
+        return written(in_text(values, self.form), raw.gap, self.dtype)
 
     def like(self, column: pd.Series[Any]) -> Any:
         gap = column.isna().to_numpy()
         moved = column.astype(object).to_numpy(copy=True)
         texts = pd.Series([v if isinstance(v, str) else None for v in moved], dtype=object)
-        asis = np.isnat(_parsed(texts, self.form)) & ~gap
+        asis = np.isnat(parsed(texts, self.form)) & ~gap
         if asis.any():
             given = pd.to_datetime(pd.Series(moved[asis]), format="ISO8601")
             if given.dt.tz is not None:
-                zone = _zone(self.form)
+                zone = offset_of(self.form).strip()
                 offset = f"{zone[:3]}:{zone[-2:]}" if zone[:1] in ("+", "-") else "UTC"
                 given = given.dt.tz_convert(offset).dt.tz_localize(None)
             values = given.to_numpy(dtype="M8[ns]")
-            moved[asis] = _texts(values, self.form)
-            if (_parsed(pd.Series(moved[asis], dtype=object), self.form) != values).any():
+            moved[asis] = in_text(values, self.form)
+            if (parsed(pd.Series(moved[asis], dtype=object), self.form) != values).any():
                 raise ValueError(f"holds dates or times as {self.form}, got {column[asis].iloc[0]}")
         return written(list(moved), gap, self.dtype)
 
@@ -80,20 +80,15 @@ class WrittenMoments:
 def dates(texts: Sequence[str], dtype: str) -> WrittenMoments | None:
     """The way in which these distinct texts are dates or times, None for none.
 
-    Raises Ambiguous, and ValueError for times with several offsets from UTC, which no form gives back.
+    Raises Ambiguous. Times with several offsets from UTC are those of `zoned`.
     """
     if not texts or not re.search(r"\d", texts[0]) or len(texts[0]) > 40:
         return None
-    zones = {_zone(text) for text in texts} if _zone(texts[0]) else set()
+    zones = {offset_of(text) for text in texts} if offset_of(texts[0]) else set()
     if len(zones) == 1:
         (zone,) = zones
         found = dates([text.removesuffix(zone) for text in texts], dtype)
         return found and replace(found, form=f"{found.form}{zone}")
-    if zones and "" not in zones:
-        raise ValueError(
-            f"holds times with several offsets from UTC, such as {' and '.join(sorted(zones)[:2])}; write all "
-            "in one zone"
-        )
     read: dict[bytes, WrittenMoments] = {}
     few, shape = pd.Series(texts[:FIRST], dtype=object), _shape(texts[0])
     for form in STAMPS:
@@ -101,7 +96,7 @@ def dates(texts: Sequence[str], dtype: str) -> WrittenMoments | None:
             continue
         whole = pd.Series(texts, dtype=object)
         if _gives_back(whole, form):
-            values = _parsed(whole, form)
+            values = parsed(whole, form)
             unit = moments.grain(values)
             read.setdefault(values.tobytes(), WrittenMoments(dtype, form, unit))
     if len(read) > 1:
@@ -131,11 +126,11 @@ def dated(column: pd.Series[Any], form: str | None) -> WrittenMoments:
     if form is None and pd.api.types.is_numeric_dtype(column.dtype):
         form = next((way for way in NUMBERED if _gives_back(pd.Series(texts, dtype=object), way)), None)
     if form is not None:
-        back = _texts(_parsed(pd.Series(texts, dtype=object), form), form)
+        back = in_text(parsed(pd.Series(texts, dtype=object), form), form)
         odd = next((text for text, again in zip(texts, back, strict=True) if text != again), None)
         if odd is not None:
             raise ValueError(f"is not written as {form} throughout, as in {odd!r}")
-        return WrittenMoments(dtype, form, moments.grain(_parsed(pd.Series(texts, dtype=object), form)))
+        return WrittenMoments(dtype, form, moments.grain(parsed(pd.Series(texts, dtype=object), form)))
     found = dates(texts, dtype)
     if found is None:
         raise ValueError(
@@ -161,7 +156,7 @@ def _shape(text: str) -> str:
 _SHAPES = {form: _shape(re.sub(r"%[bBp]", "a", re.sub(r"%[-3]?[YmdyHMSfI]", "9", form))) for form in STAMPS}
 
 
-def _zone(text: str) -> str:
+def offset_of(text: str) -> str:
     """The offset from UTC at the end of a time, or of a form of one; empty where there is none."""
     found = _ZONE.search(text)
     return found["zone"] if found else ""
@@ -173,15 +168,16 @@ def _plain(form: str) -> str:
 
 
 def _gives_back(texts: pd.Series[Any], form: str) -> bool:
-    values = _parsed(texts, form)
-    return not np.isnat(values).any() and _texts(values, form) == list(texts)
+    values = parsed(texts, form)
+    return not np.isnat(values).any() and in_text(values, form) == list(texts)
 
 
-def _parsed(texts: Any, form: str) -> np.ndarray:
-    if zone := _zone(form):
+def parsed(texts: Any, form: str) -> np.ndarray:
+    """Moments (n,) of texts (a Series, None for gaps); NaT for what is not written so."""
+    if zone := offset_of(form):
         # All have the same one, so times in it are as good as any.
         bare = [t.removesuffix(zone) if isinstance(t, str) and t.endswith(zone) else None for t in texts]
-        return _parsed(pd.Series(bare, dtype=object), form.removesuffix(zone))
+        return parsed(pd.Series(bare, dtype=object), form.removesuffix(zone))
     plain = _plain(form)
     found = pd.to_datetime(texts, format=plain, errors="coerce", utc=plain.endswith("Z"))
     values: np.ndarray = (found.dt.tz_localize(None) if plain.endswith("Z") else found).to_numpy(
@@ -190,7 +186,8 @@ def _parsed(texts: Any, form: str) -> np.ndarray:
     return values
 
 
-def _texts(values: np.ndarray, form: str) -> list[Any]:
+def in_text(values: np.ndarray, form: str) -> list[Any]:
+    """Texts of moments (n,), None of NaT: the inverse of `parsed`."""
     unique, places = np.unique(values, return_inverse=True)
     found: list[str | None] = []
     for moment in pd.DatetimeIndex(unique):
