@@ -449,6 +449,32 @@ def test_dates_are_no_offsets() -> None:
     assert found.form == "%d-%m-%Y"
 
 
+@pytest.mark.parametrize(
+    ("texts", "given", "meant"),
+    [
+        (
+            ["€1,083.18", "€9.37"],
+            ["€100", "€1,234", "1,234.5", "100", 100, 12.5],
+            [10000, 123400, 123450, 10000, 10000, 1250],
+        ),
+        (
+            ["1.083,18 kg", "9,37 kg"],
+            ["70 kg", "1.234 kg", "12,5", "12.5", 12.5],
+            [7000, 123400, 1250, 1250, 1250],
+        ),
+        (["12%", "7%", "110%"], ["25", "25 %", 25], [25, 25, 25]),
+    ],
+)
+def test_a_number_that_a_user_gives_may_be_written_shorter(
+    texts: list[str], given: list[Any], meant: list[int]
+) -> None:
+    form = writing.numbers(texts, "object")
+    assert form is not None
+    assert form.read(form.like(objects(given))).values.tolist() == meant
+    with pytest.raises(ValueError, match="holds numbers such as"):
+        form.like(objects(["much"]))
+
+
 def test_separators_of_thousands_may_come_late() -> None:
     texts = [f"€{v}.50" for v in range(100, 200)]
     form = writing.numbers([*texts, "€1,083.18"], "object")

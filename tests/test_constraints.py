@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tabstep.data import comparable, inference
 from tabstep.data.constraint_search import LEAST, find
-from tabstep.data.constraints import Codes, Order, Same, Sum, broken, from_json, share_kept, to_json
+from tabstep.data.constraints import Codes, Gaps, Order, Same, Sum, broken, from_json, share_kept, to_json
 from tabstep.data.wishes import Python, Wishes
 
 N = 400
@@ -149,9 +149,29 @@ def test_orders_that_others_imply_are_left_out() -> None:
         Sum("a", "b", "c", (0.1, 0.1, 0.0)),
         Same("a", "b"),
         Codes("a", "b", (("x", 1.0), (None, None)), False),
+        Gaps("a", "b", ("x", None)),
     ],
 )
 def test_rules_survive_json(rule: Any) -> None:
     assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
     with pytest.raises(ValueError, match="no rule"):
         from_json({"kind": type(rule).__name__, "a": 1})
+
+
+def test_a_label_that_says_where_numbers_are_missing_is_a_rule() -> None:
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame(
+        {"status": rng.choice(["sent", "back", "open", "void", None], N), "x": rng.normal(size=N)}
+    )
+    frame["sent"] = frame["x"].where(frame["status"].isin(["sent", "back"])) + 1
+    (rule,) = (rule for rule in find(frame) if isinstance(rule, Gaps))
+    assert (rule.on, rule.of) == ("status", "sent")
+    assert set(rule.labels) == {"open", "void", None}
+    assert not broken(rule, frame).any()
+    frame.loc[[0, 1], "sent"] = [np.nan, 1.0] if frame["sent"].notna()[0] else [1.0, 1.0]
+    assert broken(rule, frame)[0]
+    # one row that does otherwise, and there is no rule; nor where luck alone may have made it
+    assert not [rule for rule in find(frame) if isinstance(rule, Gaps)]
+    few = pd.DataFrame({"name": [str(i) for i in range(N)], "x": rng.normal(size=N)})
+    few.loc[::3, "x"] = np.nan
+    assert not find(few)

@@ -12,6 +12,7 @@ from tabstep.data import encodings, inference
 from tabstep.data.cards import DataError
 from tabstep.data.columns import as_text
 from tabstep.data.files import read_table, told
+from tabstep.data.listed import lines
 from tabstep.data.wishes import Sampling, Wishes
 
 TEXT = "Größe,Ort\n1,Köln\n2,Düsseldorf\n"
@@ -66,3 +67,13 @@ def test_last_zeros_of_decimals_come_back(tmp_path: Path, written: list[str], pa
     shown = as_text(columns, pd.DataFrame({"price": [7.0, np.nan, 3.0], "n": [1, 2, 3]}))["price"]
     assert (shown[0] == "7.00") == padded
     assert pd.isna(shown[1])
+    (first, _) = lines(frame, columns)
+    if padded:  # shown as they stand in the file
+        assert set(first.values.split(" .. ")) <= set(written)
+
+
+def test_whole_numbers_with_gaps_are_shown_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("age,n\n3,1\n,2\n97,3\n50,4\n")
+    frame = read_table(tmp_path / "a.csv")
+    columns, _ = inference.infer(frame, Wishes(), Sampling())
+    assert [line.values for line in lines(frame, columns)] == ["3 .. 97", "1 .. 4"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -194,3 +195,29 @@ def test_an_order_whose_ends_disagree_for_a_gap_is_none() -> None:
     assert [str(rule) for rule in find(frame)] == ["a <= b"]
     frame.loc[0] = [np.nan, 3.0]
     assert not find(frame)
+
+
+@pytest.mark.parametrize("target", [None, "status"])
+def test_gaps_are_where_the_label_says_and_no_other_column_moves(target: str | None) -> None:
+    """By a network that learned next to nothing: a label without its gap, and a gap without its label, are common."""
+    rng = np.random.default_rng(3)
+    status = rng.choice(["sent", "back", "open", "void"], N)
+    made = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 9000, N), unit="h")
+    sent = made + pd.to_timedelta(rng.integers(1, 900, N), unit="h")
+    frame = pd.DataFrame({"status": status, "made": made, "sent": sent, "n": rng.integers(0, 9, N)})
+    frame["sent"] = frame["sent"].where(frame["status"].isin(["sent", "back"]))
+    method = tabstep.TabDDPM(T=20, steps=2, layers=(8,), batch_size=64)
+    model = tabstep.fit(frame, target, method=method, progress="none")
+    assert {"made < sent", "sent is missing where status is open or void, and nowhere else"} <= {
+        str(rule) for rule in model.constraints
+    }
+    rows = model.sample(400, steps=5)
+    free = replace(model, constraints=()).sample(400, steps=5)
+    gap = rows["status"].isin(["open", "void"])
+    assert (free["sent"].isna() != gap).sum() > 20
+    assert rows["sent"].isna().equals(gap)
+    assert (rows["made"] < rows["sent"])[~gap].all()
+    assert rows["status"].equals(free["status"])
+    assert rows["n"].equals(free["n"])
+    filled = model.impute(frame.assign(sent=pd.NaT).head(40), steps=3, particles=2)
+    assert filled["sent"].isna().equals(frame["status"].head(40).isin(["open", "void"]))

@@ -11,7 +11,7 @@ import pandas as pd
 from tabstep.data.columns import Column, Number
 from tabstep.data.completion import Completion
 from tabstep.data.constraints import Constraint
-from tabstep.data.keeping import kept
+from tabstep.data.keeping import kept, present
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Written:
         schema = self.completion.schema
         # The label that the network is conditioned on was asked for, or drawn for all rows at once.
         label = (schema.target,) if schema.target in schema.labels else ()
-        return self._whole(self.completion.inverse(rows), label)
+        return self._whole(self._inverse(rows), label)
 
     def around(self, rows: pd.DataFrame, fixed: pd.DataFrame, held: Collection[str] = ()) -> pd.DataFrame:
         """Rows that were drawn around what a user fixed: the columns of `fixed` (n rows) come back as they are.
@@ -35,9 +35,12 @@ class Written:
         The others follow them where a rule says so; columns in `held` do not give way either.
         """
         known = [c for c in self.columns if c.name in fixed]
-        table = self.completion.inverse(rows).assign(**{c.name: c.read(fixed[c.name]) for c in known})
+        table = self._inverse(rows).assign(**{c.name: c.read(fixed[c.name]) for c in known})
         whole = self._whole(table, {*fixed.columns, *held})
         return whole.assign(**{c.name: untouched(c, fixed[c.name]) for c in known})
+
+    def _inverse(self, rows: pd.DataFrame) -> pd.DataFrame:
+        return self.completion.inverse(present(self.constraints, self.completion, rows))
 
     def _whole(self, table: pd.DataFrame, fixed: Collection[str]) -> pd.DataFrame:
         restored = kept(self.columns, self.constraints, table, fixed)

@@ -37,15 +37,21 @@ def of_model(
     missing: Many,
 ) -> None:
     """Write the report of a model: the page, and beside it the same as JSON and as a model card."""
-    from tabstep.api.fitting import load
-
     if real is None:
         stop(f"{folder} is a model: its report needs --real, the table that it was fitted on")
+    from tabstep.api.fitting import load
+
     model = load(folder)
     rows = table.read(real, literal, missing)
     held = None if holdout is None else table.read(holdout, literal, missing)
     console.print("drawing and scoring rows; this takes up to a few minutes", highlight=False)
-    report = model.report(rows, held, steps=steps, seed=seed, title=folder.resolve().name)
+    try:
+        report = model.report(rows, held, steps=steps, seed=seed, title=folder.resolve().name)
+    except ValueError as error:
+        hint = (
+            "" if literal or missing else "; what the fit was told by --missing and --literal, say here too"
+        )
+        stop(f"{error}{hint}")
     say(report)
     page = out or PAGE
     written = (

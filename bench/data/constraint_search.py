@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data.constraints import RELATIVE, Codes, Constraint, Order, Same, Sum, broken, plain
+from tabstep.data.constraints import RELATIVE, Codes, Constraint, Gaps, Order, Same, Sum, broken, plain
 from tabstep.data.forms import decimals
 from tabstep.data.moments import GRAINS, grain
 
@@ -32,7 +32,8 @@ def find(frame: pd.DataFrame) -> tuple[Constraint, ...]:
     """The rules of a frame in common units (`data.comparable`), none that follows from another of them.
 
     Equal columns, sums of two, one column at most another, and columns that a column of labels determines. Gaps are
-    left out of orders and sums, and are labels of their own elsewhere.
+    left out of orders and sums, and are labels of their own elsewhere; where a label alone says where a column of
+    numbers has them, that is a rule too.
     """
     numbers = [str(c) for c in frame.columns if frame[c].dtype.kind in "iufmM" and frame[c].nunique() > 1]
     labels = [str(c) for c in frame.columns if frame[c].dtype == object and frame[c].nunique() > 1]
@@ -44,7 +45,10 @@ def find(frame: pd.DataFrame) -> tuple[Constraint, ...]:
     sums = [rule for rule in _sums(frame, single[:MOST_SUMMED], steps) if _could_break(rule, shuffled)]
     orders = [rule for rule in _orders(frame, single, steps) if _could_break(rule, shuffled)]
     orders = _without_implied([rule for rule in orders if not _follows(rule, sums, frame)])
-    return (*same, *sums, *orders, *_codes(frame, labels[:MOST_CODED], single))
+    codes = _codes(frame, labels[:MOST_CODED], single)
+    told = {rule.of for rule in codes}
+    gaps = _gaps(frame, labels[:MOST_CODED], [name for name in single if name not in told])
+    return (*same, *sums, *orders, *codes, *gaps)
 
 
 def step(column: Any) -> float:
@@ -211,6 +215,20 @@ def _codes(frame: pd.DataFrame, labels: list[str], numbers: list[str]) -> list[C
             pairs = tuple((plain(frame[on].iloc[i]), plain(frame[of].iloc[i])) for i in first)
             found.append(Codes(on, of, pairs, one_to_one))  # type: ignore[arg-type]
     return found
+
+
+def _gaps(frame: pd.DataFrame, labels: list[str], numbers: list[str]) -> Iterator[Gaps]:
+    """For each column of numbers with gaps the first column of labels that says where they are."""
+    coded = {name: pd.factorize(frame[name], use_na_sentinel=False)[0] for name in labels}
+    coded = {name: codes for name, codes in coded.items() if codes.max() < MOST_LABELS}
+    for of in numbers:
+        gap = frame[of].isna().to_numpy().astype(int)
+        for on, codes in coded.items() if gap.any() else ():
+            _, first = np.unique(codes, return_index=True)
+            if _determines(codes, gap, first) and not _agreed_by_luck(codes, gap):
+                missing = [plain(frame[on].iloc[i]) for i in first if gap[i]]
+                yield Gaps(on, of, tuple(sorted(missing, key=lambda label: (label is None, label))))  # type: ignore
+                break
 
 
 def _determines(on: np.ndarray, of: np.ndarray, first: np.ndarray) -> bool:

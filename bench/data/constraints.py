@@ -1,4 +1,4 @@
-"""Rules between columns that hold in every row: one column below another, sums, copies, codes of one another.
+"""Rules between columns that hold in every row: one below another, sums, copies, codes of one another, gaps by label.
 
 They are told from a frame in which columns compare (`data.comparable`): numbers, times and lengths of time, and labels
 of any kind. Rules are found by `constraint_search.find` and kept by `keeping.keep`.
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+MOST_SHOWN = 4  # labels in words
 RELATIVE = 1e-6  # of a sum of numbers that keep to no decimals
 
 
@@ -91,8 +92,31 @@ class Codes:
         return f"{self.on} determines {self.of}"
 
 
-Constraint = Order | Sum | Same | Codes
-KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Order, Sum, Same, Codes)}
+@dataclass(frozen=True)
+class Gaps:
+    """`of`, numbers or times, is missing where `on` is one of `labels`, None for a gap, and nowhere else."""
+
+    on: str
+    of: str
+    labels: tuple[str | None, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.on, self.of
+
+    def missing(self, labels: Iterable[Any]) -> np.ndarray:
+        """Where the rule wants a gap, (n,) bool."""
+        return np.array([plain(label) in self.labels for label in labels], dtype=bool)
+
+    def __str__(self) -> str:
+        if len(self.labels) > MOST_SHOWN:
+            return f"{self.on} says where {self.of} is missing"
+        shown = " or ".join("missing" if label is None else label for label in self.labels)
+        return f"{self.of} is missing where {self.on} is {shown}, and nowhere else"
+
+
+Constraint = Order | Sum | Same | Codes | Gaps
+KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Order, Sum, Same, Codes, Gaps)}
 
 
 def broken(constraint: Constraint, frame: pd.DataFrame) -> np.ndarray:
@@ -115,6 +139,8 @@ def broken(constraint: Constraint, frame: pd.DataFrame) -> np.ndarray:
             wanted = [place.get(value, -1) for value in told(labels, pairs)]
             known = [value is not UNSEEN for value in told(labels, pairs)]
             return np.asarray(np.array(known, bool)[codes] & (np.array(wanted, int)[codes] != found))
+        case Gaps(on, of, _):
+            return np.asarray(constraint.missing(frame[on]) != frame[of].isna().to_numpy())
 
 
 def share_kept(constraint: Constraint, frame: pd.DataFrame) -> float:

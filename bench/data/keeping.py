@@ -3,6 +3,7 @@
     a + b = c          c is computed anew
     a = b              b is a
     a determines b     b is what a says; where b is fixed, a is a label that says so
+    a says b's gaps    b is missing where a says so; elsewhere it has the number that was drawn with its gap
     a <= b             where a row has it the wrong way round, the two values change places
 
 Values that change places stay within the training ranges: of an order that was found, the least b is no less than the
@@ -25,7 +26,8 @@ import pandas as pd
 
 from tabstep.data import comparable
 from tabstep.data.columns import Column, Number
-from tabstep.data.constraints import UNSEEN, Codes, Constraint, Order, Same, Sum, broken, plain, told
+from tabstep.data.completion import MISSING, Completion, companion
+from tabstep.data.constraints import UNSEEN, Codes, Constraint, Gaps, Order, Same, Sum, broken, plain, told
 
 DAY = 86400.0
 
@@ -61,13 +63,23 @@ def _put(old: Any, new: Any, moved: np.ndarray) -> Any:
     return pd.Series(values, index=old.index)
 
 
+def present(rules: Sequence[Constraint], completion: Completion, rows: pd.DataFrame) -> pd.DataFrame:
+    """Complete rows without the gaps that a label rules out: their numbers are there, and `inverse` would lose them."""
+    for rule in rules:
+        if isinstance(rule, Gaps):
+            labels = rows[rule.on].where(rows[rule.on] != MISSING, None)
+            name = companion(rule.of)
+            rows = rows.assign(**{name: rows[name].where(rule.missing(labels), "no")})
+    return rows
+
+
 def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str] = ()) -> pd.DataFrame:
     """The same of a frame in common units (`data.comparable`).
 
     Rules that share columns are gone through again until all hold, or as often as there are rules.
     """
     frame, fixed = _determined(rules, frame, fixed)
-    order = (Codes, Same, Order, Sum)
+    order = (Codes, Gaps, Same, Order, Sum)
     for _ in range(len(rules) + 1):
         before = frame
         for rule in sorted(rules, key=lambda r: order.index(type(r))):
@@ -98,7 +110,7 @@ def _last(rule: Constraint, fixed: Collection[str]) -> bool:
     match rule:
         case Codes():
             return rule.one_to_one or free == [rule.of]
-        case Order():
+        case Order() | Gaps():
             return False
     return True
 
@@ -115,6 +127,9 @@ def _mended(rule: Constraint, frame: pd.DataFrame, wrong: np.ndarray, fixed: Col
             return _added(rule, frame, wrong, fixed)
         case Order():
             return _ordered(rule, frame, wrong, fixed)
+        case Gaps(on, of, _):
+            surplus = wrong & rule.missing(frame[on])
+            return frame if of in fixed or not surplus.any() else _with(frame, of, None, surplus)
 
 
 def _with(frame: pd.DataFrame, name: str, values: Any, where: np.ndarray) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from tabstep.data.columns import Column, Number
+from tabstep.data.columns import Column, Number, as_text
 from tabstep.data.described import kind
 from tabstep.data.identifiers import Identifier
 
@@ -52,6 +52,7 @@ def _shown_by(column: Column, values: Any) -> str:
     if isinstance(column, Number):
         read = pd.Series(column.read(values)).dropna()
         ends = column.write(pd.Series([read.min(), read.max()]))
+        ends = as_text((column,), pd.DataFrame({column.name: ends}), (column.name,))[column.name]
         return f"{_cut(ends.iloc[0])} .. {_cut(ends.iloc[1])}"
     return _shown(values)
 

@@ -106,9 +106,13 @@ class WrittenNumbers:
         return written(moved, column.isna().to_numpy(), self.dtype)
 
     def _scaled(self, value: Any) -> int:
-        """A number, or a text of one in plain digits, in units of the last decimal. Raises ValueError."""
+        """A number, or a text of one in plain digits or nearly as the column's, such as €100 for €100.00, in units of
+        the last decimal. Raises ValueError."""
+        bare = str(value).strip().removeprefix(self.prefix.strip()).removesuffix(self.suffix.strip()).strip()
+        if self.decimal in bare or (isinstance(value, str) and bare != value):
+            bare = bare.replace(self.thousands, "").replace(self.decimal, ".")
         try:
-            exact = Decimal(str(value)).scaleb(self.places)
+            exact = Decimal(bare).scaleb(self.places)
             whole = int(exact)
         except (ArithmeticError, ValueError):
             raise ValueError(f"holds numbers such as {self.text(0)}, got {value!r}") from None
