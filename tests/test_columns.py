@@ -487,3 +487,15 @@ def test_whole_numbers_with_gaps_are_whole_in_a_file() -> None:
     whole = [Number.of(pd.Series([1.0, np.nan, 7.0], name=name), Plain("float64", 0)) for name in "ab"]
     rows = pd.DataFrame({"a": [3.0, np.nan], "b": [3.0, 4.0]})
     assert columns.as_text(whole, rows, ("a",)).to_csv(index=False) == "a,b\n3,3.0\n,4.0\n"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["datetime64[ns]", "datetime64[s]", pd.ArrowDtype(pa.date32()), pd.ArrowDtype(pa.timestamp("us"))],
+    ids=str,
+)
+def test_days_of_any_dtype_are_days_in_a_file(kind: Any) -> None:
+    days = pd.Series(pd.to_datetime(["2024-01-31", None, "2023-12-01"]), name="x").astype(kind)
+    (column,), _ = inference.infer(pd.DataFrame({"x": days}), Wishes(), Python())
+    shown = columns.as_text((column,), pd.DataFrame({"x": days}))
+    assert shown.to_csv(index=False) == 'x\n2024-01-31\n""\n2023-12-01\n'

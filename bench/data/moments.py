@@ -38,7 +38,8 @@ def texts(column: Any, unit: str) -> Any:
     pandas leaves it out where the rows at hand are all at midnight, so that its texts depend on the other rows.
     """
     dates = column.dtype.kind == "M" and unit in GRAINS[:3]
-    shown = [str(v.date() if dates else v) for v in column]
+    # Arrow's dates have no time of day to leave out.
+    shown = [str(v.date() if dates and isinstance(v, datetime.datetime) else v) for v in column]
     return pd.Series(shown, dtype=object).where(column.notna().to_numpy(), None)
 
 
