@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 import tabstep
 from tabstep.api import drawing
+from tabstep.api.editing import Filling, GapsStay
 from tabstep.data import comparable
 from tabstep.data.constraint_search import find
 from tabstep.data.constraints import Constraint, Order, broken, share_kept
@@ -219,5 +221,31 @@ def test_gaps_are_where_the_label_says_and_no_other_column_moves(target: str | N
     assert (rows["made"] < rows["sent"])[~gap].all()
     assert rows["status"].equals(free["status"])
     assert rows["n"].equals(free["n"])
-    filled = model.impute(frame.assign(sent=pd.NaT).head(40), steps=3, particles=2)
-    assert filled["sent"].isna().equals(frame["status"].head(40).isin(["open", "void"]))
+    few = frame.head(40).assign(n=frame["n"].where(frame.index % 3 > 0))
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "error", GapsStay
+        )  # a gap that the label tells is no gap to fill, or to redraw for
+        filled = model.impute(few, steps=3, particles=2)
+    assert filled["n"].notna().all()
+    assert filled["sent"].equals(frame["sent"].head(40))
+    lost = model.impute(frame.assign(sent=pd.NaT).head(40), steps=3, particles=2)
+    assert lost["sent"].isna().equals(frame["status"].head(40).isin(["open", "void"]))
+
+
+def test_a_row_that_keeps_one_gap_is_filled_elsewhere() -> None:
+    """Where x is missing in every row but few, the model holds it for missing; n is never missing."""
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame({"n": np.arange(N) % 7, "k": rng.choice(["a", "b"], N), "x": rng.normal(size=N)})
+    frame["x"] = frame["x"].where(frame.index < 3)
+    method = tabstep.TabDDPM(T=20, steps=2, layers=(8,), batch_size=64)
+    model = tabstep.fit(frame, method=method, progress="none")
+    rows = frame.tail(9).assign(n=np.nan)
+    drawn = pd.DataFrame({"n": [1] * 9, "x": [np.nan, 0.5, *[np.nan] * 7]})
+    filling = Filling(rows.reset_index(drop=True), model.columns, model.completion)
+    for _ in filling.rounds(0):
+        filling.take(drawn.head(len(filling._asked[1])), np.ones(1))
+    filled = filling.filled()
+    assert filled["n"].tolist() == [1] * 9
+    with pytest.warns(GapsStay, match="rows keep gaps in x: in"):
+        filling.warn(stacklevel=1)

@@ -13,6 +13,7 @@ from tabstep.api import asked
 from tabstep.api.written import untouched
 from tabstep.data.columns import Column, Number
 from tabstep.data.completion import Completion
+from tabstep.data.constraints import Constraint, Gaps
 
 
 def fixed(
@@ -55,16 +56,29 @@ class GapsStay(UserWarning):
 class Filling:
     """Rows with gaps, which are filled from rows that are drawn given the rest of them.
 
+    A gap that a label of the row tells, by a rule of the training rows, is none to fill.
+
     effective  what particles were worth in the mean
     """
 
-    def __init__(self, rows: pd.DataFrame, columns: Sequence[Column], completion: Completion) -> None:
+    def __init__(
+        self,
+        rows: pd.DataFrame,
+        columns: Sequence[Column],
+        completion: Completion,
+        constraints: Sequence[Constraint] = (),
+    ) -> None:
         self._rows, self._columns = rows, [c for c in columns if c.name in rows.columns]
         if not self._columns:
             raise ValueError("rows: none of the columns that the model was fitted on")
         empty = {name for name, value in completion.constant.items() if value is None}
         names = [c.name for c in self._columns if c.name not in empty]
         self._gaps = rows[names].isna()
+        known = {c.name: c for c in self._columns}
+        for rule in constraints:
+            if isinstance(rule, Gaps) and set(rule.columns) <= set(names):
+                told = rule.missing(known[rule.on].read(rows[rule.on])) & rows[rule.on].notna().to_numpy()
+                self._gaps[rule.of] &= ~told
         self._values = {name: rows[name].astype(object).to_numpy(copy=True) for name in names}
         self._open = self._gaps.any(axis=1).to_numpy()
         self._asked: tuple[tuple[str, ...], np.ndarray] = ((), np.empty(0, dtype=np.int64))
@@ -89,12 +103,13 @@ class Filling:
                 yield pd.DataFrame(fixed, index=pd.RangeIndex(len(places))), int(own)
 
     def take(self, drawn: pd.DataFrame, effective: np.ndarray) -> None:
-        """Fill the rows that were asked for last, but those that still have a gap."""
+        """Fill the rows that were asked for last; one that still has a gap stays open, with what else was drawn."""
         missing, places = self._asked
-        whole = drawn[list(missing)].notna().all(axis=1).to_numpy()
+        there = drawn[list(missing)].notna()
         for name in missing:
-            self._values[name][places[whole]] = drawn[name].astype(object).to_numpy()[whole]
-        self._open[places[whole]] = False
+            self._values[name][places] = self._rows[name].astype(object).to_numpy()[places]
+            self._values[name][places[there[name]]] = drawn[name].astype(object).to_numpy()[there[name]]
+        self._open[places[there.all(axis=1)]] = False
         self._effective.append(effective)
 
     @property
@@ -114,7 +129,9 @@ class Filling:
         """Warn of rows whose gaps stay."""
         left = int(self._open.sum())
         if left:
-            names = ", ".join(self._gaps.columns[self._gaps[self._open].any()])
+            names = ", ".join(
+                name for name, values in self._values.items() if pd.isna(values[self._open]).any()
+            )
             warnings.warn(
                 f"{left} rows keep gaps in {names}: in {ROUNDS} draws the model held them for missing, as "
                 "rows with such values mostly are",

@@ -171,7 +171,7 @@ class Synthesizer:
         such values stays, with a warning. Raises ValueError as `edit`.
         """
         particles, seed = asked.whole("particles", particles, 1), asked.seed(seed)
-        filling = editing.Filling(asked.frame("rows", rows), self.columns, self.completion)
+        filling = editing.Filling(asked.frame("rows", rows), self.columns, self.completion, self.constraints)
         for wanted, own in filling.rounds(seed):
             filling.take(*self._completing.rows(wanted, steps, particles, own))
         filled = filling.filled().set_axis(rows.index)
