@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,17 @@ def test_from_a_table_to_rows(table: Path, tmp_path: Path) -> None:
     assert out.read_text() == rows.to_csv(index=False)
     assert list(rows) == list(messy())
     assert set(rows["zone"]) == {"NA", "EU"}
+
+
+def test_a_training_that_its_time_cut_short_is_said_to_be_one(table: Path, tmp_path: Path) -> None:
+    known = "--id", "key", "--literal", "zone", "--set", "layers=[8]", "--save", tmp_path / "model"
+    short = flat(call("fit", table, *known, "--seconds", 1, "--set", "steps=1000000").output)
+    assert re.search(
+        r"enough for [\d,]+ steps of training; the method takes 1,000,000 without --seconds", short
+    )
+    whole = call("fit", table, *known, "--seconds", 1, "--set", "steps=1")
+    assert whole.exit_code == 0
+    assert "enough for" not in flat(whole.output)
 
 
 def test_a_condition_names_the_target(table: Path, tmp_path: Path) -> None:

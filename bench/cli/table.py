@@ -93,12 +93,26 @@ def prepared(
 
 
 def fitted(ready: Prepared, settings: Any, device: str) -> Synthesizer | Stepless:
-    """A model of the table, with a view of how far it is."""
+    """A model of the table, with a view of how far it is; says so where the time ended the training early."""
     from tabstep.api.fitting import train
     from tabstep.cli.waiting import Waiting
 
+    reached = expected = 0
+
+    def progress(done: int, total: int, loss: float | None = None) -> None:
+        nonlocal reached, expected
+        reached, expected = done, total
+        view(done, total, loss)
+
     with noted(), Waiting(console, "fitting", "steps") as view:
-        return train(ready, settings, device_named(device), view)
+        model = train(ready, settings, device_named(device), progress)
+    usual = getattr(settings, "steps", 0)
+    if getattr(settings, "seconds", None) and reached == expected < usual:
+        note(
+            f"the time was enough for {reached:,} steps of training; the method takes {usual:,} without --seconds, and "
+            "rows are mostly better for it"
+        )
+    return model
 
 
 def settings(method: str, given: Many, seconds: float | None) -> Any:
