@@ -49,9 +49,10 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
         if sum(mark.fullmatch(t) is not None and not reads(MOMENT, t) for t in texts) * 2 > len(texts):
             raise ValueError(f"holds {what}; {anew}")
     words = float(np.mean([len(t.split()) for t in texts]))
-    if distinct > FEW and distinct * RECURS > rows and _mostly(PAIR, texts):
+    pairs = [t for t in texts if PAIR.fullmatch(t)]
+    if distinct > FEW and distinct * RECURS > rows and len(pairs) * 2 > len(texts):
         raise ValueError(
-            f"holds two numbers in a cell, such as {texts[0]!r}; make two columns of it, or {insist}"
+            f"holds two numbers in a cell, such as {pairs[0]!r}; make two columns of it, or {insist}"
         )
     if distinct == rows and rows > FEW // 4:
         like, mend = (", like prose", insist) if words > WORDY else (", like an id", anew)
@@ -66,7 +67,3 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
     if distinct * recurs > rows:
         like = ", like prose" if words > 2 else ", too many of which come seldom to be drawn as they are"
         raise ValueError(f"has {distinct} values in {rows} rows{like}; {insist}")
-
-
-def _mostly(form: re.Pattern[str], texts: list[str]) -> bool:
-    return sum(form.fullmatch(text) is not None for text in texts) * 2 > len(texts)
