@@ -197,6 +197,14 @@ def test_steps_that_passed_are_not_repeated_by_another_call(tmp_path: Path) -> N
     assert offline_check.passed_before(home, again | {"machine": {"libraries": {"torch": "3"}}}) == {}
 
 
+def test_no_tables_at_the_same_time_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = offline_check.options({"tables": ["diabetes"]})
+    assert parser.parse_args(["--at-once", "3"]).at_once == 3
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--at-once", "0"])
+    assert "above 0, got '0'" in capsys.readouterr().err
+
+
 def test_archives_are_no_larger_than_asked_and_name_what_they_leave() -> None:
     assert packed([5, 9, 4, 6, 1], part=10, parts=2) == [[0, 2, 4], [1]]
     assert packed([11], part=10, parts=2) == []

@@ -15,14 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tabstep.diffusion.mixed import State
-from tabstep.diffusion.mixture import batches, classes, component, flat
-from tabstep.diffusion.mixture_em import Prior, Search
+from tabstep.diffusion.mixture import Latent, batches, classes, drawn_classes, flat
+from tabstep.diffusion.mixture_em import Prior, Search, Sums, maximisation
 
 MOST = 2**24  # numbers in all covariances of a mixture: 128 MiB
 
 
 @dataclass(frozen=True, eq=False)
-class Correlated:
+class Correlated(Latent):
     """Z components over d_num numbers and categories of these sizes, all float64.
 
     log_w (Z,); mean (Z, d_num); root (Z, d_num, d_num), lower triangular; log_p as of `mixture.Mixture`
@@ -33,15 +33,6 @@ class Correlated:
     mean: Tensor
     root: Tensor
     log_p: Tensor
-
-    @property
-    def components(self) -> int:
-        return len(self.log_w)
-
-    @property
-    def tables(self) -> tuple[Tensor, ...]:
-        """log P_i (Z, K_i) of each category."""
-        return self.log_p.split(list(self.sizes), 1) if self.sizes else ()
 
 
 def evidence(m: Correlated, x: Tensor, c: Tensor) -> Tensor:
@@ -73,10 +64,7 @@ def draw(m: Correlated, z: Tensor, normal: Tensor, uniform: Tensor) -> tuple[Ten
     x = m.mean[z]
     for i in batches(len(z), d * d):
         x[i] += torch.einsum("nde,ne->nd", m.root[z[i]], normal[i])
-    c = torch.empty(len(z), len(m.sizes), dtype=torch.int64, device=z.device)
-    for column, table in enumerate(m.tables):
-        c[:, column] = component(table[z], uniform[:, column : column + 1])
-    return x, c
+    return x, drawn_classes(m.tables, z, uniform)
 
 
 def maximised(
@@ -86,41 +74,25 @@ def maximised(
 
     A covariance is that of `tied` rows for each number with the pooled one within components beside the component's
     own: the mode under an inverse Wishart prior around the pooled one, which is empirical Bayes. Means, weights and
-    categories as `mixture_em.maximisation` has them. No variance is below `prior.least`.
+    categories are those of `mixture_em.maximisation`. No variance is below `prior.least`.
     """
-    N, (n, d) = r.sum(0), x.shape
-    mean = (r.T @ x + prior.smooth * prior.center) / (N + prior.smooth).unsqueeze(1)
+    n, d = x.shape
+    counts = x.new_zeros(sum(sizes), r.shape[1])
+    for column in flat(c, sizes).T:
+        counts.index_add_(0, column, r)
+    N, sum_x = r.sum(0), r.T @ x
+    rest = maximisation(Sums(N, sum_x, r.T @ x**2, counts.T), sizes, prior)
     squares = x.new_zeros(len(N), d * d)
     for i in batches(n, d * d):
         squares += r[i].T @ (x[i].unsqueeze(2) * x[i].unsqueeze(1)).flatten(1)
-    cross = (r.T @ x).unsqueeze(2) * mean.unsqueeze(1)
-    own = (
-        squares.view(len(N), d, d)
-        - cross
-        - cross.mT
-        + N.view(-1, 1, 1) * mean.unsqueeze(2) * mean.unsqueeze(1)
-    )
+    cross, mean = sum_x.unsqueeze(2) * rest.mean.unsqueeze(1), rest.mean.unsqueeze(2)
+    own = squares.view(len(N), d, d) - cross - cross.mT + N.view(-1, 1, 1) * mean * mean.mT
     pooled = (own.sum(0) + torch.diag(prior.squares)) / (n + prior.spread)
     weight = tied * d
     covariance = (own + weight * pooled) / (N + weight).view(-1, 1, 1)
     lacking = (prior.least - covariance.diagonal(dim1=1, dim2=2)).clamp(min=0)
     covariance = covariance + torch.diag_embed(lacking + 1e-3 * prior.least)
-    counts = x.new_zeros(sum(sizes), len(N))
-    for column in flat(c, sizes).T:
-        counts.index_add_(0, column, r)
-    parts = [p / p.sum(1, keepdim=True) for p in _blocks(counts.T + prior.smooth * prior.frequency, sizes)]
-    weights = N + prior.smooth
-    return Correlated(
-        sizes,
-        (weights / weights.sum()).log(),
-        mean,
-        torch.linalg.cholesky(covariance),
-        torch.cat(parts, 1).log(),
-    )
-
-
-def _blocks(flat_counts: Tensor, sizes: tuple[int, ...]) -> list[Tensor]:
-    return [*flat_counts.split(list(sizes), 1)] if sizes else [flat_counts]
+    return Correlated(sizes, rest.log_w, rest.mean, torch.linalg.cholesky(covariance), rest.log_p)
 
 
 @dataclass(frozen=True)

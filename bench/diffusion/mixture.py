@@ -9,9 +9,8 @@ Numbers are encoded ones, so that a density is in the nats per row of `diffusion
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -22,17 +21,14 @@ from tabstep.diffusion.mixed import State
 CHUNK = 2**20  # numbers in the largest temporary: 8 MiB in float64
 
 
-@dataclass(frozen=True, eq=False)
-class Mixture:
-    """Z components over d_num numbers and categories of these sizes, all float64.
+class Latent:
+    """Components with weights and a table for each category, whatever they make of numbers.
 
-    log_w (Z,); mean, var (Z, d_num); log_p (Z, sum of sizes), each column's block normalised.
+    sizes  classes of each category; log_w (Z,); log_p (Z, sum of sizes), each column's block normalised
     """
 
     sizes: tuple[int, ...]
     log_w: Tensor
-    mean: Tensor
-    var: Tensor
     log_p: Tensor
 
     @property
@@ -45,13 +41,18 @@ class Mixture:
         return self.log_p.split(list(self.sizes), 1) if self.sizes else ()
 
 
-class Latent(Protocol):
-    """Components with weights and tables, whatever they make of numbers."""
+@dataclass(frozen=True, eq=False)
+class Mixture(Latent):
+    """Z components over d_num numbers and categories of these sizes, all float64.
 
-    @property
-    def log_w(self) -> Tensor: ...
-    @property
-    def tables(self) -> tuple[Tensor, ...]: ...
+    log_w (Z,); mean, var (Z, d_num); log_p (Z, sum of sizes), each column's block normalised.
+    """
+
+    sizes: tuple[int, ...]
+    log_w: Tensor
+    mean: Tensor
+    var: Tensor
+    log_p: Tensor
 
 
 def classes(rows: State) -> Tensor:
@@ -133,10 +134,15 @@ def draw(m: Mixture, z: Tensor, normal: Tensor, uniform: Tensor) -> tuple[Tensor
     normal (n, d_num) and uniform (n, len(sizes)) are their noise.
     """
     x = m.mean[z] + m.var[z].sqrt() * normal.to(m.mean.dtype)
-    c = torch.empty(len(z), len(m.sizes), dtype=torch.int64, device=z.device)
-    for i, table in enumerate(m.tables):
+    return x, drawn_classes(m.tables, z, uniform)
+
+
+def drawn_classes(tables: Sequence[Tensor], z: Tensor, uniform: Tensor) -> Tensor:
+    """Classes (n, m) of rows of the m log tables (Z, K_i) at z (n,), by uniform numbers (n, m)."""
+    c = torch.empty(len(z), len(tables), dtype=torch.int64, device=z.device)
+    for i, table in enumerate(tables):
         c[:, i] = component(table[z], uniform[:, i : i + 1])
-    return x, c
+    return c
 
 
 def complete(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tabstep.diffusion.mixed import State
-from tabstep.diffusion.mixture import component, flat
+from tabstep.diffusion.mixture import drawn_classes, flat
 
 PSEUDO_ROWS = (
     1.0  # of all rows, in the moments of each label: a label of one row has no covariance of its own
@@ -80,7 +80,4 @@ def draw(m: Moments, label: Tensor, normal: Tensor, uniform: Tensor) -> tuple[Te
     """
     x = m.mean[label] + torch.einsum("nde,ne->nd", m.root[label], normal.to(m.mean.dtype))
     tables = m.p.log().split(list(m.sizes), 1) if m.sizes else ()
-    c = torch.empty(len(label), len(m.sizes), dtype=torch.int64, device=label.device)
-    for i, table in enumerate(tables):
-        c[:, i] = component(table[label], uniform[:, i : i + 1])
-    return x, c
+    return x, drawn_classes(tables, label, uniform)

@@ -171,6 +171,12 @@ def machine_for(device: str, commit: str) -> dict[str, Any]:
     return env | {"name": where.slug(where.named(env) or device)}
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0, got {text!r}")
+    return int(text)
+
+
 def options(lock: Mapping[str, Any]) -> argparse.ArgumentParser:
     """Of the command line."""
     parser = argparse.ArgumentParser(description="Use the card of a machine without internet.")
@@ -180,7 +186,7 @@ def options(lock: Mapping[str, Any]) -> argparse.ArgumentParser:
     parser.add_argument("--tables", default=",".join(lock["tables"]), help='in this order; "" for none')
     at_once = max(1, (os.cpu_count() or 1) // TABLE_CORES)
     parser.add_argument(
-        "--at-once", type=int, default=at_once, help="tables that are trained at the same time"
+        "--at-once", type=_positive, default=at_once, help="tables that are trained at the same time"
     )
     parser.add_argument("--draws", type=int, default=5, help="of a table at the same time")
     parser.add_argument("--shape", default="", help="shapes of `tabstep study perf`; all when left out")
