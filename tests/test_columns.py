@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_series_equal
 
-from tabstep.data import columns, dtypes, inference, writing, written_dates
+from tabstep.data import columns, doubtful_numbers, dtypes, inference, writing, written_dates
 from tabstep.data.cards import DataError
 from tabstep.data.columns import Category, Column, Number
 from tabstep.data.forms import Plain
@@ -114,6 +114,9 @@ def made() -> dict[str, pd.Series[Any]]:
         "written days": DAYS.dt.strftime("%Y-%m-%d"),
         "written times": SECONDS.dt.strftime("%H:%M:%S"),
         "written in text": DAYS.dt.strftime("%d.%m.%Y").astype("string[pyarrow]"),
+        "near the top of UInt64": (np.iinfo(np.uint64).max - WHOLE.astype("uint64")).astype("UInt64"),
+        "arrow halffloat": arrow(WHOLE.astype("float16").tolist(), pa.float16()),
+        "arrow hundreds": arrow([Decimal(int(v)) * 100 for v in WHOLE], pa.decimal128(5, -2)),
     }
     return found
 
@@ -141,6 +144,7 @@ def test_every_dtype_comes_back(name: str, gaps: str) -> None:
         values = values.mask(HOLES)
     column = only(values)
     assert again(column) == column
+    assert isinstance(list(doubtful_numbers.doubts(values.to_frame("x"), [column], [], Python())), list)
     back = column.write(pd.Series(column.read(values)))
     if (name, gaps) == ("nanoseconds", "gaps"):  # more of them than float64 tells apart
         assert (back - values).abs().max() <= (values.max() - values.min()) * 2.0**-53
@@ -164,8 +168,8 @@ def test_whatever_is_drawn_lies_in_range_and_keeps_the_precision(name: str) -> N
     assert values.dtype != object or {type(v) for v in rows} == {type(values.iloc[0])}
     canonical = column.read(rows)
     if "float" in name or name in ("normal", "far floats"):
-        assert (rows >= values.min()).all()
-        assert (rows <= values.max()).all()
+        assert min(values) <= min(rows)
+        assert max(rows) <= max(values)
     else:
         assert read.min() <= canonical.min() <= canonical.max() <= read.max()
     assert_series_equal(column.write(pd.Series(canonical)), rows)  # on the grid already
@@ -227,6 +231,40 @@ def test_decimals_are_kept(kind: str, places: int, whole: list[int]) -> None:
     if column.form.decimals is not None:
         exact = drawn.astype("float64").round(places).astype(kind)
         assert_series_equal(exact, drawn)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    kind=st.sampled_from(["int64", "Int64", "UInt64", "arrow:uint64", "arrow:int64", "object"]),
+    way=st.sampled_from(["list", "text", "Decimal", "Int64", "UInt64"]),
+    data=st.data(),
+)
+def test_whole_numbers_that_are_handed_in_are_exact(kind: str, way: str, data: st.DataObject) -> None:
+    """Whatever dtype they come in, gaps among them or not; float64 would change those beyond 2**53."""
+    bounds = np.iinfo("uint64" if "uint" in kind.lower() and way != "Int64" else "int64")
+    least = 0 if "UInt64" in (kind, way) or kind == "arrow:uint64" else int(bounds.min)
+    most = min(int(bounds.max), 2**63 - 1) if "UInt64" != kind != "arrow:uint64" else int(bounds.max)
+    values: list[Any] = data.draw(st.lists(st.integers(least, most), min_size=3, max_size=8, unique=True))
+    column = only(dtypes.restored(values, kind).rename("x"), numeric=("x",))
+    makes: dict[str, Any] = {"text": str, "Decimal": Decimal}
+    handed = pd.Series([makes.get(way, int)(v) for v in values], dtype=way if "Int" in way else object)
+    holes = handed.index % 3 == 2
+    back = column.like(handed.mask(holes) if kind != "int64" else handed)
+    wanted = [None if hole and kind != "int64" else v for v, hole in zip(values, holes, strict=True)]
+    assert [None if pd.isna(v) else int(v) for v in back] == wanted
+
+
+def test_single_precision_is_what_it_prints() -> None:
+    column = only(pd.Series([0.12, 0.5, 7.25], name="x"))
+    assert column.like(pd.Series([0.12, 7.25], dtype="float32")).tolist() == [0.12, 7.25]
+    third = np.float32(1 / 3)
+    assert column.like(pd.Series([third])).tolist() == [float(third)]
+
+
+@pytest.mark.parametrize("value", [[5], {}, {5}, (5, 6)], ids=str)
+def test_what_is_no_label_is_refused_by_name(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"column 'x': .* is no label"):
+        only(TEXT.rename("x")).like(objects([value]))
 
 
 CUTS = st.sampled_from([("", "."), (",", "."), (".", ","), (" ", ","), ("'", "."), ("", ",")])
@@ -361,7 +399,9 @@ def test_marks_of_gaps_are_named_however_often_they_stand(values: list[str], mar
         ([complex(v) for v in range(ROWS)], "is complex128"),
         (objects([(v,) for v in range(ROWS)]), "holds tuple"),
         (pd.Series(pd.arrays.SparseArray([0, 1, 2] * 30)), r"use|\.sparse\.to_dense"),
-        (pd.cut(WHOLE, 4), "Interval"),
+        (pd.cut(WHOLE, 4), r"Interval values; as categories use \.astype\(str\)"),
+        (objects([1.0, True, 0.0] * 30), "truth values and the numbers 0 or 1"),
+        (objects([np.datetime64("2024-01-01")] * ROWS), r"pd\.to_datetime"),
         (pd.Categorical(DAYS), r"\.astype\('datetime64"),
         (objects(pd.cut(WHOLE, 4)), r"\.astype\(str\)"),
         (objects(DAYS.dt.to_period("M")), r"\.astype\('period"),

@@ -20,6 +20,7 @@ import pytest
 
 from tabstep.data import bounds, cards, packaged, plain
 from tabstep.data.cards import DataError
+from tabstep.data.files import read_table
 from tabstep.engine import drawn_rows
 from tabstep.engine.job import Folder
 from tabstep.records import gather, schema, store
@@ -378,3 +379,23 @@ def test_whatever_an_exception_says_can_be_kept_and_shown() -> None:
         failed = make(DDIM, status="failed", reason=kept, scores={}, eval_seeds=[])
         assert store.parse(encode(failed)).reason == kept
     assert plain.cleaned("ä ∞ 中\n", 10) == "ä ∞ 中\n"
+
+
+def test_what_pandas_wrote_of_a_parquet_file(tmp_path: Path) -> None:
+    """It may say anything of columns, index and zones; pandas believes it, and fails in many ways."""
+    frame = pd.DataFrame(
+        {
+            "i": pd.array([1, None, 2], dtype="Int64"),
+            "c": pd.Categorical(["a", "b", "a"]),
+            "t": pd.date_range("2020", periods=3, tz="UTC"),
+            "v": pd.arrays.IntervalArray.from_breaks(range(4)),
+        },
+        index=pd.Index([7, 8, 9], name="id"),
+    )
+    table = pa.Table.from_pandas(frame)
+    contents = []
+    for text in spoiled_texts(table.schema.metadata[b"pandas"], 150):
+        sink = pa.BufferOutputStream()
+        pq.write_table(table.replace_schema_metadata({b"pandas": text}), sink)
+        contents.append(sink.getvalue().to_pybytes())
+    assert refused(read_table, DataError, contents, tmp_path / "x.parquet") > 80

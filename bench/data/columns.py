@@ -74,7 +74,7 @@ class Number:
         """Canonical numbers (n,): int64 where all are whole and none is missing, else float64 with NaN."""
         values, gap = self.form.read(column)
         if self.span is not None:
-            exact = [int(v) - self.origin for v in values]
+            exact = [0 if empty else int(v) - self.origin for v, empty in zip(values, gap, strict=True)]
             values = np.array(exact, dtype=np.int64 if self.span <= INT64.max else np.float64)
         if values.dtype.kind == "u":
             values = values.astype(np.int64)  # larger ones have an origin
@@ -158,6 +158,7 @@ class Category:
             if label in values and (values[label] != plain or type(values[label]) is not type(plain)):
                 raise ValueError(f"holds {values[label]!r} and {plain!r}, which read the same; make them one")
             values[label] = plain
+        _check_flags_among_numbers(column)
         if not isinstance(dtype, pd.CategoricalDtype):
             return cls(name, dtypes.name(dtype), values, gap=gap)
         categories = tuple(_plain(v) for v in dtype.categories)
@@ -188,7 +189,10 @@ class Category:
         return series
 
     def like(self, column: pd.Series[Any]) -> Any:
-        """A user's values as they are: they are looked up by their text."""
+        """A user's values as they are: they are looked up by their text. Raises ValueError for what has none."""
+        odd = [v for v in column if not pd.api.types.is_scalar(v)] if column.dtype == object else []
+        if odd:
+            raise ValueError(f"column {self.name!r}: {odd[0]!r} is no label")
         return column.reset_index(drop=True)
 
 
@@ -234,14 +238,20 @@ def from_json(data: dict[str, Any]) -> Column:
         raise ValueError(f"no column as this version writes them: {error!r}") from error
 
 
+def _check_flags_among_numbers(column: pd.Series[Any]) -> None:
+    """True equals 1, and False 0: of the two whichever stands first would be written for both."""
+    if column.dtype != object:
+        return
+    kinds = {isinstance(v, bool | np.bool_) for v in column if v in (0, 1) and not isinstance(v, str)}
+    if len(kinds) > 1:
+        raise ValueError("holds truth values and the numbers 0 or 1, which are equal; make them one")
+
+
 def _plain(value: Any) -> Any:
     plain = value.item() if isinstance(value, np.generic) else value
     if not isinstance(plain, str | bool | int | float):
-        way = "; as categories use .astype(str), as dates .astype('datetime64[ns]')"
-        raise ValueError(
-            f"holds {type(plain).__name__} values"
-            + (way if isinstance(plain, date | pd.Period) else "; use numbers, strings or booleans")
-        )
+        way = ", as dates .astype('datetime64[ns]')" if isinstance(plain, date | pd.Period) else ""
+        raise ValueError(f"holds {type(plain).__name__} values; as categories use .astype(str){way}")
     if isinstance(plain, float) and not np.isfinite(plain):
         raise ValueError("holds infinite values, expected finite ones; leave them empty or replace them")
     return plain

@@ -49,7 +49,7 @@ def values(column: Number, canonical: Any) -> Any:
     """Canonical numbers of a column in its unit (a Series)."""
     plain = canonical.to_numpy()
     if not _is_time(column):
-        return pd.Series(_rounded(plain / 10.0 ** _scaled(column), _places(column)), index=canonical.index)
+        return pd.Series(_rounded(plain / 10.0 ** scaled(column), _places(column)), index=canonical.index)
     gap = np.isnan(plain.astype(np.float64))
     counted = np.where(gap, 0, np.round(plain)).astype(np.int64) + column.origin
     kind = "m8" if isinstance(column.form, Durations) else "M8"
@@ -62,7 +62,7 @@ def canonical(column: Number, values: Any) -> np.ndarray:
     """The inverse of `values`: canonical numbers (n,) float64, NaN where missing."""
     gap = values.isna().to_numpy()
     if not _is_time(column):
-        scale = _scaled(column)
+        scale = scaled(column)
         found = values.to_numpy(np.float64) * 10.0**scale
         return np.asarray(np.round(found) if scale else found)
     kind = "m8" if isinstance(column.form, Durations) else "M8"
@@ -84,7 +84,7 @@ def _unit(column: Number) -> str:
     return grain if grain in UNITS else "s"
 
 
-def _scaled(column: Number) -> int:
+def scaled(column: Number) -> int:
     """Decimals that canonical numbers count in."""
     form = column.form
     if isinstance(form, WrittenNumbers):

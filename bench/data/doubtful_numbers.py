@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from tabstep.data.columns import Column, Number
-from tabstep.data.doubtful_text import counts_rows
+from tabstep.data.comparable import scaled
 from tabstep.data.doubtful_writing import FEW
 from tabstep.data.forms import Objects, Plain
 from tabstep.data.identifiers import Identifier
@@ -39,22 +39,29 @@ def doubts(
                 f"{name} {reason}, and is drawn as a number: {speech.anew(name)}{speech.advise('drop', name)} "
                 "leaves it out"
             )
-        if isinstance(column, Number) and is_day(values):
+        if _are_days(column, values):
             yield f"{name} is drawn as a number, and looks like days: {speech.advise('date', name)}"
         for mark, times, low, high in _marks(column, values):
             yield f"{name} is {mark} in {times} rows, and else within {low} .. {high}: {speech.gap(mark)}"
+
+
+def _are_days(column: Column, values: pd.Series[Any]) -> bool:
+    if not isinstance(column, Number) or not isinstance(column.form, Plain):
+        return False
+    numbers, gaps = _plain_numbers(column, values)
+    return not gaps and is_day(numbers)
 
 
 def _marks(column: Column, values: pd.Series[Any]) -> Iterator[tuple[str, int, str, str]]:
     """Nines at an end of a column that come again, further from all other numbers than these are from one another."""
     if not isinstance(column, Number) or not isinstance(column.form, Plain):
         return
-    numbers = values.dropna()
-    for end in {numbers.min(), numbers.max()}:
+    numbers, _ = _plain_numbers(column, values)
+    for end in {float(numbers.min()), float(numbers.max())} if len(numbers) else ():
         rest, text = numbers[numbers != end], f"{end:.15g}"
         if len(rest) == 0 or len(numbers) - len(rest) < 2 or not NINES.fullmatch(text):
             continue
-        low, high = rest.min(), rest.max()
+        low, high = float(rest.min()), float(rest.max())
         if max(low - end, end - high) > high - low:
             yield text, len(numbers) - len(rest), f"{low:.15g}", f"{high:.15g}"
 
@@ -63,14 +70,26 @@ def _names_rows(column: Column, values: pd.Series[Any]) -> str:
     """Why a column of numbers may hold names of rows; empty where it does not look so."""
     if not isinstance(column, Number) or not isinstance(column.form, Plain | Objects | WrittenNumbers):
         return ""
-    numbers = pd.to_numeric(values, errors="coerce")
+    numbers, gaps = _plain_numbers(column, values)
+    if gaps or len(numbers) <= FEW or not numbers.is_unique or (numbers % 1 != 0).any():
+        return ""
     if counts_rows(numbers):
         return "numbers the rows"
-    if len(numbers) <= FEW or numbers.isna().any() or not numbers.is_unique or (numbers % 1 != 0).any():
-        return ""
     if numbers.is_monotonic_increasing or numbers.is_monotonic_decreasing:
         return "rises or falls with every row"
     digits = {len(str(abs(int(number)))) for number in numbers}
     if len(digits) == 1 and min(digits) >= DIGITS:
         return f"has another number of {min(digits)} digits in every row"
     return ""
+
+
+def counts_rows(numbers: pd.Series[Any]) -> bool:
+    """Whether distinct whole numbers are without a hole between."""
+    return int(numbers.max()) - int(numbers.min()) == len(numbers) - 1
+
+
+def _plain_numbers(column: Number, values: pd.Series[Any]) -> tuple[pd.Series[Any], bool]:
+    """The numbers of a user's column, whatever their dtype, and whether there are gaps among them."""
+    raw = column.form.read(values)
+    shown, scale = raw.values[~raw.gap], scaled(column)
+    return pd.Series(shown / 10.0**scale if scale else shown), bool(raw.gap.any())

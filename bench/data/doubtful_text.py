@@ -23,14 +23,6 @@ PAIR = re.compile(r"\d+(?:[.,]\d+)?\s?(?:/|x|×|-|–|;|:)\s?\d+(?:[.,]\d+)?(?:\
 CODE = re.compile(r"(?P<head>[A-Za-z]+[-_ #]?|#)\d+")
 
 
-def counts_rows(column: pd.Series[Any]) -> bool:
-    """Whether numbers name the rows: whole, each once, and without a hole between."""
-    if not pd.api.types.is_numeric_dtype(column.dtype) or len(column) <= FEW or not column.is_unique:
-        return False
-    low, high = column.min(), column.max()
-    return bool(column.notna().all() and high - low == len(column) - 1 and (column % 1 == 0).all())
-
-
 def check_categories(column: pd.Series[Any], speech: Speech) -> None:
     """Refuse categories that no table of others should carry: e-mails, ids, prose."""
     name, present = str(column.name), column.dropna()

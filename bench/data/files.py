@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tabstep.data import bounds, encodings
+from tabstep.data import bounds, encodings, parquet, whole_numbers
 from tabstep.data.cards import DataError, suggest
 from tabstep.data.encodings import encoding_of
 from tabstep.data.wishes import named
@@ -138,6 +138,12 @@ def _csv(path: Path, separator: str, literal: str | Sequence[str], missing: Sequ
     codes = _codes(path, separator, header, table)
     for name in map(str, codes):
         table[name] = codes[name].where(table[name].notna(), None)
+    others = [name for name in header if name not in asis and name not in codes]
+    whole = [name for name in others if whole_numbers.may_differ(table[name], marks[name])]
+    texts = _texts(path, separator, header, whole) if whole else table[[]]
+    for name in whole:
+        exact = whole_numbers.exact(texts[name], marks[name])
+        table[name] = table[name] if exact is None else exact
     table.attrs[PADDED] = _padded(path, separator, header, table)
     return table
 
@@ -192,7 +198,7 @@ def _named(header: list[str]) -> list[str]:
 
 def _parquet(path: Path) -> pd.DataFrame:
     _check_names(pq.read_schema(path).names, path.name)
-    return pd.read_parquet(path).reset_index(drop=True)
+    return parquet.frame(path, path.name)
 
 
 def _check_names(header: Sequence[str], file: str) -> None:

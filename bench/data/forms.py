@@ -106,17 +106,48 @@ class Plain:
         kind = dtypes.made(self.dtype)
         if column.dtype == kind:
             return column
-        cast: Any = pd.to_numeric(column)
+        cast = _numbers(column)
         if isinstance(kind, np.dtype) and kind.kind in "iu" and cast.isna().any():
             return cast.astype("float64")
         moved = cast.astype(kind)
         if kind.kind in "iu" and not bool((moved == cast)[cast.notna()].all()):
             raise ValueError(f"holds whole numbers, got {column[(moved != cast).fillna(False)].iloc[0]}")
-        return moved
+        return moved if self.decimals is None else self._as_printed(moved, cast)
+
+    def _as_printed(self, moved: Any, given: Any) -> Any:
+        """0.12 in single precision is no other number than 0.12."""
+        narrow = _float(given.dtype)
+        if narrow.itemsize >= _float(moved.dtype).itemsize:
+            return moved
+        rounded = moved.round(self.decimals)
+        return rounded.where(rounded.astype(given.dtype) == given, moved)
+
+
+def _numbers(column: pd.Series[Any]) -> Any:
+    """A user's numbers in a dtype that holds all of them exactly (a Series). Raises ValueError for what is none."""
+    if column.dtype.kind in "iuf":
+        return column
+    present = [v for v in column if not pd.isna(v)]
+    shown = [_number(v) for v in present]
+    if all(isinstance(v, int) for v in shown):
+        _check_bits(shown)
+        kind = "UInt64" if max(shown, default=0) > INT64.max else "Int64"
+    else:
+        kind = "Float64"
+    values = iter(shown)
+    return pd.Series([pd.NA if empty else next(values) for empty in column.isna()], dtype=kind)
+
+
+def _number(value: Any) -> int | float:
+    try:
+        exact = Decimal(str(value)) if isinstance(value, str) else value
+        return int(exact) if exact == int(exact) else float(exact)
+    except (ArithmeticError, ValueError, TypeError):
+        raise ValueError(f"holds numbers, got {value!r}") from None
 
 
 def _float(dtype: Any) -> Any:
-    return np.dtype(f"f{dtype.itemsize}") if dtype.kind == "f" else np.float64
+    return np.dtype(f"f{dtype.itemsize}" if dtype.kind == "f" else "f8")
 
 
 def check_finite(values: np.ndarray) -> None:
@@ -158,7 +189,9 @@ class Objects:
             return cls(dtype, element, decimals(values))
         if not all(v.is_finite() for v in shown):
             raise ValueError("holds infinite values or NaN, expected finite ones; leave them empty")
-        places = max(0, *(-int(v.as_tuple().exponent) for v in shown), 0)
+        # Arrow's decimals may count in hundreds
+        least = min(0, dtypes.made(dtype).pyarrow_dtype.scale) if dtype.startswith("arrow:") else 0
+        places = max(least, *(-int(v.as_tuple().exponent) for v in shown), least)
         form = cls(dtype, element, places)
         _check_bits(form._scaled(v) for v in shown)
         return form
@@ -191,9 +224,10 @@ class Objects:
             if pd.isna(value):
                 moved.append(None)
             elif self.element == "int":
-                if int(value) != float(value):
+                whole = _number(value)
+                if not isinstance(whole, int):
                     raise ValueError(f"holds whole numbers, got {value}")
-                moved.append(int(value))
+                moved.append(whole)
             elif self.element == "float":
                 moved.append(float(value))
             else:
@@ -221,4 +255,6 @@ def _check_bits(values: Any) -> None:
     if whole and (
         min(whole) < INT64.min or max(whole) > UINT64.max or (min(whole) < 0 and max(whole) > INT64.max)
     ):
-        raise ValueError("holds whole numbers beyond 64 bits; turn them into floats with .astype(float)")
+        raise ValueError(
+            "holds whole numbers beyond 64 bits; drop it, or make floats of them with .astype(float)"
+        )

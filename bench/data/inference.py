@@ -188,6 +188,9 @@ WAYS = {  # out of dtypes and objects that are not read
     "Period": "use .astype('period[M]') with its frequency",
     "Interval": "use .astype(str), or its .left or .mid",
     "bytes": "use .str.decode('utf-8')",
+    "datetime64": "use pd.to_datetime",
+    "UUID": "use .astype(str)",
+    "Fraction": "use .astype(float)",
 }
 
 

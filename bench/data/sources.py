@@ -19,9 +19,8 @@ from urllib.parse import urlsplit
 import numpy as np
 import pandas as pd
 import pooch
-import pyarrow as pa
 
-from tabstep.data import bounds, cards, frames, packaged
+from tabstep.data import bounds, cards, frames, packaged, parquet
 from tabstep.data.cards import Card, DataError, Rows
 from tabstep.data.frames import PARTS
 from tabstep.data.table import Dataset, Schema
@@ -149,10 +148,7 @@ def _mirrored(card: Card, folder: Path) -> Dataset:
     content = path.read_bytes()
     _same(f"{path.name}: sha256", card.mirror.sha256, hashlib.sha256(content).hexdigest())
     bounds.check_parquet(path)
-    try:
-        raw = pd.read_parquet(io.BytesIO(content))
-    except (pa.ArrowException, ValueError) as error:
-        raise DataError(f"{path.name}: expected a Parquet file ({error})") from error
+    raw = parquet.frame(content, path.name)
     _same(f"{path.name}: columns", [*card.numeric, *card.categorical, "target", "split"], list(raw.columns))
     there = [part for part in PARTS if not (card.mirror.carved and part == "val")]
     _same(f"{path.name}: values of split", sorted(there), sorted(raw["split"].unique()))

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
-from tabstep.data import bounds, plain
+from tabstep.data import bounds, parquet, plain
 from tabstep.data.cards import DataError
 from tabstep.data.table import Schema
 from tabstep.records import store
@@ -139,8 +138,8 @@ def read(path: Path, key: str, schema: Schema) -> tuple[pd.DataFrame, Drawn]:
     content, facts = verified(path, key)
     try:
         bounds.check_parquet(path)
-        rows = pd.read_parquet(io.BytesIO(content))
-    except (DataError, pa.ArrowException, OSError, ValueError) as error:
+        rows = parquet.frame(content, path.name)
+    except (DataError, OSError) as error:
         raise Missing(f"{path.name} cannot be read: {error}") from None
     if list(rows.columns) != list(schema.columns):
         raise Missing(f"{path.name} has other columns than the data")

@@ -11,10 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import pandas as pd
-import pyarrow as pa
-
-from tabstep.data import bounds, plain
+from tabstep.data import bounds, parquet, plain
 from tabstep.data.cards import DataError
 from tabstep.engine.job import Folder
 from tabstep.records import gather, store
@@ -67,8 +64,8 @@ def _first(rows: Path) -> bytes:
     """The first rows of a file, as CSV."""
     try:
         bounds.check_parquet(rows)
-        return pd.read_parquet(rows).head(SAMPLE_ROWS).to_csv(index=False).encode()
-    except (DataError, pa.ArrowException, OSError, ValueError) as error:
+        return parquet.frame(rows, rows.name).head(SAMPLE_ROWS).to_csv(index=False).encode()
+    except (DataError, OSError) as error:
         raise Rejected(
             f"{rows.name} cannot be read: {plain.cleaned(str(error), 200)}; draw it again"
         ) from error
