@@ -254,7 +254,7 @@ def test_a_text_that_is_too_wide_or_too_long_is_refused(content: bytes, says: st
     path = tmp_path / "x.csv"
     path.write_bytes(content)
     with pytest.raises(DataError, match=says):
-        bounds.check(path, ",")
+        bounds.check_text(path, ",")
 
 
 class Evil:

@@ -26,7 +26,7 @@ def test_a_file_of_windows_is_read_as_it_is_meant_and_told(tmp_path: Path, separ
         path = tmp_path / f"{encoding}.csv"
         path.write_bytes(text.encode(encoding))
         read[encoding] = read_table(path)
-        assert ("read as cp1252, such as 'Größe'" in told(path)) == (encoding == "cp1252")
+        assert ("read as cp1252, such as 'Größe'" in " ".join(told(path))) == (encoding == "cp1252")
     pd.testing.assert_frame_equal(read["cp1252"], read["utf-8"])
     pd.testing.assert_frame_equal(read["utf-8-sig"], read["utf-8"])
 

@@ -17,6 +17,7 @@ import tabstep
 from tabstep.api.compared import Parts, canonical, varying
 from tabstep.api.judging import evidence, judge
 from tabstep.api.report import Report
+from tabstep.diffusion.tabstep import TabStep
 from tabstep.report.numbers import leak
 from tabstep.report.numbers.portrait import WATCHED, Level
 from tests.test_constraints import shop
@@ -214,3 +215,32 @@ def test_the_worst_finding_is_the_verdict_and_what_is_unknown_is_said() -> None:
     assert leak.verdict((none, gone)).finding == "unknown"
     assert leak.verdict((sign, gone)).finding == "sign"
     assert leak.verdict((sign, worst, gone)).finding == "leak"
+
+
+def test_a_report_knows_what_the_fit_was_told_of_gaps_and_how_long_it_trained(tmp_path: Path) -> None:
+    """Marks are gaps in the column that they were named for, in files and frames, and after a save."""
+    frame = shop(200, 5)[["net", "code"]].assign(net=lambda f: f["net"].map("{:.2f}".format))
+    frame.loc[frame.index[::7], "net"] = "?"
+    frame.loc[frame.index[::5], "code"] = "?"
+    path = tmp_path / "shop.csv"
+    frame.to_csv(path, index=False)
+    method = TabStep(T=10, layers=(8,), batch_size=64)
+    options: dict[str, Any] = {"method": method, "seconds": 0.05, "progress": "none"}
+    model = tabstep.fit(path, missing="net=?", **options)
+    assert set(model.sample(200, steps=2)["code"]) >= {"?"}
+    model.save(tmp_path / "model")
+    loaded = tabstep.load(tmp_path / "model")
+    assert loaded.origin.missing == ("net=?",)
+    for real in (path, frame):
+        report = loaded.report(real, steps=2)
+        assert any("net=?" in text for text in report.portrait.changed)
+    fit = report.portrait.fit
+    assert "steps" not in fit
+    assert 0 < fit["trained steps"] < 4000
+    assert fit["time limit"] == 0.05
+    assert fit["seconds"] != 0.05
+    assert loaded.impute(frame.head(8), steps=2)["net"].notna().all()
+    with pytest.raises(ValueError, match="no column 'cod': did you mean 'code'"):
+        tabstep.fit(path, missing="cod=?", **options)
+    named = tabstep.fit(frame, missing={"net": ["?"]}, **options)
+    assert named.origin.missing == ("net=?",)

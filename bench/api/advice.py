@@ -15,7 +15,7 @@ from tabstep.api import asked, choosing, fitting
 from tabstep.api.compared import Parts, canonical, varying, vector
 from tabstep.api.preparing import frame_of, prepare, wishes_of
 from tabstep.api.synthesizer import Synthesizer
-from tabstep.data.wishes import Python
+from tabstep.data.wishes import Gaps, Python
 from tabstep.registry import DEFAULT_SAMPLER
 from tabstep.report.numbers.budget import BASE
 from tabstep.report.numbers.vector import VECTOR, Score
@@ -104,7 +104,7 @@ def advise(
     id: str | Sequence[str] = (),
     drop: str | Sequence[str] = (),
     literal: str | Sequence[str] = (),
-    missing: str | Sequence[str] = (),
+    missing: Gaps = (),
     seed: int = 0,
 ) -> Advice:
     """Fit for some seconds on three quarters of a table, and score draws of each budget against the rest.
@@ -119,7 +119,16 @@ def advise(
     settings, seed = choosing.settings_of(method, seconds=seconds), asked.seed(seed)
     if not choosing.has_steps(settings):
         raise ValueError(f"advice is on steps, and {type(settings).__name__} draws rows without any")
-    wishes = wishes_of(frame, numeric=numeric, categorical=categorical, drop=drop, date=date, id=id)
+    wishes = wishes_of(
+        frame,
+        numeric=numeric,
+        categorical=categorical,
+        drop=drop,
+        date=date,
+        id=id,
+        literal=literal,
+        missing=missing,
+    )
     known, held = apart(frame, seed)
     model = fitting.train(prepare(known, target, wishes, Python(), seed), settings, "cpu", "none")
     assert isinstance(model, Synthesizer)

@@ -15,8 +15,8 @@ from tabstep.api.how import NAME, How
 from tabstep.api.request import Request
 from tabstep.data import parts
 from tabstep.data.columns import Column, as_text
-from tabstep.data.files import SEPARATORS
 from tabstep.data.identifiers import Identifier, finished
+from tabstep.data.layout import SEPARATORS
 
 
 @dataclass(frozen=True, eq=False)

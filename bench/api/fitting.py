@@ -27,7 +27,7 @@ from tabstep.data.constraints import from_json as constraint_from_json
 from tabstep.data.doubtful_numbers import doubts
 from tabstep.data.encode import Encoder, schema_from_json
 from tabstep.data.identifiers import Identifier
-from tabstep.data.wishes import Python
+from tabstep.data.wishes import Gaps, Python
 from tabstep.diffusion.mixture_em import EM
 from tabstep.diffusion.model import FILE, Diffusion, Saved
 from tabstep.diffusion.tabddpm import TabDDPM
@@ -52,7 +52,7 @@ def fit(
     id: Names = (),
     drop: Names = (),
     literal: Names = (),
-    missing: Names = (),
+    missing: Gaps = (),
     method: TabDDPM | Diffusions | None = None,
     seconds: float | None = None,
     seed: int = 0,
@@ -70,7 +70,7 @@ def fit(
     id: Names = (),
     drop: Names = (),
     literal: Names = (),
-    missing: Names = (),
+    missing: Gaps = (),
     method: Any,
     seconds: float | None = None,
     seed: int = 0,
@@ -87,7 +87,7 @@ def fit(
     id: Names = (),
     drop: Names = (),
     literal: Names = (),
-    missing: Names = (),
+    missing: Gaps = (),
     method: Any = None,
     seconds: float | None = None,
     seed: int = 0,
@@ -108,7 +108,7 @@ def fit(
     id           columns that name rows: nothing is learned from them, and new names are made, each once
     drop         columns to leave out
     literal      columns of a file in which a text such as NA or None is a value, not a gap
-    missing      texts that stand for gaps, such as "?" or "unknown"
+    missing      texts and numbers that stand for gaps, such as "?" or 999; {"age": 999} or "age=999" in one column
     method       settings, the name of a method, an object of your own, or `mine.py:Mine`, a file that runs as you;
                  default `TabStep()`. One without steps, such as "ctgan", gives a `Stepless`: rows, conditions, a report
     seconds      of the clock to train for, in place of the method's number of steps; the mixture that rows begin at
@@ -125,7 +125,16 @@ def fit(
     seed = asked.seed(seed)
     if progress not in ("bar", "none") and not callable(progress):
         raise ValueError(f"progress must be bar, none or a function of (step, steps, loss), got {progress!r}")
-    wishes = wishes_of(table, numeric=numeric, categorical=categorical, drop=drop, date=date, id=id)
+    wishes = wishes_of(
+        table,
+        numeric=numeric,
+        categorical=categorical,
+        drop=drop,
+        date=date,
+        id=id,
+        literal=literal,
+        missing=missing,
+    )
     ready = prepare(table, target, wishes, Python(), seed)
     for doubt in doubts(table, ready.columns, ready.identifiers, Python()):
         warnings.warn(doubt, UserWarning, stacklevel=2)
@@ -141,7 +150,18 @@ def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synth
 
     def origin() -> Origin:
         seconds = ready.seconds + time.perf_counter() - started
-        return Origin(ready.target, len(rows), watched, ready.dropped, seed, seconds, environment())
+        said = ready.wishes
+        return Origin(
+            ready.target,
+            len(rows),
+            watched,
+            said.drop,
+            seed,
+            seconds,
+            environment(),
+            said.literal,
+            said.missing,
+        )
 
     if isinstance(model, Diffusion):
         few = rows.sample(min(len(rows), MEASURED_ROWS), random_state=seed % 2**32)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+LATER = {"literal", "missing"}  # which the first files of this format lack
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -15,6 +17,8 @@ class Origin:
     rows         training rows
     watched      of these, rows that the network was not trained on and that said when to stop
     dropped      columns that the user left out
+    literal      columns of a file in which a text such as NA is a value
+    missing      what stands for gaps, as the user said
     seed         of the fit
     fit_s        seconds of the whole fit
     environment  commit, machine and libraries, see `records.provenance.environment`
@@ -27,11 +31,14 @@ class Origin:
     seed: int
     fit_s: float
     environment: Mapping[str, Any]
+    literal: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of `dataclasses.asdict`. Raises ValueError for what is no origin."""
         known = {field.name for field in fields(cls)}
-        if set(data) != known:
+        if not known - LATER <= set(data) <= known:
             raise ValueError(f"no origin of a fit: its fields are {', '.join(sorted(known))}")
-        return cls(**{**data, "dropped": tuple(data["dropped"])})
+        told = {name: tuple(data.get(name, ())) for name in ("dropped", *LATER)}
+        return cls(**{**data, **told})

@@ -18,7 +18,18 @@ from tabstep.data.constraints import Constraint
 from tabstep.data.files import read_table, told
 from tabstep.data.identifiers import Identifier
 from tabstep.data.table import Schema, Task
-from tabstep.data.wishes import Speech, Wishes, check_names, check_wishes, dates, named, refuse
+from tabstep.data.wishes import (
+    Gaps,
+    Speech,
+    Wishes,
+    check_names,
+    check_wishes,
+    dates,
+    gaps,
+    marks,
+    named,
+    refuse,
+)
 
 FEWEST_ROWS = 10
 
@@ -31,7 +42,7 @@ class Prepared:
     constraints  rules that hold in every row
     train        complete rows of `completion.inner`
     target       as it was asked for
-    dropped      columns that are left out
+    wishes       what was said of columns
     seed         of the fit
     seconds      that this took
     """
@@ -42,28 +53,31 @@ class Prepared:
     constraints: tuple[Constraint, ...]
     train: pd.DataFrame
     target: str | None
-    dropped: tuple[str, ...]
+    wishes: Wishes
     seed: int
     seconds: float
 
 
-def frame_of(table: Any, literal: str | Sequence[str], missing: str | Sequence[str]) -> Any:
+def frame_of(table: Any, literal: str | Sequence[str], missing: Gaps) -> Any:
     """The rows of a frame or of a file, with texts that stand for gaps taken for such. Raises ValueError."""
-    gaps = (missing,) if isinstance(missing, str) else tuple(missing)
+    texts = gaps(missing)
     if isinstance(table, str | Path):
-        rows = read_table(Path(table), literal, gaps)
-        if note := told(Path(table)):
+        rows = read_table(Path(table), literal, texts)
+        for note in told(Path(table)):
             warnings.warn(note, UserWarning, stacklevel=3)
         return rows
     if named(literal, ()):
         raise ValueError(
             "literal is for the path of a CSV; in a DataFrame a text such as NA is a value already"
         )
-    return (
-        table.mask(table.isin([*gaps, *_as_numbers(gaps)]))
-        if gaps and isinstance(table, pd.DataFrame)
-        else table
-    )
+    return _without(table, texts) if texts and isinstance(table, pd.DataFrame) else table
+
+
+def _without(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:
+    """A frame with gaps for what stands for them; columns without any are the same."""
+    known = marks(missing, [name for name in frame.columns if isinstance(name, str)])
+    gone = {name: frame[name].isin([*texts, *_as_numbers(texts)]) for name, texts in known.items() if texts}
+    return frame.assign(**{name: frame[name].mask(where) for name, where in gone.items() if where.any()})
 
 
 def _as_numbers(texts: Sequence[str]) -> list[float]:
@@ -81,11 +95,13 @@ def wishes_of(
     drop: str | Sequence[str],
     date: str | Sequence[str] | Mapping[str, str | None],
     id: str | Sequence[str],
+    literal: str | Sequence[str] = (),
+    missing: Gaps = (),
 ) -> Wishes:
     """What is said of the columns of a frame, names told apart where several stand in one text."""
     known = [*getattr(frame, "columns", ())]
     numbers, labels, gone, ids = (named(given, known) for given in (numeric, categorical, drop, id))
-    return Wishes(numbers, labels, gone, dates(date, known), ids)
+    return Wishes(numbers, labels, gone, dates(date, known), ids, named(literal, known), gaps(missing))
 
 
 def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed: int) -> Prepared:
@@ -122,7 +138,7 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
         constraints,
         train,
         target,
-        wishes.drop,
+        wishes,
         seed,
         time.perf_counter() - started,
     )

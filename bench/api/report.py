@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import pandas as pd
+
 from tabstep.api import asked
 from tabstep.api.judging import Drawn, judge
+from tabstep.api.preparing import frame_of
 from tabstep.data.artifact import replace
 from tabstep.report.numbers.leak import Verdict
 from tabstep.report.numbers.portrait import Level, Portrait, headline
@@ -26,8 +29,9 @@ class Report:
     @classmethod
     def of(cls, model: Drawn, real: Any, holdout: Any, draw: Mapping[str, Any], title: str) -> Self:
         """The report of a model by rows that it draws so. Raises ValueError for what is no table of it."""
-        held = None if holdout is None else asked.frame("holdout", holdout)
-        return cls(judge(model, asked.frame("real", real), held, draw, title))
+        known, held = (_rows(what, table, model) for what, table in (("real", real), ("holdout", holdout)))
+        assert known is not None
+        return cls(judge(model, known, held, draw, title))
 
     @property
     def privacy(self) -> Verdict:
@@ -59,6 +63,14 @@ class Report:
 
     def _repr_html_(self) -> str:
         return framed(page(self.portrait))
+
+
+def _rows(what: str, table: Any, model: Drawn) -> pd.DataFrame | None:
+    """The rows of a frame or of a file, with gaps as the fit was told of them; None for no holdout."""
+    if what == "holdout" and table is None:
+        return None
+    literal = model.origin.literal if isinstance(table, str | Path) else ()
+    return asked.frame(what, frame_of(table, literal, model.origin.missing))
 
 
 def _written(path: str | Path, text: str) -> Path:

@@ -136,8 +136,8 @@ class Stepless:
 
     def report(
         self,
-        real: pd.DataFrame,
-        holdout: pd.DataFrame | None = None,
+        real: pd.DataFrame | str | Path,
+        holdout: pd.DataFrame | str | Path | None = None,
         *,
         seed: int = 0,
         title: str = "a model",

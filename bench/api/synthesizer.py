@@ -17,6 +17,7 @@ from tabstep.api.delivery import Delivery
 from tabstep.api.drawing import Network
 from tabstep.api.how import NAME, How
 from tabstep.api.origin import Origin
+from tabstep.api.preparing import frame_of
 from tabstep.api.request import Request
 from tabstep.api.way import STEPS, Draws, Way, trailing
 from tabstep.api.written import Written
@@ -67,8 +68,12 @@ class Synthesizer:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Of the method, by name."""
-        return self.model.method
+        """Of the method, by name, with the steps that training ended at; no others where a time was set for it."""
+        found = dict(self.model.method)
+        if (limit := found.pop("seconds", None)) is not None:
+            del found["steps"]
+            found["time limit"] = limit
+        return found | ({"trained steps": self.model.curve[-1][0]} if self.model.curve else {})
 
     def sample(
         self,
@@ -171,7 +176,11 @@ class Synthesizer:
         such values stays, with a warning. Raises ValueError as `edit`.
         """
         particles, seed = asked.whole("particles", particles, 1), asked.seed(seed)
-        filling = editing.Filling(asked.frame("rows", rows), self.columns, self.completion, self.constraints)
+        asked.frame("rows", rows)
+        rows = frame_of(rows, (), self.origin.missing)
+        filling = editing.Filling(
+            rows.reset_index(drop=True), self.columns, self.completion, self.constraints
+        )
         for wanted, own in filling.rounds(seed):
             filling.take(*self._completing.rows(wanted, steps, particles, own))
         filled = filling.filled().set_axis(rows.index)
@@ -245,8 +254,8 @@ class Synthesizer:
 
     def report(
         self,
-        real: pd.DataFrame,
-        holdout: pd.DataFrame | None = None,
+        real: pd.DataFrame | str | Path,
+        holdout: pd.DataFrame | str | Path | None = None,
         *,
         sampler: str = DEFAULT_SAMPLER,
         steps: int = STEPS,
@@ -256,7 +265,7 @@ class Synthesizer:
     ) -> Report:
         """How good drawn rows are, whether they leak, and what the fit did, as a page; see `api.judging`.
 
-        real     the rows that the model was fitted on
+        real     the rows that the model was fitted on, a frame or a file; what stood for gaps then does so here
         holdout  real rows of the same table that it was not fitted on. Without them scores are against training rows,
                  and most of privacy cannot be told
         The other arguments are those of `sample`. Takes seconds to a few minutes. Raises ValueError for rows that are

@@ -25,6 +25,10 @@ def changed(
     """What was left out, set aside, read from text or rounded; all but what was dropped comes back in drawn rows."""
     if origin.dropped:
         yield f"Dropped, because the user said so: {', '.join(origin.dropped)}."
+    if origin.missing:
+        yield f"Read as gaps too, because the user said so: {', '.join(origin.missing)}."
+    if origin.literal:
+        yield f"Texts such as NA are values, because the user said so: {', '.join(origin.literal)}."
     if identifiers:
         names = ", ".join(f"{each.name} (from {each.example})" for each in identifiers)
         yield f"Ids are not learned: each drawn row has a new one, none of the old: {names}."

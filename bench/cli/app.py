@@ -125,8 +125,6 @@ def report(
     seed: Annotated[
         int | None, typer.Option(help="Of a model: of the draw, 0 when left out.", min=0, max=MOST_SEED)
     ] = None,
-    literal: Annotated[Many, typer.Option(help="Of a model: as the fit was told.")] = None,
-    missing: Annotated[Many, typer.Option(help="Of a model: as the fit was told.")] = None,
     results: Results = Path("results"),
 ) -> None:
     """Rebuild tables and plots of a suite from its records, or report on a model of your own table.
@@ -138,10 +136,9 @@ def report(
     from tabstep.engine.job import Folder
 
     if judge.is_model(Path(what)):
-        judge.of_model(Path(what), real, holdout, out, steps or 20, seed or 0, literal, missing)
+        judge.of_model(Path(what), real, holdout, out, steps or 20, seed or 0)
         return
     given: dict[str, object] = {"real": real, "holdout": holdout, "out": out, "steps": steps, "seed": seed}
-    given |= {"literal": literal, "missing": missing}
     if unused := [f"--{name}" for name, value in given.items() if value is not None]:
         stop(f"{what} holds no model, and {', '.join(unused)} is for the report of a model")
     make_report(Folder(results / what), console)

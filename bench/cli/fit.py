@@ -52,6 +52,8 @@ def fit(
         date=date,
         id=id,
         drop=drop,
+        literal=literal,
+        missing=missing,
         seed=seed,
     )
     model = table.fitted(ready, settings, device)

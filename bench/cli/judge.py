@@ -33,8 +33,6 @@ def of_model(
     out: Path | None,
     steps: int,
     seed: int,
-    literal: Many,
-    missing: Many,
 ) -> None:
     """Write the report of a model: the page, and beside it the same as JSON and as a model card."""
     if real is None:
@@ -42,16 +40,14 @@ def of_model(
     from tabstep.api.fitting import load
 
     model = load(folder)
-    rows = table.read(real, literal, missing)
-    held = None if holdout is None else table.read(holdout, literal, missing)
+    said = model.origin.literal, model.origin.missing  # of gaps, which these files write as the first did
+    rows = table.read(real, *said)
+    held = None if holdout is None else table.read(holdout, *said)
     console.print("drawing and scoring rows; this takes up to a few minutes", highlight=False)
     try:
         report = model.report(rows, held, steps=steps, seed=seed, title=folder.resolve().name)
     except ValueError as error:
-        hint = (
-            "" if literal or missing else "; what the fit was told by --missing and --literal, say here too"
-        )
-        stop(f"{error}{hint}")
+        stop(str(error))
     say(report)
     page = out or PAGE
     written = (
@@ -103,6 +99,8 @@ def advise(
         date=date,
         id=id,
         drop=drop,
+        literal=literal,
+        missing=missing,
         seed=seed,
     )
     from tabstep.api.synthesizer import Synthesizer

@@ -117,6 +117,8 @@ def sample(
                 date=date,
                 id=id,
                 drop=drop,
+                literal=literal,
+                missing=missing,
                 seed=seed,
             )
             _check(ready, frame, settings, wanted, way)

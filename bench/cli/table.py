@@ -36,7 +36,9 @@ Date = Annotated[
 Id = Annotated[Many, typer.Option(help="Columns that name rows; new names are made, each once.")]
 Drop = Annotated[Many, typer.Option(help="Columns to leave out.")]
 Literal = Annotated[Many, typer.Option(help="Columns of a CSV where NA, None, null are values, not gaps.")]
-Missing = Annotated[Many, typer.Option(help="Texts and numbers that stand for gaps too, such as ? or 999.")]
+Missing = Annotated[
+    Many, typer.Option(help="Texts and numbers that stand for gaps too, as `?`, or `age=999` in one column.")
+]
 Method = Annotated[str, typer.Option(help="A name of `tabstep list methods`, or mine.py:Mine.")]
 Seconds = Annotated[
     float | None, typer.Option(help="Seconds to train for; left out, as many steps as the method has.", min=1)
@@ -47,7 +49,7 @@ Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
 Save = Annotated[Path | None, typer.Option(help="Folder to keep the model in.")]
 
 
-def read(path: Path, literal: Many, missing: Many) -> pd.DataFrame:
+def read(path: Path, literal: Sequence[str] | None, missing: Sequence[str] | None) -> pd.DataFrame:
     """The table in a file; a command that cannot read it ends."""
     from tabstep.data.files import read_table, told
 
@@ -55,7 +57,7 @@ def read(path: Path, literal: Many, missing: Many) -> pd.DataFrame:
         frame = read_table(path, tuple(literal or ()), tuple(missing or ()))
     except ValueError as error:
         stop(str(error))
-    if said := told(path):
+    for said in told(path):
         note(said)
     return frame
 
@@ -70,6 +72,8 @@ def prepared(
     date: Many,
     id: Many,
     drop: Many,
+    literal: Many,
+    missing: Many,
     seed: int,
 ) -> Prepared:
     """The table as a fit takes it, shown once; a command ends with all faults and what mends each."""
@@ -83,6 +87,8 @@ def prepared(
         drop=drop or (),
         date=date or (),
         id=id or (),
+        literal=literal or (),
+        missing=missing or (),
     )
     try:
         ready = prepare(frame, target, wishes, Sampling(), seed)
@@ -176,7 +182,7 @@ def _show(path: Path, frame: pd.DataFrame, ready: Prepared) -> None:
     for heading in ("column", "taken for", "values", "missing"):
         shown.add_column(heading, justify="right" if heading == "missing" else "left", overflow="fold")
     constant = ready.completion.constant
-    for line in lines(frame, ready.columns, ready.identifiers, ready.dropped, constant):
+    for line in lines(frame, ready.columns, ready.identifiers, ready.wishes.drop, constant):
         missing = f"{line.missing:,}" if line.missing else ""
         shown.add_row(escape(line.column), line.taken, escape(line.values), missing)
     console.print(shown, highlight=False)

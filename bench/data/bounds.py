@@ -19,14 +19,6 @@ CHUNK = 2**24
 _LINE = re.compile(rb"[\r\n]")
 
 
-def check(path: Path, separator: str | None) -> None:
-    """Raise DataError where a file is more than fits: separated text, or a Parquet file where there is no separator."""
-    if separator is None:
-        check_parquet(path)
-    else:
-        check_text(path, separator)
-
-
 def check_file(path: Path) -> None:
     """Raise DataError for a pipe, a device or a folder, and for a file of too many bytes."""
     if not path.is_file():
@@ -35,15 +27,17 @@ def check_file(path: Path) -> None:
         raise DataError(f"{path.name}: {path.stat().st_size} bytes, more than {MOST_BYTES}")
 
 
-def check_text(path: Path, separator: str) -> None:
-    """By the columns of the first line and the number of lines: a short line is filled up when it is read."""
+def check_text(path: Path, separator: str, above: int = 0) -> None:
+    """By the columns of the line of names, below `above` others, and the number of lines: a short line is filled up
+    when it is read."""
     check_file(path)
     lines = 1
     with path.open("rb") as file:
-        header = _LINE.split(file.read(MOST_HEADER + 1), maxsplit=1)[0]
+        first = _LINE.split(file.read(MOST_HEADER + 1).replace(b"\r\n", b"\n"), maxsplit=above + 1)
+        header = first[min(above, len(first) - 1)]
         if len(header) > MOST_HEADER:
             raise DataError(
-                f"{path.name}: its first line has more than {MOST_HEADER} bytes, which is no header"
+                f"{path.name}: its line of names has more than {MOST_HEADER} bytes, which is no header"
             )
         columns = header.count(separator.encode()) + 1
         if columns > MOST_COLUMNS:

@@ -137,6 +137,7 @@ class Category:
 
     values      the original value of each label
     categories  of a dtype of categories: all of them in order, their own dtype, and whether the order counts
+    flags       the texts by which a file writes False and True, where they are others
     """
 
     name: str
@@ -146,9 +147,10 @@ class Category:
     inner: str = ""
     ordered: bool = False
     gap: str = "None"
+    flags: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, column: pd.Series[Any]) -> Category:
+    def of(cls, column: pd.Series[Any], flags: tuple[str, ...] = ()) -> Category:
         """Raises ValueError for values that JSON cannot hold, and for two that read the same."""
         name, gap, dtype = str(column.name), _gap(column), column.dtype
         values: dict[str, Any] = {}
@@ -160,7 +162,7 @@ class Category:
             values[label] = plain
         _check_flags_among_numbers(column)
         if not isinstance(dtype, pd.CategoricalDtype):
-            return cls(name, dtypes.name(dtype), values, gap=gap)
+            return cls(name, dtypes.name(dtype), values, gap=gap, flags=flags)
         categories = tuple(_plain(v) for v in dtype.categories)
         return cls(
             name,
@@ -206,11 +208,14 @@ def as_text(columns: Sequence[Column], frame: pd.DataFrame, gaps: Collection[str
     """
     texts: dict[str, Any] = {}
     for c in columns:
-        if not isinstance(c, Number):
+        if isinstance(c, Category):
+            if c.flags:
+                texts[c.name] = frame[c.name].map(dict(zip((False, True), c.flags, strict=True)))
             continue
         column, form = frame[c.name], c.form
-        if isinstance(form, Plain) and form.padded:
-            texts[c.name] = column.map(f"{{:.{form.padded}f}}".format, na_action="ignore")
+        if isinstance(form, Plain) and (form.padded or form.exponent):
+            way = f"{{:.{form.padded}{form.exponent or 'f'}}}"
+            texts[c.name] = column.map(way.format, na_action="ignore")
         elif isinstance(form, Plain) and form.decimals == 0 and c.name in gaps:
             texts[c.name] = column.astype("Int64")
         elif isinstance(form, moments.Moments | moments.Durations) and column.dtype.kind in "Mm":
@@ -231,7 +236,8 @@ def from_json(data: dict[str, Any]) -> Column:
     try:
         fields = {key: value for key, value in data.items() if key != "kind"}
         if data["kind"] == "category":
-            return Category(**(fields | {"categories": tuple(fields["categories"])}))
+            lists = {key: tuple(fields.get(key, ())) for key in ("categories", "flags")}
+            return Category(**(fields | lists))
         form = dict(fields["form"])
         return Number(**(fields | {"form": FORMS[form.pop("kind")](**form)}))
     except (KeyError, TypeError, AttributeError) as error:

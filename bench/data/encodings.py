@@ -30,13 +30,13 @@ def encoding_of(path: Path) -> str:
     return UTF8
 
 
-def told(path: Path) -> str:
-    """What a user should know of the encoding of a file; empty where there is nothing to say."""
+def told(path: Path) -> Iterator[str]:
+    """What a user should know of the encoding of a file."""
     if encoding_of(path) == UTF8:
-        return ""
+        return
     words = (_WORD.search(chunk.decode(WESTERN)) for chunk in _chunks(path))
     shown = next((word[0] for word in words if word), "")
-    return (
+    yield (
         f"{path.name} is not in UTF-8: read as {WESTERN}, such as {shown!r}; save it in UTF-8 if that is misread. "
         "Rows are written in UTF-8"
     )

@@ -7,49 +7,48 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tabstep.data import bounds, encodings, parquet, whole_numbers
 from tabstep.data.cards import DataError, suggest
-from tabstep.data.encodings import encoding_of
-from tabstep.data.wishes import named
+from tabstep.data.layout import MARKS, SEPARATORS, Layout
+from tabstep.data.wishes import marks, named
 
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
 PARQUET = (".parquet", ".pq")
-INDEX = "index"
-PADDED = "tabstep.padded"  # among the attributes of a table: decimals of columns that write their last zeros
+WRITTEN = (
+    "tabstep.written"  # among the attributes of a table: how a file of text writes columns, see `Writing`
+)
 LOOKED_AT = 10_000  # rows whose writing is looked at
 _ZEROS = re.compile(rb"(?:^|[,;\t|\"])0\d+(?:$|[,;\t|\"\r\n])")
-# what pandas takes for missing beside an empty field
-MARKS = (
-    *(
-        "#N/A",
-        "#N/A N/A",
-        "#NA",
-        "-1.#IND",
-        "-1.#QNAN",
-        "-NaN",
-        "-nan",
-        "1.#IND",
-        "1.#QNAN",
-        "<NA>",
-        "N/A",
-        "NA",
-    ),
-    *("NULL", "NaN", "None", "n/a", "nan", "null"),
-)
+_FLOAT = r"^-?\d+(?:\.(?P<part>\d+))?(?P<mark>[eE]?)(?:(?<=[eE])[-+]\d\d+)?$"
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How a file writes a column that is read as floats or as truth values.
+
+    places  decimals that are written throughout, the last zeros too
+    mark    e or E before an exponent
+    flags   the texts of False and True
+    """
+
+    places: int = 0
+    mark: str = ""
+    flags: tuple[str, ...] = ()
 
 
 def read_table(path: Path, literal: str | Sequence[str] = (), missing: Sequence[str] = ()) -> pd.DataFrame:
     """Read the file as it is, with its header checked. Raises DataError.
 
     literal  columns of a CSV of which only an empty field is missing; texts such as NA are values
-    missing  texts that stand for gaps of a CSV too, such as ? or unknown
+    missing  texts that stand for gaps of a CSV too, such as ? or unknown; `age=999` in one column alone
     """
     suffix = path.suffix.lower()
     if suffix not in SEPARATORS and suffix not in PARQUET:
@@ -57,9 +56,8 @@ def read_table(path: Path, literal: str | Sequence[str] = (), missing: Sequence[
     if not path.is_file():
         raise DataError(f"no file at {path}")
     try:
-        separator = separator_of(path)
-        bounds.check(path, separator)
-        table = _parquet(path) if separator is None else _csv(path, separator, literal, missing)
+        layout = Layout.of(path)
+        table = _parquet(path) if layout is None else _csv(layout, literal, missing)
     except DataError:
         raise
     except UnicodeDecodeError as error:
@@ -75,30 +73,18 @@ def read_table(path: Path, literal: str | Sequence[str] = (), missing: Sequence[
     return table
 
 
-def separator_of(path: Path) -> str | None:
-    """What stands between the values of a text file, which a header of one name may belie; None for Parquet."""
-    usual = SEPARATORS.get(path.suffix.lower())
-    if usual is None:
-        return None
-    with path.open(encoding=encoding_of(path), newline="") as lines:
-        first = lines.readline(bounds.MOST_HEADER)
-    found = {mark: len(next(csv.reader([first], delimiter=mark), [])) for mark in (usual, *",;\t|")}
-    return usual if found[usual] != 1 else max(found, key=lambda mark: found[mark])
-
-
-def told(path: Path) -> str:
-    """What a user should know of how a file was read; empty where there is nothing to say."""
-    return encodings.told(path) if path.suffix.lower() in SEPARATORS else ""
+def told(path: Path) -> list[str]:
+    """What a user should know of how a file was read."""
+    layout = Layout.of(path)
+    return [] if layout is None else [*encodings.told(path), *layout.notes()]
 
 
 def taken_for_gaps(path: Path, columns: Sequence[str]) -> dict[str, dict[str, int]]:
     """Texts of a CSV, such as NA or None, that were read as missing in these columns, with how often each stands."""
-    separator = separator_of(path)
-    if separator is None or not columns:
+    layout = Layout.of(path) if columns else None
+    if layout is None:
         return {}
-    with path.open(encoding=encoding_of(path), newline="") as lines:
-        header = _named(next(csv.reader(lines, delimiter=separator), []))
-    texts = _texts(path, separator, header, columns)
+    texts = _texts(layout, columns)
     found = {name: texts[name][texts[name].isin(MARKS)].value_counts() for name in columns}
     return {
         name: {str(text): int(n) for text, n in counts.items()}
@@ -107,96 +93,88 @@ def taken_for_gaps(path: Path, columns: Sequence[str]) -> dict[str, dict[str, in
     }
 
 
-def _csv(path: Path, separator: str, literal: str | Sequence[str], missing: Sequence[str]) -> pd.DataFrame:
-    # pandas renames duplicate and empty names without a word, so the raw header is looked at first
-    with path.open(encoding=encoding_of(path), newline="") as lines:
-        header = next(csv.reader(lines, delimiter=separator), [])
+def _csv(layout: Layout, literal: str | Sequence[str], missing: Sequence[str]) -> pd.DataFrame:
+    header, file = layout.header, layout.path.name
     if not header:
-        raise DataError(f"{path.name} is empty: expected a header line and rows")
-    header = _named(header)
-    _check_names(header, path.name)
+        raise DataError(f"{file} is empty: expected a header line and rows")
     asis = named(literal, header)
     for name in asis:
         if name not in header:
-            raise DataError(f"{path.name}: no column {name!r}: {suggest(name, header)}")
-    marks = {name: ["", *missing] if name in asis else ["", *MARKS, *missing] for name in header}
+            raise DataError(f"{file}: no column {name!r}: {suggest(name, header)}")
+    gaps = {
+        name: ["", *(() if name in asis else MARKS), *texts] for name, texts in marks(missing, header).items()
+    }
     with warnings.catch_warnings():
         # a row longer than the header would be cut off with no more than this warning
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        gaps: Any = {"keep_default_na": False, "na_values": marks} if asis or missing else {}
-        table: pd.DataFrame = pd.read_csv(
-            path,
-            sep=separator,
-            encoding=encoding_of(path),
-            header=0,
-            names=header,
-            index_col=False,
-            low_memory=False,
-            dtype=dict.fromkeys(asis, str),
-            **gaps,
-        )
-    codes = _codes(path, separator, header, table)
+        try:
+            table = layout.read(
+                low_memory=False, dtype=dict.fromkeys(asis, str), keep_default_na=False, na_values=gaps
+            )
+        except pd.errors.ParserWarning as error:
+            raise DataError(
+                f"{file} cannot be read: its line of names has {len(header)} cells, {', '.join(header)[:40]!r}, and "
+                "rows have more; remove what stands above the names, or quote values that hold the separator"
+            ) from error
+    codes = _codes(layout, table)
     for name in map(str, codes):
         table[name] = codes[name].where(table[name].notna(), None)
     others = [name for name in header if name not in asis and name not in codes]
-    whole = [name for name in others if whole_numbers.may_differ(table[name], marks[name])]
-    texts = _texts(path, separator, header, whole) if whole else table[[]]
+    whole = [name for name in others if whole_numbers.may_differ(table[name], gaps[name])]
+    exact = _texts(layout, whole) if whole else table[[]]
     for name in whole:
-        exact = whole_numbers.exact(texts[name], marks[name])
-        table[name] = table[name] if exact is None else exact
-    table.attrs[PADDED] = _padded(path, separator, header, table)
+        numbers = whole_numbers.exact(exact[name], gaps[name])
+        table[name] = table[name] if numbers is None else numbers
+    table = table.drop(columns=[name for name in layout.nameless if table[name].isna().all()])
+    table.attrs[WRITTEN] = _writings(layout, table)
     return table
 
 
-def _padded(path: Path, separator: str, header: list[str], table: pd.DataFrame) -> dict[str, int]:
-    """Columns of floats that are written with as many decimals throughout, the last zeros too, as 1.50 is."""
-    floats = [c for c in header if table[c].dtype.kind == "f"]
-    if not floats:
+def _writings(layout: Layout, table: pd.DataFrame) -> dict[str, Writing]:
+    """How columns of floats and of truth values are written, where pandas would write them otherwise."""
+    floats = [name for name in map(str, table) if table[name].dtype.kind == "f"]
+    flags = [name for name in map(str, table) if _are_flags(table[name])]
+    if not floats and not flags:
         return {}
-    texts = _texts(path, separator, header, floats, LOOKED_AT)
+    texts = _texts(layout, [*floats, *flags], LOOKED_AT)
     found = {}
     for name in floats:
-        parts = texts[name][table[name].head(len(texts)).notna()].str.extract(r"^-?\d+\.(\d+)$")[0]
-        if parts.notna().all() and parts.str.len().nunique() == 1 and parts.str.endswith("0").any():
-            found[name] = len(parts.iloc[0])
+        parts = texts[name][table[name].head(len(texts)).notna()].str.extract(_FLOAT)
+        places, marks = parts["part"].fillna("").str, set(parts["mark"])
+        if parts["mark"].isna().any() or places.len().nunique() != 1 or len(marks) != 1:
+            continue
+        if marks != {""} or places.endswith("0").any():
+            found[name] = Writing(len(parts["part"].fillna("").iloc[0]), marks.pop())
+    for name in flags:
+        seen = [set(texts[name][table[name].head(len(texts)) == flag]) for flag in (False, True)]
+        if all(len(each) == 1 for each in seen) and seen != [{"False"}, {"True"}]:
+            found[name] = Writing(flags=tuple(each.pop() for each in seen))
     return found
 
 
-def _codes(path: Path, separator: str, header: list[str], table: pd.DataFrame) -> pd.DataFrame:
+def _are_flags(column: pd.Series[Any]) -> bool:
+    values: Any = column.dropna().unique() if column.dtype.kind in "bO" else ()
+    return len(values) > 0 and all(isinstance(value, bool | np.bool_) for value in values)
+
+
+def _codes(layout: Layout, table: pd.DataFrame) -> pd.DataFrame:
     """The texts of columns of whole numbers that are written with zeros before: 01067 is a code, and no number."""
-    whole = [c for c in header if pd.api.types.is_numeric_dtype(table[c]) and bool((table[c] % 1 == 0).any())]
-    with path.open("rb") as file:
+    whole = [name for name in map(str, table) if pd.api.types.is_numeric_dtype(table[name])]
+    whole = [name for name in whole if bool((table[name] % 1 == 0).any())]
+    with layout.path.open("rb") as file:
         if not whole or not any(_ZEROS.search(line) for line in file):
             return table[[]]
-    texts = _texts(path, separator, header, whole)
-    return texts[[c for c in whole if texts[c].str.fullmatch(r"0\d+").any()]]
+    texts = _texts(layout, whole)
+    return texts[[name for name in whole if texts[name].str.fullmatch(r"0\d+").any()]]
 
 
-def _texts(
-    path: Path, separator: str, header: list[str], columns: Sequence[str], rows: int | None = None
-) -> pd.DataFrame:
+def _texts(layout: Layout, columns: Sequence[str], rows: int | None = None) -> pd.DataFrame:
     """Some columns as they are written, gaps as empty texts; of the first `rows`, or of all."""
-    return pd.read_csv(
-        path,
-        sep=separator,
-        encoding=encoding_of(path),
-        header=0,
-        names=header,
-        index_col=False,
-        usecols=list(columns),
-        dtype=str,
-        keep_default_na=False,
-        nrows=rows,
-    )
-
-
-def _named(header: list[str]) -> list[str]:
-    """A header whose first column, where it alone has no name, is called what it is in pandas' files: the index."""
-    alone = header and not header[0].strip() and all(name.strip() for name in header[1:])
-    return [INDEX, *header[1:]] if alone and INDEX not in header else header
+    return layout.read(usecols=list(columns), dtype=str, keep_default_na=False, nrows=rows)
 
 
 def _parquet(path: Path) -> pd.DataFrame:
+    bounds.check_parquet(path)
     _check_names(pq.read_schema(path).names, path.name)
     return parquet.frame(path, path.name)
 

@@ -71,11 +71,13 @@ class Plain:
 
     decimals  that a column of floats keeps to
     padded    that a file of text writes throughout, the last zeros too, as 1.50; 0 where it does not
+    exponent  e or E where a file writes 1.50e+03, then with decimals that are `padded`
     """
 
     dtype: str
     decimals: int | None = None
     padded: int = 0
+    exponent: str = ""
 
     @classmethod
     def of(cls, column: pd.Series[Any]) -> Self:

@@ -18,7 +18,7 @@ from tabstep.data import dtypes, moments, writing, written_dates, zoned
 from tabstep.data.columns import Category, Column, Number
 from tabstep.data.doubtful_text import check_categories
 from tabstep.data.doubtful_writing import FEW, check_stray
-from tabstep.data.files import PADDED
+from tabstep.data.files import WRITTEN, Writing
 from tabstep.data.forms import Element, Form, Objects, Plain
 from tabstep.data.wishes import Python, Speech, Wishes
 
@@ -40,27 +40,29 @@ def infer(
     """
     columns: list[Column] = []
     faults = []
-    padded = frame.attrs.get(PADDED, {})
+    writings = frame.attrs.get(WRITTEN, {})
     for name in frame.columns:
         if name in wishes.drop or name in wishes.id:
             continue
-        column = frame[name]
+        column, way = frame[name], writings.get(name, Writing())
         numeric, category = name in wishes.numeric, name in wishes.categorical
         if name == target and labels is not None:
             numeric, category = not labels, labels
         try:
             if category:
-                columns.append(Category.of(column))
+                columns.append(Category.of(column, way.flags))
                 continue
             if name in wishes.date:
                 columns.append(Number.of(column, _date_form(column, wishes.date[name])))
                 continue
             form = _form(column, speech, numeric=numeric)
-            if isinstance(form, Plain) and form.decimals is not None and name in padded:
-                form = replace(form, padded=padded[name] if padded[name] >= form.decimals else 0)
+            if isinstance(form, Plain) and (
+                way.mark or (form.decimals is not None and way.places >= form.decimals)
+            ):
+                form = replace(form, padded=way.places, exponent=way.mark)
             if form is None:
                 check_categories(column, speech)
-                columns.append(Category.of(column))
+                columns.append(Category.of(column, way.flags))
             elif not numeric and _counts_as_label(column, form, is_target=name == target):
                 columns.append(Category.of(column))
             else:

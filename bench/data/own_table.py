@@ -214,7 +214,7 @@ def notes(path: Path, dataset: Dataset, literal: str | Sequence[str] = ()) -> li
     asis = named(literal, dataset.schema.columns)
     whole = pd.concat([getattr(dataset, part) for part in PARTS])
     gappy = [c for c in dataset.schema.labels if c not in asis and whole[c].isna().any()]
-    return [note for note in (told(path),) if note] + [
+    return told(path) + [
         f"{name}: {_counted(marks)} read as missing; {SPEECH.advise('literal', name)} takes such texts as values"
         for name, marks in taken_for_gaps(path, gappy).items()
     ]

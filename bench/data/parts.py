@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tabstep.data import artifact, plain
-from tabstep.data.files import PARQUET, SEPARATORS
+from tabstep.data.files import PARQUET
+from tabstep.data.layout import SEPARATORS
 
 PLAN = "plan.json"
 ENDINGS = (*PARQUET, *SEPARATORS)

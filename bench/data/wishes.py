@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Any
 
 import pandas as pd
 
@@ -71,8 +72,10 @@ Speech = Python | CommandLine
 class Wishes:
     """What a user says of columns, which overrules what is inferred; names that a frame has, see `named`.
 
-    date  columns of dates or times, with how strftime writes them, None where that is to be found
-    id    columns that name rows, and are made anew
+    date     columns of dates or times, with how strftime writes them, None where that is to be found
+    id       columns that name rows, and are made anew
+    literal  columns of a file in which a text such as NA is a value
+    missing  texts that stand for gaps, `name=text` in one column alone; see `marks`
     """
 
     numeric: tuple[str, ...] = ()
@@ -80,6 +83,33 @@ class Wishes:
     drop: tuple[str, ...] = ()
     date: Mapping[str, str | None] = field(default_factory=dict)
     id: tuple[str, ...] = ()
+    literal: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+Gaps = str | float | Sequence[str | float] | Mapping[str, Any]
+"""What stands for gaps: texts and numbers, `name=text` of one column, or a mapping from columns to theirs."""
+
+
+def gaps(given: Gaps) -> tuple[str, ...]:
+    """What stands for gaps, as texts in one order."""
+    if isinstance(given, Mapping):
+        return tuple(f"{name}={text}" for name, texts in given.items() for text in gaps(texts))
+    return tuple(map(str, (given,) if isinstance(given, str | float | int) else given))
+
+
+def marks(missing: Sequence[str], known: Sequence[str]) -> dict[str, list[str]]:
+    """The texts that stand for gaps in each of the columns `known`. Raises DataError for a name that is nearly one."""
+    found: dict[str, list[str]] = {name: [] for name in known}
+    for text in missing:
+        of = next((name for name in known if text.startswith(f"{name}=")), None)
+        head, sign, _ = text.partition("=")
+        near = suggest(head, list(known)) if sign and of is None else ""
+        if near.startswith("did"):
+            raise DataError(f"missing: no column {head!r}: {near}")
+        for name in known if of is None else (of,):
+            found[name].append(text if of is None else text.removeprefix(f"{of}="))
+    return found
 
 
 def named(given: str | Sequence[str], known: Sequence[str]) -> tuple[str, ...]:

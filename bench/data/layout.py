@@ -1,0 +1,215 @@
+"""How a text file of rows is laid out: what stands between values, its names, and lines that are no rows.
+
+Exports have a title above the names, units below them, the names again on every page, and totals at the end. Such lines
+are told from rows and left out, each with a note.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tabstep.data import bounds
+from tabstep.data.encodings import encoding_of
+
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+INDEX = "index"
+TOP = 12  # lines in which the names and the units are looked for
+ALIKE = 3  # lines of as many cells that show which one holds the names
+TAIL = 2**16  # bytes in which the last line is looked for
+SHOWN = 30  # characters of a line in a note
+TOTALS = frozenset(
+    ["total", "totals", "grand total", "sum", "summe", "gesamt", "gesamtsumme", "somme", "totale", "suma"]
+)
+# what pandas takes for missing beside an empty field
+MARKS = (
+    *(
+        "#N/A",
+        "#N/A N/A",
+        "#NA",
+        "-1.#IND",
+        "-1.#QNAN",
+        "-NaN",
+        "-nan",
+        "1.#IND",
+        "1.#QNAN",
+        "<NA>",
+        "N/A",
+        "NA",
+    ),
+    *("NULL", "NaN", "None", "n/a", "nan", "null"),
+)
+_DIGIT = re.compile(r"\d")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A text file, its names as pandas has them, and the lines of it that are no rows.
+
+    odd  what each such line is, by its place among the records of the file
+    """
+
+    path: Path
+    separator: str
+    encoding: str
+    header: tuple[str, ...]
+    odd: dict[int, str]
+    renamed: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, path: Path) -> Layout | None:
+        """None for a file that is no text by its name. Raises DataError for one that is more than fits."""
+        usual = SEPARATORS.get(path.suffix.lower())
+        if usual is None:
+            return None
+        bounds.check_file(path)
+        encoding = encoding_of(path)
+        top = _top(path, encoding)
+        above, separator = _above(top, usual)
+        bounds.check_text(path, separator, above)
+        first = next(csv.reader(top[above:], delimiter=separator), [])
+        header = _named(first)
+        renamed = tuple(f"{a!r} is called {b!r}" for a, b in zip(first, header, strict=True) if a != b)
+        odd = {place: "stands above the names" for place in range(above)}
+        layout = cls(path, separator, encoding, tuple(header), odd, renamed)
+        return replace(layout, odd=odd | layout._odd(first, above)) if header else layout
+
+    @property
+    def nameless(self) -> tuple[str, ...]:
+        """The columns whose names are made from their places."""
+        return tuple(name for place, name in enumerate(self.header) if name == _nameless(place))
+
+    def read(self, **options: Any) -> pd.DataFrame:
+        """The rows, by the options of pandas."""
+        rows: pd.DataFrame = pd.read_csv(
+            self.path,
+            sep=self.separator,
+            encoding=self.encoding,
+            header=0,
+            names=list(self.header),
+            index_col=False,
+            skiprows=sorted(self.odd),
+            **options,
+        )
+        return rows
+
+    def notes(self) -> Iterator[str]:
+        """What a user should know of it."""
+        for record, (line, cells) in enumerate(self._records()) if self.odd else ():
+            if record in self.odd:
+                text = self.separator.join(cells)
+                shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}.."
+                yield f"line {line} of {self.path.name}, {shown!r}, {self.odd[record]}: it is taken for no row"
+        if self.renamed:
+            yield f"names that are empty or come twice: {', '.join(self.renamed)}"
+
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
+        """The records of the file with the line that each ends at."""
+        with self.path.open(encoding=self.encoding, newline="") as lines:
+            reader = csv.reader(lines, delimiter=self.separator)
+            for record in reader:
+                yield reader.line_num, record
+
+    def _odd(self, first: list[str], above: int) -> dict[int, str]:
+        """Lines below the names that are no rows."""
+        few = [record for _, record in islice(self._records(), above + TOP)][above + 1 :]
+        found = {above + 1: "holds units"} if _are_units(few) else {}
+        again = self._comes_again(above)
+        last = _filled(self._last())
+        totals = bool(last) and last[0].casefold().rstrip(": ") in TOTALS
+        if again or totals:
+            end = 0
+            for place, (_, record) in enumerate(self._records()):
+                end = place if record else end
+                if place > above and record == first:
+                    found[place] = "holds the names again"
+            if totals:
+                found[end] = "holds totals"
+        return found
+
+    def _comes_again(self, above: int) -> bool:
+        """Whether any line is that of the names; bytes are faster than records."""
+        with self.path.open("rb") as lines:
+            names = next(islice(lines, above, None), b"").removeprefix(b"\xef\xbb\xbf").strip()
+            return any(line.strip() == names for line in lines)
+
+    def _last(self) -> list[str]:
+        with self.path.open("rb") as file:
+            file.seek(max(0, self.path.stat().st_size - TAIL))
+            lines = file.read().decode(self.encoding, errors="replace").rstrip().splitlines()
+        return next(csv.reader(lines[-1:], delimiter=self.separator), [])
+
+
+def _top(path: Path, encoding: str) -> list[str]:
+    """The first lines, each as long as a line of names may be."""
+    with path.open(encoding=encoding, newline="") as lines:
+        return [line for line in (lines.readline(bounds.MOST_HEADER) for _ in range(TOP)) if line]
+
+
+def _above(top: list[str], usual: str) -> tuple[int, str]:
+    """How many lines stand above the names, and what stands between these.
+
+    Lines of at most one filled cell do, where one of three or more follows and the lines after that are as long.
+    """
+    for place, line in enumerate(top):
+        mark = _separator(line, usual)
+        records = list(islice(csv.reader(top[place:], delimiter=mark), ALIKE))
+        filled, sizes = len(_filled(records[0])) if records else 0, {len(record) for record in records}
+        if place and filled > 2 and len(records) == ALIKE and len(sizes) == 1:
+            return place, mark
+        if filled > 1:
+            break
+    return 0, _separator(top[0], usual) if top else usual
+
+
+def _separator(line: str, usual: str) -> str:
+    """What stands between the names of a line: the usual mark of such a file, or what parts it most often."""
+    found = {mark: len(next(csv.reader([line], delimiter=mark), [])) for mark in (usual, *",;\t|")}
+    return usual if found[usual] != 1 else max(found, key=lambda mark: found[mark])
+
+
+def _filled(record: list[str]) -> list[str]:
+    return [text.strip() for text in record if text.strip()]
+
+
+def _are_units(few: list[list[str]]) -> bool:
+    """Whether the first of some records has no digit, and each cell that it fills stands above numbers."""
+    if len(few) < 3 or _DIGIT.search("".join(few[0])) or not set(_filled(few[0])) - {*MARKS, "-", "?"}:
+        return False
+    below = [_filled([r[i] for r in few[1:] if i < len(r)]) for i, text in enumerate(few[0]) if text.strip()]
+    return all(texts and all(map(_DIGIT.search, texts)) for texts in below)
+
+
+def _nameless(place: int) -> str:
+    return f"Unnamed: {place}"
+
+
+def _named(header: list[str]) -> list[str]:
+    """A header as pandas names its columns: those without a name by their place, those that come again numbered.
+
+    A first column that alone has no name is what it is in files of pandas: the index.
+    """
+    if (
+        len(header) > 1
+        and not header[0].strip()
+        and all(name.strip() for name in header[1:])
+        and INDEX not in header
+    ):
+        header = [INDEX, *header[1:]]
+    named = [text if text.strip() else _nameless(place) for place, text in enumerate(header)]
+    found: dict[str, None] = {}
+    for text in named:
+        name = text
+        for number in count(1):
+            if name not in found and (name == text or name not in named):
+                break
+            name = f"{text}.{number}"
+        found[name] = None
+    return list(found)

@@ -1,0 +1,102 @@
+"""Lines of a file that are no rows, names that are no names, and how files write flags and exponents."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tabstep.data import inference
+from tabstep.data.cards import DataError
+from tabstep.data.columns import as_text, from_json, to_json
+from tabstep.data.files import read_table, taken_for_gaps, told
+from tabstep.data.wishes import Sampling, Wishes
+
+BODY = ["1,a,2.5", "2,b,3.5", '3,"x\ny",4.5', "4,,5.5"]
+
+
+def written(path: Path, *lines: str, end: str = "\n") -> Path:
+    path.write_bytes((end.join(lines) + end).encode("utf-8-sig"))
+    return path
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["unix", "windows"])
+@pytest.mark.parametrize(
+    ("lines", "note"),
+    [
+        (["# made today", "n,t,x", *BODY], "line 1 of a.csv, '# made today', stands above the names"),
+        (["Report,,", "", "n,t,x", *BODY], "'Report,,', stands above the names"),
+        (["n,t,x", "(1),,mm", *BODY], None),
+        (["n,t,x", ",,mm", *BODY], "line 2 of a.csv, ',,mm', holds units"),
+        (
+            ["n,t,x", *BODY[:3], "n,t,x", *BODY[3:], "n,t,x"],
+            "line 6 of a.csv, 'n,t,x', holds the names again",
+        ),
+        (["n,t,x", *BODY, "Total:,,16.0", ""], "holds totals"),
+        (["n,t,x", *BODY, ",sum,16.0"], "holds totals"),
+        (["n,t,x", *BODY, "5,sum,16.0"], None),
+        (["n,t,x", "NA,,NA", *BODY], None),
+    ],
+)
+def test_lines_that_are_no_rows_are_left_out_with_a_note(
+    tmp_path: Path, lines: list[str], note: str | None, end: str
+) -> None:
+    path = written(tmp_path / "a.csv", *lines, end=end)
+    table, notes = read_table(path), " ".join(told(path))
+    assert list(table) == ["n", "t", "x"]
+    if note is None:
+        assert len(table) == len(BODY) + 1
+        assert notes == ""
+        return
+    assert note in notes
+    assert table["n"].tolist() == [1, 2, 3, 4]
+    assert table["x"].tolist() == [2.5, 3.5, 4.5, 5.5]
+    assert taken_for_gaps(path, ["t"]) == {}
+
+
+def test_a_file_of_other_marks_is_read_below_its_title(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "Stand 1.1.2024", "a;b;c", "1,5;x;2", "2,5;y;3")
+    assert list(read_table(path)) == ["a", "b", "c"]
+
+
+def test_rows_that_are_longer_than_the_names_say_so(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "made, today", "n,t,x", *BODY)
+    with pytest.raises(DataError, match="its line of names has 2 cells, 'made,  today', and rows have more"):
+        read_table(path)
+
+
+def test_names_that_are_empty_or_come_twice_are_those_of_pandas(tmp_path: Path) -> None:
+    """A column without a name and without values, as separators at the end make it, is left out."""
+    path = written(tmp_path / "a.csv", "a,a,a.1,,b,", "1,2,3,4,5,", "6,7,8,9,10,")
+    table = read_table(path)
+    plain = pd.read_csv(path)
+    assert list(table) == list(plain)[:-1] == ["a", "a.2", "a.1", "Unnamed: 3", "b"]
+    assert table.iloc[0].tolist() == [1, 2, 3, 4, 5]
+    assert "'a' is called 'a.2', '' is called 'Unnamed: 3'" in " ".join(told(path))
+
+
+@pytest.mark.parametrize(
+    ("values", "drawn", "text"),
+    [
+        (["TRUE", "FALSE"], [True, False], ["TRUE", "FALSE"]),
+        (["true", "", "false"], [False, None, True], ["false", None, "true"]),
+        (["True", "False"], [True, False], [True, False]),
+        (["TRUE", "true", "FALSE"], [True, False], [True, False]),
+        (["7.87E-02", "1.00E+03", "5.25E+00"], [0.5, 31415.9], ["5.00E-01", "3.14E+04"]),
+        (["5.069e+06", "", "1.250e+05", "7.000e+04"], [4766712.0], ["4.767e+06"]),
+        (["5e+06", "3e+05", "2e-03"], [4766712.0], ["5e+06"]),
+        (["7.87E-02", "1.0E+03", "5.25E+00"], [0.5], [0.5]),
+    ],
+)
+def test_flags_and_exponents_are_written_as_they_came(
+    tmp_path: Path, values: list[str], drawn: list[object], text: list[object]
+) -> None:
+    path = written(tmp_path / "a.csv", "n,v", *(f"{i},{v}" for i, v in enumerate(values * 3)))
+    (_, column), faults = inference.infer(read_table(path), Wishes(), Sampling())
+    assert not faults
+    column = from_json(to_json(column))
+    back = as_text((column,), pd.DataFrame({"v": drawn}))["v"]
+    assert back.astype(object).where(back.notna(), None).tolist() == text
+    assert np.isin(column.read(read_table(path)["v"]).astype(str), ["True", "False"]).any() == (
+        values[0].lower() == "true"
+    )
