@@ -235,7 +235,7 @@ def test_nines_apart_from_all_others_and_ids_that_recur_are_told(speech: Python 
         "age is 999 in 3 rows, and else within 1 .. 97",
         "low is -99 in 3 rows, and else within 0 .. 96",
     ]
-    assert ("missing=['999']" if speech == Python() else "--missing 999") in texts[1]
+    assert ("missing=['age=999']" if speech == Python() else "--missing age=999") in texts[1]
 
 
 @pytest.mark.parametrize("missing", ["999", ["?", "999"]], ids=str)

@@ -129,7 +129,7 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
     schema = _schema(table, columns, target)
     completion = Completion.fit(table, schema)
     _check_varies(completion)
-    constraints = constraint_search.find(comparable.frame(columns, table))
+    constraints = constraint_search.find(comparable.frame(columns, table), comparable.units(columns))
     train = completion.forward(table[list(schema.columns)], seed=seed)
     return Prepared(
         columns,

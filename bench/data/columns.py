@@ -238,7 +238,9 @@ def from_json(data: dict[str, Any]) -> Column:
         if data["kind"] == "category":
             lists = {key: tuple(fields.get(key, ())) for key in ("categories", "flags")}
             return Category(**(fields | lists))
-        form = dict(fields["form"])
+        form: dict[str, Any] = {
+            key: tuple(v) if isinstance(v, list) else v for key, v in fields["form"].items()
+        }
         return Number(**(fields | {"form": FORMS[form.pop("kind")](**form)}))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no column as this version writes them: {error!r}") from error

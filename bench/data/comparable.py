@@ -36,6 +36,16 @@ def frame(columns: Sequence[Column], table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def units(columns: Sequence[Column]) -> dict[str, str]:
+    """What is written beside the numbers of columns, such as € or kg."""
+    forms = {c.name: c.form for c in columns if isinstance(c, Number)}
+    return {
+        name: f"{form.prefix}{form.suffix}".strip()
+        for name, form in forms.items()
+        if isinstance(form, WrittenNumbers) and form.prefix + form.suffix
+    }
+
+
 def compares(column: Number) -> bool:
     """Whether a column of numbers has a unit in common with others."""
     if isinstance(column.form, Periods):

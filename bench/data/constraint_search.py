@@ -7,7 +7,7 @@ rules are looked at; where 30 breaks are expected, the chance that one holds by 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
@@ -28,12 +28,14 @@ SECONDS = dict(
 )
 
 
-def find(frame: pd.DataFrame) -> tuple[Constraint, ...]:
+def find(frame: pd.DataFrame, units: Mapping[str, str] | None = None) -> tuple[Constraint, ...]:
     """The rules of a frame in common units (`data.comparable`), none that follows from another of them.
 
     Equal columns, sums of two, one column at most another, and columns that a column of labels determines. Gaps are
     left out of orders and sums, and are labels of their own elsewhere; where a label alone says where a column of
     numbers has them, that is a rule too.
+
+    units  that columns write, as € or kg: hours are below no wages, whatever the numbers
     """
     numbers = [str(c) for c in frame.columns if frame[c].dtype.kind in "iufmM" and frame[c].nunique() > 1]
     labels = [str(c) for c in frame.columns if frame[c].dtype == object and frame[c].nunique() > 1]
@@ -43,7 +45,7 @@ def find(frame: pd.DataFrame) -> tuple[Constraint, ...]:
     single = [name for name in numbers if name not in copies]
     steps = {name: step(frame[name]) for name in single}
     sums = [rule for rule in _sums(frame, single[:MOST_SUMMED], steps) if _could_break(rule, shuffled)]
-    orders = [rule for rule in _orders(frame, single, steps) if _could_break(rule, shuffled)]
+    orders = [rule for rule in _orders(frame, single, steps, units or {}) if _could_break(rule, shuffled)]
     orders = _without_implied([rule for rule in orders if not _follows(rule, sums, frame)])
     codes = _codes(frame, labels[:MOST_CODED], single)
     told = {rule.of for rule in codes}
@@ -136,7 +138,9 @@ def _is_told(rule: Sum, frame: pd.DataFrame) -> bool:
     return min(spread) > 1e3 * RELATIVE * max(float(frame[name].abs().max()) for name in rule.columns)
 
 
-def _orders(frame: pd.DataFrame, numbers: list[str], steps: dict[str, float]) -> Iterator[Order]:
+def _orders(
+    frame: pd.DataFrame, numbers: list[str], steps: dict[str, float], units: Mapping[str, str]
+) -> Iterator[Order]:
     if len(numbers) < 2:
         return
     x = _plane(frame, numbers)
@@ -144,7 +148,7 @@ def _orders(frame: pd.DataFrame, numbers: list[str], steps: dict[str, float]) ->
         above = ~(x[:, i, None] > x).any(axis=0)
         for k in np.flatnonzero(above):
             high = numbers[k]
-            if i == k or _kind(frame[low]) != _kind(frame[high]):
+            if i == k or _kind(frame[low]) != _kind(frame[high]) or units.get(low) != units.get(high):
                 continue
             rule = Order(low, high, strict=False, steps=(steps[low], steps[high]))
             if not broken(rule, frame).any():

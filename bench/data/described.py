@@ -46,7 +46,8 @@ def kind(column: Column) -> str:
         case WrittenNumbers():
             return f"{_numbers(form.places)}, in text as {form.text(1234 * 10**form.places)!r}"
         case WrittenMoments():
-            return f"times to the {GRAIN[form.grain]}, in text as {form.form}"
+            others = f", read as {', '.join(form.others)} too" if form.others else ""
+            return f"times to the {GRAIN[form.grain]}, in text as {form.form}{others}"
         case ZonedMoments():
             return f"times to the {GRAIN[form.grain]}, in text as {form.shown}"
     raise TypeError(f"no words for {type(form).__name__}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from tabstep.data.columns import Column, Number
+from tabstep.data.columns import Category, Column, Number
 from tabstep.data.comparable import scaled
 from tabstep.data.doubtful_writing import FEW
 from tabstep.data.forms import Objects, Plain
@@ -18,6 +18,7 @@ from tabstep.data.writing import WrittenNumbers
 from tabstep.data.written_dates import is_day
 
 NINES = re.compile(r"-?9{2,}")  # numbers that stand for gaps in many a table, as 999 for an age
+NOTHING = re.compile(r"[-–—?.*/]{1,3}")
 DIGITS = 6  # of account numbers and their like, which all have as many
 
 
@@ -39,10 +40,12 @@ def doubts(
                 f"{name} {reason}, and is drawn as a number: {speech.anew(name)}{speech.advise('drop', name)} "
                 "leaves it out"
             )
+        for label, times in _labels_like_gaps(column, values):
+            yield f"{name} is {label!r} in {times} rows, which is drawn as a label: {speech.gap(f'{name}={label}')}"
         if _are_days(column, values):
             yield f"{name} is drawn as a number, and looks like days: {speech.advise('date', name)}"
         for mark, times, low, high in _marks(column, values):
-            yield f"{name} is {mark} in {times} rows, and else within {low} .. {high}: {speech.gap(mark)}"
+            yield f"{name} is {mark} in {times} rows, and else within {low} .. {high}: {speech.gap(f'{name}={mark}')}"
 
 
 def _are_days(column: Column, values: pd.Series[Any]) -> bool:
@@ -50,6 +53,14 @@ def _are_days(column: Column, values: pd.Series[Any]) -> bool:
         return False
     numbers, gaps = _plain_numbers(column, values)
     return not gaps and is_day(numbers)
+
+
+def _labels_like_gaps(column: Column, values: pd.Series[Any]) -> Iterator[tuple[str, int]]:
+    """Labels of dashes, dots and question marks alone, as people write where they have no value."""
+    labels = column.values if isinstance(column, Category) else {}
+    for label, value in labels.items():
+        if isinstance(value, str) and len(labels) > 1 and NOTHING.fullmatch(value):
+            yield label, int((values == value).sum())
 
 
 def _marks(column: Column, values: pd.Series[Any]) -> Iterator[tuple[str, int, str, str]]:

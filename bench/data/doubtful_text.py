@@ -16,11 +16,21 @@ RECURS = (
 )
 WORDY, WORDY_RECURS = 4.0, 20  # more words than that in the mean are prose, unless they come back so often
 
+MOST_SHAPES = 3  # of texts that are codes
+
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
 UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 PHONE = re.compile(r"(?=(?:\D*\d){7,15}\D*$)(?:\+|\(|0|(?=\d+[ ./-]))[\d ()./-]+")
-PAIR = re.compile(r"\d+(?:[.,]\d+)?\s?(?:/|x|×|-|–|;|:)\s?\d+(?:[.,]\d+)?(?:\s?[A-Za-zµ/]{1,8})?")
+PAIR = re.compile(
+    r"[-+]?\d+(?:[.,]\d+)?\s?(?:/|x|×|-|–|;|:|±|,)\s?[-+]?\d+(?:[.,]\d+)?(?:\s?[A-Za-zµ/]{1,8})?"
+)
 CODE = re.compile(r"(?P<head>[A-Za-z]+[-_ #]?|#)\d+")
+
+
+def _are_codes(texts: list[str]) -> bool:
+    """Whether texts have few shapes, of more digits than letters."""
+    shapes = {re.sub(r"\d", "9", re.sub(r"[^\W\d_]", "a", text)) for text in texts}
+    return len(shapes) <= MOST_SHAPES and all(shape.count("9") > shape.count("a") for shape in shapes)
 
 
 def check_categories(column: pd.Series[Any], speech: Speech) -> None:
@@ -40,6 +50,7 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
         # A date has the digits of a telephone number.
         if sum(mark.fullmatch(t) is not None and not reads(MOMENT, t) for t in texts) * 2 > len(texts):
             raise ValueError(f"holds {what}; {anew}")
+    alike = _are_codes(texts)
     words = float(np.mean([len(t.split()) for t in texts]))
     pairs = [t for t in texts if PAIR.fullmatch(t)]
     if distinct > FEW and distinct * RECURS > rows and len(pairs) * 2 > len(texts):
@@ -47,7 +58,7 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
             f"holds two numbers in a cell, such as {pairs[0]!r}; make two columns of it, or {insist}"
         )
     if distinct == rows and rows > FEW // 4:
-        like, mend = (", like prose", insist) if words > WORDY else (", like an id", anew)
+        like, mend = (", like prose", insist) if words > WORDY and not alike else (", like an id", anew)
         raise ValueError(f"has a different text in every row, {distinct}{like}; {mend}")
     if distinct <= FEW:
         return
@@ -56,6 +67,13 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
         raise ValueError(f"has {distinct} numbered texts such as {codes[0]['head']}.., like an id; {anew}")  # type: ignore[index]
     declared = isinstance(column.dtype, pd.CategoricalDtype)
     recurs = WORDY_RECURS if words > WORDY else 2 if declared else RECURS
+    if distinct * recurs > rows and alike:
+        numeric = (
+            f"{speech.advise('numeric', name)} draws them as numbers, "
+            if all(map(str.isdecimal, texts))
+            else ""
+        )
+        raise ValueError(f"has {distinct} codes in {rows} rows, too many to be labels; {numeric}{anew}")
     if distinct * recurs > rows:
         like = ", like prose" if words > 2 else ", too many of which come seldom to be drawn as they are"
         raise ValueError(f"has {distinct} values in {rows} rows{like}; {insist}")

@@ -31,6 +31,7 @@ _CLOCK = r"\d{1,3}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[AaPp]\.?[Mm]\.?)?"
 _DAY = r"(?:\d{4}([-./])\d{1,2}\1\d{1,2}|\d{1,2}([-./])\d{1,2}\2(?:\d{4}|\d\d))"
 _MONTH = r"(?:[^\W\d_]{3,9},? )?(?:\d{1,2}\.?[ -][^\W\d_]{3,9}|[^\W\d_]{3,9} \d{1,2})[.,]?[ -]\d{2,4}"
 MOMENT = re.compile(rf"(?:{_CLOCK}|(?:{_DAY}|{_MONTH})(?:[ T,]+{_CLOCK}.*)?)")
+BOUNDS = tuple("<>≤≥~≈")  # before a number that was not measured, as <0.01
 _YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)")
 YEARS = (1678, 2261)  # that 64 bits of nanoseconds hold
 _CODE = re.compile(r"0\d+")
@@ -58,6 +59,12 @@ def check_one_way(texts: Sequence[str], name: str, speech: Speech) -> None:
     """Refuse distinct texts that are numbers or dates, in no way that is known; not where they are few, or codes."""
     if len(texts) <= FEW or any(_CODE.fullmatch(text) for text in texts):
         return
+    bounds = [text for text in texts if text[:1] in BOUNDS]
+    if 0 < len(bounds) <= MOST_MARKS and all(reads(QUANTITY, text) for text in texts):
+        raise ValueError(
+            f"holds numbers, but also {', '.join(bounds)}; {speech.gap(*bounds)}, or "
+            f"{speech.advise('categorical', name)} takes all as categories"
+        )
     years = f", in years of {YEARS[0]}..{YEARS[1]}"
     for what, form, limits in (("numbers", QUANTITY, ""), ("dates or times", MOMENT, years)):
         if np.mean([reads(form, text) for text in texts]) >= MOSTLY:

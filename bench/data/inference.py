@@ -251,7 +251,8 @@ def _text_form(column: pd.Series[Any], speech: Speech, *, numeric: bool) -> Form
         form: Form | None = zoned.zoned(texts, dtype) or written_dates.dates(texts, dtype)
         few = len(texts) <= FEW and 2 * len(texts) <= len(present)
         if form is None and (numeric or not few):
-            form = writing.numbers(texts, dtype)
+            form = writing.numbers(texts, dtype) or (writing.codes(texts, dtype) if numeric else None)
+        several = None if form is not None or few else written_dates.mixed(texts, dtype)
     except writing.Ambiguous as error:
         first = speech.dated(name, error.forms[0]) if error.forms else ""
         raise ValueError(
@@ -259,6 +260,11 @@ def _text_form(column: pd.Series[Any], speech: Speech, *, numeric: bool) -> Form
         ) from None
     except ValueError as error:
         raise ValueError(f"{error}; {choices}") from None
+    if several is not None:
+        raise ValueError(
+            f"holds dates written as {several.form} and as {', '.join(several.others)}; "
+            f"{speech.dated(name, several.form)}{choices}"
+        )
     if form is None and numeric:
         check_stray(present, name, speech)
         raise ValueError(

@@ -28,7 +28,7 @@ SHOWN = 30  # characters of a line in a note
 TOTALS = frozenset(
     ["total", "totals", "grand total", "sum", "summe", "gesamt", "gesamtsumme", "somme", "totale", "suma"]
 )
-# what pandas takes for missing beside an empty field
+# what pandas takes for missing beside an empty field, and what spreadsheets write where they cannot reckon
 MARKS = (
     *(
         "#N/A",
@@ -44,6 +44,7 @@ MARKS = (
         "N/A",
         "NA",
     ),
+    *("#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!"),
     *("NULL", "NaN", "None", "n/a", "nan", "null"),
 )
 _DIGIT = re.compile(r"\d")

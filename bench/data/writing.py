@@ -22,7 +22,7 @@ from tabstep.data.forms import INT64, Raw
 FIRST = 50  # distinct texts that a way of writing is tried on before all are
 CURRENCY = r"(?:[A-Z]{0,2}[$€£¥₹₽₩₺₪฿₫₴₦₱]|[A-Z]{3}(?= ))"
 _PREFIX = re.compile(rf"(?:{CURRENCY} ?)?")
-_SUFFIX = re.compile(r"(?:\s?(?:[%‰°$€£¥₹₽₩₺₪฿₫₴₦₱]|[A-Za-zµ°%/²³]{1,8}))?")
+_SUFFIX = re.compile(r"(?:\s?(?:[%‰°$€£¥₹₽₩₺₪฿₫₴₦₱]|[A-Za-zµ°%/²³]{1,8}|/\s?\d{1,4}))?")
 _NUMBER = re.compile(
     r"(?P<sign>[-+]?)(?P<head>[^\d.,+-]*)(?P<inner>[-+]?)(?P<body>\d[\d.,'’\u00a0\u202f _]*)(?P<tail>.*)"
 )
@@ -43,6 +43,7 @@ class WrittenNumbers:
     places    decimals; `exact` has all of them written, else trailing zeros are left out
     outside   whether a minus stands before the prefix, or after it
     brackets  whether negative numbers stand in brackets in place of a minus, as in accounts
+    width     digits of codes, with zeros before them
     """
 
     dtype: str
@@ -54,6 +55,7 @@ class WrittenNumbers:
     exact: bool = True
     outside: bool = True
     brackets: bool = False
+    width: int = 0
 
     def parse(self, text: str) -> int | None:
         """The number in units of the last decimal, None where it is not written so."""
@@ -82,7 +84,8 @@ class WrittenNumbers:
         whole, part = (digits[: -self.places], digits[-self.places :]) if self.places else (digits, "")
         if not self.exact:
             part = part.rstrip("0")
-        body = f"{int(whole):,}".replace(",", self.thousands) + (self.decimal + part if part else "")
+        whole = f"{int(whole):,}".replace(",", self.thousands).rjust(self.width, "0")
+        body = whole + (self.decimal + part if part else "")
         if number < 0 and self.brackets:
             return f"({self.prefix}{body}{self.suffix})"
         sign = "-" if number < 0 else ""
@@ -132,6 +135,14 @@ def numbers(texts: Sequence[str], dtype: str) -> WrittenNumbers | None:
     if len(read) > 1:
         raise Ambiguous(f"{shortest(texts)} may have a decimal comma or separate thousands")
     return next(iter(read.values()), None)
+
+
+def codes(texts: Sequence[str], dtype: str) -> WrittenNumbers | None:
+    """The way in which these distinct texts are digits with zeros before them, all as long; None for none."""
+    widths = {len(text) for text in texts}
+    if len(widths) != 1 or max(widths) > 18 or not all(text.isascii() and text.isdecimal() for text in texts):
+        return None
+    return WrittenNumbers(dtype, "", "", "", ".", 0, width=widths.pop())
 
 
 def _forms(few: Sequence[str], texts: Sequence[str], dtype: str) -> Iterator[WrittenNumbers]:

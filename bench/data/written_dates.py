@@ -36,20 +36,27 @@ STAMPS = (
 _ZONE = re.compile(
     r"(?:\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?[AP]M)?|%3?[MSfp])(?P<zone> ?(?:UTC|GMT|[+-]\d\d:?\d\d))$"
 )
+MOST_WAYS = 4  # in which the dates of one column are written
 _ALONE = re.compile(r"%-[dmHI]|%3f")  # marks of our own: without a zero before, and thousandths of a second
 
 
 @dataclass(frozen=True)
 class WrittenMoments:
-    """Dates, times of day or both as text; `form` is that of strftime, `grain` the unit that is counted."""
+    """Dates, times of day or both as text.
+
+    form    that of strftime in which they are written
+    grain   the unit that is counted
+    others  forms in which some are read too
+    """
 
     dtype: str
     form: str
     grain: str
+    others: tuple[str, ...] = ()
 
     def read(self, column: pd.Series[Any]) -> Raw:
         gap = column.isna().to_numpy()
-        values = parsed(_as_text(column), self.form)
+        values = _first(_as_text(column), (self.form, *self.others))
         if np.isnat(values[~gap]).any():
             text = column.to_numpy()[~gap][np.isnat(values[~gap])][0]
             raise ValueError(f"is written as {self.form}, got {text!r}")
@@ -75,6 +82,34 @@ class WrittenMoments:
             if (parsed(pd.Series(moved[asis], dtype=object), self.form) != values).any():
                 raise ValueError(f"holds dates or times as {self.form}, got {column[asis].iloc[0]}")
         return written(list(moved), gap, self.dtype)
+
+
+def _first(texts: Any, forms: Sequence[str]) -> np.ndarray:
+    """Moments (n,) of texts by the first of some forms that reads each."""
+    values = parsed(texts, forms[0])
+    for form in forms[1:]:
+        values = np.where(np.isnat(values), parsed(texts, form), values)
+    return values
+
+
+def mixed(texts: Sequence[str], dtype: str, form: str | None = None) -> WrittenMoments | None:
+    """The ways in which these distinct texts are dates or times, one for each shape that they have; None for none.
+
+    They are written as `form`, or as most of them are. Raises Ambiguous.
+    """
+    shapes: dict[str, list[str]] = {}
+    for text in texts:
+        shapes.setdefault(_shape(text), []).append(text)
+        if len(shapes) > MOST_WAYS:
+            return None
+    ways = [form] if form is not None else []
+    for group in sorted(shapes.values(), key=len, reverse=True):
+        found = dates(group, dtype)
+        if found is None or offset_of(found.form):
+            return None
+        ways.append(found.form)
+    values = _first(pd.Series(texts, dtype=object), ways)
+    return WrittenMoments(dtype, ways[0], moments.grain(values), tuple(ways[1:]))
 
 
 def dates(texts: Sequence[str], dtype: str) -> WrittenMoments | None:
@@ -126,18 +161,34 @@ def dated(column: pd.Series[Any], form: str | None) -> WrittenMoments:
     if form is None and pd.api.types.is_numeric_dtype(column.dtype):
         form = next((way for way in NUMBERED if _gives_back(pd.Series(texts, dtype=object), way)), None)
     if form is not None:
-        back = in_text(parsed(pd.Series(texts, dtype=object), form), form)
-        odd = next((text for text, again in zip(texts, back, strict=True) if text != again), None)
-        if odd is not None:
-            raise ValueError(f"is not written as {form} throughout, as in {odd!r}")
-        return WrittenMoments(dtype, form, moments.grain(parsed(pd.Series(texts, dtype=object), form)))
-    found = dates(texts, dtype)
+        odd = {way: _unread(texts, way) for way in (form, _without_zeros(form))}
+        way = min(odd, key=lambda way: len(odd[way]))
+        if not odd[way]:
+            return WrittenMoments(dtype, way, moments.grain(parsed(pd.Series(texts, dtype=object), way)))
+        several = mixed(odd[way], dtype, way) if len(odd[way]) < len(texts) else None
+        if several is None:
+            raise ValueError(f"is not written as {form} throughout, as in {odd[way][0]!r}")
+        return replace(
+            several, grain=moments.grain(_first(pd.Series(texts, dtype=object), (way, *several.others)))
+        )
+    found = dates(texts, dtype) or mixed(texts, dtype)
     if found is None:
         raise ValueError(
             f"holds no dates in one of the ways that are known, such as {texts[0]!r}; say how they are written, as "
             f"{column.name}=%d.%m.%Y"
         )
     return found
+
+
+def _unread(texts: Sequence[str], form: str) -> list[str]:
+    """The texts that are not written so."""
+    back = in_text(parsed(pd.Series(texts, dtype=object), form), form)
+    return [text for text, again in zip(texts, back, strict=True) if text != again]
+
+
+def _without_zeros(form: str) -> str:
+    """A form whose days, months and hours have no zero before them, as strptime reads them too."""
+    return re.sub(r"%([dmHI])", r"%-\1", form)
 
 
 def _as_text(column: pd.Series[Any]) -> Any:

@@ -1,0 +1,94 @@
+"""Ways of writing that real exports have: mixed dates, codes, bounds, marks that are labels, units."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tabstep.data import comparable, constraint_search, inference
+from tabstep.data.columns import Number, from_json, to_json
+from tabstep.data.doubtful_numbers import doubts
+from tabstep.data.wishes import Sampling, Wishes
+
+DAYS = pd.Series(pd.date_range("2024-01-03", periods=60, freq="5D"))
+SLASHED = DAYS.map(lambda day: f"{day.month}/{day.day}/{day.year}")
+
+
+def column(texts: Any, **wishes: Any) -> Number:
+    (found,), faults = inference.infer(pd.DataFrame({"v": list(texts)}), Wishes(**wishes), Sampling())
+    assert not faults
+    assert isinstance(found, Number)
+    made = from_json(to_json(found))
+    assert isinstance(made, Number)
+    return made
+
+
+def fault(texts: Any, **wishes: Any) -> str:
+    _, (found,) = inference.infer(pd.DataFrame({"v": list(texts)}), Wishes(**wishes), Sampling())
+    return found
+
+
+@pytest.mark.parametrize("form", [None, "%m/%d/%Y", "%-m/%-d/%Y"])
+def test_dates_in_several_ways_are_read_where_one_says_so_and_written_as_most_are(form: str | None) -> None:
+    mixed = SLASHED.where(DAYS.index % 9 != 0, DAYS.dt.strftime("%Y-%m-%d"))
+    assert "holds dates written as %-m/%-d/%Y and as %Y-%m-%d; --date v=%-m/%-d/%Y says which" in fault(mixed)
+    found = column(mixed, date={"v": form})
+    assert found.write(pd.Series(found.read(mixed))).tolist() == SLASHED.tolist()
+
+
+def test_a_way_of_writing_is_meant_as_strptime_reads_it() -> None:
+    found = column(SLASHED, date={"v": "%m/%d/%Y"})
+    assert found.write(pd.Series(found.read(SLASHED))).tolist() == SLASHED.tolist()
+    assert "is not written as %d.%m.%Y throughout, as in '1/3/2024'" in fault(SLASHED, date={"v": "%d.%m.%Y"})
+    spoilt = [*SLASHED, "soon"]
+    assert "is not written as %m/%d/%Y throughout, as in 'soon'" in fault(spoilt, date={"v": "%m/%d/%Y"})
+
+
+def test_codes_with_zeros_before_them_are_numbers_where_one_says_so() -> None:
+    zips = [f"{n:05}" for n in range(7, 90_000, 1_300)]
+    assert "has a different text in every row" in fault(zips)
+    assert "has 70 codes in 140 rows, too many to be labels; --numeric v draws them as numbers" in fault(
+        zips * 2
+    )
+    found = column(zips * 2, numeric=("v",))
+    assert found.write(pd.Series(found.read(pd.Series(zips)))).tolist() == zips
+    assert "is no number" in fault([*zips, "7"], numeric=("v",))
+
+
+def test_a_bound_among_numbers_is_a_fault_that_names_its_mend() -> None:
+    texts = [f"0.{n}" for n in range(10, 99)] + ["<0.1"] * 5
+    assert "holds numbers, but also <0.1; --missing '<0.1' takes such texts for gaps" in fault(texts)
+
+
+def test_a_share_of_a_hundred_is_a_number_and_two_numbers_are_none() -> None:
+    shares = [f"{n}/100" for n in range(1, 100)]
+    found = column(shares)
+    assert found.write(pd.Series(found.read(pd.Series(shares)))).tolist() == shares
+    for pairs in ([f"{n}.5 ± 0.{n}" for n in range(1, 60)], [f"{n}.7,-{n}.2" for n in range(1, 60)]):
+        assert "holds two numbers in a cell" in fault(pairs)
+
+
+def test_texts_of_one_shape_with_digits_are_ids_and_no_prose() -> None:
+    ibans = [f"DE{n:02} 1234 5678 9012 {n:04} 00" for n in range(60)]
+    assert "like an id; --id v has new ones made" in fault(ibans)
+
+
+def test_a_dash_among_labels_is_told() -> None:
+    frame = pd.DataFrame({"v": ["good", "bad", "-"] * 10, "stars": ["★", "★★", "★★★"] * 10})
+    columns, _ = inference.infer(frame, Wishes(), Sampling())
+    (note,) = doubts(frame, columns, (), Sampling())
+    assert note == "v is '-' in 10 rows, which is drawn as a label: --missing v=- takes such texts for gaps"
+
+
+def test_columns_of_other_units_are_in_no_order() -> None:
+    hours = np.arange(1, 401)
+    rng = np.random.default_rng(0)
+    pay = hours + rng.integers(0, 60, 400)
+    for unit, rules in (("hrs", 1), ("$", 0)):
+        frame = pd.DataFrame({"low": [f"{n} hrs" for n in hours], "high": [f"{n} {unit}" for n in pay]})
+        columns, faults = inference.infer(frame, Wishes(), Sampling())
+        assert not faults
+        table = pd.DataFrame({c.name: c.read(frame[c.name]) for c in columns})
+        found = constraint_search.find(comparable.frame(columns, table), comparable.units(columns))
+        assert len(found) == rules
