@@ -8,7 +8,7 @@ import pytest
 
 from tabstep.data import inference
 from tabstep.data.cards import DataError
-from tabstep.data.columns import as_text, from_json, to_json
+from tabstep.data.columns import Category, as_text, from_json, to_json
 from tabstep.data.files import read_table, taken_for_gaps, told
 from tabstep.data.wishes import Sampling, Wishes
 
@@ -95,6 +95,8 @@ def test_flags_and_exponents_are_written_as_they_came(
     (_, column), faults = inference.infer(read_table(path), Wishes(), Sampling())
     assert not faults
     column = from_json(to_json(column))
+    if isinstance(column, Category) and column.flags:
+        assert [column.meant(text) for text in column.flags] == [False, True]
     back = as_text((column,), pd.DataFrame({"v": drawn}))["v"]
     assert back.astype(object).where(back.notna(), None).tolist() == text
     assert np.isin(column.read(read_table(path)["v"]).astype(str), ["True", "False"]).any() == (

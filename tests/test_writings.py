@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tabstep.data import comparable, constraint_search, inference
-from tabstep.data.columns import Number, from_json, to_json
+from tabstep.data.columns import Category, Number, from_json, to_json
 from tabstep.data.doubtful_numbers import doubts
 from tabstep.data.wishes import Sampling, Wishes
 
@@ -92,3 +92,8 @@ def test_columns_of_other_units_are_in_no_order() -> None:
         table = pd.DataFrame({c.name: c.read(frame[c.name]) for c in columns})
         found = constraint_search.find(comparable.frame(columns, table), comparable.units(columns))
         assert len(found) == rules
+
+
+def test_a_label_is_meant_whatever_blanks_stand_around_it() -> None:
+    labels = Category.of(pd.Series([" <=50K", " >50K", "a", "a "]))
+    assert [labels.meant(text) for text in (">50K", "a", " a", "b")] == [" >50K", "a", " a", "b"]

@@ -169,7 +169,7 @@ def written(texts: Sequence[str], columns: Sequence[Column]) -> dict[str, Any]:
 
 def _value(text: str, column: Column) -> Any:
     if isinstance(column, Category):
-        return text
+        return column.meant(text)
     low, dots, high = text.partition("..")
     if dots:
         return (_number(low) if low else None, _number(high) if high else None)

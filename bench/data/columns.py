@@ -190,6 +190,13 @@ class Category:
             series[gap] = GAPS[self.gap]
         return series
 
+    def meant(self, text: str) -> Any:
+        """The value of a text on a command line: as the file writes it, or the one label with other blanks around."""
+        if text in self.flags:
+            return bool(self.flags.index(text))
+        alike = [label for label in self.values if label.strip() == text.strip()]
+        return alike[0] if text not in self.values and len(alike) == 1 else text
+
     def like(self, column: pd.Series[Any]) -> Any:
         """A user's values as they are: they are looked up by their text. Raises ValueError for what has none."""
         odd = [v for v in column if not pd.api.types.is_scalar(v)] if column.dtype == object else []

@@ -28,15 +28,18 @@ class Sheet:
     left: Sequence[str]
 
 
-def write(sheets: Sequence[Sheet], folder: Path, name: str) -> list[Path]:
-    """Write <name>.md with all sheets, <sheet>.tex and <sheet>.csv for each, and <name>.tex, which inputs them all."""
+def write(sheets: Sequence[Sheet], folder: Path, name: str, head: Sequence[str] = ()) -> list[Path]:
+    """Write <name>.md with all sheets below `head`, <sheet>.tex and <sheet>.csv for each, and <name>.tex of all."""
     written = []
     for sheet in sheets:
         for suffix, content in (("tex", latex(sheet)), ("csv", csv(sheet.numbers))):
             path = folder / f"{sheet.name}.{suffix}"
             store.replace(path, content.encode())
             written.append(path)
-    pages = {"md": "\n".join(line for sheet in sheets for line in markdown(sheet)), "tex": document(sheets)}
+    pages = {
+        "md": "\n".join([*head, *(line for sheet in sheets for line in markdown(sheet))]),
+        "tex": document(sheets),
+    }
     for suffix, content in pages.items():
         store.replace(folder / f"{name}.{suffix}", content.encode())
         written.append(folder / f"{name}.{suffix}")

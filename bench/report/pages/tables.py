@@ -15,7 +15,7 @@ from tabstep.report.numbers.budget import steps_to_equal_quality
 from tabstep.report.numbers.compare import MARGIN
 from tabstep.report.numbers.table import PRIMARY
 from tabstep.report.numbers.vector import VECTOR
-from tabstep.report.pages import enough, paper, sheets
+from tabstep.report.pages import enough, in_short, paper, sheets
 from tabstep.report.pages.readable import header, seconds
 from tabstep.report.pages.sheets import Sheet
 
@@ -31,7 +31,7 @@ def write(records: Sequence[Record], results: pd.DataFrame, folder: Path) -> lis
     lines = paper.compared(results)
     return [
         *sheets.write(_paper(records, lines), folder, "paper"),
-        *sheets.write(_budgets(records, results), folder, "budgets"),
+        *sheets.write(_budgets(records, results), folder, "budgets", in_short.lines(results)),
     ]
 
 
