@@ -133,6 +133,10 @@ SAMPLERS: Named[Sampler] = Named(
             for start in ("mixture", "correlated")
             for name in MIXED
         },
+        **{
+            f"distilled-{start}": made("tabstep.samplers.distilled:Distilled", start=BUDGETED[start])
+            for start in ("mixture", "correlated")
+        },
     }
 )
 

@@ -158,14 +158,20 @@ SUITES: dict[str, Suite] = {
         ),
         Suite(
             name="few-steps",
-            about="tabstep from noise, from moments and from a mixture, at one to fifty evaluations and at all of them",
+            about="tabstep from noise, moments and mixtures, and by taught jumps, at one to fifty evaluations and at T",
             datasets=(*DEVELOPMENT, *KEPT_ASIDE),
             entries=(
                 *_FLOORS,
                 Entry("smote"),
                 Entry("tabstep"),
             ),
-            samplers=_trailing("dpmpp-2m-sde", "free-dpmpp-2m-sde", "mixture-dpmpp-2m-sde"),
+            samplers=_trailing(
+                "dpmpp-2m-sde",
+                "free-dpmpp-2m-sde",
+                "mixture-dpmpp-2m-sde",
+                "correlated-dpmpp-2m-sde",
+                "distilled-correlated",
+            ),
             full=_trailing("ancestral"),
             steps=(1, 2, 5, 10, 20, 50),
             train_seeds=3,

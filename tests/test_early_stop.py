@@ -34,6 +34,7 @@ from tabstep.samplers.budget_stop import BudgetStop, KnownStop
 from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.ddss import DDSS
 from tabstep.samplers.deq import DEQ
+from tabstep.samplers.distilled import Distilled
 from tabstep.samplers.early_stop import EarlyStop, choose_horizon
 from tabstep.samplers.free import FreeFirst
 from tabstep.samplers.grid import linspace, logsnr, trailing
@@ -55,7 +56,8 @@ from tests.oracle import (
 UPDATES = {
     name: s
     for name, s in SAMPLERS.items()
-    if not isinstance(s, EarlyStop | BudgetStop | KnownStop | FreeFirst | DDSS | DEQ) and name != "learned"
+    if not isinstance(s, EarlyStop | BudgetStop | KnownStop | FreeFirst | Distilled | DDSS | DEQ)
+    and name != "learned"
 }
 
 

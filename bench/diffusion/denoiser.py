@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -69,6 +69,10 @@ class NetworkDenoiser:
     network: nn.Module
     blocks: Blocks
     cat_input: CatInput = "onehot"
+
+    def using(self, network: nn.Module) -> NetworkDenoiser:
+        """The same around another network."""
+        return replace(self, network=network)
 
     def __call__(self, x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         one_hot = self.blocks.one_hot(c, x.dtype)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tabstep.diffusion.mixed import Denoiser
 from tabstep.diffusion.schedule import Schedule
@@ -53,6 +53,18 @@ class HeadDenoiser:
     inner: Denoiser
     schedule: Schedule
     head: Head
+
+    @property
+    def network(self) -> nn.Module:
+        """That of `inner`, which need not have one: then this has none either, see `mixed.Learned`."""
+        inner: Any = self.inner
+        found: nn.Module = inner.network
+        return found
+
+    def using(self, network: nn.Module) -> HeadDenoiser:
+        """The same around another network."""
+        inner: Any = self.inner
+        return replace(self, inner=inner.using(network))
 
     def __call__(self, x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         numeric, scores = self.inner(x, c, t, y)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tabstep.diffusion import gaussian, multinomial
 from tabstep.diffusion.blocks import Blocks
@@ -32,6 +32,11 @@ def stacked(parts: Sequence[State]) -> State:
     )
 
 
+def taken(rows: State, places: Tensor | slice) -> State:
+    """The rows at these places, in their order."""
+    return State(rows.x[places], rows.c[places], None if rows.y is None else rows.y[places])
+
+
 class Denoiser(Protocol):
     """Predict noise (n, d_num) and scores of the clean classes (n, sum K).
 
@@ -42,6 +47,18 @@ class Denoiser(Protocol):
     """
 
     def __call__(self, x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]: ...
+
+
+@runtime_checkable
+class Learned(Denoiser, Protocol):
+    """A denoiser that reads a network, and could read a copy of it that was trained further."""
+
+    @property
+    def network(self) -> nn.Module: ...
+
+    def using(self, network: nn.Module, /) -> Denoiser:
+        """The same around another network; what counts or times the calls goes on doing so."""
+        ...
 
 
 class Prediction(NamedTuple):

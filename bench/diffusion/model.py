@@ -21,7 +21,7 @@ from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.denoiser import MLP, CatInput, NetworkDenoiser
 from tabstep.diffusion.head import Head, HeadDenoiser
 from tabstep.diffusion.labels import Random
-from tabstep.diffusion.mixed import Denoiser, Draw, Process, State, stacked
+from tabstep.diffusion.mixed import Denoiser, Draw, Learned, Process, State, stacked
 from tabstep.diffusion.residual import ResidualMLP
 from tabstep.diffusion.schedule import Schedule
 from tabstep.diffusion.width import batch_rows
@@ -36,8 +36,22 @@ BESIDE = "beside."  # begins the names of tensors that are not the model's own
 class Counted:
     """A denoiser that counts evaluated rows, so that nfe = rows / n is counted and never derived."""
 
-    denoiser: Denoiser
+    denoiser: Learned
     rows: int = 0
+
+    @property
+    def network(self) -> nn.Module:
+        return self.denoiser.network
+
+    def using(self, network: nn.Module) -> Denoiser:
+        """The same around another network: its rows are counted here."""
+        other = self.denoiser.using(network)
+
+        def counted(x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+            self.rows += len(x)
+            return other(x, c, t, y)
+
+        return counted
 
     def __call__(self, x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         self.rows += len(x)
@@ -276,7 +290,7 @@ def build(encoder: Encoder, architecture: Architecture) -> nn.Module:
     return MLP(width, out, a.layers, a.dropout, len(encoder.classes))
 
 
-def reads(network: nn.Module, blocks: Blocks, architecture: Architecture, schedule: Schedule) -> Denoiser:
+def reads(network: nn.Module, blocks: Blocks, architecture: Architecture, schedule: Schedule) -> Learned:
     """The denoiser that a network is, by what its head predicts."""
     plain = NetworkDenoiser(network, blocks, architecture.cat_input)
     return plain if architecture.head == "eps" else HeadDenoiser(plain, schedule, architecture.head)

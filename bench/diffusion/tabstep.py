@@ -11,7 +11,7 @@ from torch import Tensor
 from tabstep.data.scales import Normalization
 from tabstep.diffusion import objective
 from tabstep.diffusion.blocks import Blocks
-from tabstep.diffusion.mixed import Denoiser, State, stacked
+from tabstep.diffusion.mixed import Denoiser, State, stacked, taken
 from tabstep.diffusion.model import Architecture, Body
 from tabstep.diffusion.noise import stream
 from tabstep.diffusion.schedule import Schedule
@@ -113,7 +113,7 @@ class TabStep(TabDDPM):
         if not n:
             return data, None
         order = torch.randperm(len(data.x), generator=stream(seed, 1002)).to(data.x.device)
-        held, kept = (_rows(data, part) for part in (order[:n], order[n:].sort().values))
+        held, kept = (taken(data, part) for part in (order[:n], order[n:].sort().values))
         return kept, stacked([held] * max(1, HELD_DRAWS // n))
 
     def loss(self, denoiser: Denoiser, schedule: Schedule, blocks: Blocks, data: State) -> Loss:
@@ -137,7 +137,3 @@ class TabStep(TabDDPM):
             )
 
         return loss
-
-
-def _rows(data: State, places: Tensor) -> State:
-    return State(data.x[places], data.c[places], None if data.y is None else data.y[places])

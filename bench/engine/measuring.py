@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from tabstep.contracts import Unsupported
 from tabstep.data import plain
-from tabstep.diffusion.mixed import Denoiser
+from tabstep.diffusion.mixed import Denoiser, Learned
 from tabstep.diffusion.model import Diffusion
 from tabstep.engine import cells, models
 from tabstep.engine.job import Folder, Job, is_diffusion
@@ -73,8 +73,22 @@ class Draws:
 class Timed(Denoiser):
     """A denoiser whose calls are timed."""
 
-    denoiser: Denoiser
+    denoiser: Learned
     watch: Stopwatch
+
+    @property
+    def network(self) -> nn.Module:
+        return self.denoiser.network
+
+    def using(self, network: nn.Module) -> Denoiser:
+        """The same around another network: its calls are timed too."""
+        other = self.denoiser.using(network)
+
+        def timed(x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+            with self.watch.running():
+                return other(x, c, t, y)
+
+        return timed
 
     def __call__(self, x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         with self.watch.running():
@@ -133,10 +147,8 @@ def of_diffusion(job: Job, folder: Folder) -> Draws:
     fitted = models.fitted_diffusion(folder.model(job), job.source, job.device)
     model: Diffusion = fitted.model
     watch = Stopwatch(job.device)
-    prepared = cells.prepare(
-        job, fitted, replace(model.process, denoiser=Timed(model.process.denoiser, watch))
-    )
     counter: Any = model.process.denoiser
+    prepared = cells.prepare(job, fitted, replace(model.process, denoiser=Timed(counter, watch)))
 
     def draw(rows: int, seed: int) -> tuple[float, float, float]:
         watch.take()

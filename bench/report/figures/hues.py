@@ -28,6 +28,9 @@ HUES = {
     "deq": "#999933",
     "free_dpmpp_2m_sde": "#3355BB",
     "mixture_dpmpp_2m_sde": "#22AA55",
+    "correlated_dpmpp_2m_sde": "#117799",
+    "distilled_correlated": "#BB2255",
+    "distilled_mixture": "#DD6688",
     "ancestral_small": "#8C6D46",
     "ancestral_unclipped": "#332288",
 }

@@ -1,0 +1,192 @@
+"""A few calls of networks that were taught to jump: each to the end of the path that many steps would have walked."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tabstep.contracts import Unsupported
+from tabstep.diffusion import train
+from tabstep.diffusion.mixed import Draw, Learned, Process, State, stacked, taken
+from tabstep.diffusion.noise import Noise, stream
+from tabstep.samplers.budget_stop import begin_at
+from tabstep.samplers.ddim import DDIM
+from tabstep.samplers.grid import trailing
+from tabstep.samplers.setting import Grid, Sampler, Setting, Steps, digest, path_from
+from tabstep.samplers.start import Gaussians, Start
+
+SHARE = 0.2  # T'/T
+HELD = 0.125  # of the pairs, which say when to stop
+AT_ONCE = 4096  # paths walked at once
+
+VERSION = 1  # raise when the same model, rows and start give other networks
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """Rows of a start, noised and taken to clean rows by one call, as often as there are evaluations.
+
+    A network gives the mean of the clean rows that a noised one may come from, too narrow by what is left open. A
+    deterministic path has one end instead, and a network can learn it (Luhman & Luhman 2021; Salimans & Ho 2022). Here
+    paths begin at T' < T, at the noised rows of a start as in ES-DDPM (Lyu et al. 2022): so short that their ends
+    follow smoothly from their begins, and a copy of the network learns them in a minute. Between evaluations rows are
+    noised again, to the next time, for which another copy is taught on the rows that come to it.
+
+    Numbers are taught the ends of DDIM's path, by squared error. What a class will be is open at the begin, and its
+    ends would be noise to learn from: of classes a copy keeps what the network says, by the Kullback-Leibler divergence
+    from it.
+
+    start       the generator whose rows paths begin at
+    walk        evaluations of a path whose end is taught
+    pairs       begins and ends that a copy learns from, an eighth of them to say when to stop
+    steps       of its training, of `batch_size` pairs each, at most; `lr` falls linearly to 0
+    most        evaluations that this is done for: each has a network of its own, and the price of one
+    """
+
+    start: Start = field(default_factory=Gaussians)
+    walk: int = 10
+    pairs: int = 32768
+    steps: int = 1000
+    batch_size: int = 512
+    lr: float = 1e-3
+    most: int = 2
+
+    @property
+    def update(self) -> Sampler:
+        """What walks the paths that are taught."""
+        return DDIM()
+
+    @property
+    def grid(self) -> str:
+        return self.update.grid
+
+    def path(self, setting: Setting, grid: Grid, K: int) -> Steps:
+        """From T' = `SHARE` T to 0: the times that calls jump from. Raises `Unsupported` for more than `most`."""
+        if self.most < K:
+            raise Unsupported(f"networks are taught for up to {self.most} evaluations, not for {K}")
+        return path_from(begin_at(SHARE, setting.T, K), self.update, grid, setting, K)
+
+    def prepare(self, setting: Setting, path: Steps) -> Draw:
+        """Teach a copy of the network for each time of the path, or read them.
+
+        Raises `Unsupported` without training rows, and where the denoiser has no network.
+        """
+        denoiser = setting.process.denoiser
+        if not isinstance(denoiser, Learned):
+            raise Unsupported("this teaches a copy of the network, and the denoiser has none")
+        draw = self.start.fit(setting)
+        for k, t in enumerate(path[:-1]):
+            draw = jumping(draw, self._taught(setting, denoiser, path[: k + 1], draw).until(t))
+        return draw
+
+    def _taught(self, setting: Setting, denoiser: Learned, path: Steps, before: Draw) -> Process:
+        """The process with the network that jumps from the last time of a path, to which rows come by `before`."""
+        name = f"distilled-{digest(_Key(self, path, setting.seed))}"
+        weights = setting.artifacts.tensors(name, lambda: teach(self, setting, denoiser, path[-1], before))
+        network = _copy(denoiser.network, weights)
+        return replace(setting.process, denoiser=denoiser.using(network))
+
+
+@dataclass(frozen=True)
+class _Key:
+    """What determines a taught network of one fitted model."""
+
+    settings: Distilled
+    path: Steps
+    seed: int
+    version: int = VERSION
+
+
+def jumping(before: Draw, process: Process) -> Draw:
+    """Rows of another draw, noised to the end T of the process and taken to 0 by one call."""
+
+    def draw(noise: Noise, y: Tensor | None) -> State:
+        begin = process.noised(before(noise, y), noise)
+        x0_hat, scores, _ = process.predict(begin, process.T, clip_x0=True)
+        return State(x0_hat, process.stay_or_jump(scores, begin.c, process.T, 0, noise), begin.y)
+
+    return draw
+
+
+def teach(
+    settings: Distilled, setting: Setting, denoiser: Learned, t: int, before: Draw
+) -> Mapping[str, Tensor]:
+    """The weights of a copy of the network that jumps from t to where paths from there end.
+
+    before  draws the clean rows that are noised to t
+    """
+    own = denoiser.network.state_dict()
+    if not setting.process.d_num:
+        return own  # classes are what they were
+    process = setting.process.until(t)
+    network = _copy(denoiser.network, own).requires_grad_(True)
+    pairs = stacked(list(walked(settings, setting, t, before)))
+    held = int(HELD * len(pairs.x))
+
+    def loss_of(module: nn.Module) -> train.Loss:
+        student = replace(process, denoiser=denoiser.using(module))
+        return lambda batch, _: apart(student, process, batch)
+
+    def judge(module: nn.Module) -> float:
+        with torch.no_grad():
+            parts = loss_of(module)(taken(pairs, slice(held)), torch.Generator())
+            return float(torch.stack(parts).sum())
+
+    with torch.enable_grad():
+        return train.fit(
+            network,
+            loss_of(network),
+            taken(pairs, slice(held, None)),
+            train.Training(settings.steps, settings.batch_size, settings.lr, 0.0, 0.995, 10, patience=0.3),
+            generator=stream(setting.seed, 7000, t),
+            judge=judge,
+        )
+
+
+def apart(student: Process, process: Process, pairs: State) -> tuple[Tensor, ...]:
+    """How far one call of a student is from the ends of paths, and from what the process says of classes; two scalars.
+
+    pairs  see `walked`, at the end T of both processes
+    """
+    d, t = process.d_num, process.T
+    begin = State(pairs.x[:, :d], pairs.c, pairs.y)
+    found = student.predict(begin, t, clip_x0=False)
+    numbers = (found.x0_hat - pairs.x[:, d:]).square().mean()
+    if not process.blocks.width:
+        return (numbers,)
+    with torch.no_grad():
+        wanted = process.log_full(process.predict(begin, t, clip_x0=False).scores, begin.c, t)
+    gap = wanted - student.log_full(found.scores, begin.c, t)
+    return numbers, (wanted.exp() * gap).sum(1).mean() / len(process.blocks.sizes)
+
+
+@torch.no_grad()
+def walked(settings: Distilled, setting: Setting, t: int, before: Draw) -> Iterator[State]:
+    """Rows at t and the ends of the paths from there: x (n, 2 d_num) are both, c (n, d_c) and y are of the begins."""
+    process, labels = setting.process, setting.training_rows().y
+    stopped = setting.until(t)
+    walk = settings.update.prepare(stopped, trailing(stopped, min(settings.walk, t)))
+    generator = stream(setting.seed, 7001, t)
+    for start in range(0, settings.pairs, AT_ONCE):
+        n = min(AT_ONCE, settings.pairs - start)
+        noise = process.noise(setting.seed, start, n).apart(process.d_num)  # not that of any draw
+        y = None
+        if labels is not None:
+            y = labels[torch.randint(len(labels), (n,), generator=generator).to(labels.device)]
+        begin = stopped.process.noised(before(noise, y), noise)
+        fresh = noise.apart(process.d_num).apart(
+            process.d_num
+        )  # neither of this path so far nor of its start
+        end = walk(fresh.beginning(begin.x, begin.c), begin.y)
+        yield State(torch.cat([begin.x, end.x], 1), begin.c, begin.y)
+
+
+def _copy(network: nn.Module, weights: Mapping[str, Any]) -> nn.Module:
+    found = copy.deepcopy(network)
+    found.load_state_dict(dict(weights))
+    return found.requires_grad_(False).eval()

@@ -1,0 +1,187 @@
+"""Networks that are taught to jump to the ends of deterministic paths."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tabstep.contracts import Unsupported
+from tabstep.diffusion.blocks import Blocks
+from tabstep.diffusion.denoiser import NetworkDenoiser
+from tabstep.diffusion.mixed import Draw, Process, State
+from tabstep.diffusion.model import Counted
+from tabstep.diffusion.schedule import make
+from tabstep.registry import SAMPLERS
+from tabstep.samplers import distilled
+from tabstep.samplers.budget_stop import KnownStop
+from tabstep.samplers.distilled import Distilled
+from tabstep.samplers.dpmpp import DPMSolverPP
+from tabstep.samplers.grid import trailing
+from tabstep.samplers.setting import Setting, path_for
+from tabstep.samplers.start import Moments
+
+T, MEAN, SPREAD = 200, 0.7, 0.5
+ALPHA_BAR = make("cosine", T).alpha_bar
+CLASSES = (0.7, 0.2, 0.1)
+FEW = Distilled(start=Moments(), walk=40, pairs=4096, steps=300, lr=1e-2)
+
+
+class Normal(nn.Module):
+    """The exact noise of rows whose numbers are N(MEAN, SPREAD^2), and an affine map to learn beside it; classes that
+    are CLASSES whatever else the row says, and logits to learn beside them."""
+
+    def __init__(self, d: int, width: int) -> None:
+        super().__init__()
+        self.d = d
+        self.slope, self.shift = nn.Parameter(torch.zeros(d)), nn.Parameter(torch.zeros(d))
+        self.logits = nn.Parameter(torch.zeros(width))
+        self.clean = torch.tensor(CLASSES).log()[:width]
+
+    def forward(self, row: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+        x = row[:, : self.d]
+        a = ALPHA_BAR[t + 1].to(x).unsqueeze(1)
+        spread = a * SPREAD**2 + 1 - a
+        eps = (1 - a).sqrt() / spread * (x - a.sqrt() * MEAN) + self.slope * x + self.shift
+        return torch.cat([eps, (self.clean + self.logits).expand(len(x), -1)], 1)
+
+
+def setting(d: int = 2, sizes: tuple[int, ...] = ()) -> Setting:
+    g = torch.Generator().manual_seed(0)
+    x = MEAN + SPREAD * torch.randn(4000, d, generator=g)
+    c = torch.multinomial(torch.tensor(CLASSES), 4000, replacement=True, generator=g)
+    rows, blocks = State(x, c.unsqueeze(1)[:, : len(sizes)], None), Blocks(sizes)
+    denoiser = Counted(NetworkDenoiser(Normal(d, blocks.width), blocks))
+    limit = torch.full((d,), 9.0)
+    return Setting(Process(make("cosine", T), blocks, denoiser, -limit, limit), train=rows, held=rows)
+
+
+def drawn(draw: Draw, of: Setting, n: int = 20_000) -> State:
+    with torch.no_grad():
+        return draw(of.process.noise(1, 0, n), None)
+
+
+def test_the_map_of_a_normal_law_is_learned() -> None:
+    """Its path is affine, x_0 = MEAN + SPREAD (x_t - sqrt(a) MEAN) / sqrt(a SPREAD^2 + 1 - a), so that rows keep their
+    spread; the mean that a network gives has that times the correlation."""
+    of = setting()
+    path = path_for(FEW, trailing, of, 1)
+    assert path == (40, 0)
+    a = float(ALPHA_BAR[40])
+    correlation = math.sqrt(a) * SPREAD / math.sqrt(a * SPREAD**2 + 1 - a)
+    one_call = KnownStop(DPMSolverPP(sde=True), Moments()).prepare(of, path)
+    assert drawn(one_call, of).x.std(0) / SPREAD == pytest.approx([correlation] * 2, rel=0.02)
+    assert correlation < 0.9
+
+    found = drawn(FEW.prepare(of, path), of)
+    assert found.x.std(0) / SPREAD == pytest.approx([1, 1], rel=0.02)
+    assert found.x.mean(0) == pytest.approx([MEAN, MEAN], abs=0.02)
+
+    x = torch.linspace(-1, 2, 50).unsqueeze(1).expand(-1, 2)
+    weights = distilled.teach(FEW, of, of.process.denoiser, 40, Moments().fit(of))  # type: ignore[arg-type]
+    network = Normal(2, 0)
+    network.load_state_dict(dict(weights))
+    student = replace(of.process, denoiser=NetworkDenoiser(network, Blocks(())))
+    with torch.no_grad():
+        ends = student.predict(
+            State(x, torch.zeros(50, 0, dtype=torch.int64), None), 40, clip_x0=False
+        ).x0_hat
+    exact = MEAN + SPREAD * (x - math.sqrt(a) * MEAN) / math.sqrt(a * SPREAD**2 + 1 - a)
+    assert (ends - exact).abs().max() < 0.03
+
+
+def test_without_training_it_is_the_first_step_from_the_start() -> None:
+    of = setting(2, (3,))
+    lazy = replace(FEW, lr=0.0, steps=3, pairs=64)
+    path = path_for(lazy, trailing, of, 1)
+    plain = KnownStop(DPMSolverPP(sde=True), Moments()).prepare(of, path)
+    for found, wanted in zip(drawn(lazy.prepare(of, path), of, 500), drawn(plain, of, 500), strict=True):
+        assert (found is None and wanted is None) or torch.equal(found, wanted)
+
+
+def test_classes_stay_what_the_network_says() -> None:
+    """Though the numbers' slope and shift move, and the logits are free to."""
+    of = setting(1, (3,))
+    found = drawn(FEW.prepare(of, path_for(FEW, trailing, of, 1)), of, 40_000)
+    shares = torch.bincount(found.c[:, 0], minlength=3) / 40_000
+    assert shares == pytest.approx(torch.tensor(CLASSES), abs=0.015)
+    weights = distilled.teach(FEW, of, of.process.denoiser, 40, Moments().fit(of))  # type: ignore[arg-type]
+    assert weights["logits"].softmax(0) == pytest.approx(torch.full((3,), 1 / 3), abs=0.01)
+    assert weights["slope"].abs() > 0.05
+
+
+def test_each_evaluation_is_one_call_and_is_counted() -> None:
+    of = setting(2, (3,))
+    lazy = replace(FEW, steps=20, pairs=512)
+    counter = of.process.denoiser
+    assert isinstance(counter, Counted)
+    for K in (1, 2):
+        path = path_for(lazy, trailing, of, K)
+        assert path == ((40, 0), (40, 20, 0))[K - 1]
+        draw = lazy.prepare(of, path)
+        before = counter.rows
+        drawn(draw, of, 100)
+        assert counter.rows - before == 100 * K
+
+
+def test_a_network_is_taught_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two evaluations share the first network with one; a second draw trains nothing."""
+    of = setting(2, (3,))
+    lazy = replace(FEW, steps=20, pairs=512)
+    taught: list[int] = []
+    teach = distilled.teach
+
+    def counted(*told: object) -> object:
+        taught.append(told[3])  # type: ignore[arg-type]
+        return teach(*told)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(distilled, "teach", counted)
+    first = drawn(lazy.prepare(of, (40, 0)), of, 50)
+    lazy.prepare(of, (40, 20, 0))
+    again = drawn(lazy.prepare(of, (40, 0)), of, 50)
+    assert taught == [40, 20]
+    assert torch.equal(first.x, again.x)
+
+
+def test_the_second_network_learns_from_the_rows_that_come_to_it() -> None:
+    """With a start that is wrong by far, the begins of the second are at the ends of the first, not at the start."""
+    of = setting(1)
+    shifted = State(torch.full((1000, 1), 5.0), torch.zeros(1000, 0, dtype=torch.int64), None)
+
+    def start(noise: object, y: object) -> State:
+        return shifted
+
+    few = replace(FEW, pairs=1000)
+    first = distilled.jumping(start, of.process.until(40))
+    pairs = next(iter(distilled.walked(few, of, 20, first)))
+    a = float(ALPHA_BAR[20])
+    direct = next(iter(distilled.walked(few, of, 20, start)))
+    assert direct.x[:, 0].mean() == pytest.approx(5 * math.sqrt(a), abs=0.05)
+    assert pairs.x[:, 0].mean() < 0.8 * 5 * math.sqrt(a)  # drawn towards the data once already
+
+
+def test_a_table_without_numbers_has_nothing_to_teach() -> None:
+    of = setting(0, (3,))
+    draw = FEW.prepare(of, path_for(FEW, trailing, of, 1))
+    shares = torch.bincount(drawn(draw, of).c[:, 0], minlength=3) / 20_000
+    assert shares == pytest.approx(torch.tensor(CLASSES), abs=0.02)
+
+
+def test_what_it_cannot_do_is_said() -> None:
+    of = setting()
+    with pytest.raises(Unsupported, match="up to 2 evaluations, not for 5"):
+        path_for(FEW, trailing, of, 5)
+    plain = replace(of, process=replace(of.process, denoiser=lambda x, c, t, y: (x, c)))
+    with pytest.raises(Unsupported, match="denoiser has none"):
+        FEW.prepare(plain, (40, 0))
+    with pytest.raises(Unsupported, match="training rows"):
+        FEW.prepare(replace(of, train=None), (40, 0))
+
+
+def test_it_has_a_name_from_each_start() -> None:
+    assert isinstance(SAMPLERS["distilled-mixture"], Distilled)
+    assert isinstance(SAMPLERS["distilled-correlated"], Distilled)
+    assert SAMPLERS["distilled-mixture"] != SAMPLERS["distilled-correlated"]
