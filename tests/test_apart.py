@@ -142,6 +142,25 @@ def left(seconds: str) -> list[int]:
     ]
 
 
+@pytest.mark.parametrize(
+    ("does", "status", "said"),
+    [
+        ("threading.Thread(target=time.sleep, args=(971,)).start()", 0, ""),
+        ("atexit.register(time.sleep, 971)", 0, ""),
+        ("atexit.register(os._exit, 7); sys.modules.clear(); sys.stdout.write('buffered')", 0, "buffered"),
+        ("threading.Thread(target=time.sleep, args=(971,)).start(); 1 / 0", 1, "ZeroDivisionError"),
+        ("os._exit = None; sys.stdout = sys.stderr = None", 0, ""),
+        ("sys.exit(3)", 3, ""),
+        ("sys.exit('gone')", 1, "gone"),
+    ],
+)
+def test_what_is_done_is_over(does: str, status: int, said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Threads that go on, and what is registered for the end, once held the process until its limit, or for ever."""
+    ending = attempt(f"import atexit, os, sys, threading, time; {does}", limit_s=60)
+    assert ending.status == status
+    assert said in capfd.readouterr().err
+
+
 def test_all_of_it_ends_at_a_limit_and_when_who_asked_is_gone(tmp_path: Path) -> None:
     code = f"import os, sys; {CHILD}; __import__('time').sleep(971)"
     with pytest.raises(TimeoutError, match="longer than the limit of 2 s"):

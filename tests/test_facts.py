@@ -73,7 +73,7 @@ def test_what_should_be_as_of_fresh_rows_names_what_that_is() -> None:
 
 
 def test_groups_at_their_first_version_leave_keys_as_they_were() -> None:
-    assert rows.version(("efficacy", "fidelity", "tails")) == 1
+    assert rows.version(("efficacy", "fidelity", "nelbo")) == 1
     later = rows.version(("efficacy", "fidelity", "privacy"))
     assert later == {"privacy": rows.VERSIONS["privacy"]}
     assert set(rows.VERSIONS) == set(rows.GROUPS)

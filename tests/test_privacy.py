@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from tabstep.data.table import Schema
 from tabstep.metrics import space
 from tabstep.metrics.attacks import ATTACKS, View, density
+from tabstep.metrics.coverage import coverage
 from tabstep.metrics.dcr import dcr, on_scale
 from tabstep.metrics.membership import membership
 from tabstep.metrics.space import Points, chosen, embed, from_centre, nearest
@@ -100,15 +103,57 @@ def test_what_is_absurd_is_far_and_a_number() -> None:
 
 def test_rows_are_chosen_by_what_is_in_them() -> None:
     rows = many(300, 0, 20)
-    some = chosen(rows, 50, seed=3)
-    mixed = chosen(rows.sample(frac=1, random_state=1)[["c", "y", "b", "a"]], 50, seed=3)
+    some = chosen(rows, 50, "real", seed=3)
+    mixed = chosen(rows.sample(frac=1, random_state=1)[["c", "y", "b", "a"]], 50, "real", seed=3)
     pd.testing.assert_frame_equal(some, mixed[list(some.columns)])
-    assert set(some.index) != set(chosen(rows, 50, seed=4).index)
+    assert set(some.index) != set(chosen(rows, 50, "real", seed=4).index)
     # As good as at random: over seeds every row is drawn as often.
     drawn = np.zeros(len(rows))
     for seed in range(200):
-        drawn[chosen(rows, 50, seed=seed).index] += 1
+        drawn[chosen(rows, 50, "real", seed=seed).index] += 1
     assert drawn.std() == pytest.approx((200 / 6 * 5 / 6) ** 0.5, rel=0.2)
+
+
+def labels(n: int, seed: int) -> pd.DataFrame:
+    """Rows of three labels, most of which are equal to many others."""
+    rng = np.random.default_rng(seed)
+    p = np.arange(1, 9) / 36
+    columns = {name: rng.choice(8, n, p=p).astype(str).astype(object) for name in "cdy"}
+    return pd.DataFrame(columns)
+
+
+OFTEN = Schema("multiclass", "y", (), ("c", "d"))
+
+
+def test_a_part_of_equal_rows_is_like_the_whole() -> None:
+    """Each of them by itself: a part once held all copies of a row or none."""
+    rows = labels(3000, 0)
+    part = chosen(rows, 1000, "real", seed=0)
+    again = chosen(rows.sample(frac=1, random_state=1), 1000, "real", seed=0)
+    assert part.value_counts().equals(again.value_counts())
+    whole, held = (f.value_counts(normalize=True) for f in (rows, part))
+    apart = whole.sub(held, fill_value=0).abs().sum() / 2
+    usual = (
+        whole.sub(rows.sample(1000, random_state=0).value_counts(normalize=True), fill_value=0).abs().sum()
+        / 2
+    )
+    assert apart < 1.3 * usual
+
+
+def test_parts_of_two_sides_do_not_hold_the_same_rows_by_choice() -> None:
+    rows = labels(6000, 0)
+    sides = [chosen(rows, 1500, side, seed=0).index for side in ("real", "synthetic", "training")]  # type: ignore[arg-type]
+    for one, other in itertools.combinations(sides, 2):
+        assert len(set(one) & set(other)) == pytest.approx(375, rel=0.25)
+
+
+def test_fresh_rows_that_are_often_equal_accuse_nobody() -> None:
+    train, fresh, other = labels(7000, 1), labels(7000, 2), labels(7000, 3)
+    found = membership(other, train, fresh, OFTEN, seed=0)
+    for attack in ("auc", "closest", "density", "local"):
+        assert found[f"mia_{attack}"] == pytest.approx(0.5, abs=0.02), attack
+    found = coverage(other, fresh, train, OFTEN, seed=0)
+    assert found["beta_recall"] == pytest.approx(found["alpha_precision"], abs=0.03)
 
 
 def test_a_copy_is_caught_by_every_score() -> None:

@@ -28,7 +28,7 @@ def augmentation(synthetic: pd.DataFrame, dataset: Dataset, *, seed: int) -> dic
     learner = XGBoostParams.fast()
     scores: dict[str, float] = {}
     for share in SHARES:
-        some = chosen(train, max(min(LEAST, len(train)), len(train) * share // 100), seed=seed)
+        some = chosen(train, max(min(LEAST, len(train)), len(train) * share // 100), "training", seed=seed)
         alone = efficacy(learner, some, dataset, seed=seed)[name]
         both = efficacy(learner, pd.concat([some, synthetic], ignore_index=True), dataset, seed=seed)[name]
         scores |= {

@@ -29,7 +29,8 @@ def coverage(
     m = min(len(synthetic), n)
     if min(n, m) < NEIGHBOURS + 2:
         raise ValueError(f"needs {NEIGHBOURS + 2} rows, got {len(synthetic)} and {len(real)}")
-    x, y = (embed(chosen(f, k, seed=seed), train, schema) for f, k in ((real, n), (synthetic, m)))
+    x = embed(chosen(real, n, "real", seed=seed), train, schema)
+    y = embed(chosen(synthetic, m, "synthetic", seed=seed), train, schema)
     return balls(x, y) | {"coverage_expected": expected_coverage(n, m)} | support(x, y)
 
 

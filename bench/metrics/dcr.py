@@ -32,7 +32,8 @@ def dcr(
     """
     if len(train) < 2 or len(holdout) < 1:
         raise ValueError(f"needs 2 training rows and a holdout row, got {len(train)} and {len(holdout)}")
-    points, fresh = (embed(chosen(f, MOST, seed=seed), train, schema) for f in (synthetic, holdout))
+    points = embed(chosen(synthetic, MOST, "synthetic", seed=seed), train, schema)
+    fresh = embed(chosen(holdout, MOST, "real", seed=seed), train, schema)
     known = embed(train, train, schema)
     found, closest = _of(points, known)
     expected, _ = _of(fresh, known)

@@ -27,7 +27,7 @@ def dependence(
 ) -> dict[str, float]:
     """`wnmis`, `marginals_3` and `marginals_3_expected` of as many synthetic rows as real ones, 10,000 at most."""
     n = min(len(synthetic), len(real), MOST)
-    some = chosen(synthetic, n, seed=seed), chosen(real, n, seed=seed)
+    some = chosen(synthetic, n, "synthetic", seed=seed), chosen(real, n, "real", seed=seed)
     return wnmis(*some, schema) | marginals_3(*some, train, schema, seed=seed)
 
 

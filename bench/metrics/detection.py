@@ -61,7 +61,8 @@ def _sides(
     if n < 2 * FOLDS:
         raise ValueError(f"needs {2 * FOLDS} rows, got {len(synthetic)} and {len(side)}")
     known = embed(train, train, schema)
-    parts = [features(embed(chosen(f, n, seed=seed), train, schema), known) for f in (side, synthetic)]
+    pair = chosen(side, n, "real", seed=seed), chosen(synthetic, n, "synthetic", seed=seed)
+    parts = [features(embed(some, train, schema), known) for some in pair]
     return np.concatenate(parts), np.repeat([0, 1], n)
 
 

@@ -34,12 +34,12 @@ def membership(
     """
     if len(holdout) < 4 or len(train) < 2:
         raise ValueError(f"needs 4 holdout and 2 training rows, got {len(holdout)} and {len(train)}")
-    fresh = embed(chosen(holdout, MOST, seed=seed), train, schema)
+    fresh = embed(chosen(holdout, MOST, "real", seed=seed), train, schema)
     half = len(fresh) // 2
-    inside = embed(chosen(train, 2 * half, seed=seed), train, schema)
+    inside = embed(chosen(train, 2 * half, "training", seed=seed), train, schema)
     size = len(inside) // 2
     points = embed(synthetic, train, schema)
-    some = embed(chosen(synthetic, KERNELS, seed=seed), train, schema)
+    some = embed(chosen(synthetic, KERNELS, "synthetic", seed=seed), train, schema)
     folds: dict[str, list[Fold]] = {name: [] for name in ATTACKS}
     for i, (outside, reference) in enumerate(((fresh[half:], fresh[:half]), (fresh[:half], fresh[half:]))):
         members = inside[slice(i * size, (i + 1) * size)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from tabstep.data.table import Schema
 FEW = 100  # a column of more labels is kept as codes: one-hot it would be all of the memory
 FAR = 1e6  # a number lies this many ranges away at most, so that squares of what is absurd are still numbers
 CHUNK = 2**22  # distances at once
+Side = Literal["real", "synthetic", "training"]
+SIDES: dict[Side, np.uint64] = {"real": np.uint64(0), "synthetic": np.uint64(1), "training": np.uint64(2)}
 SLACK = 1e-9  # by which equal squared distances may come out apart, of columns in units of their range
 
 
@@ -65,10 +68,12 @@ def embed(rows: pd.DataFrame, train: pd.DataFrame, schema: Schema) -> Points:
     return Points(x, np.column_stack(coded)) if coded else Points(x)
 
 
-def chosen(rows: pd.DataFrame, n: int, *, seed: int) -> pd.DataFrame:
+def chosen(rows: pd.DataFrame, n: int, side: Side, *, seed: int) -> pd.DataFrame:
     """n rows at random, all where there are no more; which ones hangs on what is in them, not on any order.
 
-    Neither rows nor columns in another order give another choice, so a score of a part has no such luck in it.
+    Neither rows nor columns in another order give another choice, so a score of a part has no such luck in it. Equal
+    rows are drawn each by itself, and each side by itself: a part has as large a share of them as the whole has, up to
+    chance, whatever parts of other sides have.
     """
     mixed = np.zeros(len(rows), np.uint64)
     with np.errstate(over="ignore"):
@@ -78,7 +83,10 @@ def chosen(rows: pd.DataFrame, n: int, *, seed: int) -> pd.DataFrame:
             values = column.to_numpy(np.float64) if number else column.astype(str).to_numpy(object)
             salt = pd.util.hash_array(np.array([f"{name}"], object))[0]
             mixed += _mixed(pd.util.hash_array(values) + salt)
-        order = np.argsort(_mixed(mixed + np.uint64(seed)), kind="stable")
+        again = pd.Series(mixed).groupby(mixed).cumcount().to_numpy(np.uint64)
+        order = np.argsort(
+            _mixed(mixed + np.uint64(seed) + _mixed(again) + _mixed(np.array(SIDES[side]))), kind="stable"
+        )
     return rows.iloc[order[:n]]
 
 

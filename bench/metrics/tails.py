@@ -23,7 +23,7 @@ def tails(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema, *, seed: 
     A column where one side has no value counts as 0.
     """
     n = min(len(synthetic), len(real))
-    synthetic, real = chosen(synthetic, n, seed=seed), chosen(real, n, seed=seed)
+    synthetic, real = chosen(synthetic, n, "synthetic", seed=seed), chosen(real, n, "real", seed=seed)
     scores: dict[str, list[float]] = {"tail_1": [], "tail_99": [], "extremes": [], "point_masses": []}
     for name in schema.numbers:
         x, y = (np.sort(side[name].dropna().to_numpy(np.float64)) for side in (synthetic, real))

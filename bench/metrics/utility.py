@@ -29,8 +29,11 @@ def utility(
     RMSE of several tuned learners; parts from chance make columns of many and of few classes alike.
     """
     n = min(len(synthetic), len(train), MOST)
-    rows = [chosen(f, n, seed=seed) for f in (synthetic, train)]
-    rows.append(chosen(real, MOST, seed=seed))
+    rows = [
+        chosen(synthetic, n, "synthetic", seed=seed),
+        chosen(train, n, "training", seed=seed),
+        chosen(real, MOST, "real", seed=seed),
+    ]
     codes = {name: _codes(name, rows, name in schema.numbers) for name in schema.columns}
     kinds = {name: "q" if name in schema.numbers else "c" for name in schema.columns}
     rng = np.random.default_rng(seed)

@@ -21,6 +21,27 @@ from pathlib import Path
 SITTER = Path(__file__).with_name("sitter.py")
 
 
+BEGIN = """
+import os, sys, traceback
+leave, sys.path[:] = os._exit, {path!r}
+status = 1
+try:
+    exec({code!r})
+    status = 0
+except SystemExit as end:
+    status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    if isinstance(end.code, str):
+        print(end.code, file=sys.stderr)
+except BaseException:
+    traceback.print_exc()
+finally:
+    try:
+        sys.stdout.flush()
+    finally:
+        leave(status & 255)
+"""  # what is done is over: threads that go on, and what is registered for the end, are waited for by nobody
+
+
 @dataclass(frozen=True)
 class Ending:
     """How a process ended: its exit code, negative for a signal; None for one that was not heard of again."""
@@ -70,7 +91,7 @@ def begun(code: str, *arguments: str, limit_s: float | None = None) -> Iterator[
     arguments  `sys.argv[1:]` there
     limit_s    seconds that the caller means to wait: no process of it gets more of them on all processors
     """
-    begin = f"import sys; sys.path[:] = {sys.path!r}; {code}"
+    begin = BEGIN.format(path=sys.path, code=code)
     cpu_s = "" if limit_s is None else str(math.ceil(limit_s * (os.cpu_count() or 1)))
     command = [sys.executable, "-I", str(SITTER), cpu_s, sys.executable, "-c", begin, *arguments]
     with subprocess.Popen(
