@@ -12,6 +12,7 @@ from tabstep.data.forms import Objects, Plain
 from tabstep.data.identifiers import Identifier
 from tabstep.data.writing import WrittenNumbers
 from tabstep.data.written_dates import WrittenMoments
+from tabstep.data.written_lengths import WrittenLengths
 from tabstep.data.zoned import ZonedMoments
 
 
@@ -45,7 +46,9 @@ def changed(
     if read:
         yield f"Numbers in text are drawn as numbers and written as they were: {', '.join(read)}."
     read = [
-        c.name for c in columns if isinstance(c, Number) and isinstance(c.form, WrittenMoments | ZonedMoments)
+        c.name
+        for c in columns
+        if isinstance(c, Number) and isinstance(c.form, WrittenMoments | WrittenLengths | ZonedMoments)
     ]
     if read:
         yield f"Times in text are drawn as times and written as they were: {', '.join(read)}."

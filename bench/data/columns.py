@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data import dtypes, frames, moments, writing, written_dates, zoned
+from tabstep.data import dtypes, frames, moments, writing, written_dates, written_lengths, zoned
 from tabstep.data.forms import EXACT, INT64, Form, Objects, Plain, Raw
 
 FORMS: dict[str, type[Any]] = {
@@ -23,6 +23,7 @@ FORMS: dict[str, type[Any]] = {
         moments.Periods,
         writing.WrittenNumbers,
         written_dates.WrittenMoments,
+        written_lengths.WrittenLengths,
         zoned.ZonedMoments,
     )
 }
@@ -32,6 +33,7 @@ SHOWN: dict[type[Any], str] = {
     moments.Periods: "period",
     writing.WrittenNumbers: "number in text",
     written_dates.WrittenMoments: "date in text",
+    written_lengths.WrittenLengths: "duration in text",
     zoned.ZonedMoments: "date in text",
 }
 UNITS = {"Y": "year", "M": "month", "D": "day", "h": "hour", "m": "minute", "s": "second"}

@@ -16,6 +16,7 @@ from tabstep.data.forms import EXACT, INT64, Objects, Plain
 from tabstep.data.moments import Durations, Moments, Periods
 from tabstep.data.writing import WrittenNumbers
 from tabstep.data.written_dates import WrittenMoments
+from tabstep.data.written_lengths import WrittenLengths
 from tabstep.data.zoned import ZonedMoments
 
 UNITS = ("s", "ms", "us", "ns")  # those of pandas; coarser counts are told in seconds
@@ -62,7 +63,7 @@ def values(column: Number, canonical: Any) -> Any:
         return pd.Series(_rounded(plain / 10.0 ** scaled(column), _places(column)), index=canonical.index)
     gap = np.isnan(plain.astype(np.float64))
     counted = np.where(gap, 0, np.round(plain)).astype(np.int64) + column.origin
-    kind = "m8" if isinstance(column.form, Durations) else "M8"
+    kind = "m8" if _is_length(column) else "M8"
     moments = counted.astype(f"{kind}[{_grain(column)}]").astype(f"{kind}[{_unit(column)}]")
     moments[gap] = np.array("NaT", dtype=moments.dtype)
     return pd.Series(moments, index=canonical.index)
@@ -75,13 +76,17 @@ def canonical(column: Number, values: Any) -> np.ndarray:
         scale = scaled(column)
         found = values.to_numpy(np.float64) * 10.0**scale
         return np.asarray(np.round(found) if scale else found)
-    kind = "m8" if isinstance(column.form, Durations) else "M8"
+    kind = "m8" if _is_length(column) else "M8"
     counted = values.to_numpy().astype(f"{kind}[{_grain(column)}]").astype(np.int64)
     return np.where(gap, np.nan, np.where(gap, 0, counted - column.origin).astype(np.float64))
 
 
 def _is_time(column: Number) -> bool:
-    return isinstance(column.form, Moments | Durations | WrittenMoments | ZonedMoments)
+    return isinstance(column.form, Moments | WrittenMoments | ZonedMoments) or _is_length(column)
+
+
+def _is_length(column: Number) -> bool:
+    return isinstance(column.form, Durations | WrittenLengths)
 
 
 def _grain(column: Number) -> str:

@@ -10,6 +10,7 @@ from tabstep.data.forms import Objects, Plain
 from tabstep.data.moments import Durations, Moments, Periods
 from tabstep.data.writing import WrittenNumbers
 from tabstep.data.written_dates import WrittenMoments
+from tabstep.data.written_lengths import WrittenLengths
 from tabstep.data.zoned import ZonedMoments
 
 GRAIN = {
@@ -48,6 +49,8 @@ def kind(column: Column) -> str:
         case WrittenMoments():
             others = f", read as {', '.join(form.others)} too" if form.others else ""
             return f"times to the {GRAIN[form.grain]}, in text as {form.form}{others}"
+        case WrittenLengths():
+            return f"lengths of time to the {GRAIN[form.grain]}, in text as {form.text(0)}"
         case ZonedMoments():
             return f"times to the {GRAIN[form.grain]}, in text as {form.shown}"
     raise TypeError(f"no words for {type(form).__name__}")
