@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
+MODEL = "fitted.safetensors"  # the file of a saved model
 
 
 @dataclass(frozen=True)

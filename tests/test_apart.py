@@ -15,7 +15,8 @@ from tabstep import external
 from tabstep.engine import run
 from tabstep.engine.executors import Local
 from tabstep.engine.filters import Filters, narrow
-from tabstep.engine.job import Folder, Source
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Source
 from tabstep.engine.plan import plan
 from tabstep.records import store
 from tabstep.records.store import Record

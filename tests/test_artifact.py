@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tabstep.data import artifact
+from tabstep.data.replacing import replace
 from tabstep.diffusion.model import FORMAT, Diffusion
 from tabstep.samplers.setting import Artifacts
 
@@ -101,5 +102,5 @@ def test_what_is_no_plain_file_is_not_replaced(tmp_path: Path, kind: str) -> Non
         place.symlink_to(tmp_path / "pipe") if kind == "link to a pipe" else (tmp_path / "pipe").rename(place)
     before = place.lstat().st_mode, sorted(tmp_path.iterdir())
     with pytest.raises(FileExistsError, match="no plain file"):
-        artifact.replace(place, b"content")
+        replace(place, b"content")
     assert (place.lstat().st_mode, sorted(tmp_path.iterdir())) == before

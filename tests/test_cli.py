@@ -13,7 +13,8 @@ from tabstep.cli.app import app
 from tabstep.data import cards
 from tabstep.engine import run
 from tabstep.engine.filters import Refused
-from tabstep.engine.job import Folder, Outcome, Source, _dataset
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Outcome, Source, _dataset
 from tabstep.engine.own_names import TABLES, claim
 from tabstep.engine.plan import Plan
 from tabstep.engine.run import Status

@@ -19,7 +19,8 @@ import pytest
 
 from tabstep.engine import cluster, run
 from tabstep.engine.cluster import ONE_MACHINE, TOKENS, Cluster
-from tabstep.engine.job import Folder, Outcome
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Outcome
 from tabstep.engine.plan import plan
 from tests.test_run import TINY, Done, done, record_of
 

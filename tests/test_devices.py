@@ -21,7 +21,8 @@ from tabstep.diffusion.model import Diffusion
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.diffusion.tabstep import TabStep
 from tabstep.engine import drawn_rows, run
-from tabstep.engine.job import Folder, Source
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Source
 from tabstep.engine.plan import plan
 from tabstep.records import where
 from tabstep.registry import DEFAULT_SAMPLER, SAMPLERS

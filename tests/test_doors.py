@@ -22,7 +22,7 @@ from tabstep.data import bounds, cards, packaged, plain
 from tabstep.data.cards import DataError
 from tabstep.data.files import read_table
 from tabstep.engine import drawn_rows
-from tabstep.engine.job import Folder
+from tabstep.engine.folder import Folder
 from tabstep.records import gather, schema, store
 from tabstep.records.record import encode
 from tabstep.records.store import Malformed

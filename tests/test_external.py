@@ -13,7 +13,8 @@ from tabstep import external
 from tabstep.cli.app import app
 from tabstep.engine import outcomes, run
 from tabstep.engine.filters import Filters, Refused, narrow
-from tabstep.engine.job import Folder, Source
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Source
 from tabstep.engine.keys import with_keys
 from tabstep.engine.plan import plan
 from tabstep.external import Code, NotLoaded

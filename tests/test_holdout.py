@@ -13,7 +13,8 @@ from tabstep.baselines.holdout import LEAST, Holdout, halves, hands_out_fresh_ro
 from tabstep.contracts import Unsupported
 from tabstep.engine import cells, drawn_rows
 from tabstep.engine.filters import Filters, narrow
-from tabstep.engine.job import Folder, Source
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Source
 from tabstep.engine.plan import plan
 from tabstep.metrics.rows import fidelity
 from tabstep.records import store

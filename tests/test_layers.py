@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
+import subprocess
+import sys
 from dataclasses import is_dataclass
 from functools import cache
 from pathlib import Path
@@ -246,3 +248,13 @@ def test_grids_keep_the_contract(name: str) -> None:
         assert path[-1] == 0
         assert path[0] <= T
         assert path == sorted(set(path), reverse=True)
+
+
+def test_a_report_of_records_needs_no_torch() -> None:
+    """It is made on machines that train nothing, and torch takes two seconds to import."""
+    made = {name for name in MODULES if name.split(".")[0] in ("records", "report")} - {"records.clock"}
+    names = [
+        f"tabstep.{name}" for name in (*made, "engine.folder", "cli.carrying", "cli.judge", "cli.compare")
+    ]
+    code = "import importlib, sys; [*map(importlib.import_module, sys.argv[1:])]; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code, *names], check=False).returncode == 0

@@ -10,7 +10,8 @@ import pytest
 
 from tabstep.engine import drawn_rows, measuring, models, run
 from tabstep.engine.filters import Filters, Refused, narrow
-from tabstep.engine.job import Folder, Job, Source
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Job, Source
 from tabstep.engine.plan import Plan, plan
 from tabstep.external import NotLoaded
 from tabstep.records import store

@@ -23,7 +23,8 @@ from tabstep.diffusion.mixed import State
 from tabstep.diffusion.mixture import Mixture
 from tabstep.diffusion.mixture_em import EM, expectation, log_prior, maximisation
 from tabstep.engine import cells
-from tabstep.engine.job import Folder, Source
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Source
 from tabstep.engine.plan import plan
 from tabstep.metrics import likelihood
 from tabstep.records import store

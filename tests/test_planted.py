@@ -13,7 +13,8 @@ import pytest
 from tabstep import registry
 from tabstep.data.table import Schema
 from tabstep.engine import cells
-from tabstep.engine.job import Folder, Job, Source
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Job, Source
 from tabstep.engine.plan import plan
 from tabstep.records import store
 from tabstep.records.store import Record

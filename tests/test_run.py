@@ -31,7 +31,8 @@ from tabstep.data.table import Schema
 from tabstep.engine import cells, executors, models, outcomes, run
 from tabstep.engine.executors import Local
 from tabstep.engine.filters import Filters, narrow
-from tabstep.engine.job import Folder, Job, Outcome, Source, is_diffusion
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Job, Outcome, Source, is_diffusion
 from tabstep.engine.plan import Plan, plan
 from tabstep.engine.run import Status, Task
 from tabstep.engine.worker import thread_limits

@@ -21,7 +21,8 @@ import pytest
 
 from tabstep.engine import cells, outcomes, run
 from tabstep.engine.drawn_rows import Cost
-from tabstep.engine.job import Folder, Outcome, Source
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Outcome, Source
 from tabstep.engine.plan import Plan, plan
 from tabstep.records import store
 from tests.test_run import TINY, small_table
@@ -91,7 +92,7 @@ import sys, time
 from pathlib import Path
 import psutil
 from tabstep.engine import run
-from tabstep.engine.job import Folder
+from tabstep.engine.folder import Folder
 from tests.test_scale import planned
 
 if __name__ == "__main__":

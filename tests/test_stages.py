@@ -24,7 +24,8 @@ from tabstep.data.table import Schema
 from tabstep.engine import cache, drawn_rows, models, outcomes, run
 from tabstep.engine.drawn_rows import Cost, Drawn, Missing
 from tabstep.engine.filters import Filters, narrow
-from tabstep.engine.job import STAGES, Folder, Job, Stages
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import STAGES, Job, Stages
 from tabstep.engine.plan import Plan, plan
 from tabstep.records import store, where
 from tests.test_run import TINY, Done, copy, done, pick, record_of, small_table

@@ -22,7 +22,8 @@ from tabstep.data.cards import DataError
 from tabstep.data.sources import load
 from tabstep.engine import run
 from tabstep.engine.filters import Filters, narrow, suite_named
-from tabstep.engine.job import Folder, Source
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Source
 from tabstep.engine.plan import plan
 from tabstep.records import store
 from tabstep.sharing import scoring, submission

@@ -17,7 +17,8 @@ import torch
 from tabstep.data import plain
 from tabstep.engine import measuring, models, timing
 from tabstep.engine.filters import Filters, narrow
-from tabstep.engine.job import Folder, Source
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Source
 from tabstep.engine.measuring import Clock, Draws
 from tabstep.engine.plan import plan
 from tabstep.records import clock

@@ -20,7 +20,8 @@ from tabstep.contracts import Unsupported
 from tabstep.data.table import Development
 from tabstep.engine import cells, models, tuned
 from tabstep.engine.filters import Filters, Refused, narrow
-from tabstep.engine.job import Folder, Job, Source
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Job, Source
 from tabstep.engine.plan import plan
 from tabstep.metrics.catboost_trees import CatBoostParams
 from tabstep.records import store

@@ -38,6 +38,8 @@ def test_good_rows_pass() -> None:
         (lambda r: r.head(2), "asked for 3 rows, got 2"),
         (lambda r: pd.concat([r, r]), "asked for 3 rows, got 6"),
         (lambda r: r.assign(n=r["n"].astype(str)), "column 'n' must hold numbers, got object"),
+        (lambda r: r.assign(n=r["n"] + 1j), "column 'n' must hold numbers, got complex128"),
+        (lambda r: r.assign(n=True), "column 'n' must hold numbers, got bool"),
         (lambda r: r.assign(n=[0.5, np.nan, 1.0]), "column 'n' has 1 values that are NaN or infinite, of 3"),
         (
             lambda r: r.assign(m=[np.inf, 1.0, -np.inf]),

@@ -11,7 +11,8 @@ import pytest
 
 from tabstep.engine import run
 from tabstep.engine.filters import Filters, narrow
-from tabstep.engine.job import Folder, Job
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Job
 from tabstep.engine.plan import Plan, plan
 from tabstep.records import store
 from tabstep.records.store import Record

@@ -13,7 +13,7 @@ import pandas as pd
 from tabstep.api import asked
 from tabstep.api.judging import Drawn, judge
 from tabstep.api.preparing import frame_of
-from tabstep.data.artifact import replace
+from tabstep.data.replacing import replace
 from tabstep.report.numbers.leak import Verdict
 from tabstep.report.numbers.portrait import Level, Portrait, headline
 from tabstep.report.pages.model_card import card

@@ -133,7 +133,7 @@ def report(
 
     tabstep report model/ --real my.csv --holdout rest.csv --out report.html
     """
-    from tabstep.engine.job import Folder
+    from tabstep.engine.folder import Folder
 
     if judge.is_model(Path(what)):
         judge.of_model(Path(what), real, holdout, out, steps or 20, seed or 0)
@@ -244,7 +244,8 @@ def time_(
     from tabstep.data.cards import DataError
     from tabstep.engine import measuring, timing
     from tabstep.engine.filters import Filters, Refused, narrow, suite_named
-    from tabstep.engine.job import Folder, Source
+    from tabstep.engine.folder import Folder
+    from tabstep.engine.job import Source
     from tabstep.engine.plan import plan
     from tabstep.report.pages import times
 

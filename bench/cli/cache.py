@@ -62,7 +62,7 @@ def why(
     from tabstep.cli.progress import name_of
     from tabstep.engine import cache
     from tabstep.engine.filters import Filters
-    from tabstep.engine.job import Folder
+    from tabstep.engine.folder import Folder
 
     filters = Filters(split(dataset), split(method), split(sampler), metrics=split(metric))
     todo, folder = _plan(suite, filters, data_mirror, data_archive, results), Folder(results / suite)
@@ -89,7 +89,7 @@ def collect(
     """
     from tabstep.engine import cache
     from tabstep.engine.filters import Filters
-    from tabstep.engine.job import Folder
+    from tabstep.engine.folder import Folder
 
     todo, folder = _plan(suite, Filters(), data_mirror, data_archive, results), Folder(results / suite)
     if todo.skipped:

@@ -12,7 +12,8 @@ from tabstep.cli.options import console, errors, records_in, stop
 
 if TYPE_CHECKING:
     from tabstep.engine.executors import Executor
-    from tabstep.engine.job import Folder, Stages
+    from tabstep.engine.folder import Folder
+    from tabstep.engine.job import Stages
     from tabstep.engine.plan import Plan
     from tabstep.engine.run import Status
 

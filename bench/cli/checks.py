@@ -102,7 +102,8 @@ def verify(
     from tabstep.cli.progress import View
     from tabstep.engine.executors import Local
     from tabstep.engine.filters import Filters, Refused, narrow, suite_named
-    from tabstep.engine.job import Folder, Source
+    from tabstep.engine.folder import Folder
+    from tabstep.engine.job import Source
     from tabstep.engine.plan import Plan, plan
     from tabstep.engine.run import Busy
     from tabstep.sharing import verify as verifying

@@ -36,7 +36,7 @@ def compare(
       tabstep compare quick "tabddpm quick ddim trailing 5" "tabddpm quick ancestral trailing 5"
     """
     from tabstep.data import cards
-    from tabstep.engine.job import Folder
+    from tabstep.engine.folder import Folder
     from tabstep.report.numbers import compare as comparing
     from tabstep.report.numbers import joint
 

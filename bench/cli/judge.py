@@ -21,9 +21,9 @@ PAGE = Path("report.html")
 
 def is_model(folder: Path) -> bool:
     """Whether a folder holds a fitted model."""
-    from tabstep.diffusion.model import FILE
+    from tabstep.named import MODEL
 
-    return (folder / FILE).is_file()
+    return (folder / MODEL).is_file()
 
 
 def of_model(

@@ -119,7 +119,7 @@ def leaderboard(
 
 def write_leaderboard(results: Path, suites: tuple[str, ...], path: Path) -> Path:
     """The page of the records of some suites, or of all but `smoke`, and of all that was accepted."""
-    from tabstep.engine.job import Folder
+    from tabstep.engine.folder import Folder
     from tabstep.report.pages import leaderboard as making
     from tabstep.sharing import submission, verify
 
@@ -164,7 +164,8 @@ def rows(
     from tabstep.data.cards import DataError
     from tabstep.data.sources import Unreachable
     from tabstep.engine import drawn_rows
-    from tabstep.engine.job import Folder, Source
+    from tabstep.engine.folder import Folder
+    from tabstep.engine.job import Source
     from tabstep.report.figures import look
     from tabstep.report.figures.hues import colour
     from tabstep.report.numbers.compare import entrants

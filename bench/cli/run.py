@@ -140,7 +140,8 @@ def run(
     from tabstep.data.cards import DataError
     from tabstep.engine import executors
     from tabstep.engine.filters import Filters, Refused, choose, narrow, suite_named
-    from tabstep.engine.job import STAGES, Folder, Source
+    from tabstep.engine.folder import Folder
+    from tabstep.engine.job import STAGES, Source
     from tabstep.engine.own_names import claim
     from tabstep.engine.plan import plan
 

@@ -53,7 +53,8 @@ def score(
     from tabstep.engine.drawn_rows import Cost
     from tabstep.engine.executors import Local
     from tabstep.engine.filters import choose
-    from tabstep.engine.job import Folder, Source
+    from tabstep.engine.folder import Folder
+    from tabstep.engine.job import Source
     from tabstep.records import store
     from tabstep.report.numbers import table
     from tabstep.report.pages import readable
@@ -121,7 +122,7 @@ def submit(
 
     tabstep submit quick --name my-method --method MyMethod --about "a paragraph's worth in a line"
     """
-    from tabstep.engine.job import Folder
+    from tabstep.engine.folder import Folder
     from tabstep.sharing import submission
 
     folder, path = Folder(results / suite), out or Path(f"{name}.zip")

@@ -29,7 +29,8 @@ from tabstep.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from tabstep.engine.job import Folder, Job
+    from tabstep.engine.folder import Folder
+    from tabstep.engine.job import Job
     from tabstep.engine.plan import Plan
     from tabstep.study.perf import Line
 
@@ -264,7 +265,8 @@ def _networks(
 ) -> tuple[list[Job], Folder]:
     """The short fits of the study of samplers, one job each, and the folder of the study `name`."""
     from tabstep.engine.filters import Filters, narrow, suite_named
-    from tabstep.engine.job import Folder, Source
+    from tabstep.engine.folder import Folder
+    from tabstep.engine.job import Source
     from tabstep.engine.plan import plan
 
     try:
@@ -292,7 +294,8 @@ def _run_suite(
 ) -> tuple[Plan, Folder]:
     """Run what is left of a suite, on some or all of its datasets."""
     from tabstep.engine.filters import Filters, narrow, suite_named
-    from tabstep.engine.job import Folder, Source
+    from tabstep.engine.folder import Folder
+    from tabstep.engine.job import Source
     from tabstep.engine.plan import plan
 
     count = workers or os.cpu_count() or 1

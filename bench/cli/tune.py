@@ -159,7 +159,8 @@ def tune_sampler(
     import optuna
 
     from tabstep.engine.filters import Filters, narrow, suite_named
-    from tabstep.engine.job import Folder, Source, is_diffusion
+    from tabstep.engine.folder import Folder
+    from tabstep.engine.job import Source, is_diffusion
     from tabstep.engine.plan import Plan, plan
     from tabstep.engine.run import Busy, execute
     from tabstep.tuning import methods as tuning

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,32 +15,13 @@ from safetensors.torch import save
 from torch import Tensor
 
 from tabstep.data import plain
+from tabstep.data.replacing import replace
 
 ENTRY = "tabstep"  # of the header's metadata
 
 
 class Damaged(ValueError):
     """A file that is not a whole artifact; the message names it."""
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Let `path` hold `content`, so that a reader, or a crash, sees the old file or the new one.
-
-    Raises FileExistsError where something other than a plain file is in the place: a device such as /dev/null would be
-    gone for the whole machine.
-    """
-    if path.exists() and not path.is_file():
-        raise FileExistsError(f"{path} is no plain file and is not replaced; name another one")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")  # same folder: same file system
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write(path: Path, text: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:

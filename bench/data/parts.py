@@ -18,9 +18,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tabstep.data import artifact, plain
+from tabstep.data import plain
 from tabstep.data.files import PARQUET
 from tabstep.data.layout import SEPARATORS
+from tabstep.data.replacing import replace
 
 PLAN = "plan.json"
 ENDINGS = (*PARQUET, *SEPARATORS)
@@ -64,8 +65,8 @@ def write(path: Path, plan: Mapping[str, Any], n: int, make: Make, progress: Pro
         frame, known = next(following)
         part = folder / f"{len(parts):08}{suffix}"
         content = _parquet(frame) if suffix in PARQUET else _text(frame, SEPARATORS[suffix], not parts)
-        artifact.replace(part, content)
-        artifact.replace(part.with_suffix(".json"), json.dumps(known).encode())  # from now on the part counts
+        replace(part, content)
+        replace(part.with_suffix(".json"), json.dumps(known).encode())  # from now on the part counts
         parts.append(part)
     if progress is not None:
         progress(n, n)
@@ -85,7 +86,7 @@ def _begin(folder: Path, plan: str) -> None:
         if not said.is_file():
             raise FileExistsError(f"{folder} is in the way, and no folder of parts of rows; move it away")
         shutil.rmtree(folder)
-    artifact.replace(said, plan.encode())
+    replace(said, plan.encode())
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:

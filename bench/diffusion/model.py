@@ -25,10 +25,11 @@ from tabstep.diffusion.mixed import Denoiser, Draw, Learned, Process, State, sta
 from tabstep.diffusion.residual import ResidualMLP
 from tabstep.diffusion.schedule import Schedule
 from tabstep.diffusion.width import batch_rows
+from tabstep.named import MODEL
 
 Body = Literal["plain", "residual"]
 FORMAT = 3
-FILE = "fitted.safetensors"
+FILE = MODEL
 BESIDE = "beside."  # begins the names of tensors that are not the model's own
 
 

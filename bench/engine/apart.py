@@ -20,7 +20,8 @@ from typing import Any, Literal
 
 from tabstep.contracts import Unsupported
 from tabstep.engine import cells, drawn_rows, models, outcomes
-from tabstep.engine.job import STAGES, Folder, Job, Outcome, Stages
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import STAGES, Job, Outcome, Stages
 from tabstep.engine.outcomes import Elsewhere
 from tabstep.engine.worker import start_worker
 from tabstep.records import store

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from tabstep.data import plain
 from tabstep.engine import drawn_rows, models
-from tabstep.engine.job import Folder, Job, Stage, is_diffusion
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Job, Stage, is_diffusion
 from tabstep.records import store
 
 

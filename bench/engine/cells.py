@@ -16,7 +16,8 @@ from tabstep.diffusion.mixed import Draw, Process
 from tabstep.diffusion.model import Diffusion
 from tabstep.engine import drawn_rows, outcomes
 from tabstep.engine.drawn_rows import Cost, Drawn, Missing
-from tabstep.engine.job import STAGES, Folder, Job, Outcome, Stages
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import STAGES, Job, Outcome, Stages
 from tabstep.engine.models import Fitted, fit_baseline, fitted_diffusion
 from tabstep.engine.outcomes import fail, record
 from tabstep.metrics import evaluators, likelihood

@@ -20,7 +20,8 @@ from tabstep.data import plain
 from tabstep.diffusion.mixed import Denoiser, Learned
 from tabstep.diffusion.model import Diffusion
 from tabstep.engine import cells, models
-from tabstep.engine.job import Folder, Job, is_diffusion
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Job, is_diffusion
 from tabstep.engine.worker import start_worker
 from tabstep.records.clock import Stopwatch, calibrate, synchronize, watched_memory
 from tabstep.sandbox.process import attempt

@@ -16,11 +16,12 @@ import pandas as pd
 
 from tabstep.baselines.holdout import halves
 from tabstep.data import plain
-from tabstep.data.artifact import replace
 from tabstep.data.completion import Completion
+from tabstep.data.replacing import replace
 from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import FILE, Diffusion
-from tabstep.engine.job import Folder, Job, Source
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Job, Source
 from tabstep.records import where
 from tabstep.records.clock import timed
 from tabstep.samplers.setting import Artifacts

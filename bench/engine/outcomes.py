@@ -9,7 +9,8 @@ from typing import Any
 from tabstep.contracts import Unsupported
 from tabstep.data import plain
 from tabstep.engine.drawn_rows import Cost
-from tabstep.engine.job import Folder, Job, Outcome
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Job, Outcome
 from tabstep.records import schema, store
 from tabstep.records.store import Record
 

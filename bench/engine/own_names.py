@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tabstep.data import artifact, plain
+from tabstep.data import plain
+from tabstep.data.replacing import replace
 from tabstep.engine.filters import Refused
-from tabstep.engine.job import Folder, Source
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Source
 
 TABLES = "tables.json"
 
@@ -29,7 +31,7 @@ def claim(source: Source, folder: Folder) -> None:
             "one of them, or choose another --results"
         )
     if held != (now := {"file": str(source.file), "digest": digest}):
-        artifact.replace(path, json.dumps(known | {source.name: now}, indent=1).encode())
+        replace(path, json.dumps(known | {source.name: now}, indent=1).encode())
 
 
 def _known(path: Path) -> dict[str, dict[str, str]]:

@@ -18,7 +18,8 @@ from filelock import FileLock, Timeout
 from tabstep.contracts import Unsupported
 from tabstep.engine import apart, cells, drawn_rows, models, outcomes
 from tabstep.engine.executors import Executor, Local, explained
-from tabstep.engine.job import STAGES, Folder, Job, Outcome, Stages, is_diffusion
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import STAGES, Job, Outcome, Stages, is_diffusion
 from tabstep.engine.plan import Plan
 from tabstep.engine.tasklog import in_log
 from tabstep.records import store, where

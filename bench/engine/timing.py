@@ -13,7 +13,8 @@ import pandas as pd
 
 from tabstep.data import plain
 from tabstep.engine import measuring
-from tabstep.engine.job import Folder, Job
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Job
 from tabstep.engine.measuring import Clock
 from tabstep.records import store, where
 from tabstep.records.clock import torch_threads

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import torch
 
 from tabstep.data import plain
 
@@ -47,6 +46,8 @@ def environment(more: Iterable[str] = ()) -> dict[str, Any]:
 
     All but the threads is found once per process: a file edited later does not change the code that runs.
     """
+    import torch
+
     fixed = _fixed()
     libraries = {**fixed["libraries"], **{name: _version(name) for name in more}}
     return {**fixed, "libraries": libraries, "torch_threads": torch.get_num_threads()}
@@ -54,6 +55,8 @@ def environment(more: Iterable[str] = ()) -> dict[str, Any]:
 
 @functools.cache
 def _fixed() -> dict[str, Any]:
+    import torch
+
     return {
         **origin(PACKAGE),
         "python": platform.python_version(),

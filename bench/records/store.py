@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from tabstep.data import plain
-from tabstep.data.artifact import replace
+from tabstep.data.replacing import replace
 from tabstep.records.cell import Cell
 from tabstep.records.record import MOST_BYTES, RECORD_VERSION, Malformed, Record, Status, decode, encode
 

@@ -15,7 +15,8 @@ from tabstep.data.files import read_table
 from tabstep.data.table import Dataset
 from tabstep.engine import drawn_rows
 from tabstep.engine.drawn_rows import Cost, Drawn
-from tabstep.engine.job import Folder, Job, Source
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Job, Source
 from tabstep.engine.keys import with_keys
 from tabstep.engine.plan import Plan, plan
 from tabstep.external import Code

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from tabstep.data import bounds, parquet, plain
 from tabstep.data.cards import DataError
-from tabstep.engine.job import Folder
+from tabstep.engine.folder import Folder
 from tabstep.records import gather, store
 from tabstep.records.provenance import environment
 from tabstep.records.store import Problem, Record

@@ -16,7 +16,8 @@ from tabstep.data import plain
 from tabstep.engine import run
 from tabstep.engine.executors import Executor
 from tabstep.engine.filters import Filters
-from tabstep.engine.job import Folder, Job
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Job
 from tabstep.engine.plan import Plan
 from tabstep.metrics import facts
 from tabstep.records import store

@@ -13,7 +13,8 @@ import torch
 
 from tabstep.data import plain
 from tabstep.engine import models
-from tabstep.engine.job import Folder, Job
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Job
 from tabstep.engine.models import Fitted
 from tabstep.records import store
 from tabstep.records.clock import calibrate

@@ -17,7 +17,8 @@ from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import Diffusion
 from tabstep.diffusion.nelbo import Variance
 from tabstep.diffusion.tabddpm import TabDDPM
-from tabstep.engine.job import Folder, Job
+from tabstep.engine.folder import Folder
+from tabstep.engine.job import Job
 from tabstep.metrics.catboost_trees import CatBoostParams, catboost_efficacy
 from tabstep.records import store
 from tabstep.records.provenance import environment
