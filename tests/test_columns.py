@@ -401,6 +401,7 @@ def test_marks_of_gaps_are_named_however_often_they_stand(values: list[str], mar
         (pd.Series(pd.arrays.SparseArray([0, 1, 2] * 30)), r"use|\.sparse\.to_dense"),
         (pd.cut(WHOLE, 4), r"Interval values; as categories use \.astype\(str\)"),
         (objects([1.0, True, 0.0] * 30), "truth values and the numbers 0 or 1"),
+        (objects(["a", "b\udc80"] * 45), "half a character"),
         (objects([np.datetime64("2024-01-01")] * ROWS), r"pd\.to_datetime"),
         (pd.Categorical(DAYS), r"\.astype\('datetime64"),
         (objects(pd.cut(WHOLE, 4)), r"\.astype\(str\)"),

@@ -208,3 +208,8 @@ def test_dates_of_a_call() -> None:
     assert dates(["a", "b=%Y", "c,d"], ["a", "b", "c", "d"]) == {"a": None, "b": "%Y", "c": None, "d": None}
     assert dates({"a": None}, ["a"]) == {"a": None}
     assert dates("a=b", ["a=b"]) == {"a=b": None}
+
+
+def test_a_name_that_no_file_holds_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"column '\\ud800x': its name holds half a character"):
+        fitted(plain().assign(**{"\ud800x": range(len(plain()))}))

@@ -269,6 +269,8 @@ def _plain(value: Any) -> Any:
     if not isinstance(plain, str | bool | int | float):
         way = ", as dates .astype('datetime64[ns]')" if isinstance(plain, date | pd.Period) else ""
         raise ValueError(f"holds {type(plain).__name__} values; as categories use .astype(str){way}")
+    if isinstance(plain, str) and not plain.isascii() and any("\ud800" <= mark <= "\udfff" for mark in plain):
+        raise ValueError(f"holds half a character, which no file can, in {plain!r}; mend the text")
     if isinstance(plain, float) and not np.isfinite(plain):
         raise ValueError("holds infinite values, expected finite ones; leave them empty or replace them")
     return plain

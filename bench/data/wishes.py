@@ -155,8 +155,16 @@ def check_names(frame: pd.DataFrame) -> list[str]:
     odd = [name for name in frame.columns if not isinstance(name, str)]
     if odd:
         return [f"column names must be strings, got {odd[0]!r}; use frame.rename(columns=str)"]
+    broken = [name for name in frame.columns if _is_broken(name)]
+    if broken:
+        return [f"column {broken[0]!r}: its name holds half a character, which no file can; rename it"]
     repeated = sorted({str(c) for c in frame.columns[frame.columns.duplicated()]})
     return [f"column names repeat: {', '.join(repeated)}; rename them"] if repeated else []
+
+
+def _is_broken(text: str) -> bool:
+    """Whether a text has a lone surrogate."""
+    return any("\ud800" <= mark <= "\udfff" for mark in text)
 
 
 def check_wishes(names: Sequence[str], wishes: Wishes, target: str | None, speech: Speech) -> list[str]:
