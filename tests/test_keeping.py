@@ -249,3 +249,26 @@ def test_a_row_that_keeps_one_gap_is_filled_elsewhere() -> None:
     assert filled["n"].tolist() == [1] * 9
     with pytest.warns(GapsStay, match="rows keep gaps in x: in"):
         filling.warn(stacklevel=1)
+
+
+def test_a_time_between_two_days_in_the_wrong_order_is_put_between_them() -> None:
+    """Without a look at the two days the time would be next to the one, then to the other, for ever."""
+    rng = np.random.default_rng(0)
+    days, times = (
+        pd.Series(
+            np.datetime64("2024-01-01", "s") + rng.integers(0, 300, (3, 200))[i] * np.timedelta64(1, "D")
+        )
+        for i in (0, 1)
+    )
+    made = days + pd.to_timedelta(rng.integers(-(10**6), 10**6, 200), unit="s")
+    frame = pd.DataFrame({"hired": days, "made": made.astype("M8[s]"), "left": times})
+    frame.loc[::7, "left"] = pd.NaT
+    frame.loc[::11, "made"] = pd.NaT
+    rules = (
+        Order("hired", "made", True, (86400.0, 1.0)),
+        Order("made", "left", True, (1.0, 86400.0)),
+    )
+    kept = keep(rules, frame)
+    assert not any(broken(rule, kept).any() for rule in rules)
+    alone = frame["made"].isna()
+    assert kept[alone].equals(frame[alone])

@@ -82,6 +82,10 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
     order = (Codes, Gaps, Same, Order, Sum)
     for _ in range(len(rules) + 1):
         before = frame
+        for rule, middle in _around(rules):
+            wrong = broken(rule, frame) & frame[middle].notna().to_numpy()
+            if wrong.any():
+                frame = _mended(rule, frame, wrong, fixed)
         for rule in sorted(rules, key=lambda r: order.index(type(r))):
             wrong = broken(rule, frame)
             if wrong.any():
@@ -89,6 +93,20 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
         if frame is before:
             break
     return frame
+
+
+def _around(rules: Sequence[Constraint]) -> list[tuple[Order, str]]:
+    """The orders of two columns that have one of a finer grid between them, and that one.
+
+    It takes the value of either, back and forth, where the two are in the wrong order: a time between two days.
+    """
+    orders = [rule for rule in rules if isinstance(rule, Order)]
+    return [
+        (Order(one.low, other.high, one.strict or other.strict, (one.steps[0], other.steps[1])), one.high)
+        for one in orders
+        for other in orders
+        if one.high == other.low and one.steps[1] < min(one.steps[0], other.steps[1])
+    ]
 
 
 def _determined(
@@ -198,7 +216,7 @@ def _ordered(rule: Order, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collect
     if all(free) and below == above:
         turned = wrong & np.asarray(low > high)
         frame = _with(_with(frame, rule.low, high, turned), rule.high, low, turned)
-        wrong = broken(rule, frame)  # only those that are equal and must not be
+        wrong = wrong & broken(rule, frame)  # only those that are equal and must not be
         low, high = frame[rule.low], frame[rule.high]
     if free[1] and _fits(below, above):
         return _with(frame, rule.high, _moved(low, above if rule.strict else 0.0), wrong)
