@@ -65,6 +65,10 @@ def test_a_share_of_a_hundred_is_a_number_and_two_numbers_are_none() -> None:
     shares = [f"{n}/100" for n in range(1, 100)]
     found = column(shares)
     assert found.write(pd.Series(found.read(pd.Series(shares)))).tolist() == shares
+    often = [
+        f"{n}/{n % 90}" for n in range(80, 320)
+    ] * 10  # blood pressures are no labels, however many rows there are
+    assert "holds two numbers in a cell, such as '80/80'; make two columns of it" in fault(often)
     for pairs in ([f"{n}.5 ± 0.{n}" for n in range(1, 60)], [f"{n}.7,-{n}.2" for n in range(1, 60)]):
         assert "holds two numbers in a cell" in fault(pairs)
 

@@ -16,6 +16,7 @@ RECURS = (
 )
 WORDY, WORDY_RECURS = 4.0, 20  # more words than that in the mean are prose, unless they come back so often
 
+MOST_PAIRS = 200  # different ones that may be labels, as 90-99 is of an age
 MOST_SHAPES = 3  # of texts that are codes
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
@@ -53,7 +54,8 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
     alike = _are_codes(texts)
     words = float(np.mean([len(t.split()) for t in texts]))
     pairs = [t for t in texts if PAIR.fullmatch(t)]
-    if distinct > FEW and distinct * RECURS > rows and len(pairs) * 2 > len(texts):
+    seldom = distinct > FEW and distinct * RECURS > rows
+    if (seldom or distinct > MOST_PAIRS) and len(pairs) * 2 > len(texts):
         raise ValueError(
             f"holds two numbers in a cell, such as {pairs[0]!r}; make two columns of it, or {insist}"
         )

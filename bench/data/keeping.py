@@ -82,10 +82,10 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
     order = (Codes, Gaps, Same, Order, Sum)
     for _ in range(len(rules) + 1):
         before = frame
-        for rule, middle in _around(rules):
-            wrong = broken(rule, frame) & frame[middle].notna().to_numpy()
+        for ends, middle in _around(rules):
+            wrong = broken(ends, frame) & frame[middle].notna().to_numpy()
             if wrong.any():
-                frame = _mended(rule, frame, wrong, fixed)
+                frame = _ordered(ends, frame, wrong, fixed)
         for rule in sorted(rules, key=lambda r: order.index(type(r))):
             wrong = broken(rule, frame)
             if wrong.any():
