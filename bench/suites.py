@@ -169,7 +169,6 @@ SUITES: dict[str, Suite] = {
                 "dpmpp-2m-sde",
                 "free-dpmpp-2m-sde",
                 "mixture-dpmpp-2m-sde",
-                "correlated-dpmpp-2m-sde",
                 "distilled-correlated",
             ),
             full=_trailing("ancestral"),

@@ -89,16 +89,21 @@ def test_a_glance_is_of_the_tables_that_have_all(tmp_path: Path) -> None:
         *(r for name in ("churn2", "house") for r in of(name, "none", 1, method="mixture", c2st_xgboost=0.3)),
         *of("wilt", "dpmpp-2m-sde", 5, c2st_xgboost=0.4),  # no other sampler: left out
     ]
-    for sampler, worse in zip(glance.BEGINS, (0.2, 0.1, 0.0), strict=True):
+    for sampler, worse in zip(glance.BEGINS, (0.2, 0.1, 0.0, 0.05), strict=True):
         wanted += of("churn2", sampler, 5, c2st_xgboost=worse, catboost_f1_macro=-worse)
         wanted += of("house", sampler, 5)
+    for sampler in list(glance.BEGINS)[:3]:
+        wanted += [r for name in ("churn2", "house") for r in of(name, sampler, 10)]
     table = glance.means(wanted)
     assert set(table["tables"]) == {2}
-    (line,) = glance.rows(table)
+    line, more = glance.rows(table)
+    assert (more["evaluations"], more["C2ST from noise"]) == ("10", "0.550")
+    assert more["C2ST from mixture, taught"] == ""  # taught networks are for few evaluations
     assert line == {
         **{"evaluations": "5", "C2ST from noise": "0.650", "efficacy from noise": "87.5 %"},
         **{"C2ST from moments": "0.600", "efficacy from moments": "93.8 %"},
         **{"C2ST from mixture": "0.550", "efficacy from mixture": "100.0 %"},
+        **{"C2ST from mixture, taught": "0.575", "efficacy from mixture, taught": "96.9 %"},
     }
     assert glance.said(table).startswith(
         "All 20 steps have a C2ST of 0.550; the mixture alone, with 0 evaluations, 0.850"

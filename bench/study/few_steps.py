@@ -86,7 +86,8 @@ def choice(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def kept(found: pd.DataFrame) -> list[dict[str, str]]:
-    """A line a budget: the sampler of `choice`, and of all tables how many keep each score with it, and all six."""
+    """A line a budget: the sampler of `choice`, and of all tables how many keep each score with it, and all six;
+    and its price."""
     lines = []
     for row in choice(found).to_dict("records"):
         own = found[(found["steps"] == row["steps"]) & (found["sampler"] == row["sampler"])]
@@ -94,7 +95,8 @@ def kept(found: pd.DataFrame) -> list[dict[str, str]]:
         whole = {"all": f"{(own['loss'] <= 1).sum()}/{len(own)}"}
         named = {"evaluations": str(row["steps"]), "sampler": f"`{row['sampler']}`"}
         beside = {"next best": f"`{row['next']}` {row['ahead']}"}
-        lines.append(named | by_score | whole | beside)
+        price = {"seconds to prepare": f"{own['prepare_s'].median():.0f}"}
+        lines.append(named | by_score | whole | beside | price)
     return lines
 
 
@@ -159,7 +161,8 @@ def _glance(records: Sequence[Record]) -> list[str]:
     return [
         "## At a glance",
         "",
-        f"`dpmpp-2m-sde` from noise, from the moments of the training rows, and from a mixture. {glance.said(table)}",
+        "`dpmpp-2m-sde` from noise, from the moments of the training rows, and from a mixture; and from a mixture by",
+        f"networks that were taught each call (`distilled-correlated`). {glance.said(table)}",
         "",
         *pipes(glance.rows(table)),
         "",
