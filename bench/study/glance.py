@@ -69,15 +69,15 @@ def means(records: Sequence[Record]) -> pd.DataFrame:
 
 def rows(table: pd.DataFrame) -> list[dict[str, str]]:
     """A line a budget, with both scores from each begin."""
-    by = table.set_index(["sampler", "steps"])
     lines = []
-    for steps in sorted({k for sampler, k in by.index if sampler in BEGINS}):
+    for steps in sorted({*table.loc[table["sampler"].isin([*BEGINS]), "steps"]}):
         line = {"evaluations": str(steps)}
         for sampler, begin in BEGINS.items():
-            there = (sampler, steps) in by.index
+            at = table[(table["sampler"] == sampler) & (table["steps"] == steps)]
+            c2st, efficacy = at["c2st"].tolist(), at["efficacy"].tolist()
             line |= {
-                f"C2ST from {begin}": f"{by.at[(sampler, steps), 'c2st']:.3f}" if there else "",
-                f"efficacy from {begin}": f"{by.at[(sampler, steps), 'efficacy']:.1f} %" if there else "",
+                f"C2ST from {begin}": f"{c2st[0]:.3f}" if c2st else "",
+                f"efficacy from {begin}": f"{efficacy[0]:.1f} %" if efficacy else "",
             }
         lines.append(line)
     return lines
