@@ -74,15 +74,13 @@ def test_a_report_says_what_it_is_of_and_what_it_needs(tmp_path: Path) -> None:
     assert (code, "is a model: its report needs --real" in said) == (2, True)
     code, said = call("report", "quick", "--real", "my.csv", "--steps", 5, "--results", tmp_path)
     assert (code, "quick holds no model, and --real, --steps" in said) == (2, True)
-    code, said = call("report", "quick", "--missing", "?", "--results", tmp_path)
-    assert (code, "quick holds no model, and --missing" in said) == (2, True)
     code, said = call("report", tmp_path / "model", "--real", tmp_path / "none.csv")
     assert (code, "no file at" in said) == (2, True)
     marked = shop().astype({"net": object})
     marked.loc[0, "net"] = "?"
     marked.to_csv(tmp_path / "marked.csv", index=False)
     code, said = call("report", tmp_path / "model", "--real", tmp_path / "marked.csv")
-    assert (code, "what the fit was told by --missing and --literal, say here too" in said) == (2, True)
+    assert (code, "column 'net': holds numbers, got '?'" in said) == (2, True)
 
 
 def test_all_steps_are_drawn_once_and_few_ones_judge_how_they_scatter(
