@@ -181,6 +181,14 @@ def test_what_it_cannot_do_is_said() -> None:
         FEW.prepare(replace(of, train=None), (40, 0))
 
 
+@pytest.mark.parametrize(
+    ("name", "least"), [("walk", 1), ("pairs", 8), ("steps", 1), ("batch_size", 1), ("most", 1)]
+)
+def test_fewer_than_it_needs_are_refused(name: str, least: int) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be at least {least}, got {least - 1}"):
+        replace(FEW, **{name: least - 1})  # type: ignore[arg-type]
+
+
 def test_it_has_a_name_from_each_start() -> None:
     assert isinstance(SAMPLERS["distilled-mixture"], Distilled)
     assert isinstance(SAMPLERS["distilled-correlated"], Distilled)

@@ -22,6 +22,7 @@ from tabstep.samplers.start import Gaussians, Start
 
 SHARE = 0.2  # T'/T
 HELD = 0.125  # of the pairs, which say when to stop
+FEWEST = 8  # pairs, of which one is held
 AT_ONCE = 4096  # paths walked at once
 
 VERSION = 1  # raise when the same model, rows and start give other networks
@@ -34,7 +35,7 @@ class Distilled:
     A network gives the mean of the clean rows that a noised one may come from, too narrow by what is left open. A
     deterministic path has one end instead, and a network can learn it (Luhman & Luhman 2021; Salimans & Ho 2022). Here
     paths begin at T' < T, at the noised rows of a start as in ES-DDPM (Lyu et al. 2022): so short that their ends
-    follow smoothly from their begins, and a copy of the network learns them in a minute. Between evaluations rows are
+    follow smoothly from their begins, and a copy of the network learns them soon. Between evaluations rows are
     noised again, to the next time, for which another copy is taught on the rows that come to it.
 
     Numbers are taught the ends of DDIM's path, by squared error. What a class will be is open at the begin, and its
@@ -55,6 +56,11 @@ class Distilled:
     batch_size: int = 512
     lr: float = 1e-3
     most: int = 2
+
+    def __post_init__(self) -> None:
+        for name, least in (("walk", 1), ("pairs", FEWEST), ("steps", 1), ("batch_size", 1), ("most", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
 
     @property
     def update(self) -> Sampler:
