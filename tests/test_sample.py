@@ -78,7 +78,8 @@ def test_from_a_table_to_rows(table: Path, tmp_path: Path) -> None:
         assert text in shown
     done = call("sample", folder, "--rows", 70, "--out", out, "--steps", 3, "--seed", 2)
     assert done.exit_code == 0, done.output
-    assert flat(done.output) == f"70 rows: {flat(str(out))}"
+    how = f"drawn by {DEFAULT_SAMPLER} on trailing, 3 evaluations a row"
+    assert flat(done.output) == f"{how} 70 rows: {flat(str(out))}"
     rows = tabstep.load(folder).sample(70, steps=3, seed=2)
     assert out.read_text() == rows.to_csv(index=False)
     assert list(rows) == list(messy())

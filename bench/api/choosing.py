@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass, replace
 from typing import Any, Literal
 
@@ -82,15 +83,20 @@ def fitted(
     """What a method learns from complete rows, with a view of how far it is where it tells that."""
     options: dict[str, Any] = {"seed": seed, "device": device}
     tells = "progress" in inspect.signature(settings.fit).parameters
-    if progress != "bar":
-        more = {"progress": None if progress == "none" else progress} if tells else {}
-        return settings.fit(train, schema, **options, **more)
-    from rich.progress import Progress
+    with shown(progress, "fitting") as told:
+        return settings.fit(train, schema, **options, **({"progress": told} if tells else {}))
 
-    with Progress(transient=True) as bar:
-        task = bar.add_task("fitting", total=None)
-        if tells:
-            options["progress"] = lambda step, steps, loss: bar.update(
-                task, completed=step, total=steps, description=f"fitting, loss {loss:.3f}"
-            )
-        return settings.fit(train, schema, **options)
+
+@contextmanager
+def shown(progress: Shown, doing: str) -> Iterator[Progress | None]:
+    """What is called with (step, steps, loss) while a network is trained: the caller's own, a bar, or nothing."""
+    if progress != "bar":
+        yield None if progress == "none" else progress
+        return
+    from rich.progress import Progress as Bar
+
+    with Bar(transient=True) as bar:
+        task = bar.add_task(doing, total=None)
+        yield lambda step, steps, loss: bar.update(
+            task, completed=step, total=steps, description=f"{doing}, loss {loss:.3f}"
+        )

@@ -13,7 +13,7 @@ from typing import Any, Literal, overload
 import pandas as pd
 from torch import Tensor
 
-from tabstep.api import asked, choosing
+from tabstep.api import asked, choosing, taught
 from tabstep.api.choosing import Shown
 from tabstep.api.origin import Origin
 from tabstep.api.preparing import Prepared, frame_of, prepare, wishes_of
@@ -33,7 +33,15 @@ from tabstep.diffusion.model import FILE, Diffusion, Saved
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.records.provenance import environment
 from tabstep.samplers.setting import Artifacts, Table
-from tabstep.samplers.start import MIXTURE, MOMENTS, check_mixture, check_moments, mixture_of, moments_of
+from tabstep.samplers.start import (
+    MIXTURE,
+    MOMENTS,
+    check_correlated,
+    check_mixture,
+    check_moments,
+    mixture_of,
+    moments_of,
+)
 
 MEASURED_ROWS = 512
 
@@ -55,6 +63,7 @@ def fit(
     missing: Gaps = (),
     method: TabDDPM | Diffusions | None = None,
     seconds: float | None = None,
+    distill: int | Sequence[int] = (),
     seed: int = 0,
     device: str = "cpu",
     progress: Shown = "bar",
@@ -73,6 +82,7 @@ def fit(
     missing: Gaps = (),
     method: Any,
     seconds: float | None = None,
+    distill: int | Sequence[int] = (),
     seed: int = 0,
     device: str = "cpu",
     progress: Shown = "bar",
@@ -90,6 +100,7 @@ def fit(
     missing: Gaps = (),
     method: Any = None,
     seconds: float | None = None,
+    distill: int | Sequence[int] = (),
     seed: int = 0,
     device: str = "cpu",
     progress: Shown = "bar",
@@ -113,6 +124,7 @@ def fit(
                  default `TabStep()`. One without steps, such as "ctgan", gives a `Stepless`: rows, conditions, a report
     seconds      of the clock to train for, in place of the method's number of steps; the mixture that rows begin at
                  takes some more
+    distill      1, 2 or both: teach networks for so many evaluations, a minute or so a call (`Synthesizer.distill`)
     device       cpu, cuda, or auto
     progress     bar, none, or a function that is called with (step, steps, loss)
 
@@ -122,7 +134,9 @@ def fit(
     """
     table = frame_of(frame, literal, missing)
     settings, where = choosing.settings_of(method, seconds=seconds), asked.device(device)
-    seed = asked.seed(seed)
+    seed, budgets = asked.seed(seed), taught.budgets(distill)
+    if budgets and not choosing.has_steps(settings):
+        raise ValueError(f"distill: {type(settings).__name__} draws rows without steps; leave it out")
     if progress not in ("bar", "none") and not callable(progress):
         raise ValueError(f"progress must be bar, none or a function of (step, steps, loss), got {progress!r}")
     wishes = wishes_of(
@@ -138,7 +152,10 @@ def fit(
     ready = prepare(table, target, wishes, Python(), seed)
     for doubt in doubts(table, ready.columns, ready.identifiers, Python()):
         warnings.warn(doubt, UserWarning, stacklevel=2)
-    return train(ready, settings, where, progress)
+    model = train(ready, settings, where, progress)
+    if budgets and isinstance(model, Synthesizer):
+        model.distill(budgets, progress=progress)
+    return model
 
 
 def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synthesizer | Stepless:
@@ -210,24 +227,33 @@ def load(folder: str | Path, device: str = "cpu") -> Synthesizer:
         )
     model = saved.model(asked.device(device))
     with artifact.taken(where / FILE):
-        starts = _starts(saved.beside, model.encoder)
+        starts = _starts(saved.beside, model)
         found = replace(_of(text, model), artifacts=Artifacts.holding(starts))
         with suppress(Unsupported):
             found.sample(1, steps=1)  # what is read also draws
     return found
 
 
-def _starts(beside: Mapping[str, Tensor], encoder: Encoder) -> dict[str, dict[str, Tensor]]:
-    """What samplers begin with, by artifact, as `Synthesizer.save` wrote it. Raises ValueError where it is none."""
+def _starts(beside: Mapping[str, Tensor], model: Diffusion) -> dict[str, dict[str, Tensor]]:
+    """What samplers begin with, and taught networks, by artifact, as `Synthesizer.save` wrote it.
+
+    Raises ValueError where it is none.
+    """
     found: dict[str, dict[str, Tensor]] = {}
     for whole, tensor in beside.items():
         name, _, key = whole.partition(".")
         found.setdefault(name, {})[key] = tensor
-    checks = {MOMENTS: check_moments, MIXTURE: check_mixture}
+    checks = {MOMENTS: check_moments, MIXTURE: check_mixture, taught.START: check_correlated}
+    networks = {name for K in taught.possible(model) for name in taught.names(model, K)}
+    encoder = model.encoder
     for name, tensors in found.items():
-        if name not in checks:
+        if name in checks:
+            checks[name](tensors, encoder.sizes, encoder.d_num, len(encoder.classes))
+        elif name in networks:
+            taught.check(tensors, model)
+            tensors.update({key: tensor.to(model.device) for key, tensor in tensors.items()})
+        else:
             raise ValueError(f"tensors of an unknown kind, {name!r}")
-        checks[name](tensors, encoder.sizes, encoder.d_num, len(encoder.classes))
     return found
 
 

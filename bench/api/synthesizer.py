@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import torch
 
-from tabstep.api import asked, editing
+from tabstep.api import asked, choosing, editing, taught
 from tabstep.api.completing import PARTICLES, Completing
 from tabstep.api.delivery import Delivery
 from tabstep.api.drawing import Network
@@ -31,7 +31,6 @@ from tabstep.data.fixed import given
 from tabstep.data.identifiers import Identifier, finished
 from tabstep.diffusion.mixed import State
 from tabstep.diffusion.model import Diffusion
-from tabstep.registry import DEFAULT_SAMPLER
 from tabstep.samplers.inversion import INVERSIONS
 from tabstep.samplers.latent import Latent, between, decode, encode
 from tabstep.samplers.setting import Artifacts, Grid, Sampler, Table
@@ -73,13 +72,41 @@ class Synthesizer:
         if (limit := found.pop("seconds", None)) is not None:
             del found["steps"]
             found["time limit"] = limit
-        return found | ({"trained steps": self.model.curve[-1][0]} if self.model.curve else {})
+        found |= {"trained steps": self.model.curve[-1][0]} if self.model.curve else {}
+        return found | ({"taught for evaluations": self.taught} if self.taught else {})
+
+    @property
+    def taught(self) -> tuple[int, ...]:
+        """The numbers of evaluations whose networks are at hand, see `distill`."""
+        return taught.ready(self.model, self.artifacts)
+
+    def distill(self, steps: int | Sequence[int] = (1, 2), *, progress: choosing.Shown = "bar") -> None:
+        """Teach a copy of the network for each call of one or two evaluations, so that few steps keep more.
+
+        It takes a minute or so a call, once; from then on `sample(n, steps=1)` draws by them, and `save` keeps them.
+
+        steps     numbers of evaluations to prepare, 1 and 2
+        progress  bar, none, or a function that is called with (step, steps, loss), for one network after the other
+
+        Raises ValueError for other numbers, and `Unsupported` for a model that was saved, without its training rows.
+        """
+        wanted = taught.budgets(steps)
+        with choosing.shown(progress, "teaching") as told:
+            for K in wanted:
+                self._draws.of(Way.of(taught.SAMPLER, None, K, T=self.model.schedule.T), told)
+
+    def way(
+        self, sampler: str | Sampler | None = None, grid: str | Grid | None = None, steps: int = STEPS
+    ) -> Way:
+        """How `sample` draws with these arguments: where no sampler is named, the best known for the steps."""
+        chosen = taught.best(self.model, self.artifacts, steps, grid) if sampler is None else sampler
+        return Way.of(chosen, grid, steps, T=self.model.schedule.T)
 
     def sample(
         self,
         n: int,
         *,
-        sampler: str | Sampler = DEFAULT_SAMPLER,
+        sampler: str | Sampler | None = None,
         steps: int = STEPS,
         grid: str | Grid | None = None,
         seed: int = 0,
@@ -89,7 +116,9 @@ class Synthesizer:
         """Draw `n` rows with the columns and dtypes of the training frame.
 
         steps    network evaluations a row, 1 .. T of the model
-        sampler  a name of `tabstep list samplers`, an object, or `mine.py:Euler`; `grid` likewise (`api.way`)
+        sampler  a name of `tabstep list samplers`, an object, or `mine.py:Euler`; `grid` likewise (`api.way`). Left
+                 out, networks that were taught for so many steps (`distill`), or else the registry's default;
+                 `rows.attrs` says under "drawn by" which
         where    what all rows meet: {"class": "fraud", "city": ["Oslo", "Rome"], "age": (18, 30)}; a tuple is a range
                  with both ends, None an open one
         balance  a column of categories of which each comes as often as any other, up to one
@@ -103,19 +132,22 @@ class Synthesizer:
         lacks: `analytic` and the grid `dp` measure the network on training rows, `ddss` and early-stopped samplers
         learn from them, and a saved model does not carry them.
         """
-        way = Way.of(sampler, grid, steps, T=self.model.schedule.T)
+        way = self.way(sampler, grid, steps)
         request = self._request(n, seed, where, balance)
         if request.is_plain:
-            rows = self.model.generate(self._draws.of(way), request.n, seed=request.seed).rows
-            return finished(self._written(rows), self.identifiers, 0, request.seed)
-        return self._delivery(way, request).frame()
+            drawn = self.model.generate(self._draws.of(way), request.n, seed=request.seed).rows
+            rows = finished(self._written(drawn), self.identifiers, 0, request.seed)
+        else:
+            rows = self._delivery(way, request).frame()
+        rows.attrs["drawn by"] = way.words
+        return rows
 
     def sample_to(
         self,
         path: str | Path,
         n: int,
         *,
-        sampler: str | Sampler = DEFAULT_SAMPLER,
+        sampler: str | Sampler | None = None,
         steps: int = STEPS,
         grid: str | Grid | None = None,
         seed: int = 0,
@@ -131,7 +163,7 @@ class Synthesizer:
         """
         path = Path(path)
         parts.check(path)
-        way = Way.of(sampler, grid, steps, T=self.model.schedule.T)
+        way = self.way(sampler, grid, steps)
         request = self._request(n, seed, where, balance)
         plan = {"model": self.model.digest, "device": str(self.model.device), "way": way.said}
         return self._delivery(way, request).file(path, plan, self.columns, self.completion.gaps, progress)
@@ -257,7 +289,7 @@ class Synthesizer:
         real: pd.DataFrame | str | Path,
         holdout: pd.DataFrame | str | Path | None = None,
         *,
-        sampler: str = DEFAULT_SAMPLER,
+        sampler: str | None = None,
         steps: int = STEPS,
         grid: str | None = None,
         seed: int = 0,
@@ -273,7 +305,8 @@ class Synthesizer:
         """
         from tabstep.api.report import Report
 
-        draw = {"sampler": sampler, "grid": grid, "steps": steps, "seed": seed}
+        best = taught.best(self.model, self.artifacts, steps, grid)
+        draw = {"sampler": sampler or best, "grid": grid, "steps": steps, "seed": seed}
         return Report.of(self, real, holdout, draw, title)
 
     def save(self, folder: str | Path) -> None:
@@ -290,7 +323,11 @@ class Synthesizer:
         }
         beside = {
             f"{name}.{key}": tensor
-            for name in (MOMENTS, MIXTURE)
+            for name in (
+                MOMENTS,
+                MIXTURE,
+                *(name for K in self.taught for name in taught.names(self.model, K)),
+            )
             for key, tensor in (self.artifacts.held(name) or {}).items()
         }
         self.model.save(Path(folder), table=text, beside=beside)

@@ -11,6 +11,7 @@ from typing import Any, Self
 from tabstep.api import asked
 from tabstep.diffusion.mixed import Draw, State
 from tabstep.diffusion.model import Diffusion
+from tabstep.diffusion.train import Progress
 from tabstep.external import own
 from tabstep.registry import DEFAULT_SAMPLER, GRIDS, SAMPLERS
 from tabstep.samplers.setting import Artifacts, Grid, Sampler, Setting, Steps, Table, path_for
@@ -40,6 +41,12 @@ class Way:
         steps = asked.whole("steps", steps, 1, T)
         return cls(walker, path, steps, (walker_said, path_said, steps))
 
+    @property
+    def words(self) -> str:
+        """For people."""
+        sampler, grid, K = self.said
+        return f"{sampler} on {grid}, {K} evaluation{'s' if K > 1 else ''} a row"
+
 
 @dataclass(frozen=True, eq=False)
 class Draws:
@@ -57,21 +64,22 @@ class Draws:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def of(self, way: Way) -> Draw:
-        """The draw of a sampler and a budget."""
-        draw = self._kept.pop(way.said, None) or self._prepare(way)
+    def of(self, way: Way, progress: Progress | None = None) -> Draw:
+        """The draw of a sampler and a budget; `progress` sees what it trains."""
+        draw = self._kept.pop(way.said, None) or self._prepare(way, progress)
         self._kept[way.said] = draw
         for old in list(self._kept)[:-KEPT]:
             del self._kept[old]
         return draw
 
-    def _prepare(self, way: Way) -> Draw:
+    def _prepare(self, way: Way, progress: Progress | None) -> Draw:
         setting = Setting(
             self.model.process,
             train=None if self.table is None else self._training_rows,
             held=self.held,
             artifacts=self.artifacts,
             table=self.table,
+            progress=progress,
         ).seen_by(way.sampler)
         return way.sampler.prepare(setting, path_for(way.sampler, way.grid, setting, way.steps))
 

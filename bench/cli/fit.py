@@ -24,6 +24,7 @@ def fit(
     literal: table.Literal = None,
     missing: table.Missing = None,
     seconds: table.Seconds = None,
+    distill: table.Distill = None,
     method: table.Method = "tabstep",
     set_: table.Set = None,
     seed: table.Seed = 0,
@@ -40,9 +41,12 @@ def fit(
       tabstep fit my.csv --save model/ --target class --id customer --date "due=%d/%m/%Y" --drop notes
 
       tabstep sample model/ --rows 5000 --out rows.parquet
+
+      tabstep fit my.csv --save model/ --distill 1,2    # for rows by one or two evaluations
     """
     settings = table.settings(method, set_, seconds)
     table.refuse_to_keep(settings)
+    budgets = table.budgets(distill, settings)
     ready = table.prepared(
         source,
         table.read(source, literal, missing),
@@ -57,5 +61,6 @@ def fit(
         seed=seed,
     )
     model = table.fitted(ready, settings, device)
+    table.teach(model, budgets)
     model.save(save)
     console.print(f"model: {escape(str(save))} ({model.origin.fit_s:.0f} s)", soft_wrap=True, highlight=False)

@@ -47,7 +47,10 @@ def sample(
     ] = None,
     sampler: Annotated[
         str | None,
-        typer.Option(help=f"A name of `tabstep list samplers`, {DEFAULT} when left out, or mine.py:Euler."),
+        typer.Option(
+            help=f"A name of `tabstep list samplers`, or mine.py:Euler. Left out, networks that were taught for the "
+            f"steps, or else {DEFAULT}."
+        ),
     ] = None,
     grid: Annotated[
         str | None, typer.Option(help="A name of `tabstep list grids`, or mine.py:function.")
@@ -61,6 +64,7 @@ def sample(
     literal: table.Literal = None,
     missing: table.Missing = None,
     seconds: table.Seconds = None,
+    distill: table.Distill = None,
     method: table.Method = "tabstep",
     set_: table.Set = None,
     save: table.Save = None,
@@ -97,6 +101,7 @@ def sample(
                     "literal": literal,
                     "missing": missing,
                     "seconds": seconds,
+                    "distill": distill,
                     "set": set_,
                     "save": save,
                 },
@@ -105,6 +110,7 @@ def sample(
             model: Synthesizer | Stepless = _loaded(source, device)
         else:
             settings = table.settings(method, set_, seconds)
+            budgets = table.budgets(distill, settings)
             if save is not None:
                 table.refuse_to_keep(settings)
             frame = table.read(source, literal, missing)
@@ -123,12 +129,27 @@ def sample(
             )
             _check(ready, frame, settings, wanted, way)
             model = table.fitted(ready, settings, device)
+            table.teach(model, budgets)
             if save is not None:
                 model.save(save)
                 console.print(f"model: {escape(str(save))}", soft_wrap=True, highlight=False)
+        _taught(model, way)
         _write(model, out, rows, wanted, way, seed)
     except ValueError as error:
         stop(str(error))
+
+
+def _taught(model: Synthesizer | Stepless, way: dict[str, Any]) -> None:
+    """Say how rows are drawn, and teach the networks of a sampler that needs them where one can see how far it is."""
+    from tabstep.api import taught
+    from tabstep.api.synthesizer import Synthesizer
+
+    if not isinstance(model, Synthesizer):
+        return
+    chosen = model.way(**way)
+    if way.get("sampler") == taught.SAMPLER and chosen.steps <= taught.MOST:
+        table.teach(model, [chosen.steps])
+    console.print(f"drawn by {escape(chosen.words)}", highlight=False, soft_wrap=True)
 
 
 def _check_out(out: Path) -> None:

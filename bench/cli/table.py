@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from tabstep.cli.options import MOST_SEED, Many, console, device_named, stop
+from tabstep.cli.options import MOST_SEED, Many, console, device_named, split, stop, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +42,10 @@ Missing = Annotated[
 Method = Annotated[str, typer.Option(help="A name of `tabstep list methods`, or mine.py:Mine.")]
 Seconds = Annotated[
     float | None, typer.Option(help="Seconds to train for; left out, as many steps as the method has.", min=1)
+]
+Distill = Annotated[
+    Many,
+    typer.Option(help="1, 2 or both: teach networks for so many evaluations, a minute or so a call."),
 ]
 Set = Annotated[Many, typer.Option("--set", help="A setting of the method, as `layers=256,256`.")]
 Seed = Annotated[int, typer.Option(help="Of all that is random.", min=0, max=MOST_SEED)]
@@ -119,6 +123,29 @@ def fitted(ready: Prepared, settings: Any, device: str) -> Synthesizer | Steples
             "rows are mostly better for it"
         )
     return model
+
+
+def budgets(given: Many, settings: Any) -> tuple[int, ...]:
+    """The numbers of evaluations that networks are to be taught for; a command with others ends."""
+    from tabstep.api import taught
+    from tabstep.api.choosing import has_steps
+
+    found = tuple(whole("--distill", part, low=1, most=taught.MOST) for part in split(given))
+    if found and not has_steps(settings):
+        stop(f"--distill: {type(settings).__name__} draws rows without steps; leave that out")
+    return found
+
+
+def teach(model: Synthesizer | Stepless, wanted: Sequence[int]) -> None:
+    """Teach networks for these numbers of evaluations, with a view of how far each is."""
+    from tabstep.api.synthesizer import Synthesizer
+    from tabstep.cli.waiting import Waiting
+
+    for K in sorted(set(wanted)):
+        if isinstance(model, Synthesizer) and K not in model.taught:
+            calls = "one call" if K == 1 else "two calls"
+            with noted(), Waiting(console, f"teaching {calls} of the network", "steps") as view:
+                model.distill(K, progress=view)
 
 
 def settings(method: str, given: Many, seconds: float | None) -> Any:

@@ -77,6 +77,10 @@ class Distilled:
             raise Unsupported(f"networks are taught for up to {self.most} evaluations, not for {K}")
         return path_from(begin_at(SHARE, setting.T, K), self.update, grid, setting, K)
 
+    def names(self, path: Steps, seed: int) -> tuple[str, ...]:
+        """The artifacts of the networks of a path, in its order."""
+        return tuple(f"distilled-{digest(_Key(self, path[: k + 1], seed))}" for k in range(len(path) - 1))
+
     def prepare(self, setting: Setting, path: Steps) -> Draw:
         """Teach a copy of the network for each time of the path, or read them.
 
@@ -86,14 +90,13 @@ class Distilled:
         if not isinstance(denoiser, Learned):
             raise Unsupported("this teaches a copy of the network, and the denoiser has none")
         draw = self.start.fit(setting)
-        for k, t in enumerate(path[:-1]):
-            draw = jumping(draw, self._taught(setting, denoiser, path[: k + 1], draw).until(t))
+        for name, t in zip(self.names(path, setting.seed), path, strict=False):
+            draw = jumping(draw, self._taught(setting, denoiser, name, t, draw).until(t))
         return draw
 
-    def _taught(self, setting: Setting, denoiser: Learned, path: Steps, before: Draw) -> Process:
-        """The process with the network that jumps from the last time of a path, to which rows come by `before`."""
-        name = f"distilled-{digest(_Key(self, path, setting.seed))}"
-        weights = setting.artifacts.tensors(name, lambda: teach(self, setting, denoiser, path[-1], before))
+    def _taught(self, setting: Setting, denoiser: Learned, name: str, t: int, before: Draw) -> Process:
+        """The process with the network that jumps from t, to which rows come by `before`; it is the artifact `name`."""
+        weights = setting.artifacts.tensors(name, lambda: teach(self, setting, denoiser, t, before))
         network = _copy(denoiser.network, weights)
         return replace(setting.process, denoiser=denoiser.using(network))
 
@@ -150,6 +153,7 @@ def teach(
             taken(pairs, slice(held, None)),
             train.Training(settings.steps, settings.batch_size, settings.lr, 0.0, 0.995, 10, patience=0.3),
             generator=stream(setting.seed, 7000, t),
+            progress=setting.progress,
             judge=judge,
         )
 

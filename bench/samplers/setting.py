@@ -20,6 +20,7 @@ from tabstep.data.encode import Encoder
 from tabstep.data.settings import told
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.nelbo import Variance
+from tabstep.diffusion.train import Progress
 
 Steps = tuple[int, ...]
 """A path: K + 1 times, strictly falling from T, or from an earlier start, to 0: K network evaluations, at all but the
@@ -107,6 +108,7 @@ class Setting:
     solver       whether the sampler that this is seen by has none: its numbers follow a differential equation
     clip_x0      as the sampler clips
     table        the training rows before they were encoded, for samplers that fit another method
+    progress     called with (step, steps, loss) while a sampler trains a network
     """
 
     process: Process
@@ -118,6 +120,7 @@ class Setting:
     clip_x0: bool = True
     artifacts: Artifacts = field(default_factory=Artifacts)
     table: Table | None = None
+    progress: Progress | None = None
 
     @property
     def T(self) -> int:

@@ -107,6 +107,7 @@ def _from_components(
 
 
 MIXTURE = f"mixture-v{VERSION}-{digest(EM())}"  # the artifact of a saved model of a user's table: that of `Products()`
+CORRELATED = f"correlated-v{CORRELATED_VERSION}-{digest(CorrelatedEM())}"  # the same of `Gaussians()`
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,22 @@ def check_mixture(found: Mapping[str, Tensor], sizes: tuple[int, ...], d_num: in
     if not sound or not all(t.isfinite().all() for t in found.values()) or not (found["var"] > 0).all():
         raise ValueError(
             f"a mixture of shapes {there}, expected finite float64 of {shapes} with variances above 0"
+        )
+
+
+def check_correlated(found: Mapping[str, Tensor], sizes: tuple[int, ...], d_num: int, labels: int) -> None:
+    """Raises ValueError where tensors are not a mixture with correlated numbers of such rows, as `check_mixture`."""
+    Z = found["log_w"].numel() if "log_w" in found else 0
+    shapes = {"log_w": (Z,), "mean": (Z, d_num), "root": (Z, d_num, d_num), "log_p": (Z, sum(sizes) + labels)}
+    there = {name: tuple(tensor.shape) for name, tensor in found.items()}
+    sound = Z > 0 and there == shapes and all(t.dtype == torch.float64 for t in found.values())
+    if (
+        not sound
+        or not all(t.isfinite().all() for t in found.values())
+        or not (found["root"].diagonal(dim1=1, dim2=2) > 0).all()
+    ):
+        raise ValueError(
+            f"a mixture of shapes {there}, expected finite float64 of {shapes} with roots of covariances"
         )
 
 
