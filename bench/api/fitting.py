@@ -124,7 +124,7 @@ def fit(
                  default `TabStep()`. One without steps, such as "ctgan", gives a `Stepless`: rows, conditions, a report
     seconds      of the clock to train for, in place of the method's number of steps; the mixture that rows begin at
                  takes some more
-    distill      1, 2 or both: teach networks for so many evaluations, a minute or so a call (`Synthesizer.distill`)
+    distill      1, 2 or both: teach networks for so many evaluations, a minute or a few a call (`Synthesizer.distill`)
     device       cpu, cuda, or auto
     progress     bar, none, or a function that is called with (step, steps, loss)
 

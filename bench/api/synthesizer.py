@@ -83,7 +83,7 @@ class Synthesizer:
     def distill(self, steps: int | Sequence[int] = (1, 2), *, progress: choosing.Shown = "bar") -> None:
         """Teach a copy of the network for each call of one or two evaluations, so that few steps keep more.
 
-        It takes a minute or so a call, once; from then on `sample(n, steps=1)` draws by them, and `save` keeps them.
+        It takes a minute or a few a call, once; from then on `sample(n, steps=1)` draws by them, and `save` keeps them.
 
         steps     numbers of evaluations to prepare, 1 and 2
         progress  bar, none, or a function that is called with (step, steps, loss), for one network after the other

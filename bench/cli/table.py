@@ -45,7 +45,7 @@ Seconds = Annotated[
 ]
 Distill = Annotated[
     Many,
-    typer.Option(help="1, 2 or both: teach networks for so many evaluations, a minute or so a call."),
+    typer.Option(help="1, 2 or both: teach networks for so many evaluations, a minute or a few a call."),
 ]
 Set = Annotated[Many, typer.Option("--set", help="A setting of the method, as `layers=256,256`.")]
 Seed = Annotated[int, typer.Option(help="Of all that is random.", min=0, max=MOST_SEED)]
