@@ -112,6 +112,24 @@ def test_other_budgets_are_refused_before_the_fit(wanted: Any) -> None:
         tabstep.fit(frame(), method=SMALL, distill=wanted, progress="none")
 
 
+def test_more_evaluations_than_the_model_has_steps_are_refused_before_the_fit() -> None:
+    with pytest.raises(ValueError, match="distill: 2 evaluations of a model with T = 1"):
+        tabstep.fit(frame(), method=replace(SMALL, T=1), distill=2, progress="none")
+
+
+def test_a_model_is_saved_before_networks_are_taught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed while they are, the fit is not lost."""
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Synthesizer, "distill", killed)
+    table, folder = tmp_path / "my.csv", tmp_path / "model"
+    frame().to_csv(table, index=False)
+    assert call("fit", table, "--save", folder, "--distill", "1", *QUICK).exit_code != 0
+    assert tabstep.load(folder).taught == ()
+
+
 def test_a_method_without_steps_has_no_network_to_teach() -> None:
     with pytest.raises(ValueError, match="distill: Marginals draws rows without steps"):
         tabstep.fit(frame(), method="marginals", distill=1, progress="none")

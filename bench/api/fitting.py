@@ -134,9 +134,7 @@ def fit(
     """
     table = frame_of(frame, literal, missing)
     settings, where = choosing.settings_of(method, seconds=seconds), asked.device(device)
-    seed, budgets = asked.seed(seed), taught.budgets(distill)
-    if budgets and not choosing.has_steps(settings):
-        raise ValueError(f"distill: {type(settings).__name__} draws rows without steps; leave it out")
+    seed, budgets = asked.seed(seed), taught.wanted(distill, settings)
     if progress not in ("bar", "none") and not callable(progress):
         raise ValueError(f"progress must be bar, none or a function of (step, steps, loss), got {progress!r}")
     wishes = wishes_of(

@@ -8,6 +8,7 @@ from typing import Any, cast
 from torch import Tensor
 
 from tabstep.api import asked
+from tabstep.api.choosing import has_steps
 from tabstep.diffusion.model import Diffusion
 from tabstep.registry import DEFAULT_SAMPLER, GRIDS, SAMPLERS
 from tabstep.samplers.distilled import Distilled
@@ -16,7 +17,7 @@ from tabstep.samplers.start import CORRELATED
 
 SAMPLER = "distilled-correlated"
 START = f"{CORRELATED}-0"  # the artifact of its start
-MOST = 2  # evaluations that networks are taught for
+MOST = Distilled.most  # evaluations that networks are taught for
 
 
 def budgets(given: Any) -> tuple[int, ...]:
@@ -28,6 +29,16 @@ def budgets(given: Any) -> tuple[int, ...]:
         raise ValueError(
             f"{error}; from {MOST + 1} evaluations on the default sampler needs no network taught"
         ) from None
+
+
+def wanted(given: Any, settings: Any) -> tuple[int, ...]:
+    """The same before a method is fitted. Raises ValueError also where it has no steps, or fewer."""
+    found = budgets(given)
+    if found and not has_steps(settings):
+        raise ValueError(f"distill: {type(settings).__name__} draws rows without steps; leave it out")
+    if found and found[-1] > settings.T:
+        raise ValueError(f"distill: {found[-1]} evaluations of a model with T = {settings.T}")
+    return found
 
 
 def names(model: Diffusion, K: int) -> tuple[str, ...]:

@@ -61,6 +61,5 @@ def fit(
         seed=seed,
     )
     model = table.fitted(ready, settings, device)
-    table.teach(model, budgets)
-    model.save(save)
+    table.keep(model, save, budgets)
     console.print(f"model: {escape(str(save))} ({model.origin.fit_s:.0f} s)", soft_wrap=True, highlight=False)

@@ -129,9 +129,10 @@ def sample(
             )
             _check(ready, frame, settings, wanted, way)
             model = table.fitted(ready, settings, device)
-            table.teach(model, budgets)
-            if save is not None:
-                model.save(save)
+            if save is None:
+                table.teach(model, budgets)
+            else:
+                table.keep(model, save, budgets)
                 console.print(f"model: {escape(str(save))}", soft_wrap=True, highlight=False)
         _taught(model, way)
         _write(model, out, rows, wanted, way, seed)

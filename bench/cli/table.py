@@ -128,12 +128,21 @@ def fitted(ready: Prepared, settings: Any, device: str) -> Synthesizer | Steples
 def budgets(given: Many, settings: Any) -> tuple[int, ...]:
     """The numbers of evaluations that networks are to be taught for; a command with others ends."""
     from tabstep.api import taught
-    from tabstep.api.choosing import has_steps
 
-    found = tuple(whole("--distill", part, low=1, most=taught.MOST) for part in split(given))
-    if found and not has_steps(settings):
-        stop(f"--distill: {type(settings).__name__} draws rows without steps; leave that out")
-    return found
+    try:
+        return taught.wanted(
+            [whole("--distill", part, low=1, most=taught.MOST) for part in split(given)], settings
+        )
+    except ValueError as error:
+        stop(f"--{error}")
+
+
+def keep(model: Synthesizer | Stepless, folder: Path, wanted: Sequence[int]) -> None:
+    """Save a model, and again with networks for these numbers of evaluations: killed meanwhile, the fit is not lost."""
+    model.save(folder)
+    if wanted:
+        teach(model, wanted)
+        model.save(folder)
 
 
 def teach(model: Synthesizer | Stepless, wanted: Sequence[int]) -> None:
