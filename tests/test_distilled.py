@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -14,6 +14,7 @@ from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.denoiser import NetworkDenoiser
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.model import Counted
+from tabstep.diffusion.noise import Noise
 from tabstep.diffusion.schedule import make
 from tabstep.registry import SAMPLERS
 from tabstep.samplers import distilled
@@ -21,7 +22,7 @@ from tabstep.samplers.budget_stop import KnownStop
 from tabstep.samplers.distilled import Distilled
 from tabstep.samplers.dpmpp import DPMSolverPP
 from tabstep.samplers.grid import trailing
-from tabstep.samplers.setting import Setting, path_for
+from tabstep.samplers.setting import Artifacts, Setting, path_for
 from tabstep.samplers.start import Moments
 
 T, MEAN, SPREAD = 200, 0.7, 0.5
@@ -161,6 +162,59 @@ def test_the_second_network_learns_from_the_rows_that_come_to_it() -> None:
     direct = next(iter(distilled.walked(few, of, 20, start)))
     assert direct.x[:, 0].mean() == pytest.approx(5 * math.sqrt(a), abs=0.05)
     assert pairs.x[:, 0].mean() < 0.8 * 5 * math.sqrt(a)  # drawn towards the data once already
+
+
+@dataclass(frozen=True)
+class Off:
+    """Rows of the law, shifted."""
+
+    by: float
+
+    def fit(self, setting: Setting) -> Draw:
+        own = Moments().fit(setting)
+
+        def draw(noise: Noise, y: Tensor | None) -> State:
+            rows = own(noise, y)
+            return State(rows.x + self.by, rows.c, rows.y)
+
+        return draw
+
+
+def test_the_worse_the_start_the_earlier_in_noise_paths_begin() -> None:
+    """From the law itself all begins are as good, and the usual one stays; from rows that are off the walk must be
+    long, though it comes back from none of them quite."""
+    of = setting()
+    assert FEW.horizon(of) == 40
+    assert replace(FEW, start=Off(2 * SPREAD)).horizon(of) == 80
+    said = of.artifacts.held(FEW.reached(0))
+    assert said is not None
+    assert said["times"].tolist() == [20, 40, 80]
+    assert said["regret"].shape == (3, 5)
+
+
+def test_one_choice_is_for_all_budgets_and_is_read_where_there_are_no_rows() -> None:
+    of = setting()
+    off = replace(FEW, start=Off(2 * SPREAD))
+    blind = replace(of, held=None, train=None)
+    assert off.horizon(replace(blind, artifacts=Artifacts())) == 40  # nothing is known
+    assert path_for(off, trailing, of, 2) == (80, 40, 0)
+    assert path_for(off, trailing, blind, 1) == (80, 0)  # the artifact is at hand
+    few_rows = State(*(None if part is None else part[:50] for part in of.held))  # type: ignore[union-attr, arg-type]
+    assert off.horizon(replace(of, held=few_rows, artifacts=Artifacts())) == 40
+
+
+def test_the_choice_is_paid_by_all_who_use_it() -> None:
+    of = setting()
+    FEW.horizon(of)
+    second = of.artifacts.reader()
+    FEW.horizon(replace(of, artifacts=second))
+    assert second.borrowed_s > 0
+
+
+@pytest.mark.parametrize("shares", [(), (0.0,), (0.2, 1.1)])
+def test_shares_are_parts_of_T(shares: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match=r"shares must be in \(0, 1\], one or more"):
+        replace(FEW, shares=shares)
 
 
 def test_a_table_without_numbers_has_nothing_to_teach() -> None:

@@ -250,7 +250,7 @@ def test_progress_is_a_line_now_and_then_where_there_is_no_terminal() -> None:
             view(done, 5000, 0.25)
         now += 60.0
         view(5000, 5000, 0.25)  # what follows says that it is done
-    assert text.getvalue() == "drawing: 3,000 of 5,000 rows, loss 0.250, about 0:12 left\n"
+    assert text.getvalue() == "drawing: 3,000 of 5,000 rows, loss 0.25, about 0:12 left\n"
 
 
 def test_on_a_terminal_it_is_a_bar() -> None:
@@ -258,7 +258,7 @@ def test_on_a_terminal_it_is_a_bar() -> None:
     with Waiting(Console(file=text, width=100, force_terminal=True), "fitting", "steps") as view:
         view(3, 10, 0.5)
         view(10, 10, 0.25)
-    assert "fitting, loss 0.250" in text.getvalue()
+    assert "fitting, loss 0.25" in text.getvalue()
     assert "10/10" in text.getvalue()
 
 

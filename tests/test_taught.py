@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import tabstep
 from tabstep.api import taught
@@ -43,7 +44,7 @@ def _soon() -> Any:
 
 @pytest.fixture(scope="module")
 def model() -> Synthesizer:
-    return tabstep.fit(frame(), "kind", method=SMALL, distill=(1, 2), progress="none")
+    return tabstep.fit(frame(400), "kind", method=SMALL, distill=(1, 2), progress="none")
 
 
 def test_what_was_taught_is_drawn_by_without_being_named(model: Synthesizer) -> None:
@@ -81,26 +82,33 @@ def test_a_saved_model_carries_them(model: Synthesizer, tmp_path: Path) -> None:
         tabstep.load(tmp_path).distill(1, progress="none")
 
 
-@pytest.mark.parametrize("damage", ["shape", "number", "name", "start"])
+@pytest.mark.parametrize("damage", ["shape", "number", "name", "start", "begin", "no begin"])
 def test_damaged_networks_are_refused(model: Synthesizer, tmp_path: Path, damage: str) -> None:
     from tabstep.data import artifact
 
     model.save(tmp_path)
     text, tensors = artifact.read(tmp_path / FILE)
     found = dict(tensors)
-    network = taught.names(model.model, 1)[1]
+    network = taught.names(model.model, model.artifacts, 1)[1]
     name = next(key for key in found if network in key)
+    begin = next(key for key in found if key.endswith(f"{taught.begin()}.horizon"))
     if damage == "shape":
         found[name] = found[name][..., :0]
     elif damage == "number":
         found[name] = found[name] * float("nan")
     elif damage == "name":
         found[name.replace("distilled-", "distilled-0")] = found.pop(name)
+    elif damage == "begin":
+        found[begin] = torch.tensor(SMALL.T + 1)
+    elif damage == "no begin":
+        del found[begin]
     else:
         root = next(key for key in found if CORRELATED in key and key.endswith("root"))
         found[root] = -found[root]
     artifact.write(tmp_path / FILE, text, found)
-    with pytest.raises(ValueError, match=r"taught network|not finite|unknown kind|roots of covariances"):
+    with pytest.raises(
+        ValueError, match=r"taught network|jumps from no time|not finite|unknown kind|roots of covariances"
+    ):
         tabstep.load(tmp_path)
 
 

@@ -98,5 +98,5 @@ def shown(progress: Shown, doing: str) -> Iterator[Progress | None]:
     with Bar(transient=True) as bar:
         task = bar.add_task(doing, total=None)
         yield lambda step, steps, loss: bar.update(
-            task, completed=step, total=steps, description=f"{doing}, loss {loss:.3f}"
+            task, completed=step, total=steps, description=f"{doing}, loss {loss:.3g}"
         )

@@ -43,7 +43,7 @@ from tabstep.samplers.start import (
     moments_of,
 )
 
-MEASURED_ROWS = 512
+MEASURED_ROWS = 4096  # training rows that samplers may measure on
 
 Names = str | Sequence[str]
 Diffusions = Literal["tabstep", "tabddpm", "iddpm", "tabddpm-short"]
@@ -242,13 +242,12 @@ def _starts(beside: Mapping[str, Tensor], model: Diffusion) -> dict[str, dict[st
         name, _, key = whole.partition(".")
         found.setdefault(name, {})[key] = tensor
     checks = {MOMENTS: check_moments, MIXTURE: check_mixture, taught.START: check_correlated}
-    networks = {name for K in taught.possible(model) for name in taught.names(model, K)}
+    networks = taught.check(found, model)
     encoder = model.encoder
     for name, tensors in found.items():
         if name in checks:
             checks[name](tensors, encoder.sizes, encoder.d_num, len(encoder.classes))
         elif name in networks:
-            taught.check(tensors, model)
             tensors.update({key: tensor.to(model.device) for key, tensor in tensors.items()})
         else:
             raise ValueError(f"tensors of an unknown kind, {name!r}")

@@ -323,11 +323,7 @@ class Synthesizer:
         }
         beside = {
             f"{name}.{key}": tensor
-            for name in (
-                MOMENTS,
-                MIXTURE,
-                *(name for K in self.taught for name in taught.names(self.model, K)),
-            )
+            for name in (MOMENTS, MIXTURE, *taught.kept(self.model, self.artifacts))
             for key, tensor in (self.artifacts.held(name) or {}).items()
         }
         self.model.save(Path(folder), table=text, beside=beside)

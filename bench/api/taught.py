@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from tabstep.api import asked
@@ -18,6 +19,7 @@ from tabstep.samplers.start import CORRELATED
 SAMPLER = "distilled-correlated"
 START = f"{CORRELATED}-0"  # the artifact of its start
 MOST = Distilled.most  # evaluations that networks are taught for
+_SEED = 0  # of the settings that a user's model prepares samplers with
 
 
 def budgets(given: Any) -> tuple[int, ...]:
@@ -41,11 +43,22 @@ def wanted(given: Any, settings: Any) -> tuple[int, ...]:
     return found
 
 
-def names(model: Diffusion, K: int) -> tuple[str, ...]:
+def begin() -> str:
+    """The artifact that says where paths of the networks begin, which no model needs where that is not measured."""
+    return _sampler().reached(_SEED)
+
+
+def names(model: Diffusion, artifacts: Artifacts, K: int) -> tuple[str, ...]:
     """The artifacts that rows of K evaluations need: the start, and a network for each call."""
-    sampler = cast("Distilled", SAMPLERS[SAMPLER])
-    setting = Setting(model.process)
-    return START, *sampler.names(sampler.path(setting, GRIDS[sampler.grid], K), setting.seed)
+    sampler = _sampler()
+    path = sampler.path(Setting(model.process, artifacts=artifacts), GRIDS[sampler.grid], K)
+    return START, *sampler.names(path, _SEED)
+
+
+def kept(model: Diffusion, artifacts: Artifacts) -> tuple[str, ...]:
+    """The artifacts that go with a model when it is saved; not all need be there."""
+    each = (name for K in ready(model, artifacts) for name in names(model, artifacts, K))
+    return begin(), *dict.fromkeys(each)
 
 
 def possible(model: Diffusion) -> range:
@@ -56,7 +69,9 @@ def possible(model: Diffusion) -> range:
 def ready(model: Diffusion, artifacts: Artifacts) -> tuple[int, ...]:
     """The numbers of evaluations whose networks are at hand."""
     return tuple(
-        K for K in possible(model) if all(artifacts.held(name) is not None for name in names(model, K))
+        K
+        for K in possible(model)
+        if all(artifacts.held(name) is not None for name in names(model, artifacts, K))
     )
 
 
@@ -65,8 +80,24 @@ def best(model: Diffusion, artifacts: Artifacts, steps: Any, grid: Any) -> str:
     return SAMPLER if grid is None and steps in ready(model, artifacts) else DEFAULT_SAMPLER
 
 
-def check(found: Mapping[str, Tensor], model: Diffusion) -> None:
-    """Raises ValueError where tensors are not weights of a copy of the model's network."""
+def check(found: Mapping[str, Mapping[str, Tensor]], model: Diffusion) -> tuple[str, ...]:
+    """Which of a saved model's tensors, by artifact, are of taught networks or say where their paths begin.
+
+    Raises ValueError where weights are not those of a copy of the model's network, and for a begin at no time of it.
+    """
+    said = {name: tensors for name, tensors in found.items() if name == begin()}
+    for tensors in said.values():
+        horizon = tensors.get("horizon", torch.tensor(0))
+        if horizon.dtype != torch.int64 or horizon.dim() or not 1 <= int(horizon) <= model.schedule.T:
+            raise ValueError(f"a taught network that jumps from no time in 1..{model.schedule.T}")
+    possibly = {name for K in possible(model) for name in names(model, Artifacts.holding(said), K)}
+    networks = tuple(name for name in found if name in possibly - {START})
     own = {name: (tuple(v.shape), v.dtype) for name, v in model.network.state_dict().items()}
-    if {name: (tuple(v.shape), v.dtype) for name, v in found.items()} != own:
-        raise ValueError("the weights of a taught network are not those of a copy of the network")
+    for name in networks:
+        if {key: (tuple(v.shape), v.dtype) for key, v in found[name].items()} != own:
+            raise ValueError("the weights of a taught network are not those of a copy of the network")
+    return *said, *networks
+
+
+def _sampler() -> Distilled:
+    return cast("Distilled", SAMPLERS[SAMPLER])

@@ -57,7 +57,7 @@ class Waiting:
             self._bar.stop()
 
     def __call__(self, done: int, total: int, loss: float | None = None) -> None:
-        beside = "" if loss is None else f", loss {loss:.3f}"
+        beside = "" if loss is None else f", loss {loss:.3g}"
         if self._first is None:
             self._first = done  # what was there from before took no time now
         if self._bar is not None:

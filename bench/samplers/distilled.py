@@ -14,18 +14,19 @@ from tabstep.contracts import Unsupported
 from tabstep.diffusion import train
 from tabstep.diffusion.mixed import Draw, Learned, Process, State, stacked, taken
 from tabstep.diffusion.noise import Noise, stream
-from tabstep.samplers.budget_stop import begin_at
+from tabstep.samplers.budget_stop import KnownStop, begin_at, nearest_of_the_best
 from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.grid import trailing
+from tabstep.samplers.judged import LEAST_ROWS, Judge, regrets
 from tabstep.samplers.setting import Grid, Sampler, Setting, Steps, digest, path_from
 from tabstep.samplers.start import Gaussians, Start
 
-SHARE = 0.2  # T'/T
+SHARE = 0.2  # T'/T where nothing is measured
 HELD = 0.125  # of the pairs, which say when to stop
 FEWEST = 8  # pairs, of which one is held
 AT_ONCE = 4096  # paths walked at once
 
-VERSION = 1  # raise when the same model, rows and start give other networks
+VERSION = 1  # raise when the same model, rows and start give other networks, or another begin
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,16 @@ class Distilled:
     A network gives the mean of the clean rows that a noised one may come from, too narrow by what is left open. A
     deterministic path has one end instead, and a network can learn it (Luhman & Luhman 2021; Salimans & Ho 2022). Here
     paths begin at T' < T, at the noised rows of a start as in ES-DDPM (Lyu et al. 2022): so short that their ends
-    follow smoothly from their begins, and a copy of the network learns them soon. Between evaluations rows are
-    noised again, to the next time, for which another copy is taught on the rows that come to it.
+    follow smoothly from their begins, and a copy of the network learns them soon. How short is decided by held rows: a
+    better start needs less (`reach`). Between evaluations rows are noised again, to the next time, for which another
+    copy is taught on the rows that come to it.
 
     Numbers are taught the ends of DDIM's path, by squared error. What a class will be is open at the begin, and its
     ends would be noise to learn from: of classes a copy keeps what the network says, by the Kullback-Leibler divergence
     from it.
 
     start       the generator whose rows paths begin at
+    shares      T'/T to choose from; `SHARE` where there are no held rows
     walk        evaluations of a path whose end is taught
     pairs       begins and ends that a copy learns from, an eighth of them to say when to stop
     steps       of its training, of `batch_size` pairs each, at most; `lr` falls linearly to 0
@@ -50,6 +53,7 @@ class Distilled:
     """
 
     start: Start = field(default_factory=Gaussians)
+    shares: tuple[float, ...] = (0.1, 0.2, 0.4)
     walk: int = 10
     pairs: int = 32768
     steps: int = 1000
@@ -61,6 +65,8 @@ class Distilled:
         for name, least in (("walk", 1), ("pairs", FEWEST), ("steps", 1), ("batch_size", 1), ("most", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if not self.shares or not all(0 < share <= 1 for share in self.shares):
+            raise ValueError(f"shares must be in (0, 1], one or more, got {self.shares}")
 
     @property
     def update(self) -> Sampler:
@@ -72,10 +78,23 @@ class Distilled:
         return self.update.grid
 
     def path(self, setting: Setting, grid: Grid, K: int) -> Steps:
-        """From T' = `SHARE` T to 0: the times that calls jump from. Raises `Unsupported` for more than `most`."""
+        """From T' to 0: the times that calls jump from. Raises `Unsupported` for more than `most`."""
         if self.most < K:
             raise Unsupported(f"networks are taught for up to {self.most} evaluations, not for {K}")
-        return path_from(begin_at(SHARE, setting.T, K), self.update, grid, setting, K)
+        return path_from(max(K, self.horizon(setting)), self.update, grid, setting, K)
+
+    def reached(self, seed: int) -> str:
+        """The artifact that says T'."""
+        return f"reach-{digest(_Key(self, (), seed))}"
+
+    def horizon(self, setting: Setting) -> int:
+        """T', as it was chosen for this model, or chosen now; that of `SHARE` where nothing can be measured."""
+        name = self.reached(setting.seed)
+        if setting.artifacts.held(name) is None:  # a model that was saved has it, and no rows
+            if setting.held is None or len(setting.held.x) < LEAST_ROWS:
+                return begin_at(SHARE, setting.T, 1)
+            self.start.fit(setting)  # not inside the choice, whose price is its own
+        return int(setting.artifacts.tensors(name, lambda: reach(self, setting))["horizon"])
 
     def names(self, path: Steps, seed: int) -> tuple[str, ...]:
         """The artifacts of the networks of a path, in its order."""
@@ -109,6 +128,24 @@ class _Key:
     path: Steps
     seed: int
     version: int = VERSION
+
+
+def reach(settings: Distilled, setting: Setting) -> Mapping[str, Tensor]:
+    """The begin of the paths to teach: of those whose ends are as good as the best ones, the nearest to `SHARE` T.
+
+    Their ends are judged as they are walked, for a network gets no better than what it is taught, and to walk takes
+    seconds: by the least regret over the scores of `judged`, within one standard error. Returns `horizon` (), `times`
+    (m,) and the `regret` in margins (m, FOLDS), each with one fold left out.
+    """
+    judge, walker = Judge(setting), KnownStop(settings.update, settings.start)
+    times = sorted({begin_at(share, setting.T, 1) for share in settings.shares})
+    regret = regrets([judge(walker, trailing(setting.until(t), min(settings.walk, t))) for t in times])
+    chosen = nearest_of_the_best(regret, times, begin_at(SHARE, setting.T, 1))
+    return {
+        "horizon": torch.tensor(times[chosen]),
+        "times": torch.tensor(times),
+        "regret": torch.from_numpy(regret),
+    }
 
 
 def jumping(before: Draw, process: Process) -> Draw:
