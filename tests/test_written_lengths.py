@@ -1,5 +1,7 @@
 """Lengths of time in text: every way gives its texts back, and what none gives back is none."""
 
+from datetime import timedelta
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,6 +43,27 @@ def test_what_is_not_written_so_is_no_length(text: str, value: int | None) -> No
     assert WrittenLengths.of("{H}:{M:02}:{S:02}", "object").parse(text) == value
 
 
+def test_lengths_as_python_writes_them_are_lengths() -> None:
+    """Days only where there are any, one of them without an s, and a negative day from which the rest counts up."""
+    plain = [timedelta(seconds=s) for s in (*SECONDS, 0, 86_400, -1, -86_400, -90_001, 172_800)]
+    texts = list(map(str, plain))
+    assert {"1 day, 0:00:00", "2 days, 0:00:00", "-1 day, 23:59:59", "-2 days, 22:59:59"} < set(texts)
+    found = column(texts)
+    common = comparable.values(found, pd.Series(found.read(pd.Series(texts))))
+    assert [value.to_pytimedelta() for value in common] == plain
+    assert found.write(pd.Series(found.read(pd.Series(texts)))).tolist() == texts
+
+
+def test_parts_that_are_nothing_may_be_left_out() -> None:
+    texts = [f"{s // 3600}h {s // 60 % 60}m" if s >= 3600 else f"{s // 60}m" for s in SECONDS] + [
+        "2h",
+        "26h 5s",
+    ]
+    found = column(texts)
+    assert found.read(pd.Series(["2h", "26h 5s", "1h 1m"])).tolist() == [7200, 93605, 3660]
+    assert kind(found) == "lengths of time to the second, in text as 26h 3m 4s"
+
+
 def test_lengths_as_pandas_writes_them_are_lengths() -> None:
     """Those of its files and of isoformat, in the same time."""
     plain = [pd.Timedelta(seconds=s) for s in SECONDS]
@@ -49,7 +72,7 @@ def test_lengths_as_pandas_writes_them_are_lengths() -> None:
         common = comparable.values(found, pd.Series(found.read(pd.Series(texts))))
         assert common.tolist() == plain
         assert found.write(pd.Series(found.read(pd.Series(texts)))).tolist() == texts
-    assert kind(found) == "lengths of time to the second, in text as P0DT0H0M0S"
+    assert kind(found) == "lengths of time to the second, in text as P1DT2H3M4S"
 
 
 def test_a_day_that_ends_at_24_00_is_read() -> None:
@@ -70,5 +93,5 @@ def test_lengths_are_drawn_and_met_as_they_are_written() -> None:
     assert (hours > 23).any()
     same = model.sample(40, steps=3, where={"v": (pd.Timedelta(minutes=30), pd.Timedelta(hours=30))})
     assert same.equals(rows)
-    with pytest.raises(ValueError, match="holds lengths of time such as 0:00:00, got 7"):
+    with pytest.raises(ValueError, match="holds lengths of time such as 26:03:04, got 7"):
         model.sample(4, steps=3, where={"v": (7, None)})

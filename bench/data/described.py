@@ -50,7 +50,7 @@ def kind(column: Column) -> str:
             others = f", read as {', '.join(form.others)} too" if form.others else ""
             return f"times to the {GRAIN[form.grain]}, in text as {form.form}{others}"
         case WrittenLengths():
-            return f"lengths of time to the {GRAIN[form.grain]}, in text as {form.text(0)}"
+            return f"lengths of time to the {GRAIN[form.grain]}, in text as {form.example}"
         case ZonedMoments():
             return f"times to the {GRAIN[form.grain]}, in text as {form.shown}"
     raise TypeError(f"no words for {type(form).__name__}")

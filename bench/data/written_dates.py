@@ -23,6 +23,9 @@ DATES = (
     *("%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%-d %b %Y", "%b %-d, %Y", "%b %Y"),
     *("%d %B %Y", "%B %d, %Y", "%-d %B %Y", "%B %-d, %Y", "%B %Y"),
     *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%-m/%-d/%y", "%-d/%-m/%y"),
+    *("%a, %d %b %Y", "%a, %-d %b %Y", "%a %d %b %Y", "%a %-d %b %Y", "%a %b %d %Y", "%a %-d %b, %Y"),
+    *("%a, %b %d, %Y", "%a, %b %-d, %Y", "%A, %B %d, %Y", "%A, %B %-d, %Y", "%A, %d %B %Y", "%A, %-d %B %Y"),
+    *("%a, %d.%m.%Y", "%a %d.%m.%Y", "%a %d/%m/%Y", "%a %m/%d/%Y"),
 )
 TIMES = (
     *("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%H:%M:%S.%3f", "%I:%M %p", "%I:%M:%S %p"),
@@ -32,12 +35,16 @@ STAMPS = (
     *DATES,
     *(f"{d}{mark}{t}{z}" for d in DATES for t in TIMES for mark in " T" for z in ("", "Z")),
     *TIMES,
+    *("%a %b %_d %H:%M:%S %Y", "%a %b %d %H:%M:%S %Y"),  # as ctime and logs
 )
 _ZONE = re.compile(
     r"(?:\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?[AP]M)?|%3?[MSfp])(?P<zone> ?(?:UTC|GMT|[+-]\d\d:?\d\d))$"
 )
 MOST_WAYS = 4  # in which the dates of one column are written
-_ALONE = re.compile(r"%-[dmHI]|%3f")  # marks of our own: without a zero before, and thousandths of a second
+LONGEST = 60  # characters of a date
+_ALONE = re.compile(
+    r"%-[dmHI]|%_d|%3f"
+)  # our own: without a zero, with a space for it, thousandths of a second
 
 
 @dataclass(frozen=True)
@@ -117,7 +124,7 @@ def dates(texts: Sequence[str], dtype: str) -> WrittenMoments | None:
 
     Raises Ambiguous. Times with several offsets from UTC are those of `zoned`.
     """
-    if not texts or not re.search(r"\d", texts[0]) or len(texts[0]) > 40:
+    if not texts or not re.search(r"\d", texts[0]) or len(texts[0]) > LONGEST:
         return None
     zones = {offset_of(text) for text in texts} if offset_of(texts[0]) else set()
     if len(zones) == 1:
@@ -200,11 +207,13 @@ def _as_text(column: pd.Series[Any]) -> Any:
 
 
 def _shape(text: str) -> str:
-    """A text with one mark for each run of digits or letters."""
-    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", text))
+    """A text with one mark for each run of digits, letters or spaces."""
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", re.sub(r" +", " ", text)))
 
 
-_SHAPES = {form: _shape(re.sub(r"%[bBp]", "a", re.sub(r"%[-3]?[YmdyHMSfI]", "9", form))) for form in STAMPS}
+_SHAPES = {
+    form: _shape(re.sub(r"%[aAbBp]", "a", re.sub(r"%[-_3]?[YmdyHMSfI]", "9", form))) for form in STAMPS
+}
 
 
 def offset_of(text: str) -> str:
@@ -247,7 +256,11 @@ def in_text(values: np.ndarray, form: str) -> list[Any]:
             continue
         alone = {
             **{"%-d": str(moment.day), "%-m": str(moment.month), "%-H": str(moment.hour)},
-            **{"%-I": str(moment.hour % 12 or 12), "%3f": f"{moment.microsecond // 1000:03}"},
+            **{
+                "%_d": f"{moment.day:2}",
+                "%-I": str(moment.hour % 12 or 12),
+                "%3f": f"{moment.microsecond // 1000:03}",
+            },
         }
         found.append(moment.strftime(_ALONE.sub(lambda mark, alone=alone: alone[mark[0]], form)))  # type: ignore[misc]
     return [found[place] for place in places]
