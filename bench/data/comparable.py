@@ -5,7 +5,7 @@ What methods see of two columns need not compare: days since 1970 beside seconds
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,15 @@ def canonical(column: Number, values: Any) -> np.ndarray:
     kind = "m8" if _is_length(column) else "M8"
     counted = values.to_numpy().astype(f"{kind}[{_grain(column)}]").astype(np.int64)
     return np.where(gap, np.nan, np.where(gap, 0, counted - column.origin).astype(np.float64))
+
+
+def plain(value: Any) -> Hashable:
+    """A label or a number to compare by, None for a gap."""
+    if value is None or value is pd.NaT or value is pd.NA or value != value:
+        return None
+    if isinstance(value, bool | np.bool_ | str):
+        return str(value)
+    return float(value) if isinstance(value, int | float | np.integer | np.floating) else str(value)
 
 
 def _is_time(column: Number) -> bool:

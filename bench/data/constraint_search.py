@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data.constraints import RELATIVE, Codes, Constraint, Gaps, Order, Same, Sum, broken, plain
+from tabstep.data.comparable import plain
+from tabstep.data.constraints import Codes, Constraint, Gaps, Order, Same, Sum, broken
+from tabstep.data.derived import RELATIVE
+from tabstep.data.derived_search import derived
 from tabstep.data.forms import decimals
 from tabstep.data.moments import GRAINS, grain
 
@@ -50,7 +53,9 @@ def find(frame: pd.DataFrame, units: Mapping[str, str] | None = None) -> tuple[C
     codes = _codes(frame, labels[:MOST_CODED], single)
     told = {rule.of for rule in codes}
     gaps = _gaps(frame, labels[:MOST_CODED], [name for name in single if name not in told])
-    return (*same, *sums, *orders, *codes, *gaps)
+    given = told | {rule.total for rule in sums}
+    made = derived(frame, single, labels[:MOST_CODED], steps, lambda rule: _could_break(rule, shuffled))
+    return (*same, *sums, *orders, *codes, *gaps, *(rule for rule in made if rule.of not in given))
 
 
 def step(column: Any) -> float:

@@ -1,20 +1,23 @@
 """Rules between columns that hold in every row: one below another, sums, copies, codes of one another, gaps by label.
 
 They are told from a frame in which columns compare (`data.comparable`): numbers, times and lengths of time, and labels
-of any kind. Rules are found by `constraint_search.find` and kept by `keeping.keep`.
+of any kind. Rules are found by `constraint_search.find` and kept by `keeping.keep`. Those of columns that dates or
+numbers make are in `data.derived`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from tabstep.data.comparable import plain
+from tabstep.data.derived import RELATIVE, Bands, Calendar, Derived, Elapsed
+
 MOST_SHOWN = 4  # labels in words
-RELATIVE = 1e-6  # of a sum of numbers that keep to no decimals
 
 
 @dataclass(frozen=True)
@@ -115,8 +118,10 @@ class Gaps:
         return f"{self.of} is missing where {self.on} is {shown}, and nowhere else"
 
 
-Constraint = Order | Sum | Same | Codes | Gaps
-KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Order, Sum, Same, Codes, Gaps)}
+Constraint = Order | Sum | Same | Codes | Gaps | Derived
+KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (Order, Sum, Same, Codes, Gaps, Elapsed, Calendar, Bands)
+}
 
 
 def broken(constraint: Constraint, frame: pd.DataFrame) -> np.ndarray:
@@ -141,6 +146,8 @@ def broken(constraint: Constraint, frame: pd.DataFrame) -> np.ndarray:
             return np.asarray(np.array(known, bool)[codes] & (np.array(wanted, int)[codes] != found))
         case Gaps(on, of, _):
             return np.asarray(constraint.missing(frame[on]) != frame[of].isna().to_numpy())
+        case Elapsed() | Calendar() | Bands():
+            return constraint.breaks(frame)
 
 
 def share_kept(constraint: Constraint, frame: pd.DataFrame) -> float:
@@ -156,15 +163,6 @@ def told(labels: Iterable[Any], pairs: tuple[tuple[Any, Any], ...]) -> list[Any]
     """What each label determines, `UNSEEN` for a label that the training rows lack."""
     known = dict(pairs)
     return [known.get(plain(label), UNSEEN) for label in labels]
-
-
-def plain(value: Any) -> Hashable:
-    """A label or a number to compare by, None for a gap."""
-    if value is None or value is pd.NaT or value is pd.NA or value != value:
-        return None
-    if isinstance(value, bool | np.bool_ | str):
-        return str(value)
-    return float(value) if isinstance(value, int | float | np.integer | np.floating) else str(value)
 
 
 def equal(a: Any, b: Any, slack: Any) -> np.ndarray:

@@ -4,6 +4,8 @@
     a = b              b is a
     a determines b     b is what a says; where b is fixed, a is a label that says so
     a says b's gaps    b is missing where a says so; elsewhere it has the number that was drawn with its gap
+    dates make b       b is what they make (time passed, weekday, ...), so is the band b of a number; where b is fixed,
+                       a date or the number moves, as little as that takes
     a <= b             where a row has it the wrong way round, the two values change places
 
 Values that change places stay within the training ranges: of an order that was found, the least b is no less than the
@@ -26,8 +28,10 @@ import pandas as pd
 
 from tabstep.data import comparable
 from tabstep.data.columns import Column, Number
+from tabstep.data.comparable import plain
 from tabstep.data.completion import MISSING, Completion, companion
-from tabstep.data.constraints import UNSEEN, Codes, Constraint, Gaps, Order, Same, Sum, broken, plain, told
+from tabstep.data.constraints import UNSEEN, Codes, Constraint, Gaps, Order, Same, Sum, broken, told
+from tabstep.data.derived import RELATIVE, Bands, Calendar, Derived, Elapsed
 
 DAY = 86400.0
 
@@ -79,20 +83,33 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
     Rules that share columns are gone through again until all hold, or as often as there are rules.
     """
     frame, fixed = _determined(rules, frame, fixed)
-    order = (Codes, Gaps, Same, Order, Sum)
+    sequence = _sequence(rules)
     for _ in range(len(rules) + 1):
         before = frame
         for ends, middle in _around(rules):
             wrong = broken(ends, frame) & frame[middle].notna().to_numpy()
             if wrong.any():
                 frame = _ordered(ends, frame, wrong, fixed)
-        for rule in sorted(rules, key=lambda r: order.index(type(r))):
+        for rule in sequence:
             wrong = broken(rule, frame)
             if wrong.any():
                 frame = _mended(rule, frame, wrong, fixed)
         if frame is before:
             break
     return frame
+
+
+def _sequence(rules: Sequence[Constraint]) -> list[Constraint]:
+    """The rules in the order in which they are kept; what dates make follows each of them that moves."""
+    order = (Codes, Gaps, Same, Elapsed, Calendar, Bands, Order, Sum)
+    made = [rule for kind in (Elapsed, Calendar, Bands) for rule in rules if isinstance(rule, kind)]
+    after = {name for rule in made for name in rule.makers}
+    found: list[Constraint] = []
+    for rule in sorted(rules, key=lambda r: order.index(type(r))):
+        found.append(rule)
+        if isinstance(rule, Order | Sum) and after & set(rule.columns):
+            found += made
+    return found
 
 
 def _around(rules: Sequence[Constraint]) -> list[tuple[Order, str]]:
@@ -114,10 +131,19 @@ def _determined(
 ) -> tuple[pd.DataFrame, Collection[str]]:
     """The frame with what fixed columns determine, which is then as fixed as they are."""
     fixed = set(fixed)
-    while rule := next((rule for rule in rules if _last(rule, fixed)), None):
+    while rule := next((rule for rule in rules if _last(rule, fixed)), None) or next(
+        (rule for rule in rules if _is_to_be_made(rule, fixed)), None
+    ):
         frame = _mended(rule, frame, broken(rule, frame), fixed)
         fixed.update(rule.columns)
     return frame, fixed
+
+
+def _is_to_be_made(rule: Constraint, fixed: Collection[str]) -> bool:
+    """Whether the one free column of a rule makes a fixed one: it moves once, and others follow it."""
+    return (
+        isinstance(rule, Derived) and rule.of in fixed and sum(name not in fixed for name in rule.makers) == 1
+    )
 
 
 def _last(rule: Constraint, fixed: Collection[str]) -> bool:
@@ -130,6 +156,8 @@ def _last(rule: Constraint, fixed: Collection[str]) -> bool:
             return rule.one_to_one or free == [rule.of]
         case Order() | Gaps():
             return False
+        case Calendar() | Bands():
+            return free == [rule.of]
     return True
 
 
@@ -148,6 +176,8 @@ def _mended(rule: Constraint, frame: pd.DataFrame, wrong: np.ndarray, fixed: Col
         case Gaps(on, of, _):
             surplus = wrong & rule.missing(frame[on])
             return frame if of in fixed or not surplus.any() else _with(frame, of, None, surplus)
+        case Elapsed() | Calendar() | Bands():
+            return _derived(rule, frame, wrong, fixed)
 
 
 def _with(frame: pd.DataFrame, name: str, values: Any, where: np.ndarray) -> pd.DataFrame:
@@ -169,6 +199,13 @@ def _decoded(rule: Codes, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collect
         [value if seen else None for value, seen in zip(found, known, strict=True)],
         wrong & known,
     )
+
+
+def _derived(rule: Derived, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
+    if rule.of not in fixed:
+        return _with(frame, rule.of, rule.made(frame), wrong)
+    free = [name for name in rule.makers if name not in fixed]
+    return _with(frame, free[0], rule.moved(free[0], frame), wrong) if free else frame
 
 
 def _labels(rule: Codes, frame: pd.DataFrame) -> list[Any]:
@@ -222,6 +259,8 @@ def _ordered(rule: Order, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collect
         return _with(frame, rule.high, _moved(low, above if rule.strict else 0.0), wrong)
     if free[0] and _fits(above, below):
         return _with(frame, rule.low, _moved(high, -below if rule.strict else 0.0), wrong)
+    if free[0] and 0 < below <= DAY:  # the coarser one, beside one that is fixed
+        return _with(frame, rule.low, _floored(_moved(high, -above if rule.strict else 0.0), below), wrong)
     return frame
 
 
@@ -237,6 +276,13 @@ def _moved(values: Any, by: float) -> Any:
     if values.dtype.kind in "mM":
         return values + pd.Timedelta(round(by * 1e9), "ns")
     return _on_grid(values + by, abs(by))
+
+
+def _floored(values: Any, step: float) -> Any:
+    """The next lower values of a grid."""
+    if values.dtype.kind in "mM":
+        return values.dt.floor(pd.Timedelta(round(step * 1e9), "ns"))
+    return _on_grid(np.floor(_on_grid(values / step, RELATIVE)) * step, step)
 
 
 def _on_grid(values: Any, step: float) -> Any:

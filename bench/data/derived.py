@@ -1,0 +1,273 @@
+"""Columns that others make: time passed between two, the part of the calendar that a date is in, the band of a number.
+
+Each rule says which rows break it (`breaks`), what its last column `of` must be (`made`), and where a column that
+makes it goes if `of` is fixed (`moved`). All are told from frames in common units (`data.comparable`). Times are
+counted in seconds. A row with a gap among the columns that make `of` breaks nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabstep.data.comparable import plain
+
+RELATIVE = 1e-6  # of numbers that keep to no decimals
+YEARS = "years"  # of the calendar, of which only full ones are counted
+UNITS = {
+    YEARS: 31556952.0,
+    "years of 365.25 days": 31557600.0,
+    "years of 365 days": 31536000.0,
+    "weeks": 604800.0,
+    "days": 86400.0,
+    "hours": 3600.0,
+    "minutes": 60.0,
+    "seconds": 1.0,
+}
+PARTS: dict[str, Callable[[pd.DatetimeIndex], Any]] = {
+    "quarter": lambda days: days.quarter,
+    "month": lambda days: days.month,
+    "week": lambda days: days.isocalendar().week,
+    "day": lambda days: days.day,
+    "weekday": lambda days: days.weekday,
+    "hour": lambda days: days.hour,
+}
+FARTHEST = 366  # days or hours that a time is moved by
+
+
+@dataclass(frozen=True)
+class Elapsed:
+    """`of` is the time from `start` to `end` in `unit`: full ones where `down`, else to the nearest on its grid.
+
+    step  of that grid, 10^-decimals; 0 for continuous numbers
+    """
+
+    start: str
+    end: str
+    of: str
+    unit: str
+    down: bool
+    step: float
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.start, self.end, self.of
+
+    @property
+    def makers(self) -> tuple[str, ...]:
+        """The columns that make `of`, first the one that gives way to it."""
+        return self.end, self.start
+
+    def __str__(self) -> str:
+        return f"{self.of} = {'full ' if self.down else ''}{self.unit} from {self.start} to {self.end}"
+
+    def breaks(self, frame: pd.DataFrame) -> np.ndarray:
+        passed, shown = self.passed(frame), frame[self.of].to_numpy(np.float64)
+        if self.down:
+            off = np.floor(passed) != shown
+        else:
+            off = np.abs(passed - shown) > (0.5 * self.step + RELATIVE * np.maximum(1, np.abs(passed)))
+        return np.asarray(off & ~np.isnan(passed) & ~np.isnan(shown))
+
+    def made(self, frame: pd.DataFrame) -> pd.Series[Any]:
+        passed = self.passed(frame)
+        whole = np.floor(passed) if self.down else passed
+        if self.step and not self.down:
+            whole = np.round(whole, max(0, round(-np.log10(self.step))))
+        return pd.Series(whole, index=frame.index)
+
+    def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
+        """`start` or `end` so that `of` is as it is; a part of the unit that was left over stays."""
+        passed = self.passed(frame)
+        more = frame[self.of].to_numpy(np.float64) - (np.floor(passed) if self.down else passed)
+        more = more if name == self.end else -more
+        if self.unit == YEARS:
+            return _years_on(frame[name], more)
+        return _shifted(frame[name], more * UNITS[self.unit])
+
+    def passed(self, frame: pd.DataFrame) -> np.ndarray:
+        """Units (n,) float64 between the two, NaN for gaps."""
+        if self.unit == YEARS:
+            return _full_years(frame[self.start], frame[self.end])
+        between = seconds(frame[self.end]) - seconds(frame[self.start])
+        return np.asarray(between / UNITS[self.unit])
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """`of`, labels or numbers, is told by a part of the calendar (`PARTS`) that the times of `by` are in.
+
+    pairs  (part, value) of every part that was seen, None for a gap
+    """
+
+    by: str
+    of: str
+    part: str
+    pairs: tuple[tuple[int, str | float | None], ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.by, self.of
+
+    @property
+    def makers(self) -> tuple[str, ...]:
+        return (self.by,)
+
+    def __str__(self) -> str:
+        return f"{self.of} is told by the {self.part} of {self.by}"
+
+    def breaks(self, frame: pd.DataFrame) -> np.ndarray:
+        wanted = self._wanted(frame[self.by])
+        return np.asarray((wanted >= 0) & (_places(frame[self.of], self._labels) != wanted))
+
+    def made(self, frame: pd.DataFrame) -> pd.Series[Any]:
+        return _told(frame[self.of], self._labels, self._wanted(frame[self.by]))
+
+    def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
+        """The times moved by as few days, or hours, as that takes."""
+        times = frame[name]
+        unit, now = 3600.0 if self.part == "hour" else UNITS["days"], _places(frame[self.of], self._labels)
+        by, open_ = np.zeros(len(times)), times.notna().to_numpy() & (now >= 0)
+        for shift in sorted(range(-FARTHEST, FARTHEST + 1), key=abs):
+            rows = np.flatnonzero(open_)
+            if not len(rows):
+                break
+            found = self._wanted(_shifted(times.iloc[rows], np.full(len(rows), shift * unit))) == now[rows]
+            by[rows[found]] = shift * unit
+            open_[rows[found]] = False
+        return _shifted(times, by)
+
+    @property
+    def _labels(self) -> list[Any]:
+        return list(dict.fromkeys(label for _, label in self.pairs))
+
+    def _wanted(self, times: pd.Series[Any]) -> np.ndarray:
+        """The place among the labels that each time wants, -1 for a gap and a part that was not seen."""
+        place = {label: i for i, label in enumerate(self._labels)}
+        known = {part: place[label] for part, label in self.pairs}
+        found, unique = pd.factorize(part_of(times, self.part))
+        return np.array([*(known.get(part, -1) for part in unique), -1])[found]
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Each value of `of`, a label or a number, stands for a range of the numbers or times of `by`.
+
+    ranges  (value, least, most) of those seen in each, in rising order; of times in seconds
+    step    of the grid of `by`: 10^-decimals, of times in seconds, 0 where it is continuous
+    """
+
+    by: str
+    of: str
+    ranges: tuple[tuple[str | float | None, float, float], ...]
+    step: float
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.by, self.of
+
+    @property
+    def makers(self) -> tuple[str, ...]:
+        return (self.by,)
+
+    def __str__(self) -> str:
+        return f"{self.of} is a band of {self.by}"
+
+    def breaks(self, frame: pd.DataFrame) -> np.ndarray:
+        wanted = self._wanted(frame[self.by])
+        return np.asarray((wanted >= 0) & (_places(frame[self.of], self._labels) != wanted))
+
+    def made(self, frame: pd.DataFrame) -> pd.Series[Any]:
+        return _told(frame[self.of], self._labels, self._wanted(frame[self.by]))
+
+    def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
+        """The numbers at the place in the wanted range that they have in their own."""
+        x, low, high = counted(frame[name]), *np.array([ends for _, *ends in self.ranges]).T
+        own, wanted = self._wanted(frame[name]), _places(frame[self.of], self._labels)
+        share = np.clip((x - low[own]) / np.maximum(high - low, 1e-300)[own], 0, 1)
+        into = share * (high - low)[wanted]
+        into = np.round(into / self.step) * self.step if self.step else into
+        to = np.where((own >= 0) & (wanted >= 0), low[wanted] + into, x)
+        if frame[name].dtype.kind in "mM":
+            return _shifted(frame[name], to - x)
+        places = max(0, round(-np.log10(self.step))) if self.step else 15
+        return pd.Series(np.round(to, places), index=frame.index)
+
+    @property
+    def _labels(self) -> list[Any]:
+        return [label for label, *_ in self.ranges]
+
+    def _wanted(self, numbers: pd.Series[Any]) -> np.ndarray:
+        x = counted(numbers)
+        below = [most for *_, most in self.ranges[:-1]]
+        ends = [roundest(most, least) for most, (_, least, _) in zip(below, self.ranges[1:], strict=True)]
+        return np.where(np.isnan(x), -1, np.searchsorted(ends, x, side="right"))
+
+
+Derived = Elapsed | Calendar | Bands
+
+
+def counted(column: pd.Series[Any]) -> np.ndarray:
+    """Numbers (n,) float64, of times seconds; NaN for gaps."""
+    return seconds(column) if column.dtype.kind in "mM" else column.to_numpy(np.float64)
+
+
+def seconds(column: pd.Series[Any]) -> np.ndarray:
+    """Times (n,) float64 in seconds, exact to the microsecond within centuries; NaN for gaps."""
+    per_second = np.timedelta64(1, "s") / np.timedelta64(1, np.datetime_data(column.to_numpy().dtype)[0])  # type: ignore[call-overload]
+    return np.asarray(column.astype("int64").where(column.notna()).to_numpy(np.float64) / per_second)
+
+
+def part_of(times: pd.Series[Any], part: str) -> np.ndarray:
+    """The part of the calendar (n,) float64 that each time is in, NaN for gaps."""
+    return np.asarray(PARTS[part](pd.DatetimeIndex(times)), dtype=np.float64)
+
+
+def roundest(low: float, high: float) -> float:
+    """The number above `low` and at most `high` with the fewest digits."""
+    for places in range(-12, 16):
+        found = np.floor(high * 10.0**places) / 10.0**places
+        if low < found <= high:
+            return float(found)
+    return high
+
+
+def _full_years(start: pd.Series[Any], end: pd.Series[Any]) -> np.ndarray:
+    """Birthdays (n,) float64 between two days of each row, NaN for gaps."""
+    a, b = pd.DatetimeIndex(start), pd.DatetimeIndex(end)
+    early = (b.month < a.month) | ((b.month == a.month) & (b.day < a.day))
+    return np.asarray(b.year - a.year, dtype=np.float64) - early
+
+
+def _years_on(times: pd.Series[Any], years: np.ndarray) -> pd.Series[Any]:
+    """Times moved by whole years (n,), NaN for none; a 29 February becomes a 28th where it must."""
+    moved = times.copy()
+    for count in np.unique(years[~np.isnan(years)]):
+        rows = years == count
+        moved[rows] = (times[rows] + pd.DateOffset(years=int(count))).astype(times.dtype)
+    return moved
+
+
+def _shifted(times: pd.Series[Any], by: np.ndarray) -> pd.Series[Any]:
+    """Times moved by seconds (n,), NaN for none, to the nearest on the grid of the column."""
+    unit = np.timedelta64(1, np.datetime_data(times.to_numpy().dtype)[0]) / np.timedelta64(1, "s")  # type: ignore[call-overload]
+    steps = np.round(np.nan_to_num(by) / unit).astype(np.int64)
+    moved = (times.astype("int64").to_numpy() + steps).astype(times.to_numpy().dtype)
+    return pd.Series(moved, index=times.index).where(times.notna())
+
+
+def _places(column: pd.Series[Any], labels: Sequence[Any]) -> np.ndarray:
+    """The place of each value (n,) among the labels, -1 for none of them."""
+    place: dict[Hashable, int] = {plain(label): i for i, label in enumerate(labels)}
+    codes, unique = pd.factorize(column, use_na_sentinel=False)
+    return np.array([place.get(plain(value), -1) for value in unique], dtype=np.int64)[codes]
+
+
+def _told(column: pd.Series[Any], labels: Sequence[Any], wanted: np.ndarray) -> pd.Series[Any]:
+    """The labels at some places; a value whose place is -1 stays."""
+    found = pd.Series([labels[i] for i in wanted], index=column.index, dtype=column.dtype)
+    return column.where(wanted < 0, found)

@@ -1,0 +1,181 @@
+"""Columns that dates and numbers make: found where planted, kept whatever was drawn, followed where they are fixed."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tabstep.data.constraint_search import find
+from tabstep.data.constraints import broken, from_json, share_kept, to_json
+from tabstep.data.derived import YEARS, Bands, Calendar, Elapsed, roundest
+from tabstep.data.keeping import keep
+from tests.test_constraints import common
+from tests.test_keeping import torn
+
+N = 600
+
+
+def ward(n: int = N, seed: int = 0) -> pd.DataFrame:
+    """A table of stays in a hospital, as a user has it."""
+    rng = np.random.default_rng(seed)
+    came = pd.Series(pd.Timestamp("2022-01-01") + pd.to_timedelta(rng.integers(0, 700, n), unit="D"))
+    born = pd.Series(pd.Timestamp("1950-03-01") + pd.to_timedelta(rng.integers(0, 15_000, n), unit="D"))
+    days = rng.integers(0, 20, n)
+    start = came + pd.to_timedelta(rng.integers(0, 86_400, n), unit="s")
+    end = start + pd.to_timedelta(rng.integers(0, 100_000, n), unit="s")
+    hours = (end - start).dt.total_seconds() / 3600
+    age = [b.year - a.year - ((b.month, b.day) < (a.month, a.day)) for a, b in zip(born, came, strict=True)]
+    return pd.DataFrame(
+        {
+            "born": born,
+            "came": came,
+            "left": came + pd.to_timedelta(days, unit="D"),
+            "days": days,
+            "age": age,
+            "group": pd.cut(age, [0, 40, 50, 60, 100], labels=["D", "A", "C", "B"]).astype(str),
+            "weekday": came.dt.day_name(),
+            "month": came.dt.month,
+            "year": came.dt.year,
+            "start": start,
+            "end": end,
+            "hours": hours.round(2),
+            "full": hours // 1,
+            "shift": start.dt.hour.map(lambda hour: "night" if hour < 6 or hour >= 22 else "day"),
+            "noise": rng.normal(size=n),
+            "side": rng.choice(["left", "right"], n),
+        }
+    )
+
+
+MADE = {
+    "age = full years from born to came",
+    "days = days from came to left",
+    "hours = hours from start to end",
+    "full = full hours from start to end",
+    "weekday is told by the weekday of came",
+    "month is told by the month of came",
+    "shift is told by the hour of start",
+    "year is a band of came",
+    "group is a band of age",
+}
+
+
+@pytest.fixture(scope="module")
+def learned() -> tuple[pd.DataFrame, tuple[Any, ...]]:
+    frame = common(ward())
+    return frame, find(frame)
+
+
+def made(rules: tuple[Any, ...]) -> list[Any]:
+    return [rule for rule in rules if isinstance(rule, Elapsed | Calendar | Bands)]
+
+
+def test_what_dates_and_numbers_make_is_found_and_no_more(
+    learned: tuple[pd.DataFrame, tuple[Any, ...]],
+) -> None:
+    frame, rules = learned
+    assert {str(rule) for rule in made(rules)} == MADE
+    assert not any(broken(rule, frame).any() for rule in rules)
+    shuffled = torn(frame, 1)
+    assert not made(find(shuffled))
+
+
+def test_rules_survive_json(learned: tuple[pd.DataFrame, tuple[Any, ...]]) -> None:
+    for rule in learned[1]:
+        assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=5, deadline=None)
+def test_rows_keep_what_is_made_whatever_was_drawn(
+    learned: tuple[pd.DataFrame, tuple[Any, ...]], seed: int
+) -> None:
+    frame, rules = learned
+    before = torn(frame, seed)
+    after = keep(rules, before)
+    assert {str(rule): share_kept(rule, after) for rule in rules} == {str(rule): 1.0 for rule in rules}
+    for name in ("born", "noise", "side"):
+        pd.testing.assert_series_equal(after[name], before[name])
+    assert keep(rules, after) is after
+
+
+@pytest.mark.parametrize(
+    "fixed",
+    [("age",), ("group",), ("weekday",), ("days", "month"), ("hours",), ("full",), ("shift",), ("year",)],
+)
+def test_what_is_fixed_stays_and_what_makes_it_follows(
+    learned: tuple[pd.DataFrame, tuple[Any, ...]], fixed: tuple[str, ...]
+) -> None:
+    frame, rules = learned
+    before = torn(frame, 3)
+    after = keep(rules, before, fixed)
+    pd.testing.assert_frame_equal(after[list(fixed)], before[list(fixed)])
+    assert {str(rule): share_kept(rule, after) for rule in rules} == {str(rule): 1.0 for rule in rules}
+
+
+def test_times_move_no_farther_than_they_must(learned: tuple[pd.DataFrame, tuple[Any, ...]]) -> None:
+    frame, rules = learned
+    before = torn(frame, 4)
+    moved = keep(rules, before, ("weekday",))["came"] - before["came"]
+    assert moved.abs().max() == pd.Timedelta(days=3)
+    moved = keep(rules, before, ("month",))["came"] - before["came"]
+    assert moved.abs().max() <= pd.Timedelta(days=184)
+
+
+def test_numbers_keep_their_place_within_a_band() -> None:
+    rule = Bands("x", "band", (("low", 0.0, 9.0), ("high", 10.0, 109.0)), 1.0)
+    frame = pd.DataFrame({"x": [0.0, 9.0, 3.0, 40.0, np.nan], "band": ["high", "high", "low", "low", "low"]})
+    after = keep((rule,), frame, ("band",))
+    assert after["x"].tolist()[:4] == [10.0, 109.0, 3.0, 3.0]
+    assert np.isnan(after["x"].iloc[4])
+    assert keep((rule,), frame)["band"].tolist() == ["low", "low", "low", "high", "low"]
+
+
+def test_a_band_ends_at_the_roundest_number_between() -> None:
+    assert [
+        roundest(*ends) for ends in ((24.97, 25.3), (25.0, 26.0), (0.12, 0.13), (-3.2, -2.9), (99.0, 1001.0))
+    ] == [
+        25.0,
+        26.0,
+        0.13,
+        -3.0,
+        1000.0,
+    ]
+
+
+@given(st.dates(date(1930, 1, 1), date(2024, 12, 31)), st.dates(date(1930, 1, 1), date(2024, 12, 31)))
+def test_full_years_are_birthdays(born: date, day: date) -> None:
+    frame = pd.DataFrame({"a": pd.to_datetime([born]), "b": pd.to_datetime([day]), "n": [0.0]})
+    age = sum(
+        (year, born.month, born.day) <= (day.year, day.month, day.day) for year in range(born.year + 1, 2030)
+    )
+    age -= sum(
+        (year, born.month, born.day) > (day.year, day.month, day.day) for year in range(1920, born.year + 1)
+    )
+    assert Elapsed("a", "b", "n", YEARS, True, 1.0).made(frame).tolist() == [age]
+
+
+def test_gaps_break_nothing_and_are_labels_of_what_is_made() -> None:
+    table = ward()
+    table.loc[::9, "left"] = pd.NaT
+    table.loc[::7, "came"] = pd.NaT
+    table["days"] = table["days"].astype("Int64").where(table["left"].notna())
+    table["group"] = table["group"].where(table["age"] < 60, None)
+    frame = common(table)
+    rules = find(frame)
+    found = {str(rule) for rule in rules}
+    assert {
+        "days = days from came to left",
+        "group is a band of age",
+        "month is told by the month of came",
+    } <= found
+    assert not any(broken(rule, frame).any() for rule in rules)
+    after = keep(rules, torn(frame, 2))
+    assert [share_kept(rule, after) for rule in made(rules)] == [1.0] * len(made(rules))
