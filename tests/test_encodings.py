@@ -31,6 +31,11 @@ def test_a_file_of_windows_is_read_as_it_is_meant_and_told(tmp_path: Path, separ
     pd.testing.assert_frame_equal(read["utf-8-sig"], read["utf-8"])
 
 
+def test_a_file_whose_only_sign_is_that_of_the_euro_shows_it(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("n;paid\n1;7,50 €\n2;8,20 €\n".encode("cp1252"))
+    assert "such as '7,50 €'" in " ".join(told(tmp_path / "a.csv"))
+
+
 def test_a_letter_between_two_chunks_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encodings, "CHUNK", 3)
     (tmp_path / "a.csv").write_text(TEXT, encoding="utf-8")

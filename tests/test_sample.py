@@ -16,6 +16,7 @@ import tabstep
 from tabstep.api import fitting
 from tabstep.cli import sample
 from tabstep.cli.waiting import Waiting
+from tabstep.data.files import read_table
 from tabstep.data.listed import lines
 from tabstep.registry import DEFAULT_SAMPLER
 from tests.test_cli import call
@@ -167,6 +168,51 @@ def test_all_faults_come_in_one_message_with_what_mends_them(table: Path, tmp_pa
         "'size' holds numbers, but also big; --missing big takes such texts for gaps",
     ):
         assert text in shown, shown
+
+
+@pytest.mark.usefixtures("no_training")
+def test_faults_of_options_and_of_the_table_come_together(table: Path, tmp_path: Path) -> None:
+    options = (
+        "--where",
+        "clas=fraud",
+        "--sampler",
+        "nope",
+        "--set",
+        "nop=3",
+        "--id",
+        "kye",
+        "--balance",
+        "size",
+    )
+    done = call("sample", table, "--rows", 5, "--out", tmp_path / "rows.xlsx", *options)
+    assert done.exit_code == 2
+    for text in (
+        "error: 6 faults:",
+        "- rows.xlsx: expected a name ending in .parquet",
+        "- TabStep has no setting nop",
+        "- where: no column 'clas'; did you mean 'class'?",
+        "- balance: no column 'size'",
+        "- my.csv: no column 'kye': did you mean 'key'?",
+        "- my.csv: column 'key' has a different text in every row",
+    ):
+        assert text in flat(done.output), done.output
+    done = call(
+        "sample", table, "--rows", 5, "--out", tmp_path / "r.csv", "--drop", "key", "--sampler", "dimm"
+    )
+    assert re.search(
+        r"one of the \d+ of `tabstep list samplers`, got 'dimm'; did you mean 'ddim'", flat(done.output)
+    )
+
+
+def test_rows_have_the_marks_between_them_that_the_table_has(tmp_path: Path) -> None:
+    table, folder = tmp_path / "my.csv", tmp_path / "model"
+    messy().drop(columns="key").to_csv(table, sep=";", index=False)
+    assert call("fit", table, "--save", folder, *QUICK).exit_code == 0
+    for out, mark in ((tmp_path / "rows.csv", ";"), (tmp_path / "rows.tsv", "\t")):
+        assert call("sample", folder, "--rows", 20, "--out", out, "--steps", 2).exit_code == 0
+        names = [name for name in messy() if name != "key"]
+        assert out.read_text().splitlines()[0].split(mark) == names
+        assert list(read_table(out)) == names
 
 
 @pytest.mark.usefixtures("no_training")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,20 @@ def test_a_saved_model_carries_them(model: Synthesizer, tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(read.sample(30, steps=K), model.sample(30, steps=K))
     plain = tabstep.fit(frame(), "kind", method=SMALL, progress="none")
     plain.save(tmp_path)
-    with pytest.raises(Unsupported, match="training rows"):
-        tabstep.load(tmp_path).distill(1, progress="none")
+    read = tabstep.load(tmp_path)
+    with pytest.raises(Unsupported, match=r"training rows: fit\(..., distill=1\)"):
+        read.distill(1, progress="none")
+    with pytest.raises(Unsupported, match="no networks were taught for 2 evaluations"):
+        read.sample(5, steps=2, sampler=taught.SAMPLER)
+
+
+def test_rows_that_wait_for_networks_to_be_taught_say_so() -> None:
+    plain = tabstep.fit(frame(), "kind", method=SMALL, progress="none")
+    with pytest.warns(UserWarning, match=r"taught for 1 evaluation first.*model.distill\(1\)"):
+        rows = plain.sample(5, steps=1, sampler=taught.SAMPLER)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        pd.testing.assert_frame_equal(rows, plain.sample(5, steps=1, sampler=taught.SAMPLER))
 
 
 @pytest.mark.parametrize("damage", ["shape", "number", "name", "start", "begin", "no begin"])

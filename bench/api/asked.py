@@ -14,6 +14,7 @@ from tabstep.data.cards import suggest
 from tabstep.data.wishes import named
 
 Named = TypeVar("Named")
+MOST_LISTED = 20  # names in an error
 SEEDS = 2**63 - 1
 
 
@@ -51,6 +52,11 @@ def one_of(what: str, name: Any, known: Mapping[str, Named]) -> Named:
     if not isinstance(name, str) or name not in known:
         near = suggest(name, tuple(known)) if isinstance(name, str) else ""
         hint = f"; {near}" if near.startswith("did") else ""
+        if len(known) > MOST_LISTED:
+            some = f", such as {', '.join([*known][:3])}" if not hint else ""
+            raise ValueError(
+                f"{what} must be one of the {len(known)} of `tabstep list {what}s`{some}, got {name!r}{hint}"
+            )
         raise ValueError(f"{what} must be one of {', '.join(known)}, got {name!r}{hint}")
     return known[name]
 

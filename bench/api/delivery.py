@@ -23,12 +23,14 @@ from tabstep.data.layout import SEPARATORS
 class Delivery:
     """Rows of a source that meet a request, with new ids.
 
-    rare  makes the source of rows given single values, None where there is none
+    separator  what stands between the values of a .csv
+    rare       makes the source of rows given single values, None where there is none
     """
 
     source: Source
     request: Request
     identifiers: tuple[Identifier, ...]
+    separator: str
     rare: Callable[[], Source] | None = None
 
     def frame(self) -> pd.DataFrame:
@@ -55,8 +57,8 @@ class Delivery:
         of, make = self.request, self._parts
         if path.suffix.lower() in SEPARATORS:
             rows, make = make, lambda known: ((as_text(columns, f, gaps), k) for f, k in rows(known))
-        whole = {**plan, "n": of.n, "seed": of.seed, "conditions": of.said}
-        return self._how(parts.write(path, whole, of.n, make, progress))
+        whole = {**plan, "n": of.n, "seed": of.seed, "conditions": of.said, "separator": self.separator}
+        return self._how(parts.write(path, whole, of.n, make, progress, self.separator))
 
     def _how(self, known: parts.Known) -> How | None:
         if self.request.is_plain:

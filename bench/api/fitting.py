@@ -176,6 +176,7 @@ def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synth
             environment(),
             said.literal,
             said.missing,
+            ready.separator,
         )
 
     if isinstance(model, Diffusion):

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-LATER = {"literal", "missing"}  # which the first files of this format lack
+from tabstep.data.layout import BETWEEN
+
+LATER = {"literal", "missing", "separator"}  # which the first files of this format lack
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Origin:
     missing      what stands for gaps, as the user said
     seed         of the fit
     fit_s        seconds of the whole fit
+    separator    of the .csv that the table was in, which one of its rows has too
     environment  commit, machine and libraries, see `records.provenance.environment`
     """
 
@@ -33,6 +36,7 @@ class Origin:
     environment: Mapping[str, Any]
     literal: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    separator: str = ","
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -40,5 +44,9 @@ class Origin:
         known = {field.name for field in fields(cls)}
         if not known - LATER <= set(data) <= known:
             raise ValueError(f"no origin of a fit: its fields are {', '.join(sorted(known))}")
-        told = {name: tuple(data.get(name, ())) for name in ("dropped", *LATER)}
+        told = {name: tuple(data.get(name, ())) for name in ("dropped", "literal", "missing")}
+        if data.get("separator", ",") not in tuple(BETWEEN):
+            raise ValueError(
+                f"separator must be one of {', '.join(map(repr, BETWEEN))}, got {data['separator']!r}"
+            )
         return cls(**{**data, **told})

@@ -15,8 +15,9 @@ from tabstep.data import comparable, constraint_search, frames, inference
 from tabstep.data.columns import Category, Column, Number
 from tabstep.data.completion import Completion
 from tabstep.data.constraints import Constraint
-from tabstep.data.files import read_table, told
+from tabstep.data.files import SEPARATED, read_table, told
 from tabstep.data.identifiers import Identifier
+from tabstep.data.layout import CSV, SEPARATORS
 from tabstep.data.table import Schema, Task
 from tabstep.data.wishes import (
     Gaps,
@@ -45,6 +46,7 @@ class Prepared:
     wishes       what was said of columns
     seed         of the fit
     seconds      that this took
+    separator    of the .csv that the table was in, a comma for others
     """
 
     columns: tuple[Column, ...]
@@ -56,6 +58,7 @@ class Prepared:
     wishes: Wishes
     seed: int
     seconds: float
+    separator: str
 
 
 def frame_of(table: Any, literal: str | Sequence[str], missing: Gaps) -> Any:
@@ -112,9 +115,10 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
     refuse(check_names(frame))
     if len(frame) < FEWEST_ROWS:
         raise ValueError(f"fit needs at least {FEWEST_ROWS} rows, got {len(frame)}")
-    refuse(check_wishes(list(frame.columns), wishes, target, speech))
+    faults = check_wishes(list(frame.columns), wishes, target, speech)
     frame = frame.reset_index(drop=True)
-    columns, faults = inference.infer(frame, wishes, speech, target)
+    columns, found = inference.infer(frame, wishes, speech, target)
+    faults += found
     identifiers = []
     for place, name in enumerate(name for name in frame.columns if name not in wishes.drop):
         if name in wishes.id:
@@ -122,7 +126,7 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
                 identifiers.append(Identifier.of(frame[name], place))
             except ValueError as error:
                 faults.append(f"column {name!r} {error}")
-    if target is not None and (gaps := int(frame[target].isna().sum())):
+    if target in frame.columns and (gaps := int(frame[target].isna().sum())):
         faults.append(f"target {target!r} is missing in {gaps} rows; drop them")
     refuse(faults)
     table = pd.DataFrame({c.name: c.read(frame[c.name]) for c in columns})
@@ -141,6 +145,7 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
         wishes,
         seed,
         time.perf_counter() - started,
+        frame.attrs.get(SEPARATED, SEPARATORS[CSV]),
     )
 
 

@@ -164,7 +164,8 @@ class Stepless:
         none = torch.empty(0)
         request = Request.of(self.encoder, none, self.columns, self.completion, n, seed, where, balance)
         written = Written(self.columns, self.completion, self.constraints)
-        return Delivery(Chunks(self.model, self.train, written, seed), request, self.identifiers)
+        source = Chunks(self.model, self.train, written, seed)
+        return Delivery(source, request, self.identifiers, self.origin.separator)
 
     def _refuse(self, walk: Mapping[str, Any]) -> None:
         unknown = [name for name in walk if name not in WALK]

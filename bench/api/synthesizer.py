@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -29,8 +30,9 @@ from tabstep.data.constraints import to_json as constraint_to_json
 from tabstep.data.encode import Encoder
 from tabstep.data.fixed import given
 from tabstep.data.identifiers import Identifier, finished
-from tabstep.diffusion.mixed import State
+from tabstep.diffusion.mixed import Draw, State
 from tabstep.diffusion.model import Diffusion
+from tabstep.registry import SAMPLERS
 from tabstep.samplers.inversion import INVERSIONS
 from tabstep.samplers.latent import Latent, between, decode, encode
 from tabstep.samplers.setting import Artifacts, Grid, Sampler, Table
@@ -91,6 +93,8 @@ class Synthesizer:
         Raises ValueError for other numbers, and `Unsupported` for a model that was saved, without its training rows.
         """
         wanted = taught.budgets(steps)
+        for K in wanted:
+            taught.before(self.model, self.artifacts, SAMPLERS[taught.SAMPLER], K, self.table)
         with choosing.shown(progress, "teaching") as told:
             for K in wanted:
                 self._draws.of(Way.of(taught.SAMPLER, None, K, T=self.model.schedule.T), told)
@@ -135,7 +139,7 @@ class Synthesizer:
         way = self.way(sampler, grid, steps)
         request = self._request(n, seed, where, balance)
         if request.is_plain:
-            drawn = self.model.generate(self._draws.of(way), request.n, seed=request.seed).rows
+            drawn = self.model.generate(self._draw(way), request.n, seed=request.seed).rows
             rows = finished(self._written(drawn), self.identifiers, 0, request.seed)
         else:
             rows = self._delivery(way, request).frame()
@@ -264,10 +268,17 @@ class Synthesizer:
         counts = self.model.class_counts
         return Request.of(self.encoder, counts, self.columns, self.completion, n, seed, where, balance)
 
+    def _draw(self, way: Way) -> Draw:
+        """What draws rows this way; says so where networks are to be taught first."""
+        note = taught.before(self.model, self.artifacts, way.sampler, way.steps, self.table)
+        if note is not None:
+            warnings.warn(note, UserWarning, stacklevel=4)
+        return self._draws.of(way)
+
     def _delivery(self, way: Way, request: Request) -> Delivery:
-        source = Network(self.model, self._draws.of(way), request.labels(), request.seed, self._written)
+        source = Network(self.model, self._draw(way), request.labels(), request.seed, self._written)
         rare = (lambda: self._completing.source(request)) if request.points else None
-        return Delivery(source, request, self.identifiers, rare)
+        return Delivery(source, request, self.identifiers, self.origin.separator, rare)
 
     @cached_property
     def _draws(self) -> Draws:

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from tabstep.api import asked
 from tabstep.api.choosing import has_steps
+from tabstep.contracts import Unsupported
 from tabstep.diffusion.model import Diffusion
 from tabstep.registry import DEFAULT_SAMPLER, GRIDS, SAMPLERS
 from tabstep.samplers.distilled import Distilled
-from tabstep.samplers.setting import Artifacts, Setting
+from tabstep.samplers.setting import Artifacts, Setting, Table
 from tabstep.samplers.start import CORRELATED
 
 SAMPLER = "distilled-correlated"
@@ -72,6 +73,28 @@ def ready(model: Diffusion, artifacts: Artifacts) -> tuple[int, ...]:
         K
         for K in possible(model)
         if all(artifacts.held(name) is not None for name in names(model, artifacts, K))
+    )
+
+
+def before(model: Diffusion, artifacts: Artifacts, sampler: Any, K: int, table: Table | None) -> str | None:
+    """What to say before networks are taught for a sampler, None where none are to be.
+
+    Raises Unsupported where they would be, and there are no training rows.
+    """
+    if not isinstance(sampler, Distilled) or K not in possible(model):
+        return None
+    path = sampler.path(Setting(model.process, artifacts=artifacts), GRIDS[sampler.grid], K)
+    if all(artifacts.held(name) is not None for name in sampler.names(path, _SEED)):
+        return None
+    said = f"{K} evaluation{'s' if K > 1 else ''}"
+    if table is None:
+        raise Unsupported(
+            f"no networks were taught for {said} before this model was saved, and that takes its training rows: "
+            f"fit(..., distill={K}), or `tabstep fit --distill {K}`, keeps them; leave the sampler out to draw without"
+        )
+    return (
+        f"networks are taught for {said} first, in a minute or a few; model.distill({K}) shows how far that is, and "
+        "save keeps them"
     )
 
 

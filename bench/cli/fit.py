@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -44,22 +45,29 @@ def fit(
 
       tabstep fit my.csv --save model/ --distill 1,2    # for rows by one or two evaluations
     """
-    settings = table.settings(method, set_, seconds)
-    table.refuse_to_keep(settings)
-    budgets = table.budgets(distill, settings)
-    ready = table.prepared(
-        source,
-        table.read(source, literal, missing),
-        target,
-        numeric=numeric,
-        categorical=categorical,
-        date=date,
-        id=id,
-        drop=drop,
-        literal=literal,
-        missing=missing,
-        seed=seed,
-    )
+    started = time.perf_counter()
+    found = table.Gathered()
+    with found.faults():
+        settings = table.settings(method, set_, seconds)
+        table.refuse_to_keep(settings)
+        budgets = table.budgets(distill, settings)
+    frame = table.read(source, literal, missing)
+    with found.faults(source.name):
+        ready = table.prepared(
+            frame,
+            target,
+            numeric=numeric,
+            categorical=categorical,
+            date=date,
+            id=id,
+            drop=drop,
+            literal=literal,
+            missing=missing,
+            seed=seed,
+        )
+    found.end()
+    table.show(source, frame, ready)
     model = table.fitted(ready, settings, device)
     table.keep(model, save, budgets)
-    console.print(f"model: {escape(str(save))} ({model.origin.fit_s:.0f} s)", soft_wrap=True, highlight=False)
+    took = time.perf_counter() - started
+    console.print(f"model: {escape(str(save))} ({took:.0f} s)", soft_wrap=True, highlight=False)

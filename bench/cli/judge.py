@@ -90,19 +90,22 @@ def advise(
     settings = table.settings("tabstep", None, seconds)
     frame = table.read(source, literal, missing)
     known, held = advice.apart(frame, seed)
-    ready = table.prepared(
-        source,
-        known,
-        target,
-        numeric=numeric,
-        categorical=categorical,
-        date=date,
-        id=id,
-        drop=drop,
-        literal=literal,
-        missing=missing,
-        seed=seed,
-    )
+    found = table.Gathered()
+    with found.faults(source.name):
+        ready = table.prepared(
+            known,
+            target,
+            numeric=numeric,
+            categorical=categorical,
+            date=date,
+            id=id,
+            drop=drop,
+            literal=literal,
+            missing=missing,
+            seed=seed,
+        )
+    found.end()
+    table.show(source, known, ready)
     from tabstep.api.synthesizer import Synthesizer
 
     model = table.fitted(ready, settings, "cpu")

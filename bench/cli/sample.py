@@ -87,35 +87,43 @@ def sample(
     way = {k: v for k, v in (("sampler", sampler), ("grid", grid), ("steps", steps)) if v is not None}
     if out.exists() and source.exists() and out.resolve() == source.resolve():
         stop(f"--out {out} is the table itself; name another file")
-    try:
+    found = table.Gathered()
+    with found.faults():
         _check_out(out)
-        if source.is_dir():
-            table.refuse_options(
-                {
-                    "target": target,
-                    "numeric": numeric,
-                    "categorical": categorical,
-                    "date": date,
-                    "id": id,
-                    "drop": drop,
-                    "literal": literal,
-                    "missing": missing,
-                    "seconds": seconds,
-                    "distill": distill,
-                    "set": set_,
-                    "save": save,
-                },
-                SAVED,
-            )
-            model: Synthesizer | Stepless = _loaded(source, device)
-        else:
+    if source.is_dir():
+        table.refuse_options(
+            {
+                "target": target,
+                "numeric": numeric,
+                "categorical": categorical,
+                "date": date,
+                "id": id,
+                "drop": drop,
+                "literal": literal,
+                "missing": missing,
+                "seconds": seconds,
+                "distill": distill,
+                "set": set_,
+                "save": save,
+            },
+            SAVED,
+        )
+        model: Synthesizer | Stepless = _loaded(source, device)
+        found.end()
+    else:
+        settings: Any = None
+        with found.faults():
             settings = table.settings(method, set_, seconds)
-            budgets = table.budgets(distill, settings)
             if save is not None:
                 table.refuse_to_keep(settings)
-            frame = table.read(source, literal, missing)
+            budgets = table.budgets(distill, settings)
+        with found.faults():
+            _check_way(settings, way)
+        frame = table.read(source, literal, missing)
+        with found.faults():
+            _check_named(frame, wanted)
+        with found.faults(source.name):
             ready = table.prepared(
-                source,
                 frame,
                 target or _label(frame, wanted),
                 numeric=numeric,
@@ -127,17 +135,21 @@ def sample(
                 missing=missing,
                 seed=seed,
             )
-            _check(ready, frame, settings, wanted, way)
-            model = table.fitted(ready, settings, device)
-            if save is None:
-                table.teach(model, budgets)
-            else:
-                table.keep(model, save, budgets)
-                console.print(f"model: {escape(str(save))}", soft_wrap=True, highlight=False)
+        found.end()
+        table.show(source, frame, ready)
+        with found.faults():
+            _check(ready, frame, settings, wanted)
+        found.end()
+        model = table.fitted(ready, settings, device)
+        if save is None:
+            table.teach(model, budgets)
+        else:
+            table.keep(model, save, budgets)
+            console.print(f"model: {escape(str(save))}", soft_wrap=True, highlight=False)
+    with found.faults():
         _taught(model, way)
         _write(model, out, rows, wanted, way, seed)
-    except ValueError as error:
-        stop(str(error))
+    found.end()
 
 
 def _taught(model: Synthesizer | Stepless, way: dict[str, Any]) -> None:
@@ -172,7 +184,8 @@ def _label(frame: pd.DataFrame, wanted: dict[str, Any]) -> str | None:
     """The column of a condition that can be the target, so that the network itself meets it: text without gaps."""
     import pandas as pd
 
-    names = ([wanted["balance"]] if wanted["balance"] else []) + table.names_of(wanted["where"])
+    conditions = table.names_of(wanted["where"], frame.columns)
+    names = ([wanted["balance"]] if wanted["balance"] else []) + conditions
     for name in names:
         if (
             name in frame.columns
@@ -184,24 +197,47 @@ def _label(frame: pd.DataFrame, wanted: dict[str, Any]) -> str | None:
     return None
 
 
-def _check(
-    ready: Prepared, frame: pd.DataFrame, settings: Any, wanted: dict[str, Any], way: dict[str, Any]
-) -> None:
-    """Raise ValueError before the training for what could not be drawn after it; say how common a condition is."""
+def _check_way(settings: Any, way: dict[str, Any]) -> None:
+    """Raise ValueError for a way to draw that a method, None where there is none, does not have."""
+    from tabstep.api.choosing import has_steps
+    from tabstep.api.way import Way
+
+    if settings is None:
+        return
+    if has_steps(settings):
+        Way.of(**way, T=settings.T)
+    elif way:
+        raise ValueError(
+            f"--{', --'.join(way)}: {type(settings).__name__} draws rows without steps; leave that out"
+        )
+
+
+def _check_named(frame: pd.DataFrame, wanted: dict[str, Any]) -> None:
+    """Raise Faults for conditions on columns that a table lacks, and ValueError for what is no condition."""
+    from tabstep.api import asked
+    from tabstep.data.wishes import refuse
+
+    known, faults = dict.fromkeys(map(str, frame.columns)), []
+    names = [("where", name) for name in table.names_of(wanted["where"], known)]
+    for what, name in [*names, *([("balance", wanted["balance"])] if wanted["balance"] else [])]:
+        try:
+            asked.one_column(what, name, known)
+        except ValueError as error:
+            faults.append(str(error))
+    refuse(faults)
+
+
+def _check(ready: Prepared, frame: pd.DataFrame, settings: Any, wanted: dict[str, Any]) -> None:
+    """Raise ValueError before the training for conditions that no row could meet; say how common one is."""
     import numpy as np
 
     from tabstep.api import conditions
     from tabstep.api.choosing import has_steps
-    from tabstep.api.way import Way
     from tabstep.data.encode import Encoder
 
-    if has_steps(settings):
-        Way.of(**way, T=settings.T)
-        encoder = settings.encoder(ready.train, ready.completion.inner)
-    elif way:
-        stop(f"--{', --'.join(way)}: {type(settings).__name__} draws rows without steps; leave that out")
-    else:
-        encoder = Encoder.fit(ready.train, ready.completion.inner)
+    has = has_steps(settings)
+    inner = ready.completion.inner
+    encoder = settings.encoder(ready.train, inner) if has else Encoder.fit(ready.train, inner)
     where = conditions.written(wanted["where"], ready.columns)
     read = conditions.read(where, ready.columns, ready.completion, encoder)
     if wanted["balance"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -66,8 +66,36 @@ def read(path: Path, literal: Sequence[str] | None, missing: Sequence[str] | Non
     return frame
 
 
+class Gathered:
+    """What stands in the way of a command, so that a user mends all of it at once."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[str, str]] = []
+
+    @contextmanager
+    def faults(self, of: str = "") -> Iterator[None]:
+        """Keep the ValueErrors of a part of the work, with the file that they are of."""
+        from tabstep.data.wishes import Faults
+
+        try:
+            yield
+        except Faults as error:
+            self._found += [(of, each) for each in error.each]
+        except ValueError as error:
+            self._found.append((of, str(error)))
+
+    def end(self) -> None:
+        """End the command if there are any."""
+        from tabstep.data.wishes import Faults
+
+        files = {of for of, _ in self._found}
+        if len(files) == 1:
+            stop(str(Faults([fault for _, fault in self._found], files.pop())))
+        if self._found:
+            stop(str(Faults([f"{of}: {fault}" if of else fault for of, fault in self._found])))
+
+
 def prepared(
-    path: Path,
     frame: pd.DataFrame,
     target: str | None,
     *,
@@ -80,7 +108,7 @@ def prepared(
     missing: Many,
     seed: int,
 ) -> Prepared:
-    """The table as a fit takes it, shown once; a command ends with all faults and what mends each."""
+    """The table as a fit takes it. Raises ValueError with all faults and what mends each."""
     from tabstep.api.preparing import prepare, wishes_of
     from tabstep.data.wishes import Sampling
 
@@ -94,12 +122,7 @@ def prepared(
         literal=literal or (),
         missing=missing or (),
     )
-    try:
-        ready = prepare(frame, target, wishes, Sampling(), seed)
-    except ValueError as error:
-        stop(f"{path.name}: {error}")
-    _show(path, frame, ready)
-    return ready
+    return prepare(frame, target, wishes, Sampling(), seed)
 
 
 def fitted(ready: Prepared, settings: Any, device: str) -> Synthesizer | Stepless:
@@ -126,7 +149,7 @@ def fitted(ready: Prepared, settings: Any, device: str) -> Synthesizer | Steples
 
 
 def budgets(given: Many, settings: Any) -> tuple[int, ...]:
-    """The numbers of evaluations that networks are to be taught for; a command with others ends."""
+    """The numbers of evaluations that networks are to be taught for. Raises ValueError for others."""
     from tabstep.api import taught
 
     try:
@@ -134,7 +157,7 @@ def budgets(given: Many, settings: Any) -> tuple[int, ...]:
             [whole("--distill", part, low=1, most=taught.MOST) for part in split(given)], settings
         )
     except ValueError as error:
-        stop(f"--{error}")
+        raise ValueError(f"--{error}") from None
 
 
 def keep(model: Synthesizer | Stepless, folder: Path, wanted: Sequence[int]) -> None:
@@ -158,27 +181,27 @@ def teach(model: Synthesizer | Stepless, wanted: Sequence[int]) -> None:
 
 
 def settings(method: str, given: Many, seconds: float | None) -> Any:
-    """The method with its settings and its time; a command with others ends."""
+    """The method with its settings and its time. Raises ValueError for others."""
     from tabstep.api.choosing import settings_of
 
     found: dict[str, Any] = {}
     for text in given or ():
         name, sign, value = text.partition("=")
         if not sign:
-            stop(f"--set: expected NAME=VALUE, got {text!r}")
+            raise ValueError(f"--set: expected NAME=VALUE, got {text!r}")
         found[name.strip()] = _plain(value)
     try:
         return settings_of(method, found, seconds=seconds)
-    except (ValueError, TypeError) as error:
-        stop(str(error))
+    except TypeError as error:
+        raise ValueError(str(error)) from None
 
 
 def refuse_to_keep(settings: Any) -> None:
-    """End where models of a method cannot be saved, before one is fitted."""
+    """Raise ValueError where models of a method cannot be saved, before one is fitted."""
     from tabstep.api.choosing import has_steps
 
     if not has_steps(settings):
-        stop(
+        raise ValueError(
             f"--save: a model of {type(settings).__name__} cannot be saved, only diffusions can; `tabstep sample` of "
             "the table writes its rows"
         )
@@ -207,7 +230,7 @@ def note(text: str) -> None:
     console.print(f"[yellow]note:[/] {escape(text)}", highlight=False, soft_wrap=True)
 
 
-def _show(path: Path, frame: pd.DataFrame, ready: Prepared) -> None:
+def show(path: Path, frame: pd.DataFrame, ready: Prepared) -> None:
     from tabstep.data.doubtful_numbers import doubts
     from tabstep.data.files import taken_for_gaps
     from tabstep.data.listed import lines
@@ -245,6 +268,9 @@ def refuse_options(given: dict[str, Any], why: str) -> None:
         stop(f"{', '.join(unused)}: {why}")
 
 
-def names_of(texts: Sequence[str]) -> list[str]:
-    """Columns that conditions of a command line name."""
-    return [text.partition("=")[0] for text in texts]
+def names_of(texts: Sequence[str], known: Collection[str]) -> list[str]:
+    """Columns that conditions of a command line name; the name of a known one may hold the sign."""
+    return [
+        max((name for name in known if text.startswith(f"{name}=")), key=len, default=text.partition("=")[0])
+        for text in texts
+    ]

@@ -12,6 +12,7 @@ UTF8, WESTERN = "utf-8-sig", "cp1252"
 
 _FOREIGN = re.compile(rb"[\x00\x81\x8d\x8f\x90\x9d]")  # bytes that no text in cp1252 has
 _WORD = re.compile(r"\w*[^\W\x00-\x7f]\w*")
+_SIGN = re.compile(r"[\w.,]*\s?[^\x00-\x7f]")  # where no word has a letter beyond ASCII, as 1,50 €
 
 
 def encoding_of(path: Path) -> str:
@@ -34,8 +35,9 @@ def told(path: Path) -> Iterator[str]:
     """What a user should know of the encoding of a file."""
     if encoding_of(path) == UTF8:
         return
-    words = (_WORD.search(chunk.decode(WESTERN)) for chunk in _chunks(path))
-    shown = next((word[0] for word in words if word), "")
+    chunks = (chunk.decode(WESTERN) for chunk in _chunks(path))
+    found = (_WORD.search(text) or _SIGN.search(text) for text in chunks)
+    shown = next((word[0] for word in found if word), "")
     yield (
         f"{path.name} is not in UTF-8: read as {WESTERN}, such as {shown!r}; save it in UTF-8 if that is misread. "
         "Rows are written in UTF-8"

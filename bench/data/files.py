@@ -18,13 +18,14 @@ import pyarrow.parquet as pq
 
 from tabstep.data import bounds, encodings, parquet, whole_numbers
 from tabstep.data.cards import DataError, suggest
-from tabstep.data.layout import MARKS, SEPARATORS, Layout
+from tabstep.data.layout import CSV, MARKS, SEPARATORS, Layout
 from tabstep.data.wishes import marks, named
 
 PARQUET = (".parquet", ".pq")
 WRITTEN = (
     "tabstep.written"  # among the attributes of a table: how a file of text writes columns, see `Writing`
 )
+SEPARATED = "tabstep.separator"  # among them: what stands between the values of a .csv
 LOOKED_AT = 10_000  # rows whose writing is looked at
 _ZEROS = re.compile(rb"(?:^|[,;\t|\"])0\d+(?:$|[,;\t|\"\r\n])")
 _FLOAT = r"^-?\d+(?:\.(?P<part>\d+))?(?P<mark>[eE]?)(?:(?<=[eE])[-+]\d\d+)?$"
@@ -127,6 +128,8 @@ def _csv(layout: Layout, literal: str | Sequence[str], missing: Sequence[str]) -
         table[name] = table[name] if numbers is None else numbers
     table = table.drop(columns=[name for name in layout.nameless if table[name].isna().all()])
     table.attrs[WRITTEN] = _writings(layout, table)
+    if layout.path.suffix.lower() == CSV:
+        table.attrs[SEPARATED] = layout.separator
     return table
 
 

@@ -10,6 +10,7 @@ import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ import pandas as pd
 from tabstep.data import bounds
 from tabstep.data.encodings import encoding_of
 
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
+CSV = ".csv"
+SEPARATORS = {CSV: ",", ".tsv": "\t"}
+BETWEEN = ",;\t|"  # what may stand between values
 INDEX = "index"
 TOP = 12  # lines in which the names and the units are looked for
 ALIKE = 3  # lines of as many cells that show which one holds the names
@@ -67,9 +70,16 @@ class Layout:
     @classmethod
     def of(cls, path: Path) -> Layout | None:
         """None for a file that is no text by its name. Raises DataError for one that is more than fits."""
-        usual = SEPARATORS.get(path.suffix.lower())
-        if usual is None:
+        if path.suffix.lower() not in SEPARATORS:
             return None
+        about = path.stat()
+        return cls._of(path, about.st_size, about.st_mtime_ns)
+
+    @classmethod
+    @lru_cache(maxsize=4)
+    def _of(cls, path: Path, _size: int, _changed: int) -> Layout:
+        """A file that has not changed is looked through once."""
+        usual = SEPARATORS[path.suffix.lower()]
         bounds.check_file(path)
         encoding = encoding_of(path)
         top = _top(path, encoding)
@@ -172,7 +182,7 @@ def _above(top: list[str], usual: str) -> tuple[int, str]:
 
 def _separator(line: str, usual: str) -> str:
     """What stands between the names of a line: the usual mark of such a file, or what parts it most often."""
-    found = {mark: len(next(csv.reader([line], delimiter=mark), [])) for mark in (usual, *",;\t|")}
+    found = {mark: len(next(csv.reader([line], delimiter=mark), [])) for mark in (usual, *BETWEEN)}
     return usual if found[usual] != 1 else max(found, key=lambda mark: found[mark])
 
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from tabstep.data import plain
 from tabstep.data.files import PARQUET
-from tabstep.data.layout import SEPARATORS
+from tabstep.data.layout import CSV, SEPARATORS
 from tabstep.data.replacing import replace
 
 PLAN = "plan.json"
@@ -43,16 +43,26 @@ def check(path: Path) -> None:
         raise FileExistsError(f"{path} is no plain file and is not replaced; name another one")
 
 
-def write(path: Path, plan: Mapping[str, Any], n: int, make: Make, progress: Progress | None = None) -> Known:
+def write(
+    path: Path,
+    plan: Mapping[str, Any],
+    n: int,
+    make: Make,
+    progress: Progress | None = None,
+    separator: str = SEPARATORS[CSV],
+) -> Known:
     """Write `n` rows to `path`, and return what is known after the last part.
 
     plan  all that determines the rows, as JSON has it: parts of another plan are thrown away
     make  its frames go into a CSV as they are, so their texts must not depend on the other rows of a part
 
+    separator  what stands between the values of a .csv
+
     Raises ValueError and OSError as `check`, and ValueError for values that the format does not hold.
     """
     check(path)
     suffix = path.suffix.lower()
+    marks = {**SEPARATORS, CSV: separator}
     folder = path.with_name(f"{path.name}.parts")
     _begin(folder, json.dumps(plan, sort_keys=True))
     said = sorted(p for p in folder.glob("*.json") if p.name != PLAN)
@@ -64,7 +74,7 @@ def write(path: Path, plan: Mapping[str, Any], n: int, make: Make, progress: Pro
             progress(done, n)
         frame, known = next(following)
         part = folder / f"{len(parts):08}{suffix}"
-        content = _parquet(frame) if suffix in PARQUET else _text(frame, SEPARATORS[suffix], not parts)
+        content = _parquet(frame) if suffix in PARQUET else _text(frame, marks[suffix], not parts)
         replace(part, content)
         replace(part.with_suffix(".json"), json.dumps(known).encode())  # from now on the part counts
         parts.append(part)

@@ -140,14 +140,21 @@ def dates(
     return found
 
 
+class Faults(DataError):
+    """All that stands in the way, a line each, of a file where one is named."""
+
+    def __init__(self, each: Sequence[str], of: str = "") -> None:
+        self.each = tuple(each)
+        lines = (
+            each[0] if len(each) == 1 else f"{len(each)} faults:\n" + "\n".join(f"- {one}" for one in each)
+        )
+        super().__init__(f"{of}: {lines}" if of else lines)
+
+
 def refuse(faults: Sequence[str], of: str = "") -> None:
-    """Raise DataError with all faults, if there are any."""
-    if not faults:
-        return
-    head = f"{of}: " if of else ""
-    if len(faults) == 1:
-        raise DataError(f"{head}{faults[0]}")
-    raise DataError(f"{head}{len(faults)} faults:\n" + "\n".join(f"- {fault}" for fault in faults))
+    """Raise Faults, if there are any."""
+    if faults:
+        raise Faults(faults, of)
 
 
 def check_names(frame: pd.DataFrame) -> list[str]:
