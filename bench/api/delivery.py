@@ -35,7 +35,7 @@ class Delivery:
 
     def frame(self) -> pd.DataFrame:
         """All rows; what came of conditions is among their attributes, and a warning what is poor."""
-        drawn = list(self._parts({}))
+        drawn = list(self._parts({}, lambda _: None))
         rows = pd.concat([frame for frame, _ in drawn], ignore_index=True)
         how = self._how(drawn[-1][1])
         if how is not None:
@@ -54,11 +54,25 @@ class Delivery:
 
         gaps  columns that may have some
         """
-        of, make = self.request, self._parts
-        if path.suffix.lower() in SEPARATORS:
-            rows, make = make, lambda known: ((as_text(columns, f, gaps), k) for f, k in rows(known))
+        of, last = self.request, -1
+        is_text = path.suffix.lower() in SEPARATORS
+
+        def told(done: int) -> None:
+            nonlocal last
+            last = done
+            if progress is not None:
+                progress(done, of.n)
+
+        def told_of_part(done: int, _: int) -> None:
+            if done != last:  # the batch that ended it told already
+                told(done)
+
+        def make(known: parts.Known) -> Iterator[tuple[pd.DataFrame, parts.Known]]:
+            for rows, after in self._parts(known, told):
+                yield (as_text(columns, rows, gaps) if is_text else rows), after
+
         whole = {**plan, "n": of.n, "seed": of.seed, "conditions": of.said, "separator": self.separator}
-        return self._how(parts.write(path, whole, of.n, make, progress, self.separator))
+        return self._how(parts.write(path, whole, of.n, make, told_of_part, self.separator))
 
     def _how(self, known: parts.Known) -> How | None:
         if self.request.is_plain:
@@ -67,11 +81,13 @@ class Delivery:
         how.warn(stacklevel=4)
         return how
 
-    def _parts(self, known: parts.Known) -> Iterator[tuple[pd.DataFrame, parts.Known]]:
+    def _parts(
+        self, known: parts.Known, told: Callable[[int], None]
+    ) -> Iterator[tuple[pd.DataFrame, parts.Known]]:
         of = self.request
         if of.by_choice or of.quota is not None:
-            chosen: parts.Make = Kept(self.source, of.n, of.by_choice, of.quota, self.rare)
+            chosen: parts.Make = Kept(self.source, of.n, of.by_choice, told, of.quota, self.rare)
         else:
-            chosen = All(self.source, of.n)
+            chosen = All(self.source, of.n, told)
         for rows, after in chosen(known):
             yield finished(rows, self.identifiers, after["rows"] - len(rows), of.seed), after

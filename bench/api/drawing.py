@@ -143,10 +143,11 @@ def all_completed(
 
 @dataclass(frozen=True, eq=False)
 class All:
-    """The first n rows of a source, in parts."""
+    """The first n rows of a source, in parts; `told` is called with how many there are after each batch."""
 
     source: Source
     n: int
+    told: Callable[[int], None]
 
     def __call__(self, known: Known) -> Iterator[tuple[pd.DataFrame, Known]]:
         done, at_once = known.get("rows", 0), self.source.batch_rows
@@ -154,7 +155,10 @@ class All:
         size = max(1, PART_ROWS // at_once) * at_once
         for start in range(done, self.n, size):
             end = min(start + size, self.n)
-            frames = [self.source.batch(i, min(at_once, end - i)).rows for i in range(start, end, at_once)]
+            frames = []
+            for i in range(start, end, at_once):
+                frames.append(self.source.batch(i, min(at_once, end - i)).rows)
+                self.told(min(i + at_once, end))
             yield pd.concat(frames, ignore_index=True), {"rows": end}
 
 
@@ -185,6 +189,7 @@ class Tally:
 class Kept:
     """The first n rows of a source that meet conditions.
 
+    told   called with how many there are after each batch, also where none came
     quota  of labels that each may come so often
     rare   makes the source of rows given single values, None where none is asked for
     """
@@ -192,6 +197,7 @@ class Kept:
     source: Source
     n: int
     conditions: tuple[Condition, ...]
+    told: Callable[[int], None]
     quota: Quota | None = None
     rare: Callable[[], Source] | None = None
 
@@ -206,6 +212,7 @@ class Kept:
                 if self.rare is not None and not tally.rare and _is_seldom(tally):
                     tally.rare, tally.idle, source = True, 0, self._rare()
                 frames.append(self._more(source, tally))
+                self.told(tally.rows)
             yield pd.concat(frames, ignore_index=True), asdict(tally)
 
     def _rare(self) -> Source:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from tabstep.data.comparable import plain
 from tabstep.data.constraints import Codes, Constraint, Gaps, Order, Same, Sum, broken
-from tabstep.data.derived import RELATIVE
+from tabstep.data.derived import RELATIVE, Day
 from tabstep.data.derived_search import derived
 from tabstep.data.forms import decimals
 from tabstep.data.moments import GRAINS, grain
@@ -54,8 +54,11 @@ def find(frame: pd.DataFrame, units: Mapping[str, str] | None = None) -> tuple[C
     told = {rule.of for rule in codes}
     gaps = _gaps(frame, labels[:MOST_CODED], [name for name in single if name not in told])
     given = told | {rule.total for rule in sums}
-    made = derived(frame, single, labels[:MOST_CODED], steps, lambda rule: _could_break(rule, shuffled))
-    return (*same, *sums, *orders, *codes, *gaps, *(rule for rule in made if rule.of not in given))
+    found = derived(frame, single, labels[:MOST_CODED], steps, lambda rule: _could_break(rule, shuffled))
+    made = [rule for rule in found if rule.of not in given]
+    days = {(rule.of, rule.by) for rule in made if isinstance(rule, Day)}  # which is no later than its time
+    orders = [rule for rule in orders if (rule.low, rule.high) not in days]
+    return (*same, *sums, *orders, *codes, *gaps, *made)
 
 
 def step(column: Any) -> float:

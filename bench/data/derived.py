@@ -1,8 +1,12 @@
-"""Columns that others make: time passed between two, the part of the calendar that a date is in, the band of a number.
+"""Columns that others make: time passed between two, the part of the calendar of a date, the day of a time, bands.
 
 Each rule says which rows break it (`breaks`), what its last column `of` must be (`made`), and where a column that
-makes it goes if `of` is fixed (`moved`). All are told from frames in common units (`data.comparable`). Times are
-counted in seconds. A row with a gap among the columns that make `of` breaks nothing.
+makes it must go (`moved`). Which of them gives way in drawn rows matters: days of a stay between two drawn dates would
+be the difference of two errors, and a weekday that of a day's error, so there the date goes where the other says.
+`gives` has the columns in the order in which they give way.
+
+All are told from frames in common units (`data.comparable`). Times are counted in seconds. A row with a gap among the
+columns that make `of` breaks nothing.
 """
 
 from __future__ import annotations
@@ -52,15 +56,11 @@ class Elapsed:
     unit: str
     down: bool
     step: float
+    gives: tuple[str, ...]
 
     @property
     def columns(self) -> tuple[str, ...]:
         return self.start, self.end, self.of
-
-    @property
-    def makers(self) -> tuple[str, ...]:
-        """The columns that make `of`, first the one that gives way to it."""
-        return self.end, self.start
 
     def __str__(self) -> str:
         return f"{self.of} = {'full ' if self.down else ''}{self.unit} from {self.start} to {self.end}"
@@ -102,20 +102,19 @@ class Calendar:
     """`of`, labels or numbers, is told by a part of the calendar (`PARTS`) that the times of `by` are in.
 
     pairs  (part, value) of every part that was seen, None for a gap
+    ends   the least and the largest time that was seen, in seconds
     """
 
     by: str
     of: str
     part: str
     pairs: tuple[tuple[int, str | float | None], ...]
+    ends: tuple[float, float]
+    gives: tuple[str, ...]
 
     @property
     def columns(self) -> tuple[str, ...]:
         return self.by, self.of
-
-    @property
-    def makers(self) -> tuple[str, ...]:
-        return (self.by,)
 
     def __str__(self) -> str:
         return f"{self.of} is told by the {self.part} of {self.by}"
@@ -128,7 +127,7 @@ class Calendar:
         return _told(frame[self.of], self._labels, self._wanted(frame[self.by]))
 
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
-        """The times moved by as few days, or hours, as that takes."""
+        """The times moved by as few days, or hours, as that takes within those that were seen."""
         times = frame[name]
         unit, now = 3600.0 if self.part == "hour" else UNITS["days"], _places(frame[self.of], self._labels)
         by, open_ = np.zeros(len(times)), times.notna().to_numpy() & (now >= 0)
@@ -136,7 +135,9 @@ class Calendar:
             rows = np.flatnonzero(open_)
             if not len(rows):
                 break
-            found = self._wanted(_shifted(times.iloc[rows], np.full(len(rows), shift * unit))) == now[rows]
+            to = _shifted(times.iloc[rows], np.full(len(rows), shift * unit))
+            seen = (seconds(to) >= self.ends[0]) & (seconds(to) <= self.ends[1])
+            found = seen & (self._wanted(to) == now[rows])
             by[rows[found]] = shift * unit
             open_[rows[found]] = False
         return _shifted(times, by)
@@ -151,6 +152,33 @@ class Calendar:
         known = {part: place[label] for part, label in self.pairs}
         found, unique = pd.factorize(part_of(times, self.part))
         return np.array([*(known.get(part, -1) for part in unique), -1])[found]
+
+
+@dataclass(frozen=True)
+class Day:
+    """`of` is the day of the times `by`, which keep their time of day where they move."""
+
+    by: str
+    of: str
+    gives: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.by, self.of
+
+    def __str__(self) -> str:
+        return f"{self.of} is the day of {self.by}"
+
+    def breaks(self, frame: pd.DataFrame) -> np.ndarray:
+        times, days = frame[self.by], frame[self.of]
+        return np.asarray((times.dt.floor("D") != days) & times.notna() & days.notna())
+
+    def made(self, frame: pd.DataFrame) -> pd.Series[Any]:
+        return pd.Series(frame[self.by].dt.floor("D").astype(frame[self.of].dtype))
+
+    def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
+        moved = frame[self.of] + (frame[name] - frame[name].dt.floor("D"))
+        return pd.Series(moved.astype(frame[name].dtype))
 
 
 @dataclass(frozen=True)
@@ -171,8 +199,8 @@ class Bands:
         return self.by, self.of
 
     @property
-    def makers(self) -> tuple[str, ...]:
-        return (self.by,)
+    def gives(self) -> tuple[str, ...]:
+        return self.of, self.by
 
     def __str__(self) -> str:
         return f"{self.of} is a band of {self.by}"
@@ -208,7 +236,7 @@ class Bands:
         return np.where(np.isnan(x), -1, np.searchsorted(ends, x, side="right"))
 
 
-Derived = Elapsed | Calendar | Bands
+Derived = Elapsed | Calendar | Day | Bands
 
 
 def counted(column: pd.Series[Any]) -> np.ndarray:

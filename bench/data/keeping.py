@@ -4,8 +4,8 @@
     a = b              b is a
     a determines b     b is what a says; where b is fixed, a is a label that says so
     a says b's gaps    b is missing where a says so; elsewhere it has the number that was drawn with its gap
-    dates make b       b is what they make (time passed, weekday, ...), so is the band b of a number; where b is fixed,
-                       a date or the number moves, as little as that takes
+    dates make b       time passed, a weekday, ..: the date or b gives way, whichever loses less (`data.derived`)
+    a has the band b   b is what a says; where b is fixed, a moves into it
     a <= b             where a row has it the wrong way round, the two values change places
 
 Values that change places stay within the training ranges: of an order that was found, the least b is no less than the
@@ -31,9 +31,10 @@ from tabstep.data.columns import Column, Number
 from tabstep.data.comparable import plain
 from tabstep.data.completion import MISSING, Completion, companion
 from tabstep.data.constraints import UNSEEN, Codes, Constraint, Gaps, Order, Same, Sum, broken, told
-from tabstep.data.derived import RELATIVE, Bands, Calendar, Derived, Elapsed
+from tabstep.data.derived import RELATIVE, Bands, Calendar, Day, Derived, Elapsed
 
 DAY = 86400.0
+PATIENCE = 1  # turns in which a date goes where a count or a weekday says; from then on these follow the date
 
 
 def kept(
@@ -84,7 +85,7 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
     """
     frame, fixed = _determined(rules, frame, fixed)
     sequence = _sequence(rules)
-    for _ in range(len(rules) + 1):
+    for turn in range(len(rules) + PATIENCE + 3):
         before = frame
         for ends, middle in _around(rules):
             wrong = broken(ends, frame) & frame[middle].notna().to_numpy()
@@ -93,7 +94,8 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
         for rule in sequence:
             wrong = broken(rule, frame)
             if wrong.any():
-                frame = _mended(rule, frame, wrong, fixed)
+                tired = isinstance(rule, Derived) and rule.of not in fixed and turn > PATIENCE + _turn(rule)
+                frame = _mended(rule, frame, wrong, {*fixed, *rule.columns[:-1]} if tired else fixed)
         if frame is before:
             break
     return frame
@@ -101,15 +103,23 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
 
 def _sequence(rules: Sequence[Constraint]) -> list[Constraint]:
     """The rules in the order in which they are kept; what dates make follows each of them that moves."""
-    order = (Codes, Gaps, Same, Elapsed, Calendar, Bands, Order, Sum)
-    made = [rule for kind in (Elapsed, Calendar, Bands) for rule in rules if isinstance(rule, kind)]
-    after = {name for rule in made for name in rule.makers}
-    found: list[Constraint] = []
-    for rule in sorted(rules, key=lambda r: order.index(type(r))):
-        found.append(rule)
-        if isinstance(rule, Order | Sum) and after & set(rule.columns):
-            found += made
+    made = [rule for rule in rules if isinstance(rule, Derived)]
+    made.sort(key=_turn)
+    concerned = {name for rule in made for name in rule.columns}
+    found: list[Constraint] = [
+        rule for kind in (Codes, Gaps, Same) for rule in rules if isinstance(rule, kind)
+    ]
+    found += made
+    for rule in (rule for kind in (Order, Sum) for rule in rules if isinstance(rule, kind)):
+        found += [rule, *(made if concerned & set(rule.columns) else ())]
     return found
+
+
+def _turn(rule: Derived) -> int:
+    """A date goes to its weekday before spans are counted from it, and what is only told of both comes last."""
+    if isinstance(rule, Calendar | Day) and rule.gives[0] == rule.by:
+        return 0
+    return 1 if isinstance(rule, Elapsed) else 2
 
 
 def _around(rules: Sequence[Constraint]) -> list[tuple[Order, str]]:
@@ -141,9 +151,8 @@ def _determined(
 
 def _is_to_be_made(rule: Constraint, fixed: Collection[str]) -> bool:
     """Whether the one free column of a rule makes a fixed one: it moves once, and others follow it."""
-    return (
-        isinstance(rule, Derived) and rule.of in fixed and sum(name not in fixed for name in rule.makers) == 1
-    )
+    free = sum(name not in fixed for name in rule.columns)
+    return isinstance(rule, Derived) and rule.of in fixed and free == 1
 
 
 def _last(rule: Constraint, fixed: Collection[str]) -> bool:
@@ -156,7 +165,7 @@ def _last(rule: Constraint, fixed: Collection[str]) -> bool:
             return rule.one_to_one or free == [rule.of]
         case Order() | Gaps():
             return False
-        case Calendar() | Bands():
+        case Calendar() | Day() | Bands():
             return free == [rule.of]
     return True
 
@@ -176,7 +185,7 @@ def _mended(rule: Constraint, frame: pd.DataFrame, wrong: np.ndarray, fixed: Col
         case Gaps(on, of, _):
             surplus = wrong & rule.missing(frame[on])
             return frame if of in fixed or not surplus.any() else _with(frame, of, None, surplus)
-        case Elapsed() | Calendar() | Bands():
+        case Elapsed() | Calendar() | Day() | Bands():
             return _derived(rule, frame, wrong, fixed)
 
 
@@ -202,10 +211,10 @@ def _decoded(rule: Codes, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collect
 
 
 def _derived(rule: Derived, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
-    if rule.of not in fixed:
-        return _with(frame, rule.of, rule.made(frame), wrong)
-    free = [name for name in rule.makers if name not in fixed]
-    return _with(frame, free[0], rule.moved(free[0], frame), wrong) if free else frame
+    name = next((name for name in rule.gives if name not in fixed), None)
+    if name is None:
+        return frame
+    return _with(frame, name, rule.made(frame) if name == rule.of else rule.moved(name, frame), wrong)
 
 
 def _labels(rule: Codes, frame: pd.DataFrame) -> list[Any]:
