@@ -163,7 +163,8 @@ class Synthesizer:
 
         Parts are kept in a folder beside `path` until all are there, and become the file in one step: killed, the
         same call goes on from the last whole part. `progress` is called with (rows done, n) after each batch, also
-        where none of it met the conditions. Returns what came of conditions, None without them. Raises as `sample`, and ValueError for a name that says no format.
+        where none of it met the conditions. Returns what came of conditions, None without them. Raises as `sample`, and
+        ValueError for a name that says no format.
         """
         path = Path(path)
         parts.check(path)
