@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ def line(steps: int, trend: bool, recall: bool) -> Line:
 
 
 def advice(*lines: Line) -> Advice:
-    return Advice((TREND, RECALL), (BY_NAME["coverage"],), (*lines, line(1000, True, True)), 500, 1.0)
+    return Advice(
+        (TREND, RECALL), (BY_NAME["coverage"],), (*lines, line(1000, True, True)), 500, 1.0, (90, 100)
+    )
 
 
 def test_a_budget_is_enough_from_where_all_larger_ones_are() -> None:
@@ -51,13 +54,16 @@ def test_a_poor_fit_is_said_to_be_one() -> None:
     found = advice(line(20, True, True))
     assert "poor" not in str(found)
     last = Line(1000, {"c2st_xgboost": 0.98}, {TREND.name: True, RECALL.name: True}, 1.0)
-    assert "The brief fit is poor (C2ST 0.98" in str(
-        Advice(found.scores, (), (found.lines[0], last), 50, 1.0)
+    poor = replace(found, lines=(found.lines[0], last))
+    assert "The brief fit is poor (a C2ST of 0.98 with all steps)" in str(poor)
+    assert "poor (a C2ST of 0.98 with all steps, time for 9 of 100 steps of training)" in str(
+        replace(poor, trained=(9, 100))
     )
+    assert str(replace(found, trained=(9, 100))).startswith("The brief fit is poor (time for 9 of 100 steps")
 
 
 def test_nothing_is_said_where_nothing_judges() -> None:
-    found = Advice((), VECTOR, (line(1, True, True), line(1000, True, True)), 50, 1.0)
+    found = Advice((), VECTOR, (line(1, True, True), line(1000, True, True)), 50, 1.0, (90, 100))
     assert found.steps is None
     assert str(found).startswith("Nothing can be said")
 

@@ -23,7 +23,10 @@ from tabstep.report.numbers.vector import VECTOR, Score
 BUDGETS = (1, 2, 5, 10, 20, 50)
 SHARE = 0.25  # of the rows that the brief fit does not see
 DRAWS = 3  # of each budget but all steps, with seeds of their own
-POOR = 0.95  # C2ST with all steps beyond which a network has not learned enough for steps to matter
+POOR = 0.85  # C2ST with all steps beyond which a network has not learned enough for steps to matter
+BRIEF = (
+    0.1  # of the training steps of the method, with fewer of which rows are mostly those that paths begin at
+)
 MOST = 2_000  # rows of a draw
 
 
@@ -44,6 +47,7 @@ class Advice:
     scores  those that judge; the last line is all steps of the sampler `ancestral`, the measure
     noisy   those whose measure scatters by more than their margin on so few rows: they judge nothing
     rows    of a draw; fit_s: seconds of the brief fit
+    trained steps of training that the brief fit had time for, and those of the method
     """
 
     scores: tuple[Score, ...]
@@ -51,6 +55,7 @@ class Advice:
     lines: tuple[Line, ...]
     rows: int
     fit_s: float
+    trained: tuple[int, int]
 
     def enough(self, score: Score) -> int | None:
         """The least budget from which on a score is kept; None where it is all steps."""
@@ -82,12 +87,15 @@ class Advice:
         left_out = ", ".join(score.title for score in self.noisy)
         noisy = f"; not judged, too noisy on so few rows: {left_out}" if left_out else ""
         found = full.means.get("c2st_xgboost", 0.0)
+        done, usual = self.trained
+        why = [f"a C2ST of {found:.2f} with all steps"] if found > POOR else []
+        why += [f"time for {done:,} of {usual:,} steps of training"] if done < BRIEF * usual else []
         poor = (
-            f" The brief fit is poor (C2ST {found:.2f} with all steps): train longer to know."
-            if found > POOR
+            f"The brief fit is poor ({', '.join(why)}), so few steps lose little: give it more seconds. By it: "
+            if why
             else ""
         )
-        return f"{said}{noisy}.{poor}"
+        return f"{poor}{said}{noisy}."
 
 
 def advise(
@@ -173,7 +181,9 @@ def swept(
         )
         for steps, of, draw_s in drawn
     )
-    return Advice(judges, tuple(s for s in scores if s not in judges), lines, n, model.origin.fit_s)
+    noisy = tuple(s for s in scores if s not in judges)
+    trained = model.model.curve[-1][0] if model.model.curve else 0, int(model.model.method["steps"])
+    return Advice(judges, noisy, lines, n, model.origin.fit_s, trained)
 
 
 def _keeps(score: Score, mean: float, full: float) -> bool:
