@@ -22,6 +22,7 @@ from tabstep.api.preparing import frame_of
 from tabstep.data import inference
 from tabstep.data.constraints import Same, Sum
 from tabstep.data.doubtful_numbers import doubts
+from tabstep.data.files import read_table
 from tabstep.data.identifiers import Identifier
 from tabstep.data.wishes import Python, Sampling, Wishes
 from tabstep.diffusion.model import Diffusion
@@ -110,6 +111,19 @@ def test_names_that_are_not_there_come_with_the_nearest(model: tabstep.Synthesiz
         fitted(tmp_path / "x.csv")
     with pytest.raises(ValueError, match="frame must be a DataFrame or the path of a table, got dict"):
         fitted({"x": [1]})
+
+
+def test_an_index_that_holds_something_is_not_lost_without_a_word(tmp_path: Path) -> None:
+    """In a frame a warning says so, from a file of Parquet it is a column."""
+    named = plain().rename_axis("row")
+    with pytest.warns(UserWarning, match="the index row is left out"):
+        fitted(named)
+    with pytest.warns(UserWarning, match="an index such as Timestamp"):
+        fitted(plain().set_index(pd.date_range("2024-01-01", periods=40)))
+    named.to_parquet(tmp_path / "a.parquet")
+    assert list(read_table(tmp_path / "a.parquet")) == ["row", *plain()]
+    plain().iloc[::-1].to_parquet(tmp_path / "a.parquet")
+    assert list(read_table(tmp_path / "a.parquet")) == list(plain())
 
 
 def test_a_path_and_any_device_are_taken(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from tabstep.api import asked, choosing, taught
 from tabstep.api.choosing import Shown
 from tabstep.api.origin import Origin
-from tabstep.api.preparing import Prepared, frame_of, prepare, wishes_of
+from tabstep.api.preparing import Prepared, frame_of, prepare, tell_of_index, wishes_of
 from tabstep.api.stepless import Stepless
 from tabstep.api.synthesizer import FORMAT, Synthesizer
 from tabstep.contracts import Model, Unsupported
@@ -133,6 +133,7 @@ def fit(
     all that stands in the way, and what to do about it.
     """
     table = frame_of(frame, literal, missing)
+    tell_of_index(frame)
     settings, where = choosing.settings_of(method, seconds=seconds), asked.device(device)
     seed, budgets = asked.seed(seed), taught.wanted(distill, settings)
     if progress not in ("bar", "none") and not callable(progress):

@@ -76,6 +76,19 @@ def frame_of(table: Any, literal: str | Sequence[str], missing: Gaps) -> Any:
     return _without(table, texts) if texts and isinstance(table, pd.DataFrame) else table
 
 
+def tell_of_index(table: Any) -> None:
+    """Warn of an index that holds something: rows are fitted without it."""
+    index = getattr(table, "index", None)
+    names = [str(name) for name in getattr(index, "names", ()) if name is not None]
+    if names or (isinstance(index, pd.Index) and index.dtype.kind not in "iu"):
+        shown = f"the index {', '.join(names)}" if names else f"an index such as {index[0]!r}"  # type: ignore[index]
+        warnings.warn(
+            f"{shown} is left out, rows have a fresh one from 0; frame.reset_index() makes a column of it",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
 def _without(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:
     """A frame with gaps for what stands for them; columns without any are the same."""
     known = marks(missing, [name for name in frame.columns if isinstance(name, str)])

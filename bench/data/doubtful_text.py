@@ -21,7 +21,17 @@ MOST_SHAPES = 3  # of texts that are codes
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
 UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
-PHONE = re.compile(r"(?=(?:\D*\d){7,15}\D*$)(?:\+|\(|0|(?=\d+[ ./-]))[\d ()./-]+")
+PERSONAL = {  # what such texts are called, the first that fits most of them
+    "e-mail addresses": EMAIL,
+    "identifiers": UUID,
+    "IP addresses": re.compile(
+        r"(?=(?:.*\d\d){2})(?:\d{1,3}\.){3}\d{1,3}|(?=.*::|(?:[^:]*:){7})[0-9a-fA-F:]{3,39}"
+    ),
+    "bank accounts": re.compile(r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7} ?[A-Z0-9]{0,3}"),
+    "card numbers": re.compile(r"(?:\d{4}[ -]){3}\d{4}"),
+    "social security numbers": re.compile(r"\d{3}-\d{2}-\d{4}"),
+    "telephone numbers": re.compile(r"(?=(?:\D*\d){7,15}\D*$)(?:\+|\(|0|(?=\d+[ ./-]))[\d ()./-]+"),
+}
 PAIR = re.compile(
     r"[-+]?\d+(?:[.,]\d+)?\s?(?:/|x|×|-|–|;|:|±|,)\s?[-+]?\d+(?:[.,]\d+)?(?:\s?[A-Za-zµ/]{1,8})?"
 )
@@ -47,7 +57,7 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
         check_stray(present, name, speech)
         check_one_way(texts, name, speech)
     anew = f"{speech.anew(name)}{insist}"
-    for what, mark in (("e-mail addresses", EMAIL), ("identifiers", UUID), ("telephone numbers", PHONE)):
+    for what, mark in PERSONAL.items():
         # A date has the digits of a telephone number.
         if sum(mark.fullmatch(t) is not None and not reads(MOMENT, t) for t in texts) * 2 > len(texts):
             raise ValueError(f"holds {what}; {anew}")

@@ -14,10 +14,15 @@ from tabstep.data.cards import DataError
 
 
 def frame(source: Path | bytes, name: str) -> pd.DataFrame:
-    """Rows of a file of this name, or of its content, with a fresh index. Raises DataError."""
+    """Rows of a file of this name, or of its content, with a fresh index; one that has names becomes columns again.
+
+    Raises DataError.
+    """
     try:
         table = pq.read_table(source if isinstance(source, Path) else io.BytesIO(source), partitioning=None)
-        rows: pd.DataFrame = table.to_pandas().reset_index(drop=True)
+        rows: pd.DataFrame = table.to_pandas()
+        unnamed = [level for level, name in enumerate(rows.index.names) if name is None]
+        rows = rows.reset_index(level=unnamed, drop=True).reset_index(drop=rows.index.nlevels == len(unnamed))
     except Exception as error:  # what pandas wrote of a frame may say anything, and pandas believes it
         shown = f"{type(error).__name__}: {str(error)[:200]}"
         raise DataError(f"{name} cannot be read as Parquet: {shown}") from error
