@@ -163,10 +163,12 @@ def test_a_start_is_checked(model: Synthesizer) -> None:
     check_correlated(found, *told)
     for name in found:
         for damaged in (found | {name: found[name].float()}, found | {name: found[name] * float("inf")}):
-            with pytest.raises(ValueError, match="roots of covariances"):
+            with pytest.raises(ValueError, match="a mixture of shapes"):
                 check_correlated(damaged, *told)
-        with pytest.raises(ValueError, match="roots of covariances"):
+        with pytest.raises(ValueError, match="a mixture of shapes"):
             check_correlated({key: v for key, v in found.items() if key != name}, *told)
+    with pytest.raises(ValueError, match="roots of covariances"):
+        check_correlated(found | {"root": -found["root"]}, *told)
 
 
 QUICK = ("--set", "T=50", "--set", "steps=15", "--set", "layers=16,16", "--set", "batch_size=64")

@@ -145,39 +145,36 @@ def mixture_of(rows: State, sizes: tuple[int, ...], settings: Search[M], *, seed
 
 def check_mixture(found: Mapping[str, Tensor], sizes: tuple[int, ...], d_num: int, labels: int) -> None:
     """Raises ValueError where tensors are not a mixture of such rows; `labels` is 0 where there is none."""
-    Z = found["log_w"].numel() if "log_w" in found else 0
-    shapes = {"log_w": (Z,), "mean": (Z, d_num), "var": (Z, d_num), "log_p": (Z, sum(sizes) + labels)}
-    there = {name: tuple(tensor.shape) for name, tensor in found.items()}
-    sound = Z > 0 and there == shapes and all(t.dtype == torch.float64 for t in found.values())
-    if not sound or not all(t.isfinite().all() for t in found.values()) or not (found["var"] > 0).all():
-        raise ValueError(
-            f"a mixture of shapes {there}, expected finite float64 of {shapes} with variances above 0"
-        )
+    _check_components(found, "var", (d_num,), sum(sizes) + labels)
+    if not (found["var"] > 0).all():
+        raise ValueError("a mixture with variances of 0 or below")
 
 
 def check_correlated(found: Mapping[str, Tensor], sizes: tuple[int, ...], d_num: int, labels: int) -> None:
     """Raises ValueError where tensors are not a mixture with correlated numbers of such rows, as `check_mixture`."""
-    Z = found["log_w"].numel() if "log_w" in found else 0
-    shapes = {"log_w": (Z,), "mean": (Z, d_num), "root": (Z, d_num, d_num), "log_p": (Z, sum(sizes) + labels)}
-    there = {name: tuple(tensor.shape) for name, tensor in found.items()}
-    sound = Z > 0 and there == shapes and all(t.dtype == torch.float64 for t in found.values())
-    if (
-        not sound
-        or not all(t.isfinite().all() for t in found.values())
-        or not (found["root"].diagonal(dim1=1, dim2=2) > 0).all()
-    ):
-        raise ValueError(
-            f"a mixture of shapes {there}, expected finite float64 of {shapes} with roots of covariances"
-        )
+    _check_components(found, "root", (d_num, d_num), sum(sizes) + labels)
+    if not (found["root"].diagonal(dim1=1, dim2=2) > 0).all():
+        raise ValueError("a mixture whose roots of covariances are no roots")
 
 
 def check_moments(found: Mapping[str, Tensor], sizes: tuple[int, ...], d_num: int, labels: int) -> None:
     """Raises ValueError where tensors are not the moments of such rows; `labels` is 0 where there is none."""
     L = max(1, labels)
     shapes = {"mean": (L, d_num), "root": (L, d_num, d_num), "p": (L, sum(sizes))}
+    _check_shapes(found, shapes, "moments")
+
+
+def _check_components(found: Mapping[str, Tensor], spread: str, each: tuple[int, ...], classes: int) -> None:
+    """Raises ValueError where tensors are not the components of a mixture; `each` is the shape of the spread of one."""
+    Z = max(1, found["log_w"].numel() if "log_w" in found else 0)
+    shapes = {"log_w": (Z,), "mean": (Z, each[0]), spread: (Z, *each), "log_p": (Z, classes)}
+    _check_shapes(found, shapes, "a mixture")
+
+
+def _check_shapes(found: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], what: str) -> None:
     there = {name: tuple(tensor.shape) for name, tensor in found.items()}
     if there != shapes or not all(t.dtype == torch.float64 and t.isfinite().all() for t in found.values()):
-        raise ValueError(f"moments of shapes {there}, expected finite float64 of {shapes}")
+        raise ValueError(f"{what} of shapes {there}, expected finite float64 of {shapes}")
 
 
 def labels_of(data: State) -> tuple[int, ...]:
