@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ import tabstep
 from tabstep.data.table import Schema
 from tabstep.diffusion import multinomial, objective, train
 from tabstep.diffusion.blocks import Blocks
+from tabstep.diffusion.denoiser import MLP, NetworkDenoiser
 from tabstep.diffusion.head import HeadDenoiser, noise_of
 from tabstep.diffusion.loss import tabddpm_loss
 from tabstep.diffusion.mixed import State
@@ -191,6 +193,38 @@ def test_the_residual_network_takes_one_time_or_one_a_row(layers: tuple[int, ...
     assert torch.allclose(one, own, atol=1e-6)
     assert not torch.allclose(one[:1], network(row[:1], torch.tensor([8]), y[:1]))
     assert not torch.allclose(one[:1], network(row[:1], torch.tensor([7]), y[1:2]))
+
+
+@pytest.mark.parametrize("d", [0, 3])
+@pytest.mark.parametrize("kind", ["tabddpm", "tabstep"])
+def test_classes_of_wide_columns_are_looked_up_as_their_one_hot_rows_would_be_multiplied(
+    kind: str, d: int
+) -> None:
+    """The same outputs and the same gradients; rows that are no classes, but weights of them, are multiplied."""
+    torch.manual_seed(0)
+    blocks = Blocks((90, 2, 200))
+    width = d + blocks.width
+    network: torch.nn.Module = (
+        MLP(width, width, (16,), 0.0, 2)
+        if kind == "tabddpm"
+        else ResidualMLP(d, width, width, (16, 16), 0.0, 2, 2)
+    )
+    denoise = NetworkDenoiser(network.to(F64), blocks)
+    x, y, t = torch.randn(40, d, dtype=F64), torch.randint(0, 2, (40,)), torch.randint(1, 9, (40,))
+    c = torch.stack([torch.randint(0, K, (40,)) for K in blocks.sizes], 1)
+    found: dict[str, list[Tensor]] = {}
+    for way, classes in (("looked up", c), ("multiplied", blocks.one_hot(c, F64))):
+        network.zero_grad()
+        numbers, scores = denoise(x, classes, t, y)
+        (numbers.square().sum() + scores.square().sum()).backward()
+        found[way] = [numbers, scores, *(p.grad for p in network.parameters() if p.grad is not None)]
+    assert len(found["looked up"]) == 2 + len(list(network.parameters()))
+    for a, b in zip(*found.values(), strict=True):
+        assert torch.allclose(a, b, atol=1e-12)
+    with patch.object(torch.nn.functional, "embedding_bag", side_effect=AssertionError):
+        with pytest.raises(AssertionError):
+            denoise(x, c, t, y)
+        denoise(x, blocks.one_hot(c, F64), t, y)
 
 
 def test_layers_of_one_width_add_to_what_they_are_given() -> None:

@@ -15,6 +15,7 @@ from tabstep.diffusion.blocks import Blocks
 
 CatInput = Literal["onehot", "logonehot"]
 WIDTH = 128  # of the embeddings and of the linear bottleneck, a constant of the reference
+WIDE = 40  # classes a column in the mean, from which they are looked up
 LOG_ZERO = -69.07755  # log 1e-30, the reference's stand-in for log 0
 
 
@@ -35,10 +36,23 @@ def embedded(network: nn.Module, t: Tensor, dtype: torch.dtype) -> Tensor:
     return F.embedding(which, network(time_embedding(times).to(dtype)))
 
 
-class MLP(nn.Module):
-    """Input (n, d_num + sum K): the noisy row. Output (n, d_out): noise, class logits, and variances where asked.
+def projected(layer: nn.Linear, row: Tensor, classes: Tensor | None) -> Tensor:
+    """A linear layer of a row (n, d) and of the one-hot of classes behind it, which are told by flat index (n, d_c).
 
-    Times are the reference's 0-based steps 0 .. T-1; `NetworkDenoiser` is the one place that shifts them.
+    Of wide columns it is far cheaper to add the few weights that a one-hot row selects than to multiply by its zeros.
+    """
+    if classes is None:
+        return layer(row)  # type: ignore[no-any-return]
+    d = row.shape[1]
+    chosen = F.embedding_bag(classes, layer.weight[:, d:].t(), mode="sum")
+    return F.linear(row, layer.weight[:, :d], layer.bias) + chosen
+
+
+class MLP(nn.Module):
+    """Input: the noisy row (n, d_num + sum K), or its numbers and the flat indices of its classes, see `projected`.
+
+    Output (n, d_out): noise, class logits, and variances where asked. Times are the reference's 0-based steps 0 .. T-1;
+    `NetworkDenoiser` is the one place that shifts them.
     """
 
     def __init__(self, d_in: int, d_out: int, layers: tuple[int, ...], dropout: float, classes: int) -> None:
@@ -51,11 +65,11 @@ class MLP(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(widths[-1], d_out)
 
-    def forward(self, row: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+    def forward(self, row: Tensor, t: Tensor, y: Tensor | None, classes: Tensor | None = None) -> Tensor:
         embedding = embedded(self.time, t, row.dtype)
         if self.label is not None:
             embedding = embedding + F.silu(self.label(y))
-        h = self.project(row) + embedding
+        h = projected(self.project, row, classes) + embedding
         for layer in self.hidden:
             h = self.dropout(F.relu(layer(h)))
         out: Tensor = self.out(h)
@@ -75,11 +89,19 @@ class NetworkDenoiser:
         return replace(self, network=network)
 
     def __call__(self, x: Tensor, c: Tensor, t: int | Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
-        one_hot = self.blocks.one_hot(c, x.dtype)
-        if self.cat_input == "logonehot":
-            one_hot = (1 - one_hot) * LOG_ZERO
         steps = torch.full((1,), t - 1, device=x.device) if isinstance(t, int) else t - 1
-        out = self.network(torch.cat([x, one_hot], 1), steps, y)
+        if self._is_wide and not c.is_floating_point():
+            out = self.network(x, steps, y, c + self.blocks.offsets(c.device))
+        else:
+            one_hot = self.blocks.one_hot(c, x.dtype)
+            if self.cat_input == "logonehot":
+                one_hot = (1 - one_hot) * LOG_ZERO
+            out = self.network(torch.cat([x, one_hot], 1), steps, y)
         d, end = x.shape[1], x.shape[1] + self.blocks.width
         numeric = out[:, :d] if out.shape[1] == end else torch.cat([out[:, :d], (out[:, end:] + 1) / 2], 1)
         return numeric, out[:, d:end]
+
+    @property
+    def _is_wide(self) -> bool:
+        """Whether columns have so many classes that a product with their one-hot rows is mostly one with zeros."""
+        return self.cat_input == "onehot" and self.blocks.width > WIDE * len(self.blocks.sizes)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tabstep.diffusion.denoiser import WIDTH, embedded
+from tabstep.diffusion.denoiser import WIDTH, embedded, projected
 
 
 class Periodic(nn.Module):
@@ -30,8 +30,8 @@ class Periodic(nn.Module):
 class ResidualMLP(nn.Module):
     """As `denoiser.MLP`, without its bottleneck: SiLU layers that add to what they are given.
 
-    Input (n, d_num + sum K), numbers first; output (n, d_out). Time and label are added to the projected row. Layers of
-    another width than the one before are plain.
+    Input (n, d_num + sum K), numbers first, or these and the flat indices of classes, see `denoiser.projected`; output
+    (n, d_out). Time and label are added to the projected row. Layers of another width than the one before are plain.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class ResidualMLP(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(layers[-1], d_out)
 
-    def forward(self, row: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+    def forward(self, row: Tensor, t: Tensor, y: Tensor | None, classes: Tensor | None = None) -> Tensor:
         if self.numbers is not None:
             row = torch.cat([self.numbers(row[:, : self.d_num]), row[:, self.d_num :]], 1)
         embedding = embedded(self.time, t, row.dtype)
         if self.label is not None:
             embedding = embedding + self.label(y)
-        h = self.project(row) + embedding
+        h = projected(self.project, row, classes) + embedding
         for layer in self.hidden:
             more = self.dropout(layer(F.silu(h)))
             h = h + more if more.shape == h.shape else more
