@@ -272,3 +272,26 @@ def test_a_time_between_two_days_in_the_wrong_order_is_put_between_them() -> Non
     assert not any(broken(rule, kept).any() for rule in rules)
     alone = frame["made"].isna()
     assert kept[alone].equals(frame[alone])
+
+
+@pytest.mark.parametrize("grids", [(1.0, 1.0), (1.0, 1e-3), (60.0, 1.0)])
+def test_two_times_between_two_days_are_put_between_them(grids: tuple[float, float]) -> None:
+    rng = np.random.default_rng(1)
+    days = np.datetime64("2024-01-01", "ms") + rng.integers(0, 300, (2, 300)) * np.timedelta64(
+        86_400_000, "ms"
+    )
+    times = [
+        days[0] + (rng.integers(-(10**6), 10**6, 300) // step * step * 1000).astype("m8[ms]")
+        for step in grids
+    ]
+    frame = pd.DataFrame({"a": days[0], "b": times[0], "c": times[1], "d": days[1]})
+    rules = (
+        Order("a", "b", True, (86400.0, grids[0])),
+        Order("b", "c", False, grids),
+        Order("c", "d", True, (grids[1], 86400.0)),
+    )
+    kept = keep(rules, frame)
+    assert [share_kept(rule, kept) for rule in rules] == [1.0] * 3
+    right = ~np.any([broken(rule, frame) for rule in rules], axis=0)
+    assert right.any()
+    pd.testing.assert_frame_equal(kept[right], frame[right])

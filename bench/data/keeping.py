@@ -84,11 +84,11 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
     Rules that share columns are gone through again until all hold, or as often as there are rules.
     """
     frame, fixed = _determined(rules, frame, fixed)
-    sequence = _sequence(rules)
+    sequence, around = _sequence(rules), _around(rules)
     for turn in range(len(rules) + PATIENCE + 3):
         before = frame
-        for ends, middle in _around(rules):
-            wrong = broken(ends, frame) & frame[middle].notna().to_numpy()
+        for ends, between in around:
+            wrong = broken(ends, frame) & frame[list(between)].notna().all(axis=1).to_numpy()
             if wrong.any():
                 frame = _ordered(ends, frame, wrong, fixed)
         for rule in sequence:
@@ -122,18 +122,28 @@ def _turn(rule: Derived) -> int:
     return 1 if isinstance(rule, Elapsed) else 2
 
 
-def _around(rules: Sequence[Constraint]) -> list[tuple[Order, str]]:
-    """The orders of two columns that have one of a finer grid between them, and that one.
+def _around(rules: Sequence[Constraint]) -> list[tuple[Order, tuple[str, ...]]]:
+    """The orders of two columns that have some of finer grids between them, and those.
 
-    It takes the value of either, back and forth, where the two are in the wrong order: a time between two days.
+    These take the value of either, back and forth, where the two are in the wrong order: times between two days.
     """
     orders = [rule for rule in rules if isinstance(rule, Order)]
-    return [
-        (Order(one.low, other.high, one.strict or other.strict, (one.steps[0], other.steps[1])), one.high)
-        for one in orders
-        for other in orders
-        if one.high == other.low and one.steps[1] < min(one.steps[0], other.steps[1])
-    ]
+    found: dict[tuple[str, ...], Order] = {}
+
+    def go_on(chain: tuple[Order, ...]) -> None:
+        low, finest = chain[0].steps[0], [order.steps[1] for order in chain[:-1]]
+        high = chain[-1].steps[1]
+        if finest and max(finest) < min(low, high):
+            ends = Order(chain[0].low, chain[-1].high, any(o.strict for o in chain), (low, high))
+            found[chain[0].low, *(order.high for order in chain)] = ends
+        if high < low:
+            for order in orders:
+                if order.low == chain[-1].high and order.high not in [o.low for o in chain]:
+                    go_on((*chain, order))
+
+    for order in orders:
+        go_on((order,))
+    return [(ends, columns[1:-1]) for columns, ends in found.items()]
 
 
 def _determined(
