@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tabstep.data import comparable, inference
 from tabstep.data.constraint_search import find
 from tabstep.data.constraints import broken, from_json, share_kept, to_json
-from tabstep.data.derived import YEARS, Bands, Calendar, Day, Elapsed, roundest
+from tabstep.data.derived import YEARS, Bands, Begins, Calendar, Elapsed, roundest
 from tabstep.data.keeping import keep
+from tabstep.data.wishes import Python, Wishes
 from tests.test_constraints import common
 from tests.test_keeping import torn
 
@@ -62,7 +64,7 @@ MADE = {
     "weekday is told by the weekday of came",
     "month is told by the month of came",
     "shift is told by the hour of start",
-    "year is a band of came",
+    "year is told by the year of came",
     "came is the day of start",
     "group is a band of age",
 }
@@ -75,7 +77,7 @@ def learned() -> tuple[pd.DataFrame, tuple[Any, ...]]:
 
 
 def made(rules: tuple[Any, ...]) -> list[Any]:
-    return [rule for rule in rules if isinstance(rule, Elapsed | Calendar | Day | Bands)]
+    return [rule for rule in rules if isinstance(rule, Elapsed | Calendar | Begins | Bands)]
 
 
 def test_what_dates_and_numbers_make_is_found_and_no_more(
@@ -102,8 +104,12 @@ def test_rows_keep_what_is_made_whatever_was_drawn(
     before = torn(frame, seed)
     after = keep(rules, before)
     assert {str(rule): share_kept(rule, after) for rule in rules} == {str(rule): 1.0 for rule in rules}
-    for name in ("born", "days", "hours", "weekday", "shift", "noise", "side"):
+    for name in ("born", "noise", "side"):
         assert after[name].equals(before[name])
+    for name in ("days", "hours", "weekday", "shift"):  # a date near the last one has no room to move
+        assert (after[name] == before[name]).mean() > 0.95
+    for name in ("came", "left", "start", "end"):
+        assert after[name].between(frame[name].min(), frame[name].max()).mean() > 0.99
     assert keep(rules, after) is after
 
 
@@ -166,7 +172,9 @@ def test_full_years_are_birthdays(born: date, day: date) -> None:
     age -= sum(
         (year, born.month, born.day) > (day.year, day.month, day.day) for year in range(1920, born.year + 1)
     )
-    assert Elapsed("a", "b", "n", YEARS, True, 1.0, ("n",)).made(frame).tolist() == [age]
+    assert Elapsed("a", "b", "n", YEARS, True, 1.0, ((0.0, 0.0), (0.0, 0.0)), ("n",)).made(
+        frame
+    ).tolist() == [age]
 
 
 def test_gaps_break_nothing_and_are_labels_of_what_is_made() -> None:
@@ -186,3 +194,75 @@ def test_gaps_break_nothing_and_are_labels_of_what_is_made() -> None:
     assert not any(broken(rule, frame).any() for rule in rules)
     after = keep(rules, torn(frame, 2))
     assert [share_kept(rule, after) for rule in made(rules)] == [1.0] * len(made(rules))
+
+
+def test_a_date_at_its_last_day_stays_there() -> None:
+    """Many ends are the day of the export: starts move, and where they have no room the count gives way."""
+    rng = np.random.default_rng(0)
+    start = np.datetime64("2008-01-01") + rng.integers(0, 365 * 16, 1000)
+    end = np.minimum(start + rng.integers(30, 2500, 1000), np.datetime64("2024-06-30"))
+    frame = common(pd.DataFrame({"start": start, "end": end, "days": (end - start).astype(int)}))
+    rules = find(frame)
+    (rule,) = made(rules)
+    assert rule.gives == ("start", "end", "days")
+    before = torn(frame, 0)
+    after = keep(rules, before)
+    assert share_kept(rule, after) == 1
+    assert after["start"].between(frame["start"].min(), frame["start"].max()).all()
+    assert (after["end"] == frame["end"].max()).mean() > 0.1
+
+
+def test_nights_are_counted_between_days_whatever_the_time_of_day() -> None:
+    rng = np.random.default_rng(0)
+    came = pd.Series(pd.Timestamp("2023-01-01") + pd.to_timedelta(rng.integers(0, 500_000, N), unit="min"))
+    nights = rng.geometric(0.2, N) - 1
+    left = came.dt.floor("D") + pd.to_timedelta(nights, unit="D")
+    frame = common(pd.DataFrame({"came": came, "left": left, "nights": nights}))
+    (rule,) = made(find(frame))
+    assert str(rule) == "nights = nights from came to left"
+    assert share_kept(rule, keep((rule,), torn(frame, 1))) == 1
+
+
+def test_years_quarters_and_months_of_a_date_are_told() -> None:
+    rng = np.random.default_rng(0)
+    day = pd.Series(pd.Timestamp("2008-01-01") + pd.to_timedelta(rng.integers(0, 365 * 16, N), unit="D"))
+    table = pd.DataFrame(
+        {
+            "day": day,
+            "period": [f"{d.year}-Q{d.quarter}" for d in day],
+            "month": day.dt.strftime("%Y-%m"),
+            "week": day.dt.isocalendar().week.astype(int),
+            "x": rng.normal(size=N),
+        }
+    )
+    frame = common(table)
+    rules = find(frame)
+    assert {str(rule) for rule in rules} == {
+        "period is told by the year and quarter of day",
+        "week is told by the week of day",
+        "month is the month of day",
+    }
+    after = keep(rules, torn(frame, 1), ("month",))
+    assert [share_kept(rule, after) for rule in rules] == [1.0] * 3
+
+
+def test_times_of_two_offsets_are_not_held_against_each_other() -> None:
+    moments = pd.date_range("2023-01-01", "2023-12-01", periods=N, tz="UTC").round("min")
+    table = pd.DataFrame(
+        {
+            "utc": [m.isoformat() for m in moments],
+            "local": [m.tz_convert("Asia/Tokyo").isoformat() for m in moments],
+            "hour": [m.tz_convert("Asia/Tokyo").hour for m in moments],
+        }
+    )
+    columns, faults = inference.infer(table, Wishes(), Python())
+    assert not faults
+    canonical = pd.DataFrame({c.name: c.read(table[c.name]) for c in columns})
+    rules = find(comparable.frame(columns, canonical), comparable.units(columns))
+    assert [str(rule) for rule in rules] == ["hour is told by the hour of local"]
+
+
+def test_a_near_copy_is_no_band() -> None:
+    days = np.random.default_rng(0).geometric(0.2, N)
+    assert find(pd.DataFrame({"days": days * 1.0, "charged": np.maximum(days, 2) * 1.0})) != ()
+    assert not made(find(pd.DataFrame({"days": days * 1.0, "charged": np.maximum(days, 2) * 1.0})))

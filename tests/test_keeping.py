@@ -295,3 +295,21 @@ def test_two_times_between_two_days_are_put_between_them(grids: tuple[float, flo
     right = ~np.any([broken(rule, frame) for rule in rules], axis=0)
     assert right.any()
     pd.testing.assert_frame_equal(kept[right], frame[right])
+
+
+def test_a_label_that_says_where_gaps_are_is_not_changed_by_another() -> None:
+    """Its gaps are there when codes are kept: the label that determines it gives way."""
+    rng = np.random.default_rng(0)
+    owns = rng.choice(["yes", "no"], N, p=[0.7, 0.3])
+    cars = np.where(owns == "yes", rng.choice(["1", "2", "3"], N), "none")
+    km = np.where(owns == "yes", rng.integers(1000, 30000, N), np.nan)
+    frame = pd.DataFrame({"owns": owns.astype(object), "cars": cars.astype(object), "km": km})
+    rules = find(frame)
+    assert {str(rule) for rule in rules} >= {
+        "cars determines owns",
+        "km is missing where owns is no, and nowhere else",
+    }
+    before = frame.assign(cars=torn(frame, 1)["cars"])
+    after = keep(rules, before)
+    assert [share_kept(rule, after) for rule in rules] == [1.0] * len(rules)
+    pd.testing.assert_frame_equal(after[["owns", "km"]], frame[["owns", "km"]])

@@ -54,6 +54,12 @@ def test_lines_that_are_no_rows_are_left_out_with_a_note(
     assert taken_for_gaps(path, ["t"]) == {}
 
 
+def test_units_stand_above_numbers_with_gaps_too(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "t;w", "min;kW", "0;n/a", "1;1,5", "2;-", "3;2,5")
+    assert "line 2 of a.csv, 'min;kW', holds units" in " ".join(told(path))
+    assert len(read_table(path)) == 4
+
+
 def test_a_file_of_other_marks_is_read_below_its_title(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", "Stand 1.1.2024", "a;b;c", "1,5;x;2", "2,5;y;3")
     assert list(read_table(path)) == ["a", "b", "c"]
@@ -102,3 +108,12 @@ def test_flags_and_exponents_are_written_as_they_came(
     assert np.isin(column.read(read_table(path)["v"]).astype(str), ["True", "False"]).any() == (
         values[0].lower() == "true"
     )
+
+
+def test_whole_numbers_with_gaps_are_whole_as_labels(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "q,x", *(f"{i % 3 + 1 if i % 4 else ''},{i}.5" for i in range(60)))
+    columns, faults = inference.infer(read_table(path), Wishes(categorical=("q",)), Sampling())
+    assert not faults
+    rows = columns[0].write(pd.Series(["1", "3", None], dtype=object))
+    assert rows.astype(object).where(rows.notna(), None).tolist() == [1, 3, None]
+    assert rows.to_csv(index=False, header=False) == '1\n3\n""\n'

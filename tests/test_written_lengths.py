@@ -64,6 +64,13 @@ def test_parts_that_are_nothing_may_be_left_out() -> None:
     assert kind(found) == "lengths of time to the second, in text as 26h 3m 4s"
 
 
+def test_minutes_that_are_always_written_stay() -> None:
+    texts = [f"{s // 3600}h {s % 3600 // 60}m" if s >= 3600 else f"{s // 60}m" for s in (*SECONDS, 7200)]
+    found = column(texts)
+    assert kind(found) == "lengths of time to the minute, in text as 26h 3m"
+    assert found.write(pd.Series(found.read(pd.Series(texts)))).tolist() == texts
+
+
 def test_lengths_as_pandas_writes_them_are_lengths() -> None:
     """Those of its files and of isoformat, in the same time."""
     plain = [pd.Timedelta(seconds=s) for s in SECONDS]

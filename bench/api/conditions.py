@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from tabstep.data.completion import Completion
 from tabstep.data.encode import Encoder
 from tabstep.data.fixed import given
 from tabstep.data.frames import label
+from tabstep.data.wishes import refuse
 
 
 @dataclass(frozen=True)
@@ -74,23 +76,32 @@ def read(
     row has.
     """
     known = {c.name: c for c in columns}
-    found = []
+    found, faults = [], []
     for name, wanted in dict(where or {}).items():
-        column = asked.one_column("where", name, known)
-        if isinstance(wanted, tuple):
-            found.append(_range(column, wanted, completion, encoder))
-            continue
-        several = isinstance(wanted, list | set | frozenset | range | np.ndarray | pd.Series | pd.Index)
-        values = list(wanted) if several else [wanted]
-        if not values:
-            raise ValueError(f"where: {name!r} is given no value")
-        series = pd.Series([_told(value) for value in values], dtype=object)
-        given(columns, completion, encoder, pd.DataFrame({name: series}), [name])
-        canonical = _canonical(column, series)
-        plain = tuple(dict.fromkeys(None if pd.isna(v) else v for v in canonical.tolist()))
-        said = " or ".join("missing" if pd.isna(v) else str(v) for v in values)
-        found.append(Condition(column, f"{name} = {said}", plain))
+        try:
+            column = asked.one_column("where", name, known)
+            one = _range if isinstance(wanted, tuple) else partial(_values, columns)
+            found.append(one(column, wanted, completion, encoder))
+        except ValueError as error:
+            faults.append(str(error))
+    refuse(faults)
     return tuple(found)
+
+
+def _values(
+    columns: Sequence[Column], column: Column, wanted: Any, completion: Completion, encoder: Encoder
+) -> Condition:
+    name = column.name
+    several = isinstance(wanted, list | set | frozenset | range | np.ndarray | pd.Series | pd.Index)
+    values = list(wanted) if several else [wanted]
+    if not values:
+        raise ValueError(f"where: {name!r} is given no value")
+    series = pd.Series([_told(value) for value in values], dtype=object)
+    given(columns, completion, encoder, pd.DataFrame({name: series}), [name])
+    canonical = _canonical(column, series)
+    plain = tuple(dict.fromkeys(None if pd.isna(v) else v for v in canonical.tolist()))
+    said = " or ".join("missing" if pd.isna(v) else str(v) for v in values)
+    return Condition(column, f"{name} = {said}", plain)
 
 
 def _told(value: Any) -> Any:

@@ -109,6 +109,10 @@ def sample(
             SAVED,
         )
         model: Synthesizer | Stepless = _loaded(source, device)
+        with found.faults():
+            model.way(**way)  # type: ignore[arg-type]
+        with found.faults():
+            _check_named([column.name for column in model.columns], wanted)
         found.end()
     else:
         settings: Any = None
@@ -121,7 +125,7 @@ def sample(
             _check_way(settings, way)
         frame = table.read(source, literal, missing)
         with found.faults():
-            _check_named(frame, wanted)
+            _check_named([str(name) for name in frame.columns], wanted)
         with found.faults(source.name):
             ready = table.prepared(
                 frame,
@@ -212,12 +216,12 @@ def _check_way(settings: Any, way: dict[str, Any]) -> None:
         )
 
 
-def _check_named(frame: pd.DataFrame, wanted: dict[str, Any]) -> None:
-    """Raise Faults for conditions on columns that a table lacks, and ValueError for what is no condition."""
+def _check_named(columns: list[str], wanted: dict[str, Any]) -> None:
+    """Raise Faults for conditions on columns that a table lacks."""
     from tabstep.api import asked
     from tabstep.data.wishes import refuse
 
-    known, faults = dict.fromkeys(map(str, frame.columns)), []
+    known, faults = dict.fromkeys(columns), []
     names = [("where", name) for name in table.names_of(wanted["where"], known)]
     for what, name in [*names, *([("balance", wanted["balance"])] if wanted["balance"] else [])]:
         try:
@@ -250,6 +254,8 @@ def _check(ready: Prepared, frame: pd.DataFrame, settings: Any, wanted: dict[str
             highlight=False,
             soft_wrap=True,
         )
+        if not met.any():
+            table.note("no row of the table meets all of that, and drawn ones may not either")
 
 
 def _write(

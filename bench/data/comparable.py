@@ -15,7 +15,7 @@ from tabstep.data.columns import Column, Number
 from tabstep.data.forms import EXACT, INT64, Objects, Plain
 from tabstep.data.moments import Durations, Moments, Periods
 from tabstep.data.writing import WrittenNumbers
-from tabstep.data.written_dates import WrittenMoments
+from tabstep.data.written_dates import WrittenMoments, offset_of
 from tabstep.data.written_lengths import WrittenLengths
 from tabstep.data.zoned import ZonedMoments
 
@@ -38,9 +38,13 @@ def frame(columns: Sequence[Column], table: pd.DataFrame) -> pd.DataFrame:
 
 
 def units(columns: Sequence[Column]) -> dict[str, str]:
-    """What is written beside the numbers of columns, such as € or kg."""
+    """What is written beside the numbers of columns, such as € or kg, and beside times, such as +09:00."""
     forms = {c.name: c.form for c in columns if isinstance(c, Number)}
-    return {
+    zones = {
+        name: offset_of(form.form).strip() for name, form in forms.items() if isinstance(form, WrittenMoments)
+    }
+    zones |= {name: "several" for name, form in forms.items() if isinstance(form, ZonedMoments)}
+    return {name: zone for name, zone in zones.items() if zone} | {
         name: f"{form.prefix}{form.suffix}".strip()
         for name, form in forms.items()
         if isinstance(form, WrittenNumbers) and form.prefix + form.suffix

@@ -16,12 +16,11 @@ import pandas as pd
 
 from tabstep.data.comparable import plain
 from tabstep.data.constraints import Codes, Constraint, Gaps, Order, Same, Sum, broken
-from tabstep.data.derived import RELATIVE, Day
-from tabstep.data.derived_search import derived
+from tabstep.data.derived import RELATIVE, Begins
+from tabstep.data.derived_search import LEAST, agreed_by_luck, derived
 from tabstep.data.forms import decimals
 from tabstep.data.moments import GRAINS, grain
 
-LEAST = 30  # rows that a rule must be able to lose
 FIRST = 256  # rows that candidates are tried on before all are
 MOST_SUMMED = 60  # columns among which sums are looked for: their number grows with the third power
 MOST_LABELS = 1000  # of a column that determines another
@@ -47,16 +46,24 @@ def find(frame: pd.DataFrame, units: Mapping[str, str] | None = None) -> tuple[C
     copies = {rule.second for rule in same}
     single = [name for name in numbers if name not in copies]
     steps = {name: step(frame[name]) for name in single}
-    sums = [rule for rule in _sums(frame, single[:MOST_SUMMED], steps) if _could_break(rule, shuffled)]
+    sums = [
+        rule
+        for rule in _sums(frame, single[:MOST_SUMMED], steps, units or {})
+        if _could_break(rule, shuffled)
+    ]
     orders = [rule for rule in _orders(frame, single, steps, units or {}) if _could_break(rule, shuffled)]
     orders = _without_implied([rule for rule in orders if not _follows(rule, sums, frame)])
     codes = _codes(frame, labels[:MOST_CODED], single)
     told = {rule.of for rule in codes}
     gaps = _gaps(frame, labels[:MOST_CODED], [name for name in single if name not in told])
     given = told | {rule.total for rule in sums}
-    found = derived(frame, single, labels[:MOST_CODED], steps, lambda rule: _could_break(rule, shuffled))
+    found = derived(
+        frame, single, labels[:MOST_CODED], steps, units or {}, lambda rule: _could_break(rule, shuffled)
+    )
     made = [rule for rule in found if rule.of not in given]
-    days = {(rule.of, rule.by) for rule in made if isinstance(rule, Day)}  # which is no later than its time
+    days = {
+        (rule.of, rule.by) for rule in made if isinstance(rule, Begins)
+    }  # which is no later than its time
     orders = [rule for rule in orders if (rule.low, rule.high) not in days]
     return (*same, *sums, *orders, *codes, *gaps, *made)
 
@@ -120,7 +127,9 @@ def _kind(column: Any) -> str:
 ADDED = (("f", "f", "f"), ("m", "m", "m"), ("M", "m", "M"), ("m", "M", "M"))
 
 
-def _sums(frame: pd.DataFrame, numbers: list[str], steps: dict[str, float]) -> Iterator[Sum]:
+def _sums(
+    frame: pd.DataFrame, numbers: list[str], steps: dict[str, float], units: Mapping[str, str]
+) -> Iterator[Sum]:
     if len(numbers) < 3:
         return
     x = _plane(frame, numbers)
@@ -131,6 +140,8 @@ def _sums(frame: pd.DataFrame, numbers: list[str], steps: dict[str, float]) -> I
         off = np.abs(added[:, None] - x) > slack + 0.49 * max(steps[numbers[k]] for k in (i, j))
         for k in np.flatnonzero(~off.any(axis=0)):
             if k in (i, j) or (kinds[i], kinds[j], kinds[k]) not in ADDED:
+                continue
+            if len({units.get(numbers[n]) for n in (i, j, k) if kinds[n] == "M"}) > 1:
                 continue
             of = numbers[i], numbers[j], numbers[k]
             rule = Sum(*of, (steps[of[0]], steps[of[1]], steps[of[2]]))
@@ -219,7 +230,7 @@ def _codes(frame: pd.DataFrame, labels: list[str], numbers: list[str]) -> list[C
         for of in coded:
             if of == on or of in aliases or width[of] > width[on]:
                 continue
-            if not _determines(coded[on], coded[of], first) or _agreed_by_luck(coded[on], coded[of]):
+            if not _determines(coded[on], coded[of], first) or agreed_by_luck(coded[on], coded[of]):
                 continue
             one_to_one = width[of] == width[on]
             if one_to_one and of in labels:
@@ -237,7 +248,7 @@ def _gaps(frame: pd.DataFrame, labels: list[str], numbers: list[str]) -> Iterato
         gap = frame[of].isna().to_numpy().astype(int)
         for on, codes in coded.items() if gap.any() else ():
             _, first = np.unique(codes, return_index=True)
-            if _determines(codes, gap, first) and not _agreed_by_luck(codes, gap):
+            if _determines(codes, gap, first) and not agreed_by_luck(codes, gap):
                 missing = [plain(frame[on].iloc[i]) for i in first if gap[i]]
                 yield Gaps(on, of, tuple(sorted(missing, key=lambda label: (label is None, label))))  # type: ignore
                 break
@@ -245,10 +256,3 @@ def _gaps(frame: pd.DataFrame, labels: list[str], numbers: list[str]) -> Iterato
 
 def _determines(on: np.ndarray, of: np.ndarray, first: np.ndarray) -> bool:
     return bool((of == of[first][on]).all())
-
-
-def _agreed_by_luck(on: np.ndarray, of: np.ndarray) -> bool:
-    """Whether rows whose label was seen before would hardly ever disagree, were `of` drawn for itself."""
-    repeats = len(on) - (int(on.max()) + 1)
-    shares = np.bincount(of) / len(of)
-    return repeats * (1 - float((shares**2).sum())) < LEAST

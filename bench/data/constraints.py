@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.comparable import plain
-from tabstep.data.derived import RELATIVE, Bands, Calendar, Day, Derived, Elapsed
+from tabstep.data.derived import RELATIVE, Bands, Begins, Calendar, Derived, Elapsed
 
 MOST_SHOWN = 4  # labels in words
 
@@ -120,7 +120,7 @@ class Gaps:
 
 Constraint = Order | Sum | Same | Codes | Gaps | Derived
 KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Order, Sum, Same, Codes, Gaps, Elapsed, Calendar, Day, Bands)
+    kind.__name__: kind for kind in (Order, Sum, Same, Codes, Gaps, Elapsed, Calendar, Begins, Bands)
 }
 
 
@@ -146,7 +146,7 @@ def broken(constraint: Constraint, frame: pd.DataFrame) -> np.ndarray:
             return np.asarray(np.array(known, bool)[codes] & (np.array(wanted, int)[codes] != found))
         case Gaps(on, of, _):
             return np.asarray(constraint.missing(frame[on]) != frame[of].isna().to_numpy())
-        case Elapsed() | Calendar() | Day() | Bands():
+        case Elapsed() | Calendar() | Begins() | Bands():
             return constraint.breaks(frame)
 
 

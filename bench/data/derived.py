@@ -22,11 +22,13 @@ from tabstep.data.comparable import plain
 
 RELATIVE = 1e-6  # of numbers that keep to no decimals
 YEARS = "years"  # of the calendar, of which only full ones are counted
+NIGHTS = "nights"  # between the days of two times
 UNITS = {
     YEARS: 31556952.0,
     "years of 365.25 days": 31557600.0,
     "years of 365 days": 31536000.0,
     "weeks": 604800.0,
+    NIGHTS: 86400.0,
     "days": 86400.0,
     "hours": 3600.0,
     "minutes": 60.0,
@@ -39,7 +41,11 @@ PARTS: dict[str, Callable[[pd.DatetimeIndex], Any]] = {
     "day": lambda days: days.day,
     "weekday": lambda days: days.weekday,
     "hour": lambda days: days.hour,
+    "year": lambda days: days.year,
+    "year and quarter": lambda days: days.year * 4 + days.quarter,
+    "year and month": lambda days: days.year * 12 + days.month,
 }
+DAY, MONTH = "day", "month"
 FARTHEST = 366  # days or hours that a time is moved by
 
 
@@ -48,6 +54,7 @@ class Elapsed:
     """`of` is the time from `start` to `end` in `unit`: full ones where `down`, else to the nearest on its grid.
 
     step  of that grid, 10^-decimals; 0 for continuous numbers
+    ends  the least and the largest start and end that were seen, in seconds
     """
 
     start: str
@@ -56,6 +63,7 @@ class Elapsed:
     unit: str
     down: bool
     step: float
+    ends: tuple[tuple[float, float], tuple[float, float]]
     gives: tuple[str, ...]
 
     @property
@@ -63,7 +71,8 @@ class Elapsed:
         return self.start, self.end, self.of
 
     def __str__(self) -> str:
-        return f"{self.of} = {'full ' if self.down else ''}{self.unit} from {self.start} to {self.end}"
+        unit = f"full {self.unit}" if self.down and self.unit != NIGHTS else self.unit
+        return f"{self.of} = {unit} from {self.start} to {self.end}"
 
     def breaks(self, frame: pd.DataFrame) -> np.ndarray:
         passed, shown = self.passed(frame), frame[self.of].to_numpy(np.float64)
@@ -85,14 +94,20 @@ class Elapsed:
         passed = self.passed(frame)
         more = frame[self.of].to_numpy(np.float64) - (np.floor(passed) if self.down else passed)
         more = more if name == self.end else -more
-        if self.unit == YEARS:
-            return _years_on(frame[name], more)
-        return _shifted(frame[name], more * UNITS[self.unit])
+        times, in_seconds = frame[name], more * UNITS[self.unit]
+        return _on(times, more, "years") if self.unit == YEARS else _shifted(times, in_seconds)
+
+    def beyond(self, name: str, times: pd.Series[Any]) -> np.ndarray:
+        """Which moved starts or ends (n,) lie outside those that were seen."""
+        low, high = self.ends[0 if name == self.start else 1]
+        return np.asarray((seconds(times) < low) | (seconds(times) > high))
 
     def passed(self, frame: pd.DataFrame) -> np.ndarray:
         """Units (n,) float64 between the two, NaN for gaps."""
         if self.unit == YEARS:
             return _full_years(frame[self.start], frame[self.end])
+        if self.unit == NIGHTS:
+            return np.asarray(_days(frame[self.end]) - _days(frame[self.start]))
         between = seconds(frame[self.end]) - seconds(frame[self.start])
         return np.asarray(between / UNITS[self.unit])
 
@@ -155,11 +170,12 @@ class Calendar:
 
 
 @dataclass(frozen=True)
-class Day:
-    """`of` is the day of the times `by`, which keep their time of day where they move."""
+class Begins:
+    """`of` is the day, or the month, that the times `by` are in; what they are beyond it stays where they move."""
 
     by: str
     of: str
+    unit: str
     gives: tuple[str, ...]
 
     @property
@@ -167,18 +183,26 @@ class Day:
         return self.by, self.of
 
     def __str__(self) -> str:
-        return f"{self.of} is the day of {self.by}"
+        return f"{self.of} is the {self.unit} of {self.by}"
 
     def breaks(self, frame: pd.DataFrame) -> np.ndarray:
         times, days = frame[self.by], frame[self.of]
-        return np.asarray((times.dt.floor("D") != days) & times.notna() & days.notna())
+        return np.asarray((self._begin(times) != days) & times.notna() & days.notna())
 
     def made(self, frame: pd.DataFrame) -> pd.Series[Any]:
-        return pd.Series(frame[self.by].dt.floor("D").astype(frame[self.of].dtype))
+        return pd.Series(self._begin(frame[self.by]).astype(frame[self.of].dtype))
 
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
-        moved = frame[self.of] + (frame[name] - frame[name].dt.floor("D"))
-        return pd.Series(moved.astype(frame[name].dtype))
+        times, begins = frame[name], frame[self.of]
+        if self.unit == MONTH:
+            months = 12 * (begins.dt.year - times.dt.year) + begins.dt.month - times.dt.month
+            return _on(times, months.to_numpy(np.float64), "months")
+        return pd.Series((begins + (times - self._begin(times))).astype(times.dtype))
+
+    def _begin(self, times: Any) -> Any:
+        if self.unit == MONTH:
+            return (times - pd.to_timedelta(times.dt.day - 1, unit="D")).dt.floor("D")
+        return times.dt.floor("D")
 
 
 @dataclass(frozen=True)
@@ -236,7 +260,7 @@ class Bands:
         return np.where(np.isnan(x), -1, np.searchsorted(ends, x, side="right"))
 
 
-Derived = Elapsed | Calendar | Day | Bands
+Derived = Elapsed | Calendar | Begins | Bands
 
 
 def counted(column: pd.Series[Any]) -> np.ndarray:
@@ -271,13 +295,18 @@ def _full_years(start: pd.Series[Any], end: pd.Series[Any]) -> np.ndarray:
     return np.asarray(b.year - a.year, dtype=np.float64) - early
 
 
-def _years_on(times: pd.Series[Any], years: np.ndarray) -> pd.Series[Any]:
-    """Times moved by whole years (n,), NaN for none; a 29 February becomes a 28th where it must."""
+def _on(times: pd.Series[Any], counts: np.ndarray, unit: str) -> pd.Series[Any]:
+    """Times moved by whole months or years (n,), NaN for none; days that the month lacks become its last."""
     moved = times.copy()
-    for count in np.unique(years[~np.isnan(years)]):
-        rows = years == count
-        moved[rows] = (times[rows] + pd.DateOffset(years=int(count))).astype(times.dtype)
+    for count in np.unique(counts[~np.isnan(counts)]):
+        rows = counts == count
+        moved[rows] = (times[rows] + pd.DateOffset(**{unit: int(count)})).astype(times.dtype)  # type: ignore[arg-type]
     return moved
+
+
+def _days(times: pd.Series[Any]) -> np.ndarray:
+    """Days since 1970 (n,) float64, NaN for gaps."""
+    return np.floor(seconds(times) / UNITS["days"])
 
 
 def _shifted(times: pd.Series[Any], by: np.ndarray) -> pd.Series[Any]:

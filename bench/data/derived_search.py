@@ -8,19 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tabstep.data.comparable import plain
 from tabstep.data.derived import (
+    DAY,
+    MONTH,
+    NIGHTS,
     PARTS,
     RELATIVE,
     UNITS,
     YEARS,
     Bands,
+    Begins,
     Calendar,
-    Day,
     Derived,
     Elapsed,
     counted,
@@ -35,7 +39,15 @@ SHORT = ("day", "weekday", HOUR)  # parts that a small error of a time changes
 BESIDE = 6  # values on either side of the end of a band that are looked at
 FAR = 10  # times the gaps between them
 MOST_BANDS = 30  # values of a column that is the band of another
-WAYS = (*((YEARS, True),), *((unit, down) for unit in UNITS if unit != YEARS for down in (False, True)))
+MOST_TOLD = 1000  # values of a column that a date tells
+LEAST = 30  # rows that a rule must be able to lose
+SPIKE = 0.01  # share of one value from which a column is left where it is
+BEGINS = {DAY: UNITS["days"], MONTH: 2629746.0}  # with the steps of the grids that they make
+WAYS = (
+    (YEARS, True),
+    *((unit, down) for unit in UNITS if unit not in (YEARS, NIGHTS) for down in (False, True)),
+    (NIGHTS, True),
+)
 
 
 def derived(
@@ -43,24 +55,28 @@ def derived(
     numbers: Sequence[str],
     labels: Sequence[str],
     steps: Mapping[str, float],
+    units: Mapping[str, str],
     counts: Callable[[Derived], bool],
 ) -> Iterator[Derived]:
     """The rules of a frame in common units, at most one for each column that is made.
 
     numbers  columns of numbers or times that are no copies of others
     steps    of their grids
+    units    that columns write: times of several offsets are held against none of another
     counts   whether a rule is no discovery but chance
     """
     kinds = {name: frame[name].dtype.kind for name in numbers}
     times = [name for name in numbers if kinds[name] == "M"][:MOST_TIMES]
     plain_numbers = [name for name in numbers if kinds[name] in "iuf"]
-    few = [name for name in (*labels, *plain_numbers) if frame[name].nunique(dropna=False) <= MOST_BANDS + 1]
+    pairs = [(a, b) for a, b in permutations(times, 2) if units.get(a) == units.get(b)]
+    told = [name for name in (*labels, *plain_numbers) if frame[name].nunique(dropna=False) <= MOST_TOLD]
+    few = [name for name in told if frame[name].nunique(dropna=False) <= MOST_BANDS + 1]
     made: set[str] = set()
     moving = Moving(frame, set(), set())
     for found in (
-        _elapsed(frame, times, plain_numbers, steps),
-        _calendar(frame, times, few),
-        _days(frame, times, steps),
+        _elapsed(frame, pairs, plain_numbers, steps),
+        _calendar(frame, times, told),
+        _begins(frame, pairs, steps),
         _bands(frame, numbers, few, steps),
     ):
         for rule in found:
@@ -87,8 +103,8 @@ class Moving:
             rule = replace(rule, gives=self._of_span(rule))
             self.used.update((rule.start, rule.end))
             self.moved.add(rule.gives[0])
-        elif isinstance(rule, Calendar | Day):
-            moves = (isinstance(rule, Day) or rule.part in SHORT) and rule.by not in self.moved
+        elif isinstance(rule, Calendar | Begins):
+            moves = (isinstance(rule, Begins) or rule.part in SHORT) and rule.by not in self.moved
             rule = replace(rule, gives=(rule.by, rule.of) if moves else (rule.of, rule.by))
             if (
                 moves and isinstance(rule, Calendar) and rule.part != HOUR
@@ -97,57 +113,90 @@ class Moving:
         return rule
 
     def _of_span(self, rule: Elapsed) -> tuple[str, ...]:
-        """Of a count that varies far less than its times one of these, of others the count."""
+        """Of a count that varies far less than its times one of these, unless it has a spike; of others the count."""
         start, end = (float(np.nanstd(counted(self.frame[name]))) for name in (rule.start, rule.end))
         count = float(np.nanstd(counted(self.frame[rule.of]))) * UNITS[rule.unit]
         if count < 0.5 * max(start, end):
-            if rule.end not in self.used:
+            if rule.end not in self.used and not self._is_spiked(rule.end):
                 return rule.end, rule.start, rule.of
-            if rule.start not in self.used:
+            if rule.start not in self.used and not self._is_spiked(rule.start):
                 return rule.start, rule.end, rule.of
         return (rule.of, rule.end, rule.start) if end >= start else (rule.of, rule.start, rule.end)
 
+    def _is_spiked(self, name: str) -> bool:
+        shares = self.frame[name].value_counts(normalize=True)
+        return bool(shares.iloc[0] > max(SPIKE, 10 / len(shares)))
+
 
 def _elapsed(
-    frame: pd.DataFrame, times: Sequence[str], numbers: Sequence[str], steps: Mapping[str, float]
+    frame: pd.DataFrame, pairs: Sequence[tuple[str, str]], numbers: Sequence[str], steps: Mapping[str, float]
 ) -> Iterator[Elapsed]:
     head = frame.iloc[:FIRST]
     shown = head[list(numbers)].to_numpy(np.float64)
     grid = np.array([steps[of] for of in numbers])
-    for start, end in permutations(times, 2):
+    spans = {name: _span(frame[name]) for pair in pairs for name in pair}
+    for start, end in pairs:
+        ends = spans[start], spans[end]
         left = list(range(len(numbers)))
         for unit, down in WAYS:
-            passed = Elapsed(start, end, "", unit, down, 0.0, ()).passed(head)[:, None]
+            passed = Elapsed(start, end, "", unit, down, 0.0, ends, ()).passed(head)[:, None]
             off = np.abs(np.floor(passed) - shown) if down else np.abs(passed - shown) - 0.51 * grid
             near = ~(off > (0 if down else 2 * RELATIVE * np.maximum(1, np.abs(passed)))).any(axis=0)
             for k in [k for k in left if near[k] and (not down or grid[k] == 1)]:
-                rule = Elapsed(start, end, numbers[k], unit, down, steps[numbers[k]], ())
+                rule = Elapsed(start, end, numbers[k], unit, down, steps[numbers[k]], ends, ())
                 if not rule.breaks(frame).any():
                     left.remove(k)
                     yield rule
 
 
-def _calendar(frame: pd.DataFrame, times: Sequence[str], few: Sequence[str]) -> Iterator[Calendar]:
-    coded = {name: pd.factorize(frame[name], use_na_sentinel=False) for name in few}
+def _span(column: pd.Series[Any]) -> tuple[float, float]:
+    x = seconds(column)
+    return float(np.nanmin(x)), float(np.nanmax(x))
+
+
+def _calendar(frame: pd.DataFrame, times: Sequence[str], told: Sequence[str]) -> list[Calendar]:
+    """What parts of times tell, first what is the number of the part itself."""
+    found = list(_told_by(frame, times, told))
+    return sorted(found, key=lambda rule: not _is_number(rule))
+
+
+def _is_number(rule: Calendar) -> bool:
+    """Whether what is told is the number of the part itself, or one that is always so much larger."""
+    away = {None if isinstance(value, str) or value is None else value - part for part, value in rule.pairs}
+    return len(away) == 1 and None not in away and abs(min(away)) <= 1  # type: ignore[arg-type, type-var]
+
+
+def _told_by(frame: pd.DataFrame, times: Sequence[str], names: Sequence[str]) -> Iterator[Calendar]:
+    coded = {name: pd.factorize(frame[name], use_na_sentinel=False) for name in names}
     for by in times:
-        x = seconds(frame[by])
-        ends = float(np.nanmin(x)), float(np.nanmax(x))
+        ends = _span(frame[by])
         for part in PARTS:
             parts = part_of(frame[by], part)
             there = np.flatnonzero(~np.isnan(parts))
             seen, first, places = np.unique(parts[there], return_index=True, return_inverse=True)
             for of, (codes, values) in coded.items() if len(seen) > 1 else ():
                 told = codes[there][first]
-                if len(set(told)) > 1 and (told[places] == codes[there]).all():
+                if len(set(told)) < 2 or not (told[places] == codes[there]).all():
+                    continue
+                if not agreed_by_luck(places, codes[there]):
                     pairs = tuple((int(p), plain(values[code])) for p, code in zip(seen, told, strict=True))
                     yield Calendar(by, of, part, pairs, ends, ())  # type: ignore[arg-type]
 
 
-def _days(frame: pd.DataFrame, times: Sequence[str], steps: Mapping[str, float]) -> Iterator[Day]:
-    for by, of in permutations(times, 2):
-        if steps[by] < UNITS["days"] == steps[of]:
-            rule = Day(by, of, ())
-            if not rule.breaks(frame).any():
+def agreed_by_luck(on: np.ndarray, of: np.ndarray) -> bool:
+    """Whether rows whose code `on` was seen before would hardly ever disagree, were their codes `of` drawn alone."""
+    repeats = len(on) - (int(on.max()) + 1)
+    shares = np.bincount(of) / len(of)
+    return repeats * (1 - float((shares**2).sum())) < LEAST
+
+
+def _begins(
+    frame: pd.DataFrame, pairs: Sequence[tuple[str, str]], steps: Mapping[str, float]
+) -> Iterator[Begins]:
+    for by, of in pairs:
+        for unit, step in BEGINS.items():
+            rule = Begins(by, of, unit, ())
+            if steps[by] < step == steps[of] and not rule.breaks(frame).any():
                 yield rule
 
 
@@ -162,7 +211,7 @@ def _bands(
         order = there[np.argsort(x[there], kind="stable")]
         rising = x[order]
         for of, codes in coded.items():
-            if of == by or distinct[of] >= distinct[by] or not _is_banded(x[:FIRST], codes[:FIRST]):
+            if of == by or 3 * distinct[of] > distinct[by] or not _is_banded(x[:FIRST], codes[:FIRST]):
                 continue
             at = np.flatnonzero(np.diff(codes[order])) + 1  # where a band begins
             if not 1 <= len(at) == len(np.unique(codes[order])) - 1 or not _are_edges(rising, at):

@@ -50,7 +50,8 @@ def infer(
             numeric, category = not labels, labels
         try:
             if category:
-                columns.append(Category.of(column, way.flags))
+                whole = WRITTEN in frame.attrs and _are_whole(column) and not way.places and not way.mark
+                columns.append(Category.of(column.astype("Int64") if whole else column, way.flags))
                 continue
             if name in wishes.date:
                 columns.append(Number.of(column, _date_form(column, wishes.date[name])))
@@ -70,6 +71,12 @@ def infer(
         except ValueError as error:
             faults.append(f"column {name!r} {error}")
     return tuple(columns), faults
+
+
+def _are_whole(column: pd.Series[Any]) -> bool:
+    """Whether floats are whole numbers, as a file's are that has gaps among them."""
+    shown = column.dropna() if column.dtype.kind == "f" else column.iloc[:0]
+    return bool(len(shown)) and bool((shown == shown.round()).all()) and bool((shown.abs() < 2**53).all())
 
 
 def _counts_as_label(column: pd.Series[Any], form: Form, *, is_target: bool) -> bool:

@@ -31,7 +31,7 @@ from tabstep.data.columns import Column, Number
 from tabstep.data.comparable import plain
 from tabstep.data.completion import MISSING, Completion, companion
 from tabstep.data.constraints import UNSEEN, Codes, Constraint, Gaps, Order, Same, Sum, broken, told
-from tabstep.data.derived import RELATIVE, Bands, Calendar, Day, Derived, Elapsed
+from tabstep.data.derived import RELATIVE, Bands, Begins, Calendar, Derived, Elapsed
 
 DAY = 86400.0
 PATIENCE = 1  # turns in which a date goes where a count or a weekday says; from then on these follow the date
@@ -85,6 +85,9 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
     """
     frame, fixed = _determined(rules, frame, fixed)
     sequence, around = _sequence(rules), _around(rules)
+    says = {
+        rule.on for rule in rules if isinstance(rule, Gaps)
+    }  # where numbers have gaps, which are there already
     for turn in range(len(rules) + PATIENCE + 3):
         before = frame
         for ends, between in around:
@@ -94,8 +97,11 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
         for rule in sequence:
             wrong = broken(rule, frame)
             if wrong.any():
+                held = {rule.of} & says if isinstance(rule, Codes) and rule.on not in fixed else set()
                 tired = isinstance(rule, Derived) and rule.of not in fixed and turn > PATIENCE + _turn(rule)
-                frame = _mended(rule, frame, wrong, {*fixed, *rule.columns[:-1]} if tired else fixed)
+                frame = _mended(
+                    rule, frame, wrong, {*fixed, *rule.columns[:-1]} if tired else {*fixed, *held}
+                )
         if frame is before:
             break
     return frame
@@ -117,7 +123,7 @@ def _sequence(rules: Sequence[Constraint]) -> list[Constraint]:
 
 def _turn(rule: Derived) -> int:
     """A date goes to its weekday before spans are counted from it, and what is only told of both comes last."""
-    if isinstance(rule, Calendar | Day) and rule.gives[0] == rule.by:
+    if isinstance(rule, Calendar | Begins) and rule.gives[0] == rule.by:
         return 0
     return 1 if isinstance(rule, Elapsed) else 2
 
@@ -175,7 +181,7 @@ def _last(rule: Constraint, fixed: Collection[str]) -> bool:
             return rule.one_to_one or free == [rule.of]
         case Order() | Gaps():
             return False
-        case Calendar() | Day() | Bands():
+        case Calendar() | Begins() | Bands():
             return free == [rule.of]
     return True
 
@@ -195,7 +201,7 @@ def _mended(rule: Constraint, frame: pd.DataFrame, wrong: np.ndarray, fixed: Col
         case Gaps(on, of, _):
             surplus = wrong & rule.missing(frame[on])
             return frame if of in fixed or not surplus.any() else _with(frame, of, None, surplus)
-        case Elapsed() | Calendar() | Day() | Bands():
+        case Elapsed() | Calendar() | Begins() | Bands():
             return _derived(rule, frame, wrong, fixed)
 
 
@@ -224,7 +230,12 @@ def _derived(rule: Derived, frame: pd.DataFrame, wrong: np.ndarray, fixed: Colle
     name = next((name for name in rule.gives if name not in fixed), None)
     if name is None:
         return frame
-    return _with(frame, name, rule.made(frame) if name == rule.of else rule.moved(name, frame), wrong)
+    if name == rule.of:
+        return _with(frame, name, rule.made(frame), wrong)
+    moved = rule.moved(name, frame)
+    if isinstance(rule, Elapsed) and rule.of not in fixed:  # which gives way where times have no room
+        wrong = wrong & ~rule.beyond(name, moved)
+    return _with(frame, name, moved, wrong)
 
 
 def _labels(rule: Codes, frame: pd.DataFrame) -> list[Any]:

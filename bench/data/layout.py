@@ -194,7 +194,8 @@ def _are_units(few: list[list[str]]) -> bool:
     """Whether the first of some records has no digit, and each cell that it fills stands above numbers."""
     if len(few) < 3 or _DIGIT.search("".join(few[0])) or not set(_filled(few[0])) - {*MARKS, "-", "?"}:
         return False
-    below = [_filled([r[i] for r in few[1:] if i < len(r)]) for i, text in enumerate(few[0]) if text.strip()]
+    rest = [["" if cell.strip() in (*MARKS, "-", "?") else cell for cell in record] for record in few[1:]]
+    below = [_filled([r[i] for r in rest if i < len(r)]) for i, text in enumerate(few[0]) if text.strip()]
     return all(texts and all(map(_DIGIT.search, texts)) for texts in below)
 
 
