@@ -22,6 +22,7 @@ from tabstep.report.numbers.budget import least, profile, said, steps_to_equal_q
 from tabstep.report.numbers.table import results
 from tabstep.report.numbers.vector import NAMES, VECTOR, Score
 from tabstep.report.pages import enough as pages
+from tabstep.suites import DEVELOPMENT
 from tests.test_report import make
 
 FULL = {
@@ -373,9 +374,13 @@ def test_the_readme_shows_the_scores_of_the_committed_example() -> None:
 
 
 def test_margins_are_wider_than_the_scatter_they_are_seen_through() -> None:
-    """The scatter over draws of one network at 20 evaluations or more, where 5,000 rows or more are scored."""
+    """The scatter over draws of one network at 20 evaluations or more, where 5,000 rows or more are scored.
+
+    R2 on king scatters more than its margin, and the page says so.
+    """
     found = results(gather(ROOT / "results" / "few-steps" / "runs")[0])
-    walked = found[(found["steps"] >= 20) & (found["rows"] >= 5000)]
+    every = found[(found["steps"] >= 20) & (found["rows"] >= 5000)]
+    walked = every[every["dataset"].isin(DEVELOPMENT)]
     page = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
     for score in VECTOR:
         said = []
@@ -390,3 +395,5 @@ def test_margins_are_wider_than_the_scatter_they_are_seen_through() -> None:
             line for line in page.splitlines() if line.startswith(f"| `{score.name}`") and "| 0.0" in line
         )
         assert line.split("|")[3].split() == ", ".join(said).split(), line
+    king = every[(every["dataset"] == "king") & (every["metric"] == "catboost_r2")]["std"]
+    assert f"On king R2 scatters by {np.sqrt((king**2).mean()):.3f}" in " ".join(page.split())
