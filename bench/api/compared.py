@@ -72,10 +72,11 @@ class Parts:
 
 
 def canonical(columns: Sequence[Column], frame: pd.DataFrame, what: str) -> pd.DataFrame:
-    """A user's rows as metrics read them. Raises ValueError that names a column that is not there or does not fit."""
+    """A user's rows as metrics read them. Raises ValueError that names columns that are not there or do not fit."""
     absent = [c.name for c in columns if c.name not in frame.columns]
     if absent:
-        raise ValueError(f"{what}: the rows lack the column {absent[0]!r} of the model")
+        named = f"the column {absent[0]!r}" if len(absent) == 1 else f"the columns {', '.join(absent)}"
+        raise ValueError(f"{what}: the rows lack {named} of the model")
     return pd.DataFrame({c.name: c.read(c.like(frame[c.name])) for c in columns})
 
 

@@ -43,6 +43,11 @@ def of_model(
     said = model.origin.literal, model.origin.missing  # of gaps, which these files write as the first did
     rows = table.read(real, *said)
     held = None if holdout is None else table.read(holdout, *said)
+    given = [(path, part) for path, part in ((real, rows), (holdout, held)) if part is not None]
+    for path, part in given:
+        absent = [c.name for c in model.columns if c.name not in part.columns]
+        if absent:
+            stop(f"{path}: the table lacks columns of the model: {', '.join(absent)}")
     console.print("drawing and scoring rows; this takes up to a few minutes", highlight=False)
     try:
         report = model.report(rows, held, steps=steps, seed=seed, title=folder.resolve().name)

@@ -162,6 +162,10 @@ def budgets(given: Many, settings: Any) -> tuple[int, ...]:
 
 def keep(model: Synthesizer | Stepless, folder: Path, wanted: Sequence[int]) -> None:
     """Save a model, and again with networks for these numbers of evaluations: killed meanwhile, the fit is not lost."""
+    from tabstep.named import MODEL
+
+    if (folder / MODEL).exists():
+        note(f"the model that was in {folder} is replaced")
     model.save(folder)
     if wanted:
         teach(model, wanted)

@@ -39,8 +39,7 @@ def told(path: Path) -> Iterator[str]:
     found = (_WORD.search(text) or _SIGN.search(text) for text in chunks)
     shown = next((word[0] for word in found if word), "")
     yield (
-        f"{path.name} is not in UTF-8: read as {WESTERN}, such as {shown!r}; save it in UTF-8 if that is misread. "
-        "Rows are written in UTF-8"
+        f"{path.name} is not in UTF-8: read as {WESTERN}, such as {shown!r}; save it in UTF-8 if that is misread"
     )
 
 
