@@ -95,6 +95,15 @@ def test_rules_survive_json(learned: tuple[pd.DataFrame, tuple[Any, ...]]) -> No
         assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
 
 
+@pytest.mark.parametrize(("kind", "field"), [("Elapsed", "unit"), ("Calendar", "part"), ("Begins", "unit")])
+def test_a_rule_of_a_file_that_says_what_there_is_not_is_refused(
+    learned: tuple[pd.DataFrame, tuple[Any, ...]], kind: str, field: str
+) -> None:
+    said = next(to_json(rule) for rule in learned[1] if type(rule).__name__ == kind)
+    with pytest.raises(ValueError, match=f"a rule with {field} 'moons'"):
+        from_json(said | {field: "moons"})
+
+
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=5, deadline=None)
 def test_rows_keep_what_is_made_whatever_was_drawn(

@@ -319,3 +319,14 @@ def test_every_kind_of_column_is_described() -> None:
     shown = {line.column: line for line in lines(frame, columns)}
     assert list(shown) == list(frame)
     assert all(line.taken and line.values for line in shown.values())
+
+
+def test_a_damaged_model_is_one_line(table: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    assert call("fit", table, "--save", folder, "--drop", "key", "--literal", "zone", *QUICK).exit_code == 0
+    file = folder / "fitted.safetensors"
+    file.write_bytes(file.read_bytes()[:-9])
+    done = call("sample", folder, "--rows", 5, "--out", tmp_path / "rows.csv")
+    assert done.exit_code == 2
+    assert flat(done.output).startswith("error: ")
+    assert "Traceback" not in done.output

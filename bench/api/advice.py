@@ -24,9 +24,7 @@ BUDGETS = (1, 2, 5, 10, 20, 50)
 SHARE = 0.25  # of the rows that the brief fit does not see
 DRAWS = 3  # of each budget but all steps, with seeds of their own
 POOR = 0.85  # C2ST with all steps beyond which a network has not learned enough for steps to matter
-BRIEF = (
-    0.1  # of the training steps of the method, with fewer of which rows are mostly those that paths begin at
-)
+BRIEF = 0.1  # of a method's training steps, with fewer of which rows are mostly those that paths begin at
 MOST = 2_000  # rows of a draw
 
 

@@ -88,6 +88,7 @@ def sample(
     if out.exists() and source.exists() and out.resolve() == source.resolve():
         stop(f"--out {out} is the table itself; name another file")
     found = table.Gathered()
+    model: Synthesizer | Stepless
     with found.faults():
         _check_out(out)
     if source.is_dir():
@@ -108,7 +109,7 @@ def sample(
             },
             SAVED,
         )
-        model: Synthesizer | Stepless = _loaded(source, device)
+        model = _loaded(source, device)
         with found.faults():
             model.way(**way)  # type: ignore[arg-type]
         with found.faults():
@@ -141,19 +142,15 @@ def sample(
             )
         found.end()
         table.show(source, frame, ready)
-        with found.faults():
-            _check(ready, frame, settings, wanted)
-        found.end()
+        _check(ready, frame, settings, wanted)
         model = table.fitted(ready, settings, device)
         if save is None:
             table.teach(model, budgets)
         else:
             table.keep(model, save, budgets)
             console.print(f"model: {escape(str(save))}", soft_wrap=True, highlight=False)
-    with found.faults():
-        _taught(model, way)
-        _write(model, out, rows, wanted, way, seed)
-    found.end()
+    _taught(model, way)
+    _write(model, out, rows, wanted, way, seed)
 
 
 def _taught(model: Synthesizer | Stepless, way: dict[str, Any]) -> None:

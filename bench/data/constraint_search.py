@@ -17,11 +17,10 @@ import pandas as pd
 from tabstep.data.comparable import plain
 from tabstep.data.constraints import Codes, Constraint, Gaps, Order, Same, Sum, broken
 from tabstep.data.derived import RELATIVE, Begins
-from tabstep.data.derived_search import LEAST, agreed_by_luck, derived
+from tabstep.data.derived_search import FIRST, LEAST, agreed_by_luck, derived
 from tabstep.data.forms import decimals
 from tabstep.data.moments import GRAINS, grain
 
-FIRST = 256  # rows that candidates are tried on before all are
 MOST_SUMMED = 60  # columns among which sums are looked for: their number grows with the third power
 MOST_LABELS = 1000  # of a column that determines another
 MOST_CODED = 200  # columns among which codes are looked for

@@ -11,7 +11,8 @@ columns that make `of` breaks nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+import math
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,9 @@ class Elapsed:
     ends: tuple[tuple[float, float], tuple[float, float]]
     gives: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        _check("unit", self.unit, UNITS)
+
     @property
     def columns(self) -> tuple[str, ...]:
         return self.start, self.end, self.of
@@ -85,9 +89,7 @@ class Elapsed:
     def made(self, frame: pd.DataFrame) -> pd.Series[Any]:
         passed = self.passed(frame)
         whole = np.floor(passed) if self.down else passed
-        if self.step and not self.down:
-            whole = np.round(whole, max(0, round(-np.log10(self.step))))
-        return pd.Series(whole, index=frame.index)
+        return pd.Series(on_grid(pd.Series(whole, index=frame.index), self.step))
 
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
         """`start` or `end` so that `of` is as it is; a part of the unit that was left over stays."""
@@ -112,8 +114,34 @@ class Elapsed:
         return np.asarray(between / UNITS[self.unit])
 
 
+class _Telling:
+    """A rule by which the values of `by` tell that of `of`, one of some labels."""
+
+    by: str
+    of: str
+
+    @property
+    def _labels(self) -> list[Any]:
+        raise NotImplementedError
+
+    def _wanted(self, values: pd.Series[Any]) -> np.ndarray:
+        """The place among the labels that each value wants, -1 for none."""
+        raise NotImplementedError
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.by, self.of
+
+    def breaks(self, frame: pd.DataFrame) -> np.ndarray:
+        wanted = self._wanted(frame[self.by])
+        return np.asarray((wanted >= 0) & (_places(frame[self.of], self._labels) != wanted))
+
+    def made(self, frame: pd.DataFrame) -> pd.Series[Any]:
+        return _told(frame[self.of], self._labels, self._wanted(frame[self.by]))
+
+
 @dataclass(frozen=True)
-class Calendar:
+class Calendar(_Telling):
     """`of`, labels or numbers, is told by a part of the calendar (`PARTS`) that the times of `by` are in.
 
     pairs  (part, value) of every part that was seen, None for a gap
@@ -127,19 +155,11 @@ class Calendar:
     ends: tuple[float, float]
     gives: tuple[str, ...]
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.by, self.of
+    def __post_init__(self) -> None:
+        _check("part", self.part, PARTS)
 
     def __str__(self) -> str:
         return f"{self.of} is told by the {self.part} of {self.by}"
-
-    def breaks(self, frame: pd.DataFrame) -> np.ndarray:
-        wanted = self._wanted(frame[self.by])
-        return np.asarray((wanted >= 0) & (_places(frame[self.of], self._labels) != wanted))
-
-    def made(self, frame: pd.DataFrame) -> pd.Series[Any]:
-        return _told(frame[self.of], self._labels, self._wanted(frame[self.by]))
 
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
         """The times moved by as few days, or hours, as that takes within those that were seen."""
@@ -178,6 +198,9 @@ class Begins:
     unit: str
     gives: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        _check("unit", self.unit, (DAY, MONTH))
+
     @property
     def columns(self) -> tuple[str, ...]:
         return self.by, self.of
@@ -206,7 +229,7 @@ class Begins:
 
 
 @dataclass(frozen=True)
-class Bands:
+class Bands(_Telling):
     """Each value of `of`, a label or a number, stands for a range of the numbers or times of `by`.
 
     ranges  (value, least, most) of those seen in each, in rising order; of times in seconds
@@ -219,22 +242,11 @@ class Bands:
     step: float
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        return self.by, self.of
-
-    @property
     def gives(self) -> tuple[str, ...]:
         return self.of, self.by
 
     def __str__(self) -> str:
         return f"{self.of} is a band of {self.by}"
-
-    def breaks(self, frame: pd.DataFrame) -> np.ndarray:
-        wanted = self._wanted(frame[self.by])
-        return np.asarray((wanted >= 0) & (_places(frame[self.of], self._labels) != wanted))
-
-    def made(self, frame: pd.DataFrame) -> pd.Series[Any]:
-        return _told(frame[self.of], self._labels, self._wanted(frame[self.by]))
 
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
         """The numbers at the place in the wanted range that they have in their own."""
@@ -246,8 +258,7 @@ class Bands:
         to = np.where((own >= 0) & (wanted >= 0), low[wanted] + into, x)
         if frame[name].dtype.kind in "mM":
             return _shifted(frame[name], to - x)
-        places = max(0, round(-np.log10(self.step))) if self.step else 15
-        return pd.Series(np.round(to, places), index=frame.index)
+        return pd.Series(on_grid(pd.Series(to, index=frame.index), self.step))
 
     @property
     def _labels(self) -> list[Any]:
@@ -261,6 +272,11 @@ class Bands:
 
 
 Derived = Elapsed | Calendar | Begins | Bands
+
+
+def _check(what: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise ValueError(f"a rule with {what} {name!r}, expected one of {', '.join(known)}")
 
 
 def counted(column: pd.Series[Any]) -> np.ndarray:
@@ -277,6 +293,13 @@ def seconds(column: pd.Series[Any]) -> np.ndarray:
 def part_of(times: pd.Series[Any], part: str) -> np.ndarray:
     """The part of the calendar (n,) float64 that each time is in, NaN for gaps."""
     return np.asarray(PARTS[part](pd.DatetimeIndex(times)), dtype=np.float64)
+
+
+def on_grid(values: Any, step: float) -> Any:
+    """Numbers rounded to the decimals of a grid; times are exact."""
+    if step == 0 or values.dtype.kind in "mM":
+        return values
+    return values.round(max(0, round(-math.log10(step))))
 
 
 def roundest(low: float, high: float) -> float:

@@ -106,9 +106,8 @@ class Moving:
         elif isinstance(rule, Calendar | Begins):
             moves = (isinstance(rule, Begins) or rule.part in SHORT) and rule.by not in self.moved
             rule = replace(rule, gives=(rule.by, rule.of) if moves else (rule.of, rule.by))
-            if (
-                moves and isinstance(rule, Calendar) and rule.part != HOUR
-            ):  # an hour and a day move one time together
+            # An hour and a day move one time together.
+            if moves and isinstance(rule, Calendar) and rule.part != HOUR:
                 self.moved.add(rule.by)
         return rule
 

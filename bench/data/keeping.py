@@ -19,7 +19,6 @@ Columns can be fixed: they stay, and so does what they determine; the others fol
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -31,7 +30,7 @@ from tabstep.data.columns import Column, Number
 from tabstep.data.comparable import plain
 from tabstep.data.completion import MISSING, Completion, companion
 from tabstep.data.constraints import UNSEEN, Codes, Constraint, Gaps, Order, Same, Sum, broken, told
-from tabstep.data.derived import RELATIVE, Bands, Begins, Calendar, Derived, Elapsed
+from tabstep.data.derived import RELATIVE, Bands, Begins, Calendar, Derived, Elapsed, on_grid
 
 DAY = 86400.0
 PATIENCE = 1  # turns in which a date goes where a count or a weekday says; from then on these follow the date
@@ -253,7 +252,7 @@ def _added(rule: Sum, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[
     steps = dict(zip(rule.columns, rule.steps, strict=True))
     a, b, c = (frame[name] for name in rule.columns)
     if rule.total in fixed and not {rule.first, rule.second} & set(fixed):
-        frame = _with(frame, rule.first, _on_grid(_part(a, b, c), steps[rule.first]), wrong)
+        frame = _with(frame, rule.first, on_grid(_part(a, b, c), steps[rule.first]), wrong)
         a = frame[rule.first]
     for name, values in (
         (rule.total, lambda: a + b),
@@ -262,7 +261,7 @@ def _added(rule: Sum, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[
     ):
         others = [steps[other] for other in rule.columns if other != name]
         if name not in fixed and all(_fits(step, steps[name]) for step in others):
-            return _with(frame, name, _on_grid(values(), steps[name]), wrong)
+            return _with(frame, name, on_grid(values(), steps[name]), wrong)
     return frame
 
 
@@ -305,18 +304,11 @@ def _moved(values: Any, by: float) -> Any:
         return values
     if values.dtype.kind in "mM":
         return values + pd.Timedelta(round(by * 1e9), "ns")
-    return _on_grid(values + by, abs(by))
+    return on_grid(values + by, abs(by))
 
 
 def _floored(values: Any, step: float) -> Any:
     """The next lower values of a grid."""
     if values.dtype.kind in "mM":
         return values.dt.floor(pd.Timedelta(round(step * 1e9), "ns"))
-    return _on_grid(np.floor(_on_grid(values / step, RELATIVE)) * step, step)
-
-
-def _on_grid(values: Any, step: float) -> Any:
-    """Numbers rounded to the decimals of a grid; times are exact."""
-    if step == 0 or values.dtype.kind in "mM":
-        return values
-    return values.round(max(0, round(-math.log10(step))))
+    return on_grid(np.floor(on_grid(values / step, RELATIVE)) * step, step)
