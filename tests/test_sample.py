@@ -196,6 +196,9 @@ def test_faults_of_options_and_of_the_table_come_together(table: Path, tmp_path:
         "- my.csv: column 'key' has a different text in every row",
     ):
         assert text in flat(done.output), done.output
+    done = call("fit", table, "--save", tmp_path / "m", "--set", "nop=3", "--literal", "zon")
+    assert "2 faults: - TabStep has no setting nop" in flat(done.output)
+    assert "- my.csv: no column 'zon': did you mean 'zone'" in flat(done.output)
     done = call(
         "sample", table, "--rows", 5, "--out", tmp_path / "r.csv", "--drop", "key", "--sampler", "dimm"
     )

@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 
 import tabstep
+from tabstep.data import comparable
 from tabstep.data.identifiers import Identifier, finished
 from tabstep.data.inference import infer
-from tabstep.data.wishes import CommandLine, Python, Sampling, Wishes, dates
+from tabstep.data.wishes import CommandLine, Python, Sampling, Wishes, dates, numbers
 from tests.test_asked import fitted, plain
 
 
@@ -213,3 +214,28 @@ def test_dates_of_a_call() -> None:
 def test_a_name_that_no_file_holds_is_refused() -> None:
     with pytest.raises(ValueError, match=r"column '\\ud800x': its name holds half a character"):
         fitted(plain().assign(**{"\ud800x": range(len(plain()))}))
+
+
+def test_numbers_of_a_call() -> None:
+    known = ["a", "b", "c", "d=1,234.5"]
+    assert numbers(["a,b", "c=1.234,5"], known) == {"a": None, "b": None, "c": ","}
+    assert numbers("d=1,234.5", known) == {"d=1,234.5": None}
+    assert numbers({"a": "1,234.5", "b": None}, known) == {"a": ".", "b": None}
+    for wrong in ("a=1,5", {"a": ","}):
+        with pytest.raises(ValueError, match=r"a is written as 1,234\.5 or as 1\.234,5, got"):
+            numbers(wrong, known)
+
+
+@pytest.mark.parametrize(("example", "first"), [("1,234.5", 1200), ("1.234,5", 1.2)])
+def test_a_decimal_mark_is_told_by_an_example(example: str, first: float) -> None:
+    frame = pd.DataFrame({"kg": [f"{v % 9 + 1},{200 + v}" for v in range(90)], "x": np.arange(90.0)})
+    with pytest.raises(
+        ValueError, match=r"numeric={'kg': '1,234.5'} or numeric={'kg': '1.234,5'} says which"
+    ):
+        fitted(frame)
+    model = fitted(frame, numeric={"kg": example})
+    column = model.columns[0]
+    read = comparable.values(column, pd.Series(column.read(frame["kg"])))
+    assert read.iloc[0] == first
+    with pytest.raises(ValueError, match="'x' holds no numbers in writing"):
+        fitted(frame, numeric={"kg": example, "x": example})

@@ -105,7 +105,7 @@ def advise(
     method: Any = None,
     seconds: float | None = 60,
     categorical: str | Sequence[str] = (),
-    numeric: str | Sequence[str] = (),
+    numeric: str | Sequence[str] | Mapping[str, str | None] = (),
     date: str | Sequence[str] | Mapping[str, str | None] = (),
     id: str | Sequence[str] = (),
     drop: str | Sequence[str] = (),

@@ -55,7 +55,7 @@ def fit(
     target: str | None = None,
     *,
     categorical: Names = (),
-    numeric: Names = (),
+    numeric: Names | Mapping[str, str | None] = (),
     date: Names | Mapping[str, str | None] = (),
     id: Names = (),
     drop: Names = (),
@@ -74,7 +74,7 @@ def fit(
     target: str | None = None,
     *,
     categorical: Names = (),
-    numeric: Names = (),
+    numeric: Names | Mapping[str, str | None] = (),
     date: Names | Mapping[str, str | None] = (),
     id: Names = (),
     drop: Names = (),
@@ -92,7 +92,7 @@ def fit(
     target: str | None = None,
     *,
     categorical: Names = (),
-    numeric: Names = (),
+    numeric: Names | Mapping[str, str | None] = (),
     date: Names | Mapping[str, str | None] = (),
     id: Names = (),
     drop: Names = (),
@@ -114,7 +114,8 @@ def fit(
     target       a column of classes conditions the network, as in the paper; a numeric one is generated with
                  the rest. None models all columns jointly.
     categorical  columns to treat as categories, whose values are repeated as they are
-    numeric      columns to treat as numbers, also those with two values
+    numeric      columns to treat as numbers, also those with two values; {"price": "1.234,5"} says that commas stand
+                 before decimals, "1,234.5" that points do, where 9,300 can be read in two ways
     date         columns of dates or times; {"day": "%d/%m/%Y"} says how they are written, as strftime does
     id           columns that name rows: nothing is learned from them, and new names are made, each once
     drop         columns to leave out

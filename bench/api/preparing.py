@@ -29,6 +29,7 @@ from tabstep.data.wishes import (
     gaps,
     marks,
     named,
+    numbers,
     refuse,
 )
 
@@ -106,7 +107,7 @@ def _as_numbers(texts: Sequence[str]) -> list[float]:
 def wishes_of(
     frame: Any,
     *,
-    numeric: str | Sequence[str],
+    numeric: str | Sequence[str] | Mapping[str, str | None],
     categorical: str | Sequence[str],
     drop: str | Sequence[str],
     date: str | Sequence[str] | Mapping[str, str | None],
@@ -116,8 +117,18 @@ def wishes_of(
 ) -> Wishes:
     """What is said of the columns of a frame, names told apart where several stand in one text."""
     known = [*getattr(frame, "columns", ())]
-    numbers, labels, gone, ids = (named(given, known) for given in (numeric, categorical, drop, id))
-    return Wishes(numbers, labels, gone, dates(date, known), ids, named(literal, known), gaps(missing))
+    counted = numbers(numeric, known)
+    labels, gone, ids = (named(given, known) for given in (categorical, drop, id))
+    return Wishes(
+        tuple(counted),
+        labels,
+        gone,
+        dates(date, known),
+        ids,
+        named(literal, known),
+        gaps(missing),
+        {name: mark for name, mark in counted.items() if mark is not None},
+    )
 
 
 def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed: int) -> Prepared:

@@ -9,14 +9,17 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from tabstep.api import asked, contradictions
 from tabstep.api.conditions import Condition, balanced, read
 from tabstep.api.drawing import Tally
 from tabstep.api.how import How
 from tabstep.api.quota import Quota
 from tabstep.data.columns import Column
 from tabstep.data.completion import MISSING, Completion
+from tabstep.data.constraints import Constraint
 from tabstep.data.encode import Encoder
 from tabstep.data.parts import Known
+from tabstep.data.wishes import Gathered
 from tabstep.diffusion.labels import Each, Labels, Random, Turns
 
 
@@ -48,21 +51,33 @@ class Request:
         counts: Tensor,
         columns: Sequence[Column],
         completion: Completion,
+        rules: Sequence[Constraint],
         n: int,
         seed: int,
         where: Mapping[str, Any] | None,
         balance: str | None,
     ) -> Self:
-        """Raises ValueError for what no training row has, and names the column."""
+        """Raises ValueError for what no training row has, names the column, and for all that is wrong at once."""
+        found = Gathered()
+        with found.faults():
+            n = asked.whole("n", n, 1)
+        with found.faults():
+            seed = asked.seed(seed)
+        conditions: tuple[Condition, ...] = ()
+        with found.faults():
+            conditions = read(where, columns, completion, encoder)
+            contradictions.check(conditions, rules)
+        with found.faults():
+            even = None if balance is None else balanced(balance, columns, conditions)
+        found.end()
         # A number with gaps may take the place of the label by its companion, which is no column of the user's.
         target = completion.schema.target
         label = target if len(counts) and completion.inner.target == target else None
-        conditions = read(where, columns, completion, encoder)
         by_label = tuple(c for c in conditions if c.name == label)
         by_choice = tuple(c for c in conditions if c.name != label)
-        if balance is None:
+        if even is None:
             return cls(encoder.classes, counts, n, seed, by_label, by_choice)
-        column, labels = balanced(balance, columns, conditions)
+        column, labels = even
         turns = column.name == label
         quota = None if turns else Quota(column, labels, n)
         return cls(encoder.classes, counts, n, seed, by_label, by_choice, turns, quota, column.name)

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tabstep.api import asked
 from tabstep.api.delivery import Delivery
 from tabstep.api.drawing import Batch
 from tabstep.api.how import How
@@ -160,11 +159,10 @@ class Stepless:
         self, n: int, seed: int, where: Mapping[str, Any] | None, balance: str | None, walk: Mapping[str, Any]
     ) -> Delivery:
         self._refuse(walk)
-        n, seed = asked.whole("n", n, 1), asked.seed(seed)
-        none = torch.empty(0)
-        request = Request.of(self.encoder, none, self.columns, self.completion, n, seed, where, balance)
+        none, known = torch.empty(0), (self.columns, self.completion, self.constraints)
+        request = Request.of(self.encoder, none, *known, n, seed, where, balance)
         written = Written(self.columns, self.completion, self.constraints)
-        source = Chunks(self.model, self.train, written, seed)
+        source = Chunks(self.model, self.train, written, request.seed)
         return Delivery(source, request, self.identifiers, self.origin.separator)
 
     def _refuse(self, walk: Mapping[str, Any]) -> None:

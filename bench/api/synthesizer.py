@@ -30,6 +30,7 @@ from tabstep.data.constraints import to_json as constraint_to_json
 from tabstep.data.encode import Encoder
 from tabstep.data.fixed import given
 from tabstep.data.identifiers import Identifier, finished
+from tabstep.data.wishes import Gathered
 from tabstep.diffusion.mixed import Draw, State
 from tabstep.diffusion.model import Diffusion
 from tabstep.registry import SAMPLERS
@@ -136,8 +137,7 @@ class Synthesizer:
         lacks: `analytic` and the grid `dp` measure the network on training rows, `ddss` and early-stopped samplers
         learn from them, and a saved model does not carry them.
         """
-        way = self.way(sampler, grid, steps)
-        request = self._request(n, seed, where, balance)
+        way, request = self._asked(sampler, grid, steps, n, seed, where, balance)
         if request.is_plain:
             drawn = self.model.generate(self._draw(way), request.n, seed=request.seed).rows
             rows = finished(self._written(drawn), self.identifiers, 0, request.seed)
@@ -168,8 +168,7 @@ class Synthesizer:
         """
         path = Path(path)
         parts.check(path)
-        way = self.way(sampler, grid, steps)
-        request = self._request(n, seed, where, balance)
+        way, request = self._asked(sampler, grid, steps, n, seed, where, balance)
         plan = {"model": self.model.digest, "device": str(self.model.device), "way": way.said}
         return self._delivery(way, request).file(path, plan, self.columns, self.completion.gaps, progress)
 
@@ -264,10 +263,24 @@ class Synthesizer:
         a, b = (self.encode(rows, steps=steps, seed=seed) for rows in (first, last))
         return self.decode(between(a, b, torch.linspace(0, 1, n)))
 
-    def _request(self, n: int, seed: int, where: Mapping[str, Any] | None, balance: str | None) -> Request:
-        n, seed = asked.whole("n", n, 1), asked.seed(seed)
-        counts = self.model.class_counts
-        return Request.of(self.encoder, counts, self.columns, self.completion, n, seed, where, balance)
+    def _asked(
+        self,
+        sampler: str | Sampler | None,
+        grid: str | Grid | None,
+        steps: int,
+        n: int,
+        seed: int,
+        where: Mapping[str, Any] | None,
+        balance: str | None,
+    ) -> tuple[Way, Request]:
+        found, known = Gathered(), (self.columns, self.completion, self.constraints)
+        with found.faults():
+            way = self.way(sampler, grid, steps)
+        with found.faults():
+            counts = self.model.class_counts
+            request = Request.of(self.encoder, counts, *known, n, seed, where, balance)
+        found.end()
+        return way, request
 
     def _draw(self, way: Way) -> Draw:
         """What draws rows this way; says so where networks are to be taught first."""

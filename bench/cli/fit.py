@@ -46,25 +46,26 @@ def fit(
       tabstep fit my.csv --save model/ --distill 1,2    # for rows by one or two evaluations
     """
     started = time.perf_counter()
-    found = table.Gathered()
+    found = table.gathered()
     with found.faults():
         settings = table.settings(method, set_, seconds)
         table.refuse_to_keep(settings)
         budgets = table.budgets(distill, settings)
-    frame = table.read(source, literal, missing)
-    with found.faults(source.name):
-        ready = table.prepared(
-            frame,
-            target,
-            numeric=numeric,
-            categorical=categorical,
-            date=date,
-            id=id,
-            drop=drop,
-            literal=literal,
-            missing=missing,
-            seed=seed,
-        )
+    with found.faults():
+        frame = table.read(source, literal, missing)
+        with found.faults(source.name):
+            ready = table.prepared(
+                frame,
+                target,
+                numeric=numeric,
+                categorical=categorical,
+                date=date,
+                id=id,
+                drop=drop,
+                literal=literal,
+                missing=missing,
+                seed=seed,
+            )
     found.end()
     table.show(source, frame, ready)
     model = table.fitted(ready, settings, device)

@@ -95,7 +95,7 @@ def advise(
     settings = table.settings("tabstep", None, seconds)
     frame = table.read(source, literal, missing)
     known, held = advice.apart(frame, seed)
-    found = table.Gathered()
+    found = table.gathered()
     with found.faults(source.name):
         ready = table.prepared(
             known,

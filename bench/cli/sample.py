@@ -87,7 +87,7 @@ def sample(
     way = {k: v for k, v in (("sampler", sampler), ("grid", grid), ("steps", steps)) if v is not None}
     if out.exists() and source.exists() and out.resolve() == source.resolve():
         stop(f"--out {out} is the table itself; name another file")
-    found = table.Gathered()
+    found = table.gathered()
     model: Synthesizer | Stepless
     with found.faults():
         _check_out(out)
@@ -124,22 +124,23 @@ def sample(
             budgets = table.budgets(distill, settings)
         with found.faults():
             _check_way(settings, way)
-        frame = table.read(source, literal, missing)
         with found.faults():
-            _check_named([str(name) for name in frame.columns], wanted)
-        with found.faults(source.name):
-            ready = table.prepared(
-                frame,
-                target or _label(frame, wanted),
-                numeric=numeric,
-                categorical=categorical,
-                date=date,
-                id=id,
-                drop=drop,
-                literal=literal,
-                missing=missing,
-                seed=seed,
-            )
+            frame = table.read(source, literal, missing)
+            with found.faults():
+                _check_named([str(name) for name in frame.columns], wanted)
+            with found.faults(source.name):
+                ready = table.prepared(
+                    frame,
+                    target or _label(frame, wanted),
+                    numeric=numeric,
+                    categorical=categorical,
+                    date=date,
+                    id=id,
+                    drop=drop,
+                    literal=literal,
+                    missing=missing,
+                    seed=seed,
+                )
         found.end()
         table.show(source, frame, ready)
         _check(ready, frame, settings, wanted)
@@ -232,7 +233,7 @@ def _check(ready: Prepared, frame: pd.DataFrame, settings: Any, wanted: dict[str
     """Raise ValueError before the training for conditions that no row could meet; say how common one is."""
     import numpy as np
 
-    from tabstep.api import conditions
+    from tabstep.api import conditions, contradictions
     from tabstep.api.choosing import has_steps
     from tabstep.data.encode import Encoder
 
@@ -241,6 +242,7 @@ def _check(ready: Prepared, frame: pd.DataFrame, settings: Any, wanted: dict[str
     encoder = settings.encoder(ready.train, inner) if has else Encoder.fit(ready.train, inner)
     where = conditions.written(wanted["where"], ready.columns)
     read = conditions.read(where, ready.columns, ready.completion, encoder)
+    contradictions.check(read, ready.constraints)
     if wanted["balance"]:
         conditions.balanced(wanted["balance"], ready.columns, read)
     if read:

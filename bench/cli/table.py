@@ -21,13 +21,18 @@ if TYPE_CHECKING:
     from tabstep.api.preparing import Prepared
     from tabstep.api.stepless import Stepless
     from tabstep.api.synthesizer import Synthesizer
+    from tabstep.data.wishes import Gathered
 
 Target = Annotated[
     str | None,
     typer.Option(help="A column of classes that conditions the network; left out, all columns are alike."),
 ]
 Numeric = Annotated[
-    Many, typer.Option(help="Columns that are numbers, where they were taken for categories.")
+    Many,
+    typer.Option(
+        help="Columns that are numbers, where they were taken for categories; `price=1.234,5` says that commas stand "
+        "before decimals, `price=1,234.5` that points do."
+    ),
 ]
 Categorical = Annotated[Many, typer.Option(help="Columns that are categories; their values are repeated.")]
 Date = Annotated[
@@ -54,45 +59,20 @@ Save = Annotated[Path | None, typer.Option(help="Folder to keep the model in.")]
 
 
 def read(path: Path, literal: Sequence[str] | None, missing: Sequence[str] | None) -> pd.DataFrame:
-    """The table in a file; a command that cannot read it ends."""
+    """The table in a file. Raises ValueError where it cannot be read."""
     from tabstep.data.files import read_table, told
 
-    try:
-        frame = read_table(path, tuple(literal or ()), tuple(missing or ()))
-    except ValueError as error:
-        stop(str(error))
+    frame = read_table(path, tuple(literal or ()), tuple(missing or ()))
     for said in told(path):
         note(said)
     return frame
 
 
-class Gathered:
-    """What stands in the way of a command, so that a user mends all of it at once."""
+def gathered() -> Gathered:
+    """What gathers all that stands in the way of a command."""
+    from tabstep.data.wishes import Gathered
 
-    def __init__(self) -> None:
-        self._found: list[tuple[str, str]] = []
-
-    @contextmanager
-    def faults(self, of: str = "") -> Iterator[None]:
-        """Keep the ValueErrors of a part of the work, with the file that they are of."""
-        from tabstep.data.wishes import Faults
-
-        try:
-            yield
-        except Faults as error:
-            self._found += [(of, each) for each in error.each]
-        except ValueError as error:
-            self._found.append((of, str(error)))
-
-    def end(self) -> None:
-        """End the command if there are any."""
-        from tabstep.data.wishes import Faults
-
-        files = {of for of, _ in self._found}
-        if len(files) == 1:
-            stop(str(Faults([fault for _, fault in self._found], files.pop())))
-        if self._found:
-            stop(str(Faults([f"{of}: {fault}" if of else fault for of, fault in self._found])))
+    return Gathered()
 
 
 def prepared(

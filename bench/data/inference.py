@@ -20,7 +20,7 @@ from tabstep.data.doubtful_text import check_categories
 from tabstep.data.doubtful_writing import FEW, check_stray
 from tabstep.data.files import WRITTEN, Writing
 from tabstep.data.forms import Element, Form, Objects, Plain
-from tabstep.data.wishes import Python, Speech, Wishes
+from tabstep.data.wishes import COMMA, POINT, Python, Speech, Wishes
 
 
 def infer(
@@ -56,7 +56,10 @@ def infer(
             if name in wishes.date:
                 columns.append(Number.of(column, _date_form(column, wishes.date[name])))
                 continue
-            form = _form(column, speech, numeric=numeric)
+            decimal = wishes.decimal.get(name)
+            form = _form(column, speech, numeric=numeric, decimal=decimal)
+            if decimal is not None and not isinstance(form, writing.WrittenNumbers):
+                raise ValueError("holds no numbers in writing, so say nothing of how they are written")
             if isinstance(form, Plain) and (
                 way.mark or (form.decimals is not None and way.places >= form.decimals)
             ):
@@ -90,11 +93,16 @@ def _counts_as_label(column: pd.Series[Any], form: Form, *, is_target: bool) -> 
     return whole and (distinct == 2 or (is_target and distinct <= FEW))
 
 
-def _form(column: pd.Series[Any], speech: Speech, *, numeric: bool) -> Form | None:
-    """The form in which a column is numbers, None for categories. Raises ValueError for what is neither."""
+def _form(
+    column: pd.Series[Any], speech: Speech, *, numeric: bool, decimal: str | None = None
+) -> Form | None:
+    """The form in which a column is numbers, None for categories. Raises ValueError for what is neither.
+
+    decimal  the mark before decimals of numbers in writing, None where that is to be found
+    """
     dtype: Any = column.dtype
     if isinstance(dtype, pd.ArrowDtype):
-        return _arrow_form(column, dtype.pyarrow_dtype, speech, numeric=numeric)
+        return _arrow_form(column, dtype.pyarrow_dtype, speech, numeric=numeric, decimal=decimal)
     if isinstance(dtype, pd.DatetimeTZDtype) or pd.api.types.is_datetime64_dtype(dtype):
         return moments.Moments.of(column)
     if pd.api.types.is_timedelta64_dtype(dtype):
@@ -117,9 +125,9 @@ def _form(column: pd.Series[Any], speech: Speech, *, numeric: bool) -> Form | No
             )
         return None
     if dtype.kind == "O" and isinstance(dtype, np.dtype):
-        return _object_form(column, speech, numeric=numeric)
+        return _object_form(column, speech, numeric=numeric, decimal=decimal)
     if isinstance(dtype, pd.StringDtype):
-        return _text_form(column, speech, numeric=numeric)
+        return _text_form(column, speech, numeric=numeric, decimal=decimal)
     raise ValueError(_unread(f"is {dtype}", column, speech))
 
 
@@ -148,7 +156,9 @@ def _date_form(column: pd.Series[Any], written: str | None) -> Form:
         ) from None
 
 
-def _arrow_form(column: pd.Series[Any], kind: pa.DataType, speech: Speech, *, numeric: bool) -> Form | None:
+def _arrow_form(
+    column: pd.Series[Any], kind: pa.DataType, speech: Speech, *, numeric: bool, decimal: str | None
+) -> Form | None:
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return moments.Moments.of(column)
     if pa.types.is_duration(kind) or pa.types.is_time(kind):
@@ -161,12 +171,18 @@ def _arrow_form(column: pd.Series[Any], kind: pa.DataType, speech: Speech, *, nu
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return Plain.of(column)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return _text_form(column, speech, numeric=numeric)
+        return _text_form(column, speech, numeric=numeric, decimal=decimal)
     if pa.types.is_dictionary(kind) and (
         pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type)
     ):
         return None
     raise ValueError(_unread(f"is {column.dtype}", column, speech))
+
+
+def _counted(name: str, speech: Speech) -> str:
+    """How to say which of two marks stands before decimals."""
+    point, comma = speech.counted(name, POINT), speech.counted(name, COMMA)
+    return f"{point} or {comma} says which, " if point else ""
 
 
 TURN = "turn it into numbers, text or dates"
@@ -203,11 +219,13 @@ WAYS = {  # out of dtypes and objects that are not read
 }
 
 
-def _object_form(column: pd.Series[Any], speech: Speech, *, numeric: bool) -> Form | None:
+def _object_form(
+    column: pd.Series[Any], speech: Speech, *, numeric: bool, decimal: str | None
+) -> Form | None:
     shown = [v for v in column if not _missing(v)]
     kinds = {type(v) for v in shown}
     if all(issubclass(kind, str) for kind in kinds):
-        return _text_form(column, speech, numeric=numeric)
+        return _text_form(column, speech, numeric=numeric, decimal=decimal)
     for kind, make in OBJECTS:
         if all(issubclass(k, kind) for k in kinds):
             if make is None:
@@ -245,7 +263,7 @@ def _kinds(kinds: set[type]) -> str:
     return ", ".join(sorted(kind.__name__ for kind in kinds))
 
 
-def _text_form(column: pd.Series[Any], speech: Speech, *, numeric: bool) -> Form | None:
+def _text_form(column: pd.Series[Any], speech: Speech, *, numeric: bool, decimal: str | None) -> Form | None:
     """Dates and numbers in writing, None for categories. `numeric` means that the user wants one of the former."""
     name, dtype = str(column.name), dtypes.name(column.dtype)
     present = column.dropna()
@@ -258,11 +276,11 @@ def _text_form(column: pd.Series[Any], speech: Speech, *, numeric: bool) -> Form
         form: Form | None = zoned.zoned(texts, dtype) or written_dates.dates(texts, dtype)
         few = len(texts) <= FEW and 2 * len(texts) <= len(present)
         if form is None and (numeric or not few):
-            form = writing.numbers(texts, dtype) or written_lengths.lengths(texts, dtype)
+            form = writing.numbers(texts, dtype, decimal) or written_lengths.lengths(texts, dtype)
             form = form or (writing.codes(texts, dtype) if numeric else None)
         several = None if form is not None or few else written_dates.mixed(texts, dtype)
     except writing.Ambiguous as error:
-        first = speech.dated(name, error.forms[0]) if error.forms else ""
+        first = speech.dated(name, error.forms[0]) if error.forms else _counted(name, speech)
         raise ValueError(
             f"can be read in two ways: {error}; {first}{choices}; or write it so that there is one"
         ) from None

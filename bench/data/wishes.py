@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -28,6 +29,10 @@ class Python:
         """How to say that a column holds dates, written so; nothing where that cannot be said."""
         return f"date={{{name!r}: {form!r}}} says which, "
 
+    def counted(self, name: str, form: str) -> str:
+        """How to say how numbers are written, by an example; nothing where that cannot be said."""
+        return f"numeric={{{name!r}: {form!r}}}"
+
     def gap(self, *texts: str) -> str:
         """How to have texts taken for gaps."""
         return f"missing={list(texts)!r} takes such texts for gaps"
@@ -46,6 +51,9 @@ class CommandLine:
     def dated(self, name: str, form: str) -> str:
         return ""
 
+    def counted(self, name: str, form: str) -> str:
+        return ""
+
     def gap(self, *texts: str) -> str:
         return "leave those empty"
 
@@ -60,6 +68,9 @@ class Sampling(CommandLine):
     def dated(self, name: str, form: str) -> str:
         return f"--date {shlex.quote(f'{name}={form}')} says which, "
 
+    def counted(self, name: str, form: str) -> str:
+        return f"--numeric {shlex.quote(f'{name}={form}')}"
+
     def gap(self, *texts: str) -> str:
         options = " ".join(f"--missing {shlex.quote(text)}" for text in texts)
         return f"{options} takes such texts for gaps"
@@ -72,6 +83,7 @@ Speech = Python | CommandLine
 class Wishes:
     """What a user says of columns, which overrules what is inferred; names that a frame has, see `named`.
 
+    decimal  of those of numbers in writing, where it is said, the mark before their decimals
     date     columns of dates or times, with how strftime writes them, None where that is to be found
     id       columns that name rows, and are made anew
     literal  columns of a file in which a text such as NA is a value
@@ -85,7 +97,12 @@ class Wishes:
     id: tuple[str, ...] = ()
     literal: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    decimal: Mapping[str, str] = field(default_factory=dict)
 
+
+POINT, COMMA = "1,234.5", "1.234,5"
+DECIMALS = {POINT: ".", COMMA: ","}
+"""Examples of writing, by which a user says which mark stands before decimals."""
 
 Gaps = str | float | Sequence[str | float] | Mapping[str, Any]
 """What stands for gaps: texts and numbers, `name=text` of one column, or a mapping from columns to theirs."""
@@ -140,6 +157,35 @@ def dates(
     return found
 
 
+def numbers(
+    given: str | Sequence[str] | Mapping[str, str | None], known: Sequence[str]
+) -> dict[str, str | None]:
+    """Columns of numbers with the mark before their decimals, None where that is to be found.
+
+    given  a mapping from names to one of `DECIMALS`, names, or texts such as `price=1.234,5`
+
+    Raises DataError for another example.
+    """
+    found: dict[str, str | None] = {}
+    if isinstance(given, Mapping):
+        for name, form in given.items():
+            found[name] = None if form is None else _decimal(name, form)
+        return found
+    for text in (given,) if isinstance(given, str) else given:
+        name, sign, form = str(text).partition("=")
+        if sign and text not in known and (name in known or form in DECIMALS):
+            found[name] = _decimal(name, form)
+        else:
+            found |= dict.fromkeys(named(text, known))
+    return found
+
+
+def _decimal(name: str, form: str) -> str:
+    if form not in DECIMALS:
+        raise DataError(f"numeric: {name} is written as {POINT} or as {COMMA}, got {form!r}")
+    return DECIMALS[form]
+
+
 class Faults(DataError):
     """All that stands in the way, a line each, of a file where one is named."""
 
@@ -155,6 +201,30 @@ def refuse(faults: Sequence[str], of: str = "") -> None:
     """Raise Faults, if there are any."""
     if faults:
         raise Faults(faults, of)
+
+
+class Gathered:
+    """What stands in the way of a call or a command, so that a user mends all of it at once."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[str, str]] = []
+
+    @contextmanager
+    def faults(self, of: str = "") -> Iterator[None]:
+        """Keep the ValueErrors of a part of the work, with the file that they are of."""
+        try:
+            yield
+        except Faults as error:
+            self._found += [(of, each) for each in error.each]
+        except ValueError as error:
+            self._found.append((of, str(error)))
+
+    def end(self) -> None:
+        """Raise Faults if there are any."""
+        files = {of for of, _ in self._found}
+        if len(files) == 1:
+            refuse([fault for _, fault in self._found], files.pop())
+        refuse([f"{of}: {fault}" if of else fault for of, fault in self._found])
 
 
 def check_names(frame: pd.DataFrame) -> list[str]:

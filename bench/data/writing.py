@@ -124,10 +124,15 @@ class WrittenNumbers:
         return whole
 
 
-def numbers(texts: Sequence[str], dtype: str) -> WrittenNumbers | None:
-    """The way in which these distinct texts are numbers, None for none. Raises Ambiguous."""
+def numbers(texts: Sequence[str], dtype: str, decimal: str | None = None) -> WrittenNumbers | None:
+    """The way in which these distinct texts are numbers, None for none; `decimal` is the mark that is known.
+
+    Raises Ambiguous.
+    """
     read: dict[tuple[int | None, ...], WrittenNumbers] = {}
     for form in _forms(texts[:FIRST], texts, dtype):
+        if decimal not in (None, form.decimal):
+            continue
         values = tuple(form.parse(text) for text in texts)
         if None in values or max(map(abs, values)) > INT64.max:  # type: ignore[arg-type]
             continue

@@ -1,0 +1,64 @@
+"""Conditions that no row can meet, since they go against a rule that holds in every row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from tabstep.api.conditions import Condition
+from tabstep.data import comparable
+from tabstep.data.columns import Category
+from tabstep.data.constraints import Constraint, Gaps, Order, broken
+
+MOST = 10_000  # combinations of values that are tried
+
+
+def check(conditions: Sequence[Condition], rules: Sequence[Constraint]) -> None:
+    """Raises ValueError with the conditions and the rule: no row would ever be kept.
+
+    Single values are held against every rule, ranges against orders and gaps.
+    """
+    of = {condition.name: condition for condition in conditions}
+    for rule in rules:
+        if all(name in of for name in rule.columns) and _excludes(rule, of):
+            asked = " and ".join(of[name].said for name in rule.columns)
+            raise ValueError(f"where: {asked} go against what holds in every row of the table: {rule}")
+
+
+def _excludes(rule: Constraint, of: Mapping[str, Condition]) -> bool:
+    if isinstance(rule, Order):
+        return _in_wrong_order(rule, of[rule.low], of[rule.high])
+    if isinstance(rule, Gaps):
+        missing = rule.missing(of[rule.on].values)
+        gap, value = None in of[rule.of].values, set(of[rule.of].values) != {None}
+        return not (gap and missing.any()) and not (value and not missing.all())
+    values = [of[name].values for name in rule.columns]
+    if not 0 < math.prod(map(len, values)) <= MOST:
+        return False
+    rows = zip(*product(*values), strict=True)
+    table = pd.DataFrame(
+        {name: _column(of[name], list(found)) for name, found in zip(rule.columns, rows, strict=True)}
+    )
+    return bool(broken(rule, comparable.frame([of[name].column for name in rule.columns], table)).all())
+
+
+def _column(condition: Condition, values: Sequence[object]) -> pd.Series:
+    """Canonical values, a gap as the column has it."""
+    if isinstance(condition.column, Category):
+        return pd.Series(values, dtype=object)
+    return pd.Series([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _in_wrong_order(rule: Order, low: Condition, high: Condition) -> bool:
+    if None in (*low.values, *high.values):
+        return False  # a gap is in no order
+    least = min(low.values, default=low.ends[0])
+    most = max(high.values, default=high.ends[1])
+    if not math.isfinite(least) or not math.isfinite(most):
+        return False
+    ends = pd.DataFrame({rule.low: [float(least)], rule.high: [float(most)]})
+    return bool(broken(rule, comparable.frame([low.column, high.column], ends)).any())
