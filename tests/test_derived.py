@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tabstep.data import comparable, inference
 from tabstep.data.constraint_search import find
 from tabstep.data.constraints import broken, from_json, share_kept, to_json
-from tabstep.data.derived import YEARS, Bands, Begins, Calendar, Elapsed, roundest
+from tabstep.data.counted import roundest
+from tabstep.data.derived import YEARS, Bands, Begins, Calendar, Elapsed
 from tabstep.data.keeping import keep
 from tabstep.data.wishes import Python, Wishes
 from tests.test_constraints import common

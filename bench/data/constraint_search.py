@@ -16,7 +16,8 @@ import pandas as pd
 
 from tabstep.data.comparable import plain
 from tabstep.data.constraints import Codes, Constraint, Gaps, Order, Same, Sum, broken
-from tabstep.data.derived import RELATIVE, Begins
+from tabstep.data.counted import RELATIVE
+from tabstep.data.derived import Begins, Derived
 from tabstep.data.derived_search import FIRST, LEAST, agreed_by_luck, derived
 from tabstep.data.forms import decimals
 from tabstep.data.moments import GRAINS, grain
@@ -55,11 +56,13 @@ def find(frame: pd.DataFrame, units: Mapping[str, str] | None = None) -> tuple[C
     codes = _codes(frame, labels[:MOST_CODED], single)
     told = {rule.of for rule in codes}
     gaps = _gaps(frame, labels[:MOST_CODED], [name for name in single if name not in told])
-    given = told | {rule.total for rule in sums}
-    found = derived(
-        frame, single, labels[:MOST_CODED], steps, units or {}, lambda rule: _could_break(rule, shuffled)
-    )
-    made = [rule for rule in found if rule.of not in given]
+    given: dict[str, tuple[str, ...]] = {rule.total: (rule.first, rule.second) for rule in sums}
+    given |= {rule.of: (rule.on,) for rule in codes}
+
+    def counts(rule: Derived) -> bool:
+        return _could_break(rule, shuffled)
+
+    made = list(derived(frame, single, labels[:MOST_CODED], steps, units or {}, given, counts))
     days = {
         (rule.of, rule.by) for rule in made if isinstance(rule, Begins)
     }  # which is no later than its time

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabstep.data.arithmetic import Product, Scaled
 from tabstep.data.comparable import plain
-from tabstep.data.derived import RELATIVE, Bands, Begins, Calendar, Derived, Elapsed
+from tabstep.data.counted import RELATIVE
+from tabstep.data.derived import Bands, Begins, Calendar, Derived, Elapsed
 
 MOST_SHOWN = 4  # labels in words
 
@@ -120,7 +122,8 @@ class Gaps:
 
 Constraint = Order | Sum | Same | Codes | Gaps | Derived
 KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Order, Sum, Same, Codes, Gaps, Elapsed, Calendar, Begins, Bands)
+    kind.__name__: kind
+    for kind in (Order, Sum, Same, Codes, Gaps, Elapsed, Calendar, Begins, Bands, Scaled, Product)
 }
 
 
@@ -146,7 +149,7 @@ def broken(constraint: Constraint, frame: pd.DataFrame) -> np.ndarray:
             return np.asarray(np.array(known, bool)[codes] & (np.array(wanted, int)[codes] != found))
         case Gaps(on, of, _):
             return np.asarray(constraint.missing(frame[on]) != frame[of].isna().to_numpy())
-        case Elapsed() | Calendar() | Begins() | Bands():
+        case _:
             return constraint.breaks(frame)
 
 

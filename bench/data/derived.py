@@ -1,5 +1,7 @@
 """Columns that others make: time passed between two, the part of the calendar of a date, the day of a time, bands.
 
+What arithmetic makes is in `data.arithmetic`.
+
 Each rule says which rows break it (`breaks`), what its last column `of` must be (`made`), and where a column that
 makes it must go (`moved`). Which of them gives way in drawn rows matters: days of a stay between two drawn dates would
 be the difference of two errors, and a weekday that of a day's error, so there the date goes where the other says.
@@ -11,7 +13,6 @@ columns that make `of` breaks nothing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +20,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabstep.data.arithmetic import Product, Scaled
 from tabstep.data.comparable import plain
+from tabstep.data.counted import RELATIVE, counted, on_grid, roundest, seconds, shifted
 
-RELATIVE = 1e-6  # of numbers that keep to no decimals
 YEARS = "years"  # of the calendar, of which only full ones are counted
 NIGHTS = "nights"  # between the days of two times
 UNITS = {
@@ -97,7 +99,7 @@ class Elapsed:
         more = frame[self.of].to_numpy(np.float64) - (np.floor(passed) if self.down else passed)
         more = more if name == self.end else -more
         times, in_seconds = frame[name], more * UNITS[self.unit]
-        return _on(times, more, "years") if self.unit == YEARS else _shifted(times, in_seconds)
+        return _on(times, more, "years") if self.unit == YEARS else shifted(times, in_seconds)
 
     def beyond(self, name: str, times: pd.Series[Any]) -> np.ndarray:
         """Which moved starts or ends (n,) lie outside those that were seen."""
@@ -170,12 +172,12 @@ class Calendar(_Telling):
             rows = np.flatnonzero(open_)
             if not len(rows):
                 break
-            to = _shifted(times.iloc[rows], np.full(len(rows), shift * unit))
+            to = shifted(times.iloc[rows], np.full(len(rows), shift * unit))
             seen = (seconds(to) >= self.ends[0]) & (seconds(to) <= self.ends[1])
             found = seen & (self._wanted(to) == now[rows])
             by[rows[found]] = shift * unit
             open_[rows[found]] = False
-        return _shifted(times, by)
+        return shifted(times, by)
 
     @property
     def _labels(self) -> list[Any]:
@@ -257,7 +259,7 @@ class Bands(_Telling):
         into = np.round(into / self.step) * self.step if self.step else into
         to = np.where((own >= 0) & (wanted >= 0), low[wanted] + into, x)
         if frame[name].dtype.kind in "mM":
-            return _shifted(frame[name], to - x)
+            return shifted(frame[name], to - x)
         return pd.Series(on_grid(pd.Series(to, index=frame.index), self.step))
 
     @property
@@ -271,7 +273,7 @@ class Bands(_Telling):
         return np.where(np.isnan(x), -1, np.searchsorted(ends, x, side="right"))
 
 
-Derived = Elapsed | Calendar | Begins | Bands
+Derived = Elapsed | Calendar | Begins | Bands | Scaled | Product
 
 
 def _check(what: str, name: str, known: Collection[str]) -> None:
@@ -279,36 +281,9 @@ def _check(what: str, name: str, known: Collection[str]) -> None:
         raise ValueError(f"a rule with {what} {name!r}, expected one of {', '.join(known)}")
 
 
-def counted(column: pd.Series[Any]) -> np.ndarray:
-    """Numbers (n,) float64, of times seconds; NaN for gaps."""
-    return seconds(column) if column.dtype.kind in "mM" else column.to_numpy(np.float64)
-
-
-def seconds(column: pd.Series[Any]) -> np.ndarray:
-    """Times (n,) float64 in seconds, exact to the microsecond within centuries; NaN for gaps."""
-    per_second = np.timedelta64(1, "s") / np.timedelta64(1, np.datetime_data(column.to_numpy().dtype)[0])  # type: ignore[call-overload]
-    return np.asarray(column.astype("int64").where(column.notna()).to_numpy(np.float64) / per_second)
-
-
 def part_of(times: pd.Series[Any], part: str) -> np.ndarray:
     """The part of the calendar (n,) float64 that each time is in, NaN for gaps."""
     return np.asarray(PARTS[part](pd.DatetimeIndex(times)), dtype=np.float64)
-
-
-def on_grid(values: Any, step: float) -> Any:
-    """Numbers rounded to the decimals of a grid; times are exact."""
-    if step == 0 or values.dtype.kind in "mM":
-        return values
-    return values.round(max(0, round(-math.log10(step))))
-
-
-def roundest(low: float, high: float) -> float:
-    """The number above `low` and at most `high` with the fewest digits."""
-    for places in range(-12, 16):
-        found = np.floor(high * 10.0**places) / 10.0**places
-        if low < found <= high:
-            return float(found)
-    return high
 
 
 def _full_years(start: pd.Series[Any], end: pd.Series[Any]) -> np.ndarray:
@@ -330,14 +305,6 @@ def _on(times: pd.Series[Any], counts: np.ndarray, unit: str) -> pd.Series[Any]:
 def _days(times: pd.Series[Any]) -> np.ndarray:
     """Days since 1970 (n,) float64, NaN for gaps."""
     return np.floor(seconds(times) / UNITS["days"])
-
-
-def _shifted(times: pd.Series[Any], by: np.ndarray) -> pd.Series[Any]:
-    """Times moved by seconds (n,), NaN for none, to the nearest on the grid of the column."""
-    unit = np.timedelta64(1, np.datetime_data(times.to_numpy().dtype)[0]) / np.timedelta64(1, "s")  # type: ignore[call-overload]
-    steps = np.round(np.nan_to_num(by) / unit).astype(np.int64)
-    moved = (times.astype("int64").to_numpy() + steps).astype(times.to_numpy().dtype)
-    return pd.Series(moved, index=times.index).where(times.notna())
 
 
 def _places(column: pd.Series[Any], labels: Sequence[Any]) -> np.ndarray:

@@ -5,7 +5,7 @@ As of other rules (`data.constraint_search`), one counts only if shuffled column
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabstep.data import arithmetic_search
 from tabstep.data.comparable import plain
+from tabstep.data.counted import RELATIVE, counted, seconds
 from tabstep.data.derived import (
     DAY,
     MONTH,
     NIGHTS,
     PARTS,
-    RELATIVE,
     UNITS,
     YEARS,
     Bands,
@@ -27,9 +28,7 @@ from tabstep.data.derived import (
     Calendar,
     Derived,
     Elapsed,
-    counted,
     part_of,
-    seconds,
 )
 
 FIRST = 256  # rows that candidates are tried on before all are
@@ -56,6 +55,7 @@ def derived(
     labels: Sequence[str],
     steps: Mapping[str, float],
     units: Mapping[str, str],
+    given: Mapping[str, tuple[str, ...]],
     counts: Callable[[Derived], bool],
 ) -> Iterator[Derived]:
     """The rules of a frame in common units, at most one for each column that is made.
@@ -63,7 +63,8 @@ def derived(
     numbers  columns of numbers or times that are no copies of others
     steps    of their grids
     units    that columns write: times of several offsets are held against none of another
-    counts   whether a rule is no discovery but chance
+    given    columns that other rules make, with those that make them
+    counts   whether a rule is a discovery, and no chance
     """
     kinds = {name: frame[name].dtype.kind for name in numbers}
     times = [name for name in numbers if kinds[name] == "M"][:MOST_TIMES]
@@ -71,18 +72,33 @@ def derived(
     pairs = [(a, b) for a, b in permutations(times, 2) if units.get(a) == units.get(b)]
     told = [name for name in (*labels, *plain_numbers) if frame[name].nunique(dropna=False) <= MOST_TOLD]
     few = [name for name in told if frame[name].nunique(dropna=False) <= MOST_BANDS + 1]
-    made: set[str] = set()
+    made = dict(given)
     moving = Moving(frame, set(), set())
     for found in (
         _elapsed(frame, pairs, plain_numbers, steps),
         _calendar(frame, times, told),
         _begins(frame, pairs, steps),
+        arithmetic_search.scaled(frame, numbers, steps),
         _bands(frame, numbers, few, steps),
+        arithmetic_search.products(frame, numbers, steps),
     ):
         for rule in found:
-            if rule.of not in made and counts(rule):
-                made.add(rule.of)
+            if rule.of not in made and not _makes(rule.of, rule.columns, made) and counts(rule):
+                made[rule.of] = tuple(name for name in rule.columns if name != rule.of)
                 yield moving.settled(rule)
+
+
+def _makes(name: str, columns: Iterable[str], made: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether some other columns are made of one, at whatever remove."""
+    seen, open_ = set(), [other for other in columns if other != name]
+    while open_:
+        other = open_.pop()
+        if other == name:
+            return True
+        if other not in seen:
+            seen.add(other)
+            open_ += made.get(other, ())
+    return False
 
 
 @dataclass

@@ -5,6 +5,7 @@
     a determines b     b is what a says; where b is fixed, a is a label that says so
     a says b's gaps    b is missing where a says so; elsewhere it has the number that was drawn with its gap
     dates make b       time passed, a weekday, ..: the date or b gives way, whichever loses less (`data.derived`)
+    a x b = c          c is computed anew, as what is a multiple of another; where it is fixed, the finer of a and b
     a has the band b   b is what a says; where b is fixed, a moves into it
     a <= b             where a row has it the wrong way round, the two values change places
 
@@ -30,7 +31,8 @@ from tabstep.data.columns import Column, Number
 from tabstep.data.comparable import plain
 from tabstep.data.completion import MISSING, Completion, companion
 from tabstep.data.constraints import UNSEEN, Codes, Constraint, Gaps, Order, Same, Sum, broken, told
-from tabstep.data.derived import RELATIVE, Bands, Begins, Calendar, Derived, Elapsed, on_grid
+from tabstep.data.counted import RELATIVE, on_grid
+from tabstep.data.derived import Bands, Begins, Calendar, Derived, Elapsed
 
 DAY = 86400.0
 PATIENCE = 1  # turns in which a date goes where a count or a weekday says; from then on these follow the date
@@ -200,7 +202,7 @@ def _mended(rule: Constraint, frame: pd.DataFrame, wrong: np.ndarray, fixed: Col
         case Gaps(on, of, _):
             surplus = wrong & rule.missing(frame[on])
             return frame if of in fixed or not surplus.any() else _with(frame, of, None, surplus)
-        case Elapsed() | Calendar() | Begins() | Bands():
+        case _:
             return _derived(rule, frame, wrong, fixed)
 
 

@@ -1,0 +1,170 @@
+"""Columns that arithmetic makes of others: in another unit or from another zero, and products, ratios and squares.
+
+As the rules of `data.derived`, of which they are two: `breaks` says which rows are off, `made` what the last column
+must be, `moved` where a column that makes it must go.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabstep.data.counted import RELATIVE, counted, on_grid, shifted
+
+DIGITS = 12  # that are shown of a factor
+POWERS = ((1, 1), (1, -1), (1, 2), (1, -2))
+SIGNS = {(1, 1): "{} x {}", (1, -1): "{} / {}", (1, 2): "{} x {}^2", (1, -2): "{} / {}^2"}
+
+
+class _Made:
+    """A rule by which numbers `of` are others, to the nearest on their grid, or the next lower where `down`.
+
+    step  of that grid, 10^-decimals; 0 for continuous numbers
+    """
+
+    of: str
+    down: bool
+    step: float
+
+    def exact(self, frame: pd.DataFrame) -> np.ndarray:
+        """The numbers (n,) before they are rounded, NaN for gaps and where there are none."""
+        raise NotImplementedError
+
+    def breaks(self, frame: pd.DataFrame) -> np.ndarray:
+        exact, shown = self.exact(frame), frame[self.of].to_numpy(np.float64)
+        low, high = slack(exact, self.step, down=self.down)
+        off = (shown < exact - low) | (shown > exact + high)
+        return np.asarray(off & ~np.isnan(exact) & ~np.isnan(shown))
+
+    def made(self, frame: pd.DataFrame) -> pd.Series[Any]:
+        exact = self.exact(frame)
+        if self.down:
+            exact = np.floor(exact / self.step + RELATIVE) * self.step
+        return pd.Series(on_grid(pd.Series(exact, index=frame.index), self.step))
+
+
+@dataclass(frozen=True)
+class Scaled(_Made):
+    """`of` is `factor` times the numbers, or the seconds of the times, of `by`, and `offset`."""
+
+    by: str
+    of: str
+    factor: float
+    offset: float
+    down: bool
+    step: float
+    grid: float  # of `by`
+
+    def __post_init__(self) -> None:
+        _check(self.factor)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.by, self.of
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        return self.of, self.by
+
+    def __str__(self) -> str:
+        more = f" {'-' if self.offset < 0 else '+'} {abs(self.offset):.{DIGITS}g}" if self.offset else ""
+        return f"{self.of} = {_times(self.factor, self.by)}{more}{_rounded(self.down)}"
+
+    def exact(self, frame: pd.DataFrame) -> np.ndarray:
+        return self.factor * counted(frame[self.by]) + self.offset
+
+    def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
+        """`by` so that `of` is as it is; what was left over by rounding stays, where the grid of `by` has room."""
+        exact, wanted = self.exact(frame), frame[self.of].to_numpy(np.float64)
+        low, high = (0.0, self.step) if self.down else (-0.5 * self.step, 0.5 * self.step)
+        room = min(0.5 * self.grid * abs(self.factor), 0.5 * self.step)
+        left = np.clip(exact - self.made(frame).to_numpy(np.float64), low + room, high - room)
+        by = (wanted + left - exact) / self.factor
+        if frame[name].dtype.kind in "mM":
+            return shifted(frame[name], by)
+        return pd.Series(on_grid(frame[name] + by, self.grid))
+
+
+@dataclass(frozen=True)
+class Product(_Made):
+    """`of` is `factor` times `first` times a power, by `powers`, of `second`; lengths of time count in seconds.
+
+    gives  `of`, and then first the one of the two whose grid leaves the smaller steps of `of`
+    """
+
+    first: str
+    second: str
+    of: str
+    powers: tuple[int, int]
+    factor: float
+    down: bool
+    step: float
+    grids: tuple[float, float]  # of the other two
+    gives: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _check(self.factor)
+        if self.powers not in POWERS:
+            raise ValueError(f"a rule with powers {self.powers}, expected one of {POWERS}")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.first, self.second, self.of
+
+    def __str__(self) -> str:
+        both = SIGNS[self.powers].format(self.first, self.second)
+        return f"{self.of} = {_times(self.factor, both)}{_rounded(self.down)}"
+
+    def exact(self, frame: pd.DataFrame) -> np.ndarray:
+        return self.factor * power(counted(frame[self.first]), counted(frame[self.second]), self.powers)
+
+    def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
+        """One of the two so that `of` is as it is; it stays where no number would do."""
+        k = (self.first, self.second).index(name)
+        own, column = self.powers[k], frame[name]
+        wanted = frame[self.of].to_numpy(np.float64)
+        wanted = wanted + 0.5 * self.step if self.down else wanted
+        others = counted(frame[self.columns[1 - k]]), 1.0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rest = self.factor * power(*others, (self.powers[1 - k], 1))
+            to = (wanted / rest) ** (1 / own)
+        now = counted(column)
+        to = np.where(np.isfinite(to), np.copysign(to, now) if own % 2 == 0 else to, now)
+        if column.dtype.kind in "mM":
+            return shifted(column, to - now)
+        return pd.Series(on_grid(pd.Series(to, index=frame.index), self.grids[k]))
+
+
+def power(a: Any, b: Any, powers: tuple[int, int]) -> np.ndarray:
+    """a^p b^q (n,), NaN where that is no number."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        found = a ** float(powers[0]) * b ** float(powers[1])
+    return np.where(np.isfinite(found), found, np.nan)
+
+
+def slack(exact: np.ndarray, step: float, *, down: bool) -> tuple[np.ndarray, np.ndarray]:
+    """How far (n,) numbers on a grid may be below and above what they are of."""
+    near = RELATIVE * (np.abs(exact) if step == 0 else np.full(len(exact), step))
+    near = near + 1e-12 * np.abs(exact)
+    return (step + near, near) if down else (0.5 * step + near, 0.5 * step + near)
+
+
+def _check(factor: float) -> None:
+    if not math.isfinite(factor) or factor == 0:
+        raise ValueError(f"a rule with factor {factor!r}, expected a finite number, not 0")
+
+
+def _times(factor: float, what: str) -> str:
+    """A factor in words, or its inverse where that is shorter."""
+    times, over = f"{factor:.{DIGITS}g}", f"{1 / factor:.{DIGITS}g}"
+    if times == "1":
+        return what
+    return f"{what} / {over}" if len(over) < len(times) else f"{times} x {what}"
+
+
+def _rounded(down: bool) -> str:
+    return ", rounded down" if down else ""

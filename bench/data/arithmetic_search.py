@@ -1,0 +1,193 @@
+"""The columns of a table that arithmetic makes of others, see `data.arithmetic`.
+
+A factor is the one with the fewest digits, its own or its inverse's, that no row contradicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, permutations
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import ConvexHull, QhullError
+
+from tabstep.data.arithmetic import DIGITS, POWERS, Product, Scaled, power, slack
+from tabstep.data.counted import RELATIVE, counted, roundest
+
+FEWEST = 3  # values of a column, below which every relation is one of labels
+MOST = 40  # columns among which products are looked for: their number grows with the third power
+FIRST = 256  # rows that candidates are tried on before all are
+KNOWN = (
+    1.0,
+    1024.0,
+    1024.0**2,
+    1024.0**3,
+    7.0,
+    12.0,
+    24.0,
+    60.0,
+    3600.0,
+    86400.0,
+    365.25,
+    365.0,
+)  # or a part of one
+NEAR = 0.75  # steps of a grid that a number may be off a line that was fitted to some rows
+
+
+def scaled(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, float]) -> Iterator[Scaled]:
+    """Numbers that are multiples of others, with an offset or without: of two the one with fewer values is made."""
+    distinct = {name: frame[name].nunique() for name in numbers}
+    times = {name for name in numbers if frame[name].dtype.kind in "mM"}
+    known = sorted(
+        (name for name in numbers if distinct[name] >= FEWEST),
+        key=lambda name: (-distinct[name], name not in times),
+    )
+    x = {name: counted(frame[name]) for name in known}
+    head = np.column_stack([x[name][:FIRST] for name in known]) if known else np.empty((0, 0))
+    for i, by in enumerate(known):
+        near = _lies_on_lines(head, i, np.array([steps[name] for name in known]))
+        for k in np.flatnonzero(near):
+            of = known[k]
+            if k > i and of not in times and (line := _line(x[by], x[of], steps[of])):
+                rule = Scaled(by, of, *line, steps[of], steps[by])
+                if not rule.breaks(frame).any():
+                    yield rule
+
+
+def _lies_on_lines(head: np.ndarray, i: int, steps: np.ndarray) -> np.ndarray:
+    """Which columns (d,) of some rows (m, d) are near a line in column i."""
+    there = ~np.isnan(head) & ~np.isnan(head[:, [i]])
+    count = np.maximum(1, there.sum(axis=0))
+    y, x = np.where(there, head, 0), np.where(there, head[:, [i]], 0)
+    x = np.where(there, x - x.sum(axis=0) / count, 0)
+    middle = y.sum(axis=0) / count
+    factor = (x * (y - middle)).sum(axis=0) / np.maximum((x**2).sum(axis=0), 1e-300)
+    off = np.abs(np.where(there, y - middle - factor * x, 0)).max(axis=0)
+    return np.asarray(off <= NEAR * steps + RELATIVE * np.abs(y).max(axis=0))
+
+
+def _line(x: np.ndarray, y: np.ndarray, step: float) -> tuple[float, float, bool] | None:
+    """Factor, offset and whether it rounds down, of y (n,) on the grid `step` as a line in x (n,); None for no line."""
+    there = ~np.isnan(x) & ~np.isnan(y)
+    x, y = x[there], y[there]
+    if len(y) < FEWEST or (step == 0 and y.std() < 1e3 * RELATIVE * np.abs(y).max()):
+        return None  # any two columns that hardly vary are on a line
+    if multiple := _factor(x, y, step):
+        return multiple[0], 0.0, multiple[1]
+    for down in _ways(step):
+        below, above = slack(y, step, down=down)
+        low, high = _slopes(x, y - above, y + below)
+        if low < high and low * high > 0:
+            factor = _plainest(low, high)
+            least, most = float((y - above - factor * x).max()), float((y + below - factor * x).min())
+            if least < most:
+                return factor, roundest(least, most), down
+    return None
+
+
+def _slopes(x: np.ndarray, least: np.ndarray, most: np.ndarray) -> tuple[float, float]:
+    """The slopes between which lines in x (n,) can be from `least` to `most` (n,); the corners of the hull bind.
+
+    A line with slope f has an offset if least_j - f x_j <= most_i - f x_i for all i and j.
+    """
+    try:
+        corners = ConvexHull(np.column_stack([x, least])).vertices
+    except QhullError:  # all on one line
+        corners = np.array([x.argmin(), x.argmax()])
+    x, least, most = x[corners], least[corners], most[corners]
+    run = x[:, None] - x
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slopes = (least[:, None] - most) / run
+    return float(slopes[run > 0].max()), float(slopes[run < 0].min())
+
+
+def _ways(step: float) -> tuple[bool, ...]:
+    """To the nearest, and on a grid down."""
+    return (False, True) if step else (False,)
+
+
+def products(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, float]) -> list[Product]:
+    """Numbers that are products, ratios or such with a square of two others, first those without a factor."""
+    known = [name for name in numbers if frame[name].dtype.kind != "M" and frame[name].nunique() >= FEWEST]
+    known = known[:MOST]
+    x = {name: counted(frame[name]) for name in known}
+    made = [name for name in known if frame[name].dtype.kind != "m"]
+    if len(known) < 3:
+        return []
+    median = {name: max(float(np.nanmedian(np.abs(x[name]))), 1e-300) for name in known}
+    head = np.column_stack([x[name][:FIRST] for name in made]) if made else np.empty((FIRST, 0))
+    grids = np.array([steps[name] for name in made])
+    found: list[Product] = []
+    for powers in POWERS:
+        pairs = combinations(known, 2) if powers == (1, 1) else permutations(known, 2)
+        for first, second in pairs:
+            few = power(x[first][:FIRST], x[second][:FIRST], powers)
+            for k in np.flatnonzero(_are_multiples(few, head, grids)):
+                of = made[k]
+                if of in (first, second):
+                    continue
+                line = _factor(power(x[first], x[second], powers), x[of], steps[of])
+                if line:
+                    grid = steps[first], steps[second]
+                    coarse = abs(powers[1]) * grid[1] / median[second] - grid[0] / median[first]
+                    gives = (of, first, second) if coarse >= 0 else (of, second, first)
+                    rule = Product(first, second, of, powers, *line, steps[of], grid, gives)
+                    found += [] if rule.breaks(frame).any() else [rule]
+    found.sort(key=lambda rule: abs(rule.factor) != 1)  # stable
+    return _one_of_each(found)
+
+
+def _one_of_each(rules: Sequence[Product]) -> list[Product]:
+    """Of rules among the same three columns the first: a ratio says no more than its product."""
+    found: dict[frozenset[str], Product] = {}
+    for rule in rules:
+        found.setdefault(frozenset(rule.columns), rule)
+    return list(found.values())
+
+
+def _are_multiples(x: np.ndarray, head: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Which columns (d,) of some rows (m, d) can be one multiple of x (m,), up to a step of their grids."""
+    by = steps + RELATIVE * np.abs(head)
+    low, high = _bounds(x[:, None], head - by, head + by)
+    return np.asarray((low <= high) & (np.sign(low) == np.sign(high)) & (low != 0))
+
+
+def _bounds(x: np.ndarray, least: np.ndarray, most: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Between which factors (d,) all multiples of x (m, 1) are between (m, d) and (m, d); an empty range for none."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        one, other = least / x, most / x
+    away = (x == 0) & ((least > 0) | (most < 0))
+    there = ~np.isnan(one) & (x != 0)
+    low = np.where(there, np.minimum(one, other), -np.inf).max(axis=0)
+    high = np.where(there, np.maximum(one, other), np.inf).min(axis=0)
+    return np.where(away.any(axis=0), np.inf, low), high
+
+
+def _factor(x: np.ndarray, y: np.ndarray, step: float) -> tuple[float, bool] | None:
+    """The factor of y (n,) on the grid `step` as a multiple of x (n,), and whether it rounds down; None for none."""
+    there = ~np.isnan(x) & ~np.isnan(y)
+    if not there.any() or np.isnan(x[~np.isnan(y)]).any():
+        return None  # a ratio that is no number has a gap
+    x, y = x[there], y[there]
+    for down in _ways(step):
+        below, above = slack(y, step, down=down)
+        low, high = _bounds(x[:, None], y[:, None] - above[:, None], y[:, None] + below[:, None])
+        if low[0] < high[0] and low[0] * high[0] > 0:
+            return _plainest(float(low[0]), float(high[0])), down
+    return None
+
+
+def _plainest(low: float, high: float) -> float:
+    """A factor between two: of units that are known, or else one with few digits, its own or its inverse's."""
+    for known in KNOWN:
+        for factor in (known, 1 / known, -known, -1 / known):
+            if low < factor < high:
+                return factor
+    own, inverse = roundest(low, high), roundest(1 / high, 1 / low)
+    return own if _length(own) <= _length(inverse) else 1 / inverse
+
+
+def _length(x: float) -> int:
+    """Digits of a number that are not zeros around it."""
+    return len(f"{abs(x):.{DIGITS - 1}e}".split("e")[0].replace(".", "").rstrip("0"))

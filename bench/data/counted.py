@@ -1,0 +1,46 @@
+"""Numbers and times alike, as rules between columns count them: times in seconds, values on grids."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+RELATIVE = 1e-6  # of numbers that keep to no decimals
+
+
+def counted(column: pd.Series[Any]) -> np.ndarray:
+    """Numbers (n,) float64, of times seconds; NaN for gaps."""
+    return seconds(column) if column.dtype.kind in "mM" else column.to_numpy(np.float64)
+
+
+def seconds(column: pd.Series[Any]) -> np.ndarray:
+    """Times (n,) float64 in seconds, exact to the microsecond within centuries; NaN for gaps."""
+    per_second = np.timedelta64(1, "s") / np.timedelta64(1, np.datetime_data(column.to_numpy().dtype)[0])  # type: ignore[call-overload]
+    return np.asarray(column.astype("int64").where(column.notna()).to_numpy(np.float64) / per_second)
+
+
+def on_grid(values: Any, step: float) -> Any:
+    """Numbers rounded to the decimals of a grid; times are exact."""
+    if step == 0 or values.dtype.kind in "mM":
+        return values
+    return values.round(max(0, round(-math.log10(step))))
+
+
+def roundest(low: float, high: float) -> float:
+    """The number above `low` and at most `high` with the fewest digits."""
+    for places in range(-12, 16):
+        found = np.floor(high * 10.0**places) / 10.0**places
+        if low < found <= high:
+            return float(found)
+    return high
+
+
+def shifted(times: pd.Series[Any], by: np.ndarray) -> pd.Series[Any]:
+    """Times moved by seconds (n,), NaN for none, to the nearest on the grid of the column."""
+    unit = np.timedelta64(1, np.datetime_data(times.to_numpy().dtype)[0]) / np.timedelta64(1, "s")  # type: ignore[call-overload]
+    steps = np.round(np.nan_to_num(by) / unit).astype(np.int64)
+    moved = (times.astype("int64").to_numpy() + steps).astype(times.to_numpy().dtype)
+    return pd.Series(moved, index=times.index).where(times.notna())

@@ -1,0 +1,178 @@
+"""Columns that arithmetic makes of others: found where planted, kept whatever was drawn, followed where fixed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tabstep.data.arithmetic import Product, Scaled
+from tabstep.data.constraint_search import find
+from tabstep.data.constraints import broken, from_json, share_kept, to_json
+from tabstep.data.keeping import keep
+from tests.test_constraints import common
+from tests.test_keeping import torn
+
+N = 800
+Learned = tuple[pd.DataFrame, tuple[Any, ...]]
+
+
+def office(n: int = N) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    qty, price = rng.integers(1, 9, n), np.round(rng.lognormal(3, 1, n), 2)
+    height, weight = np.round(rng.normal(1.7, 0.1, n), 2), np.round(rng.normal(75, 12, n), 1)
+    size = rng.integers(1000, 9_000_000, n)
+    at = pd.Series(pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 10**7, n), unit="s"))
+    celsius, x = np.round(rng.normal(15, 8, n), 1), rng.normal(size=n)
+    watt, hours, net = rng.integers(100, 2000, n), np.round(rng.uniform(0, 9, n), 1), rng.lognormal(4, 1, n)
+    net = np.round(net, 2)
+    return pd.DataFrame(
+        {
+            "qty": qty,
+            "price": price,
+            "total": np.round(qty * price, 2),
+            "cents": np.round(price * 100).astype(int),
+            "bytes": size,
+            "kb": np.round(size / 1024, 1),
+            "mb": size // 2**20,
+            "celsius": celsius,
+            "fahrenheit": np.round(celsius * 1.8 + 32, 1),
+            "height": height,
+            "weight": weight,
+            "bmi": np.round(weight / height**2, 1),
+            "at": at,
+            "epoch": (at - pd.Timestamp(0)) // pd.Timedelta("1s"),
+            "watt": watt,
+            "hours": hours,
+            "kwh": np.round(watt * hours / 1000, 2),
+            "net": net,
+            "vat": np.round(0.19 * net, 2),
+            "gross": np.round(net + np.round(0.19 * net, 2), 2),
+            "x": x,
+            "z": (x - 0.5) / 0.25,
+            "noise": rng.normal(size=n),
+        }
+    )
+
+
+MADE = {
+    "epoch = at",
+    "kb = bytes / 1024",
+    "mb = bytes / 1048576, rounded down",
+    "z = 4 x x - 2",
+    "vat = 0.19 x net",
+    "cents = 100 x price",
+    "fahrenheit = 1.8 x celsius + 32",
+    "total = qty x price",
+    "bmi = weight / height^2",
+    "kwh = watt x hours / 1000",
+}
+
+
+@pytest.fixture(scope="module")
+def learned() -> Learned:
+    frame = common(office())
+    return frame, find(frame)
+
+
+def made(rules: tuple[Any, ...]) -> set[str]:
+    return {str(rule) for rule in rules if isinstance(rule, Scaled | Product)}
+
+
+def test_what_arithmetic_makes_is_found_and_no_more(learned: Learned) -> None:
+    frame, rules = learned
+    assert made(rules) == MADE
+    assert "net + vat = gross" in {str(rule) for rule in rules}
+    assert not any(broken(rule, frame).any() for rule in rules)
+    assert not made(find(torn(frame, 1)))
+
+
+def test_rules_survive_json_and_odd_ones_are_refused(learned: Learned) -> None:
+    for rule in learned[1]:
+        assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
+    scaled, product = (
+        next(to_json(r) for r in learned[1] if isinstance(r, kind)) for kind in (Scaled, Product)
+    )
+    for odd in (0.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="a rule with factor"):
+            from_json(scaled | {"factor": odd})
+    with pytest.raises(ValueError, match="a rule with powers"):
+        from_json(product | {"powers": [3, 1]})
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=5, deadline=None)
+def test_rows_keep_what_is_made_whatever_was_drawn(learned: Learned, seed: int) -> None:
+    frame, rules = learned
+    before = torn(frame, seed)
+    after = keep(rules, before)
+    assert {str(rule): share_kept(rule, after) for rule in rules} == {str(rule): 1.0 for rule in rules}
+    for name in ("qty", "price", "bytes", "celsius", "height", "weight", "at", "watt", "hours", "x", "noise"):
+        assert after[name].equals(before[name]), name
+    assert keep(rules, after) is after
+
+
+@pytest.mark.parametrize("fixed", ["kb", "mb", "fahrenheit", "cents", "vat", "epoch", "z", "total", "bmi"])
+def test_what_is_fixed_stays_and_what_makes_it_follows(learned: Learned, fixed: str) -> None:
+    frame, rules = learned
+    before = torn(frame, 3)
+    after = keep(rules, before, (fixed,))
+    pd.testing.assert_series_equal(after[fixed], before[fixed])
+    found = {str(rule): share_kept(rule, after) for rule in rules}
+    # No price of whole cents makes every total of several pieces, no weight of 100 g every bmi.
+    rounded = {"total": "total = qty x price", "bmi": "bmi = weight / height^2"}.get(fixed, "")
+    least = 0.2 if rounded == "total = qty x price" else 0.9
+    assert found.pop(rounded, 1.0) > least
+    assert set(found.values()) == {1.0}, found
+
+
+def test_gaps_break_nothing() -> None:
+    table = office()
+    table.loc[::7, "price"] = np.nan
+    table.loc[::7, ["total", "cents"]] = np.nan
+    table.loc[::5, "bytes"] = np.nan
+    table.loc[::5, ["kb", "mb"]] = np.nan
+    frame = common(table)
+    rules = find(frame)
+    assert made(rules) == MADE
+    after = keep(rules, torn(frame, 2))
+    assert {share_kept(rule, after) for rule in rules} == {1.0}
+
+
+def test_a_ratio_of_nothing_is_none() -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"sum": np.round(rng.uniform(0, 99, N), 2), "count": rng.integers(0, 9, N)})
+    table["mean"] = np.round(table["sum"] / table["count"].where(table["count"] > 0), 3)
+    frame = common(table)
+    rules = find(frame)
+    assert made(rules) == {"mean = sum / count"}
+    after = keep(rules, torn(frame, 0))
+    assert {share_kept(rule, after) for rule in rules} == {1.0}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_columns_of_few_values_and_related_ones_are_no_products(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    small = {f"s{k}": rng.poisson(0.3, N) for k in range(6)}
+    zero = {f"z{k}": np.where(rng.random(N) < 0.9, 0, rng.integers(1, 4, N)) for k in range(4)}
+    near = {"a": np.round(rng.normal(50, 9, N), 1)}
+    near["b"] = np.round(near["a"] * 2 + rng.normal(0, 0.2, N), 1)
+    assert not made(find(common(pd.DataFrame(small | zero | near))))
+
+
+@given(st.floats(1e-3, 1e3), st.floats(-50, 50), st.integers(0, 3), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_any_line_is_found_and_holds(factor: float, offset: float, places: int, down: bool) -> None:
+    x = np.random.default_rng(0).integers(0, 10**5, N) / 10
+    exact = (factor * x + offset) * 10**places
+    y = (np.floor(exact) if down else np.round(exact)) / 10**places
+    frame = common(pd.DataFrame({"x": x, "y": y}))
+    rules = [rule for rule in find(frame) if isinstance(rule, Scaled)]
+    assert len(rules) == 1
+    assert not rules[0].breaks(frame).any()
+    assert rules[0].factor == pytest.approx(factor, rel=2e-2 / min(1, factor))
