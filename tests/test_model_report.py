@@ -77,7 +77,7 @@ def test_fresh_real_rows_leak_nothing_and_are_like_real_rows(fresh: Report) -> N
 def parts(fitted: tabstep.Synthesizer, holdout: pd.DataFrame | None) -> Parts:
     read = [None if f is None else canonical(fitted.columns, f, "rows") for f in (table(600, 0), holdout)]
     assert read[0] is not None
-    return Parts.of(varying(fitted.completion), read[0], read[1], seed=0)
+    return Parts.of(varying(fitted.completion, fitted.columns), read[0], read[1], seed=0)
 
 
 def test_copies_of_training_rows_are_a_leak_with_and_without_held_out_rows(

@@ -162,7 +162,7 @@ def swept(
     if not wanted:
         raise ValueError(f"there is no budget below all {last} steps of the model, got {list(budgets)}")
     read = [canonical(model.columns, part, "table") for part in (known, held)]
-    parts = Parts.of(varying(model.completion), read[0], read[1], model.origin.seed)
+    parts = Parts.of(varying(model.completion, model.columns), read[0], read[1], model.origin.seed)
     n, aimed = min(MOST, len(parts.like)), model.origin.target is not None
     drawn = [(k, *_drawn(model, parts, n, sampler, k, range(DRAWS), aimed)) for k in wanted]
     drawn.append((last, *_drawn(model, parts, n, BASE, last, range(1), aimed)))

@@ -108,11 +108,11 @@ def vector(rows: pd.DataFrame, parts: Parts, *, aimed: bool, seed: int) -> tuple
     return found, reasons
 
 
-def varying(completion: Completion) -> Schema:
-    """The columns that are not the same in all rows."""
-    schema = completion.schema
+def varying(completion: Completion, columns: Sequence[Column]) -> Schema:
+    """The columns of the user's that are not the same in all rows."""
+    schema, known = completion.schema, {column.name for column in columns}
     numeric, categorical = (
-        tuple(c for c in names if c not in completion.constant)
+        tuple(c for c in names if c in known and c not in completion.constant)
         for names in (schema.numeric, schema.categorical)
     )
     return replace(schema, numeric=numeric, categorical=categorical, integer=completion.inner.integer)

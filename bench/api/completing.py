@@ -63,7 +63,8 @@ class Completing:
     def _known(self, rows: pd.DataFrame, fixed: Sequence[str]) -> tuple[Known, Tensor | None]:
         """The columns `fixed` of the user's rows, and the labels (n,) if they are among them."""
         model = self.model
-        wanted = given(self.written.columns, self.written.completion, model.encoder, rows, fixed)
+        written = self.written
+        wanted = given(written.columns, written.completion, model.encoder, rows, fixed, written.spans)
         state = model.encode(wanted.rows)
         masks = (torch.from_numpy(mask).to(model.device) for mask in (wanted.has_x, wanted.has_c))
         labelled = self.written.completion.schema.target in fixed

@@ -27,6 +27,7 @@ from tabstep.data.constraints import from_json as constraint_from_json
 from tabstep.data.doubtful_numbers import doubts
 from tabstep.data.encode import Encoder, schema_from_json
 from tabstep.data.identifiers import Identifier
+from tabstep.data.spans import Span
 from tabstep.data.wishes import Gaps, Python
 from tabstep.diffusion.mixture_em import EM
 from tabstep.diffusion.model import FILE, Diffusion, Saved
@@ -198,6 +199,7 @@ def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synth
             model.encode(few),
             Table(rows, model.encoder),
             Artifacts.holding(kept),
+            ready.spans,
         )
     if not isinstance(model, Model):
         raise ValueError(
@@ -214,6 +216,7 @@ def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synth
         rows,
         ready.constraints,
         ready.identifiers,
+        ready.spans,
     )
 
 
@@ -275,4 +278,5 @@ def _of(text: Mapping[str, Any], model: Diffusion) -> Synthesizer:
     origin = Origin.from_json(text["origin"])
     constraints = tuple(constraint_from_json(rule) for rule in text["constraints"])
     identifiers = tuple(Identifier(**each) for each in text["identifiers"])
-    return Synthesizer(columns, completion, model, origin, constraints, identifiers)
+    spans = tuple(map(Span.from_json, text.get("spans", [])))  # models of before have none
+    return Synthesizer(columns, completion, model, origin, constraints, identifiers, spans=spans)

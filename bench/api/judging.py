@@ -21,6 +21,7 @@ from tabstep.data.constraints import Constraint, share_kept
 from tabstep.data.described import kind
 from tabstep.data.encode import Encoder
 from tabstep.data.identifiers import Identifier
+from tabstep.data.spans import Span
 from tabstep.data.table import Schema
 from tabstep.metrics import rows as scores_of_rows
 from tabstep.metrics import trend
@@ -63,6 +64,8 @@ class Drawn(Protocol):
     @property
     def constraints(self) -> tuple[Constraint, ...]: ...
     @property
+    def spans(self) -> tuple[Span, ...]: ...
+    @property
     def identifiers(self) -> tuple[Identifier, ...]: ...
     @property
     def origin(self) -> Origin: ...
@@ -79,7 +82,7 @@ def judge(
 ) -> portrait.Portrait:
     """A portrait of a model by its `sample(n, **draw)`. Raises ValueError for rows that are not of its table."""
     started = time.perf_counter()
-    schema = varying(model.completion)
+    schema = varying(model.completion, model.columns)
     train = canonical(model.columns, real, "real")
     held = None if holdout is None else canonical(model.columns, holdout, "holdout")
     check_target(train, model.origin.target, "real")
@@ -108,7 +111,9 @@ def judge(
         columns=_columns(model, shares),
         pairs=_pairs(parts, drawn),
         changed=tuple(
-            told.changed(model.columns, model.completion, model.origin, model.encoder, model.identifiers)
+            told.changed(
+                model.columns, model.completion, model.origin, model.encoder, model.identifiers, model.spans
+            )
         ),
         fit={
             "rows": model.origin.rows,

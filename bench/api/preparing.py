@@ -11,13 +11,14 @@ from typing import Any
 
 import pandas as pd
 
-from tabstep.data import comparable, constraint_search, frames, inference
+from tabstep.data import comparable, constraint_search, frames, inference, spans
 from tabstep.data.columns import Category, Column, Number
 from tabstep.data.completion import Completion
 from tabstep.data.constraints import Constraint
 from tabstep.data.files import SEPARATED, read_table, told
 from tabstep.data.identifiers import Identifier
 from tabstep.data.layout import CSV, SEPARATORS
+from tabstep.data.spans import Span
 from tabstep.data.table import Schema, Task
 from tabstep.data.wishes import (
     Gaps,
@@ -42,6 +43,7 @@ class Prepared:
 
     identifiers  columns that name rows
     constraints  rules that hold in every row
+    spans        what lies between columns, which is learned beside them
     train        complete rows of `completion.inner`
     target       as it was asked for
     wishes       what was said of columns
@@ -54,6 +56,7 @@ class Prepared:
     identifiers: tuple[Identifier, ...]
     completion: Completion
     constraints: tuple[Constraint, ...]
+    spans: tuple[Span, ...]
     train: pd.DataFrame
     target: str | None
     wishes: Wishes
@@ -154,16 +157,19 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
         faults.append(f"target {target!r} is missing in {gaps} rows; drop them")
     refuse(faults)
     table = pd.DataFrame({c.name: c.read(frame[c.name]) for c in columns})
-    schema = _schema(table, columns, target)
+    rules = constraint_search.find(comparable.frame(columns, table), comparable.units(columns))
+    between, constraints = spans.find(columns, table, rules)
+    table = table.assign(**{span.name: span.filled(columns, table, seed) for span in between})
+    schema = _schema(table, (*columns, *(span.column for span in between)), target)
     completion = Completion.fit(table, schema)
     _check_varies(completion)
-    constraints = constraint_search.find(comparable.frame(columns, table), comparable.units(columns))
     train = completion.forward(table[list(schema.columns)], seed=seed)
     return Prepared(
         columns,
         tuple(identifiers),
         completion,
         constraints,
+        between,
         train,
         target,
         wishes,

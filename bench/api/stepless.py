@@ -24,6 +24,7 @@ from tabstep.data.completion import Completion
 from tabstep.data.constraints import Constraint
 from tabstep.data.encode import Encoder
 from tabstep.data.identifiers import Identifier
+from tabstep.data.spans import Span
 
 if TYPE_CHECKING:
     from tabstep.api.report import Report
@@ -88,6 +89,7 @@ class Stepless:
     train: pd.DataFrame
     constraints: tuple[Constraint, ...] = ()
     identifiers: tuple[Identifier, ...] = ()
+    spans: tuple[Span, ...] = ()
 
     def __repr__(self) -> str:
         name, rows = self.settings["method"], self.origin.rows
@@ -161,7 +163,7 @@ class Stepless:
         self._refuse(walk)
         none, known = torch.empty(0), (self.columns, self.completion, self.constraints)
         request = Request.of(self.encoder, none, *known, n, seed, where, balance)
-        written = Written(self.columns, self.completion, self.constraints)
+        written = Written(self.columns, self.completion, self.constraints, self.spans)
         source = Chunks(self.model, self.train, written, request.seed)
         return Delivery(source, request, self.identifiers, self.origin.separator)
 

@@ -30,6 +30,7 @@ from tabstep.data.constraints import to_json as constraint_to_json
 from tabstep.data.encode import Encoder
 from tabstep.data.fixed import given
 from tabstep.data.identifiers import Identifier, finished
+from tabstep.data.spans import Span
 from tabstep.data.wishes import Gathered
 from tabstep.diffusion.mixed import Draw, State
 from tabstep.diffusion.model import Diffusion
@@ -58,6 +59,7 @@ class Synthesizer:
     rows: State | None = None  # encoded training rows, for samplers that measure; they are not saved
     table: Table | None = None  # all training rows, for samplers that learn; they are not saved
     artifacts: Artifacts = field(default_factory=Artifacts)
+    spans: tuple[Span, ...] = ()  # what lies between columns, which is drawn beside them
 
     def __repr__(self) -> str:
         target = "no target" if self.origin.target is None else f"target {self.origin.target!r}"
@@ -238,7 +240,9 @@ class Synthesizer:
         model = self.model.double()
         path = trailing(model, steps)
         names = [c.name for c in self.columns]
-        clean = model.encode(given(self.columns, self.completion, model.encoder, rows, names).rows)
+        clean = model.encode(
+            given(self.columns, self.completion, model.encoder, rows, names, self.spans).rows
+        )
         noise = model.process.noise(seed, 0, len(rows))
         return encode(model.process, path, clean, noise, solve)
 
@@ -307,7 +311,7 @@ class Synthesizer:
 
     @property
     def _written(self) -> Written:
-        return Written(self.columns, self.completion, self.constraints)
+        return Written(self.columns, self.completion, self.constraints, self.spans)
 
     def report(
         self,
@@ -344,6 +348,7 @@ class Synthesizer:
             "completion": asdict(self.completion) | {"schema": schema, "inner": inner},
             "origin": asdict(self.origin),
             "constraints": [constraint_to_json(rule) for rule in self.constraints],
+            "spans": [span.to_json() for span in self.spans],
             "identifiers": [asdict(each) for each in self.identifiers],
         }
         beside = {

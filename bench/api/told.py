@@ -10,6 +10,7 @@ from tabstep.data.completion import MISSING, Completion
 from tabstep.data.encode import Encoder
 from tabstep.data.forms import Objects, Plain
 from tabstep.data.identifiers import Identifier
+from tabstep.data.spans import Span
 from tabstep.data.writing import WrittenNumbers
 from tabstep.data.written_dates import WrittenMoments
 from tabstep.data.written_lengths import WrittenLengths
@@ -22,6 +23,7 @@ def changed(
     origin: Origin,
     encoder: Encoder,
     identifiers: Sequence[Identifier] = (),
+    spans: Sequence[Span] = (),
 ) -> Iterator[str]:
     """What was left out, set aside, read from text or rounded; all but what was dropped comes back in drawn rows."""
     if origin.dropped:
@@ -33,6 +35,9 @@ def changed(
     if identifiers:
         names = ", ".join(f"{each.name} (from {each.example})" for each in identifiers)
         yield f"Ids are not learned: each drawn row has a new one, none of the old: {names}."
+    if spans:
+        pairs = ", ".join(" and ".join(span.parts) for span in spans)
+        yield f"What lies between two columns, little beside what they vary by, is learned by itself: {pairs}."
     for name, value in completion.constant.items():
         shown = "missing" if value is None else repr(value)
         yield f"{name} is {shown} in all training rows: it is set aside, and every drawn row has it."

@@ -12,6 +12,7 @@ from tabstep.data.columns import Column, Number
 from tabstep.data.completion import Completion
 from tabstep.data.constraints import Constraint
 from tabstep.data.keeping import kept, present
+from tabstep.data.spans import Span
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +22,7 @@ class Written:
     columns: Sequence[Column]
     completion: Completion
     constraints: Sequence[Constraint]
+    spans: Sequence[Span] = ()
 
     def __call__(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Rows that were drawn freely."""
@@ -43,7 +45,9 @@ class Written:
         return self.completion.inverse(present(self.constraints, self.completion, rows))
 
     def _whole(self, table: pd.DataFrame, fixed: Collection[str]) -> pd.DataFrame:
-        restored = kept(self.columns, self.constraints, table, fixed)
+        columns = [*self.columns, *(span.column for span in self.spans)]
+        rules = [*self.constraints, *(span.rule for span in self.spans)]
+        restored = kept(columns, rules, table, fixed)
         return pd.DataFrame({c.name: c.write(restored[c.name]) for c in self.columns})
 
 

@@ -231,6 +231,8 @@ def show(path: Path, frame: pd.DataFrame, ready: Prepared) -> None:
     console.print(shown, highlight=False)
     for rule in ready.constraints:
         console.print(f"in every row: {escape(str(rule))}", highlight=False, soft_wrap=True)
+    for span in ready.spans:
+        console.print(escape(str(span)), highlight=False, soft_wrap=True)
     for doubt in doubts(frame, ready.columns, ready.identifiers, Sampling()):
         note(doubt)
     labels = [c.name for c in ready.columns if c.name in ready.completion.schema.labels]

@@ -91,8 +91,12 @@ def _slopes(x: np.ndarray, least: np.ndarray, most: np.ndarray) -> tuple[float, 
 
     A line with slope f has an offset if least_j - f x_j <= most_i - f x_i for all i and j.
     """
+    middle = (x - x.mean()) / x.std()
+    off = (
+        least - least.mean() - (middle * least).mean() * middle
+    )  # what is left of a flat hull has the same corners
     try:
-        corners = ConvexHull(np.column_stack([x, least])).vertices
+        corners = ConvexHull(np.column_stack([middle, off / max(float(np.abs(off).max()), 1e-300)])).vertices
     except QhullError:  # all on one line
         corners = np.array([x.argmin(), x.argmax()])
     x, least, most = x[corners], least[corners], most[corners]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabstep.data.apart import Apart
 from tabstep.data.arithmetic import Product, Scaled
 from tabstep.data.comparable import plain
 from tabstep.data.counted import RELATIVE
@@ -123,7 +124,7 @@ class Gaps:
 Constraint = Order | Sum | Same | Codes | Gaps | Derived
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Order, Sum, Same, Codes, Gaps, Elapsed, Calendar, Begins, Bands, Scaled, Product)
+    for kind in (Order, Sum, Same, Codes, Gaps, Elapsed, Calendar, Begins, Bands, Scaled, Product, Apart)
 }
 
 

@@ -132,15 +132,17 @@ class Moving:
         start, end = (float(np.nanstd(counted(self.frame[name]))) for name in (rule.start, rule.end))
         count = float(np.nanstd(counted(self.frame[rule.of]))) * UNITS[rule.unit]
         if count < 0.5 * max(start, end):
-            if rule.end not in self.used and not self._is_spiked(rule.end):
+            if rule.end not in self.used and not is_spiked(self.frame[rule.end]):
                 return rule.end, rule.start, rule.of
-            if rule.start not in self.used and not self._is_spiked(rule.start):
+            if rule.start not in self.used and not is_spiked(self.frame[rule.start]):
                 return rule.start, rule.end, rule.of
         return (rule.of, rule.end, rule.start) if end >= start else (rule.of, rule.start, rule.end)
 
-    def _is_spiked(self, name: str) -> bool:
-        shares = self.frame[name].value_counts(normalize=True)
-        return bool(shares.iloc[0] > max(SPIKE, 10 / len(shares)))
+
+def is_spiked(column: pd.Series[Any]) -> bool:
+    """Whether one value comes far more often than others."""
+    shares = column.value_counts(normalize=True)
+    return bool(shares.iloc[0] > max(SPIKE, 10 / len(shares)))
 
 
 def _elapsed(

@@ -13,6 +13,7 @@ from tabstep.data import frames
 from tabstep.data.columns import Column
 from tabstep.data.completion import MISSING, Completion, companion
 from tabstep.data.encode import Encoder
+from tabstep.data.spans import Span
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +36,13 @@ def given(
     encoder: Encoder,
     rows: pd.DataFrame,
     fixed: Sequence[str],
+    spans: Sequence[Span] = (),
 ) -> Given:
     """Read the columns `fixed` of a user's rows; the others need not be there.
 
     Raises ValueError that names the column for one that is absent, and for a value unlike those of training rows:
-    another category, a number out of range or not whole, a gap where there were none.
+    another category, a number out of range or not whole, a gap where there were none. What lies between two columns
+    that are fixed counts where training rows have such a span.
     """
     if not len(rows):
         raise ValueError("there are no rows")
@@ -66,8 +69,15 @@ def given(
             _check_labels(name, values, allowed)
         canonical[name] = values
     frame = pd.DataFrame(canonical)
+    counts = {name: ~pd.isna(frame[name]).to_numpy() & (name in fixed) for name in encoder.numbers}
+    for span in spans:
+        if set(span.parts) <= set(fixed):
+            between, (low, high) = span.between(columns, frame), ranges[span.name]
+            counts[span.name] = (between >= low) & (between <= high)
+            shown = np.where(counts[span.name], between, low)
+            frame[span.name] = frames.int64(shown) if span.name in schema.integer else shown
     inner = completion.forward(frame, fill=encoder.middles)
-    has_x = [~pd.isna(frame[name]).to_numpy() & (name in fixed) for name in encoder.numbers]
+    has_x = [counts[name] for name in encoder.numbers]
     of = {companion(name): name for name in completion.gaps}
     has_c = [np.full(len(rows), of.get(name, name) in fixed) for name in encoder.categories]
     return Given(inner, _stack(has_x, len(rows)), _stack(has_c, len(rows)))

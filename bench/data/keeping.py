@@ -5,6 +5,7 @@
     a determines b     b is what a says; where b is fixed, a is a label that says so
     a says b's gaps    b is missing where a says so; elsewhere it has the number that was drawn with its gap
     dates make b       time passed, a weekday, ..: the date or b gives way, whichever loses less (`data.derived`)
+    c from a to b      one of a and b goes where the other and c, which no user sees, say (`data.spans`)
     a x b = c          c is computed anew, as what is a multiple of another; where it is fixed, the finer of a and b
     a has the band b   b is what a says; where b is fixed, a moves into it
     a <= b             where a row has it the wrong way round, the two values change places
@@ -27,6 +28,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data import comparable
+from tabstep.data.apart import Apart
 from tabstep.data.columns import Column, Number
 from tabstep.data.comparable import plain
 from tabstep.data.completion import MISSING, Completion, companion
@@ -84,6 +86,7 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
 
     Rules that share columns are gone through again until all hold, or as often as there are rules.
     """
+    frame = _spanned([rule for rule in rules if isinstance(rule, Apart)], frame, fixed)
     frame, fixed = _determined(rules, frame, fixed)
     sequence, around = _sequence(rules), _around(rules)
     says = {
@@ -126,7 +129,7 @@ def _turn(rule: Derived) -> int:
     """A date goes to its weekday before spans are counted from it, and what is only told of both comes last."""
     if isinstance(rule, Calendar | Begins) and rule.gives[0] == rule.by:
         return 0
-    return 1 if isinstance(rule, Elapsed) else 2
+    return 1 if isinstance(rule, Elapsed | Apart) else 2
 
 
 def _around(rules: Sequence[Constraint]) -> list[tuple[Order, tuple[str, ...]]]:
@@ -151,6 +154,17 @@ def _around(rules: Sequence[Constraint]) -> list[tuple[Order, tuple[str, ...]]]:
     for order in orders:
         go_on((order,))
     return [(ends, columns[1:-1]) for columns, ends in found.items()]
+
+
+def _spanned(rules: Sequence[Apart], frame: pd.DataFrame, fixed: Collection[str]) -> pd.DataFrame:
+    """The frame with columns as far from fixed ones as was drawn, before other rules move them."""
+    known, left = {*fixed, *(rule.of for rule in rules)}, list(rules)
+    while left:
+        rule = next((rule for rule in left if _last(rule, known)), left[0])
+        left.remove(rule)
+        frame = _mended(rule, frame, broken(rule, frame), known)
+        known.update(rule.columns)
+    return frame
 
 
 def _determined(
@@ -228,15 +242,19 @@ def _decoded(rule: Codes, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collect
 
 
 def _derived(rule: Derived, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
-    name = next((name for name in rule.gives if name not in fixed), None)
-    if name is None:
-        return frame
-    if name == rule.of:
-        return _with(frame, name, rule.made(frame), wrong)
-    moved = rule.moved(name, frame)
-    if isinstance(rule, Elapsed) and rule.of not in fixed:  # which gives way where times have no room
-        wrong = wrong & ~rule.beyond(name, moved)
-    return _with(frame, name, moved, wrong)
+    """The first free column of a rule gives way; of what lies apart the next where that has no room."""
+    for name in (name for name in rule.gives if name not in fixed):
+        if name == rule.of:
+            return _with(frame, name, rule.made(frame), wrong)
+        moved, there = rule.moved(name, frame), wrong
+        if (
+            isinstance(rule, Elapsed | Apart) and rule.of not in fixed
+        ):  # which gives way where times have no room
+            there = wrong & ~rule.beyond(name, moved)
+        frame, wrong = _with(frame, name, moved, there), wrong & ~there
+        if not isinstance(rule, Apart) or not wrong.any():
+            break
+    return frame
 
 
 def _labels(rule: Codes, frame: pd.DataFrame) -> list[Any]:
