@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tabstep.data.arithmetic import Product, Scaled
+from tabstep.data.arithmetic import Product, Scaled, Total
 from tabstep.data.constraint_search import find
 from tabstep.data.constraints import broken, from_json, share_kept, to_json
 from tabstep.data.keeping import keep
@@ -129,6 +129,44 @@ def test_what_is_fixed_stays_and_what_makes_it_follows(learned: Learned, fixed: 
     least = 0.2 if rounded == "total = qty x price" else 0.9
     assert found.pop(rounded, 1.0) > least
     assert set(found.values()) == {1.0}, found
+
+
+def ledger(n: int = N) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    money = {name: np.round(rng.lognormal(4, 1, n), 2) for name in ("base", "bonus", "over", "tax", "fee")}
+    quarters = {f"q{k}": rng.integers(0, 40, n) for k in range(1, 5)}
+    frame = pd.DataFrame(money | quarters).assign(noise=rng.normal(size=n), other=rng.integers(0, 90, n))
+    return frame.assign(
+        year=frame[[*quarters]].sum(axis=1),
+        gross=(frame["base"] + frame["bonus"] + frame["over"]).round(2),
+        net=(frame["base"] + frame["bonus"] + frame["over"] - frame["tax"] - frame["fee"]).round(2),
+    )
+
+
+TOTALS = {
+    "year = q1 + q2 + q3 + q4",
+    "gross = base + bonus + over",
+    "net = base + bonus + over - tax - fee",
+}
+
+
+def test_totals_of_three_and_more_are_found_kept_and_followed() -> None:
+    frame = common(ledger())
+    rules = find(frame)
+    assert {str(rule) for rule in rules if isinstance(rule, Total)} == TOTALS
+    assert from_json(json.loads(json.dumps(to_json(rules[-1])))) == rules[-1]
+    before = torn(frame, 1)
+    after = keep(rules, before)
+    assert {share_kept(rule, after) for rule in rules} == {1.0}
+    assert after[["base", "q1", "noise"]].equals(before[["base", "q1", "noise"]])
+    around = keep(rules, before, ("year", "net"))
+    assert {share_kept(rule, around) for rule in rules} == {1.0}
+    assert around[["year", "net"]].equals(before[["year", "net"]])
+    assert not any(isinstance(rule, Total) for rule in find(before))
+    gaps = common(ledger().assign(fee=lambda f: f["fee"].where(f["other"] > 9)))
+    assert {str(rule) for rule in find(gaps) if isinstance(rule, Total)} == TOTALS
+    with pytest.raises(ValueError, match="a rule with signs"):
+        Total(("a", "b", "c"), (1, 2, 1), "d", 1.0, (1.0, 1.0, 1.0), ("d", "a", "b", "c"))
 
 
 def test_gaps_break_nothing() -> None:

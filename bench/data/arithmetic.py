@@ -7,6 +7,7 @@ must be, `moved` where a column that makes it must go.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,6 +138,58 @@ class Product(_Made):
         if column.dtype.kind in "mM":
             return shifted(column, to - now)
         return pd.Series(on_grid(pd.Series(to, index=frame.index), self.grids[k]))
+
+
+@dataclass(frozen=True)
+class Total(_Made):
+    """`of` is what three columns of numbers or more come to, each with its sign; of two it is `constraints.Sum`."""
+
+    parts: tuple[str, ...]
+    signs: tuple[int, ...]
+    of: str
+    step: float
+    grids: tuple[float, ...]  # of the parts
+    gives: tuple[str, ...]
+    down = False
+
+    def __post_init__(self) -> None:
+        if len(self.parts) != len(self.signs) or not set(self.signs) <= {-1, 1}:
+            raise ValueError(f"a rule with signs {self.signs}, expected 1 or -1 for each of {self.parts}")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return *self.parts, self.of
+
+    def __str__(self) -> str:
+        signed = zip(self.signs, self.parts, strict=True)
+        shown = "".join(f" {'+' if sign > 0 else '-'} {name}" for sign, name in signed)
+        return f"{self.of} = {shown.removeprefix(' + ').strip()}"
+
+    def exact(self, frame: pd.DataFrame) -> np.ndarray:
+        return np.asarray(
+            sum(s * frame[p].to_numpy(np.float64) for s, p in zip(self.signs, self.parts, strict=True))
+        )
+
+    def shared(self, frame: pd.DataFrame, free: Collection[str]) -> pd.DataFrame:
+        """The frame with the free parts of one sign in one proportion, so that they come to `of` but for rounding."""
+        signed = {p: s for p, s in zip(self.parts, self.signs, strict=True) if p in free}
+        plus, minus = ([p for p in signed if signed[p] == sign] for sign in (1, -1))
+        open_ = frame[self.of].to_numpy(np.float64) - self.exact(frame)
+        with np.errstate(all="ignore"):
+            up = 1 + open_ / frame[plus].sum(axis=1).to_numpy(np.float64)
+            down = 1 - open_ / frame[minus].sum(axis=1).to_numpy(np.float64)
+        by_plus = np.isfinite(up) & (up > 0)
+        by_minus = ~by_plus & np.isfinite(down) & (down > 0)
+        for names, factor, rows in ((plus, up, by_plus), (minus, down, by_minus)):
+            for name in names:
+                scaled = on_grid(frame[name] * factor, self.grids[self.parts.index(name)])
+                frame = frame.assign(**{name: frame[name].where(~rows, scaled)})
+        return frame
+
+    def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
+        k = self.parts.index(name)
+        by = self.signs[k] * (frame[self.of].to_numpy(np.float64) - self.exact(frame))
+        return pd.Series(on_grid(frame[name] + by, self.grids[k]))
 
 
 def power(a: Any, b: Any, powers: tuple[int, int]) -> np.ndarray:

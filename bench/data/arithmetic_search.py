@@ -5,18 +5,19 @@ A factor is the one with the fewest digits, its own or its inverse's, that no ro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations, permutations
 
 import numpy as np
 import pandas as pd
 from scipy.spatial import ConvexHull, QhullError
 
-from tabstep.data.arithmetic import DIGITS, POWERS, Product, Scaled, power, slack
+from tabstep.data.arithmetic import DIGITS, POWERS, Product, Scaled, Total, power, slack
 from tabstep.data.counted import RELATIVE, counted, roundest
 
 FEWEST = 3  # values of a column, below which every relation is one of labels
 MOST = 40  # columns among which products are looked for: their number grows with the third power
+MOST_SUMMED = 60  # columns that are looked at for totals
 FIRST = 256  # rows that candidates are tried on before all are
 KNOWN = (
     1.0,
@@ -109,6 +110,52 @@ def _slopes(x: np.ndarray, least: np.ndarray, most: np.ndarray) -> tuple[float, 
 def _ways(step: float) -> tuple[bool, ...]:
     """To the nearest, and on a grid down."""
     return (False, True) if step else (False,)
+
+
+def totals(
+    frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, float], given: Collection[str]
+) -> Iterator[Total]:
+    """Numbers that are what three smaller ones or more come to, none of which is `given` or such a total itself.
+
+    The coefficients of an exact regression on all smaller columns are 1, 0 and -1; were a total among those, they would
+    not be told.
+    """
+    known = [name for name in numbers if frame[name].dtype.kind in "iuf"][:MOST_SUMMED]
+    x = frame[known].to_numpy(np.float64)
+    with np.errstate(all="ignore"):
+        size = np.nanmean(np.abs(x), axis=0)
+    order = sorted(range(len(known)), key=lambda k: size[k])
+    taken = set(given)
+    for place, k in enumerate(order):
+        smaller = [j for j in order[:place] if known[j] not in taken and size[j] > 0]
+        if known[k] in taken or len(smaller) < 3:
+            continue
+        found = _signs(x[:, smaller], x[:, k])
+        parts = [(known[j], sign) for j, sign in zip(smaller, found, strict=True) if sign]
+        if len(parts) < 3:
+            continue
+        parts.sort(key=lambda part: known.index(part[0]))
+        names, signs = zip(*parts, strict=True)
+        gives = sorted(names, key=lambda name: -size[known.index(name)])  # the largest has most room
+        grids = tuple(steps[name] for name in names)
+        rule = Total(names, signs, known[k], steps[known[k]], grids, (known[k], *gives))
+        if not rule.breaks(frame).any():
+            taken.add(known[k])
+            yield rule
+
+
+def _signs(x: np.ndarray, y: np.ndarray) -> tuple[int, ...]:
+    """The coefficients (d,) of y (n,) on x (n, d) that are 1 or -1, and else 0; all 0 where they do not make y."""
+    there = np.flatnonzero(~np.isnan(x).any(axis=1) & ~np.isnan(y))[: FIRST + 4 * x.shape[1]]
+    none = (0,) * x.shape[1]
+    if len(there) < 2 * x.shape[1]:
+        return none
+    x, y = x[there], y[there]
+    scale = np.abs(x).mean(axis=0) + 1e-300
+    found = np.linalg.lstsq(x / scale, y, rcond=None)[0] / scale
+    signs = np.round(found)
+    near = np.abs(found - signs) < 1e-3
+    return tuple(int(s) for s in signs) if near.all() and np.abs(signs).max() == 1 else none
 
 
 def products(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, float]) -> list[Product]:

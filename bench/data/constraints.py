@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.apart import Apart
-from tabstep.data.arithmetic import Product, Scaled
+from tabstep.data.arithmetic import Product, Scaled, Total
 from tabstep.data.comparable import plain
 from tabstep.data.counted import RELATIVE
 from tabstep.data.derived import Bands, Begins, Calendar, Derived, Elapsed
@@ -124,7 +124,21 @@ class Gaps:
 Constraint = Order | Sum | Same | Codes | Gaps | Derived
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Order, Sum, Same, Codes, Gaps, Elapsed, Calendar, Begins, Bands, Scaled, Product, Apart)
+    for kind in (
+        Order,
+        Sum,
+        Same,
+        Codes,
+        Gaps,
+        Elapsed,
+        Calendar,
+        Begins,
+        Bands,
+        Scaled,
+        Product,
+        Total,
+        Apart,
+    )
 }
 
 

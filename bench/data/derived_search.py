@@ -79,6 +79,7 @@ def derived(
         _calendar(frame, times, told),
         _begins(frame, pairs, steps),
         arithmetic_search.scaled(frame, numbers, steps),
+        arithmetic_search.totals(frame, numbers, steps, made),
         _bands(frame, numbers, few, steps),
         arithmetic_search.products(frame, numbers, steps),
     ):

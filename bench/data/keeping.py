@@ -29,6 +29,7 @@ import pandas as pd
 
 from tabstep.data import comparable
 from tabstep.data.apart import Apart
+from tabstep.data.arithmetic import Total
 from tabstep.data.columns import Column, Number
 from tabstep.data.comparable import plain
 from tabstep.data.completion import MISSING, Completion, companion
@@ -242,7 +243,14 @@ def _decoded(rule: Codes, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collect
 
 
 def _derived(rule: Derived, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
-    """The first free column of a rule gives way; of what lies apart the next where that has no room."""
+    """The first free column of a rule gives way; of what lies apart the next where that has no room.
+
+    All parts of a total that is fixed share what it takes, and the first has what rounding leaves.
+    """
+    if isinstance(rule, Total) and rule.of in fixed:
+        shared = rule.shared(frame, [name for name in rule.parts if name not in fixed])
+        frame = frame.assign(**{p: frame[p].where(~wrong, shared[p]) for p in rule.parts})
+        wrong = broken(rule, frame)
     for name in (name for name in rule.gives if name not in fixed):
         if name == rule.of:
             return _with(frame, name, rule.made(frame), wrong)
