@@ -155,7 +155,9 @@ def _signs(x: np.ndarray, y: np.ndarray) -> tuple[int, ...]:
     found = np.linalg.lstsq(x / scale, y, rcond=None)[0] / scale
     signs = np.round(found)
     near = np.abs(found - signs) < 1e-3
-    return tuple(int(s) for s in signs) if near.all() and np.abs(signs).max() == 1 else none
+    if not near.all() or np.abs(signs).max() != 1:
+        return none
+    return tuple(int(sign) for sign in signs)
 
 
 def products(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, float]) -> list[Product]:
