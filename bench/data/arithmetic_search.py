@@ -147,7 +147,7 @@ def totals(
 def _signs(x: np.ndarray, y: np.ndarray) -> tuple[int, ...]:
     """The coefficients (d,) of y (n,) on x (n, d) that are 1 or -1, and else 0; all 0 where they do not make y."""
     there = np.flatnonzero(~np.isnan(x).any(axis=1) & ~np.isnan(y))[: FIRST + 4 * x.shape[1]]
-    none = (0,) * x.shape[1]
+    none: tuple[int, ...] = (0,) * x.shape[1]
     if len(there) < 2 * x.shape[1]:
         return none
     x, y = x[there], y[there]
