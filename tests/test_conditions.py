@@ -11,7 +11,7 @@ import pytest
 import tabstep
 from tabstep import TabDDPM
 from tabstep.api import conditions, drawing
-from tabstep.api.editing import GapsStay
+from tabstep.api.editing import GapsStay, RulesBroken
 from tabstep.api.how import PoorlyMet
 from tabstep.api.quota import Quota
 from tests.test_asked import fitted
@@ -241,3 +241,33 @@ def test_a_label_with_gaps_is_one_more_label() -> None:
     only = fitted(numbers)
     assert only.sample(40, steps=2, where={"x": None})["x"].isna().all()
     assert only.sample(40, steps=2, where={"x": (0, 8)})["x"].between(0, 8).all()
+
+
+def test_a_balanced_label_stays_balanced_beside_other_conditions() -> None:
+    rng = np.random.default_rng(0)
+    kind = rng.choice(WORDS, 1500)
+    frame = pd.DataFrame({"kind": kind, "n": rng.integers(0, 9, 1500) + np.where(kind == "c", 6, 0)})
+    fit = tabstep.fit(frame, "kind", method=TabDDPM(T=20, steps=300, layers=(64, 64)), progress="none")
+    rows = fit.sample(91, steps=5, where={"n": (4, 9)}, balance="kind")
+    assert sorted(rows["kind"].value_counts()) == [30, 30, 31]
+    assert rows["n"].between(4, 9).all()
+
+
+def test_gaps_of_other_columns_stay_and_count(model: tabstep.Synthesizer) -> None:
+    rows = table(60)
+    rows.loc[:29, "spent"] = np.nan
+    filled = model.impute(rows, columns="spent", steps=5, particles=4)
+    assert filled["spent"].notna().all()
+    pd.testing.assert_series_equal(filled["phone"], rows["phone"])
+    with pytest.raises(ValueError, match="columns: no column 'spend'; did you mean 'spent'"):
+        model.impute(rows, columns="spend")
+
+
+def test_rows_around_what_breaks_a_rule_are_told_of() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"low": rng.integers(0, 50, 400), "city": rng.choice(["Oslo", "Rome"], 400)})
+    frame["high"] = frame["low"] + rng.integers(1, 50, 400)
+    frame["land"] = frame["city"].map({"Oslo": "N", "Rome": "I"})
+    fit = fitted(frame)
+    with pytest.warns(RulesBroken, match=r"low < high \(not in 5 of 5\); city and land are codes of one"):
+        fit.edit(frame.head(5), {"low": 40, "high": 30, "city": "Oslo", "land": "I"}, steps=2, particles=2)

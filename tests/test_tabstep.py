@@ -338,10 +338,38 @@ def test_a_judge_keeps_the_last_average_that_is_about_as_good_as_the_best() -> N
         seen.append(float(module.weight))  # type: ignore[arg-type]
         return next(values)
 
-    training = train.Training(100, 1, 1.0, 0.0, 0.0, patience=0.2)
+    training = train.Training(1000, 1, 1.0, 0.0, 0.0, patience=0.2)
     kept = train.fit(network, loss, data, training, generator=stream(0), judge=judge)
     assert float(kept["weight"]) == seen[4]
     assert len(seen) == 25  # a fifth of the training after the fifth, the last as good
+
+
+def test_the_first_averages_of_few_steps_end_no_training() -> None:
+    network = torch.nn.Linear(1, 1, bias=False)
+    data = State(torch.ones(1, 1), torch.empty(1, 0, dtype=torch.int64), None)
+    seen: list[int] = []
+    values = iter([1.0, *[9.0] * 50, *[0.5] * 100])
+
+    def judge(_: torch.nn.Module) -> float:
+        return next(values)
+
+    def loss(batch: State, g: torch.Generator) -> tuple[Tensor, ...]:
+        return (network(batch.x).square().sum(),)
+
+    training = train.Training(60, 1, 1.0, 0.0, 0.0, patience=0.2)
+    train.fit(
+        network, loss, data, training, generator=stream(0), progress=lambda k, *_: seen.append(k), judge=judge
+    )
+    assert seen[-1] == 60
+
+
+def test_a_clock_that_ends_too_early_is_told_of() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=4000), "b": rng.normal(size=4000)})
+    with pytest.warns(
+        UserWarning, match=r"the time was enough for \d+ steps of training, 1,000,000 are usual"
+    ):
+        tabstep.fit(frame, method=TabStep(steps=10**6, seconds=0.3, layers=(8,)), progress="none")
 
 
 def test_held_rows_are_not_trained_on_and_their_loss_is_kept() -> None:

@@ -24,7 +24,6 @@ BUDGETS = (1, 2, 5, 10, 20, 50)
 SHARE = 0.25  # of the rows that the brief fit does not see
 DRAWS = 3  # of each budget but all steps, with seeds of their own
 POOR = 0.85  # C2ST with all steps beyond which a network has not learned enough for steps to matter
-BRIEF = 0.1  # of a method's training steps, with fewer of which rows are mostly those that paths begin at
 MOST = 2_000  # rows of a draw
 
 
@@ -87,7 +86,7 @@ class Advice:
         found = full.means.get("c2st_xgboost", 0.0)
         done, usual = self.trained
         why = [f"a C2ST of {found:.2f} with all steps"] if found > POOR else []
-        why += [f"time for {done:,} of {usual:,} steps of training"] if done < BRIEF * usual else []
+        why += [f"time for {done:,} of {usual:,} steps of training"] if done < fitting.BRIEF * usual else []
         poor = (
             f"The brief fit is poor ({', '.join(why)}), so few steps lose little: give it more seconds. By it: "
             if why

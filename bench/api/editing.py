@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,10 @@ import pandas as pd
 
 from tabstep.api import asked
 from tabstep.api.written import untouched
+from tabstep.data import comparable
 from tabstep.data.columns import Column, Number
 from tabstep.data.completion import Completion
-from tabstep.data.constraints import Constraint, Gaps
+from tabstep.data.constraints import Constraint, Gaps, broken
 
 
 def fixed(
@@ -53,11 +54,47 @@ class GapsStay(UserWarning):
     """Gaps that the model holds for gaps."""
 
 
+class RulesBroken(UserWarning):
+    """Rows around what is fixed that go against what holds in every training row."""
+
+
+def tell_of_rules(
+    columns: Sequence[Column],
+    rules: Sequence[Constraint],
+    rows: pd.DataFrame,
+    drawn: Mapping[str, np.ndarray],
+    stacklevel: int,
+) -> None:
+    """Warn of rules that rows break.
+
+    drawn  which rows (n,) have a new value, by column; a rule none of whose columns has one is not looked at
+    """
+    known = {column.name: column for column in columns if column.name in rows.columns}
+    told = []
+    for rule in rules:
+        if not set(rule.columns) <= set(known):
+            continue
+        table = pd.DataFrame({name: known[name].read(rows[name]) for name in rule.columns})
+        new = np.logical_or.reduce(
+            [drawn.get(name, np.zeros(len(rows), dtype=bool)) for name in rule.columns]
+        )
+        wrong = broken(rule, comparable.frame([known[name] for name in rule.columns], table)) & new
+        if wrong.any():
+            told.append(f"{rule} (not in {int(wrong.sum()):,} of {len(rows):,})")
+    if told:
+        warnings.warn(
+            f"around what is fixed, rows cannot or do not keep rules of the table: {'; '.join(told)}",
+            RulesBroken,
+            stacklevel=stacklevel + 1,
+        )
+
+
 class Filling:
     """Rows with gaps, which are filled from rows that are drawn given the rest of them.
 
     A gap that a label of the row tells, by a rule of the training rows, is none to fill.
 
+    wanted     columns to fill; a gap of another counts as a value where training rows have such, `may` be missing
     effective  what particles were worth in the mean
     """
 
@@ -67,8 +104,11 @@ class Filling:
         columns: Sequence[Column],
         completion: Completion,
         constraints: Sequence[Constraint] = (),
+        wanted: Collection[str] = (),
+        may: Collection[str] = (),
     ) -> None:
         self._rows, self._columns = rows, [c for c in columns if c.name in rows.columns]
+        self._rules = constraints
         if not self._columns:
             raise ValueError("rows: none of the columns that the model was fitted on")
         empty = {name for name, value in completion.constant.items() if value is None}
@@ -79,8 +119,13 @@ class Filling:
             if isinstance(rule, Gaps) and set(rule.columns) <= set(names):
                 told = rule.missing(known[rule.on].read(rows[rule.on])) & rows[rule.on].notna().to_numpy()
                 self._gaps[rule.of] &= ~told
+        self._wanted = [name for name in names if not wanted or name in wanted]
+        for name in names:
+            if name not in self._wanted and name in may:
+                self._gaps[name] = False
         self._values = {name: rows[name].astype(object).to_numpy(copy=True) for name in names}
-        self._open = self._gaps.any(axis=1).to_numpy()
+        self._open = self._gaps[self._wanted].any(axis=1).to_numpy()
+        self._asked_for = {name: self._gaps[name].to_numpy(copy=True) for name in self._wanted}
         self._asked: tuple[tuple[str, ...], np.ndarray] = ((), np.empty(0, dtype=np.int64))
         self._effective: list[np.ndarray] = []
 
@@ -105,6 +150,7 @@ class Filling:
     def take(self, drawn: pd.DataFrame, effective: np.ndarray) -> None:
         """Fill the rows that were asked for last; one that still has a gap stays open, with what else was drawn."""
         missing, places = self._asked
+        missing = tuple(name for name in missing if name in self._wanted)
         there = drawn[list(missing)].notna()
         for name in missing:
             self._values[name][places] = self._rows[name].astype(object).to_numpy()[places]
@@ -126,7 +172,8 @@ class Filling:
         return self._rows.assign(**done)
 
     def warn(self, stacklevel: int) -> None:
-        """Warn of rows whose gaps stay."""
+        """Warn of rows whose gaps stay, and of rules that those that were filled break."""
+        tell_of_rules(self._columns, self._rules, self.filled(), self._asked_for, stacklevel + 1)
         left = int(self._open.sum())
         if left:
             names = ", ".join(

@@ -44,6 +44,7 @@ from tabstep.samplers.start import (
     moments_of,
 )
 
+BRIEF = 0.1  # of a method's training steps, with fewer of which rows are mostly those that paths begin at
 MEASURED_ROWS = 4096  # training rows that samplers may measure on
 
 Names = str | Sequence[str]
@@ -164,6 +165,8 @@ def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synth
     started = time.perf_counter()
     rows, seed, inner = ready.train, ready.seed, ready.completion.inner
     model = choosing.fitted(settings, rows, inner, seed=seed, device=device, progress=progress)
+    if isinstance(model, Diffusion):
+        _tell_of_brevity(model, settings)
     watched = settings.held_rows(len(rows)) if hasattr(settings, "held_rows") else 0
 
     def origin() -> Origin:
@@ -218,6 +221,18 @@ def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synth
         ready.identifiers,
         ready.spans,
     )
+
+
+def _tell_of_brevity(model: Diffusion, settings: Any) -> None:
+    """Warn of a training that the clock ended after so few steps that rows are hardly the network's."""
+    done, usual = model.curve[-1][0] if model.curve else 0, getattr(settings, "steps", 0)
+    if getattr(settings, "seconds", None) and done < BRIEF * usual:
+        warnings.warn(
+            f"the time was enough for {done:,} steps of training, {usual:,} are usual: rows will be poor; give it more "
+            "seconds, fewer busy cores, or method='mixture', which needs none",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def load(folder: str | Path, device: str = "cpu") -> Synthesizer:

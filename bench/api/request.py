@@ -79,7 +79,8 @@ class Request:
             return cls(encoder.classes, counts, n, seed, by_label, by_choice)
         column, labels = even
         turns = column.name == label
-        quota = None if turns else Quota(column, labels, n)
+        # Other conditions leave unlike numbers of each label.
+        quota = Quota(column, labels, n) if not turns or by_choice else None
         return cls(encoder.classes, counts, n, seed, by_label, by_choice, turns, quota, column.name)
 
     @property
@@ -112,7 +113,8 @@ class Request:
         """What came of it, by what is known after the last row."""
         tally = Tally(**known)
         label = [c.said for c in self.by_label] + [f"balance of {self.balance}"] * self.turns
-        choice = [c.said for c in self.by_choice] + [f"balance of {self.balance}"] * (self.quota is not None)
+        alone = self.quota is not None and not self.turns
+        choice = [c.said for c in self.by_choice] + [f"balance of {self.balance}"] * alone
         return How(
             tuple(label),
             tuple(choice),

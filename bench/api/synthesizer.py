@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -24,7 +25,7 @@ from tabstep.api.way import STEPS, Draws, Way, trailing
 from tabstep.api.written import Written
 from tabstep.data import parts
 from tabstep.data.columns import Column, to_json
-from tabstep.data.completion import Completion
+from tabstep.data.completion import MISSING, Completion
 from tabstep.data.constraints import Constraint
 from tabstep.data.constraints import to_json as constraint_to_json
 from tabstep.data.encode import Encoder
@@ -198,26 +199,41 @@ class Synthesizer:
         wanted = editing.fixed(rows, changes, keep, self.columns)
         particles, seed = asked.whole("particles", particles, 1), asked.seed(seed)
         drawn, effective = self._completing.rows(wanted, steps, particles, seed)
-        drawn = finished(drawn, self.identifiers, 0, seed).set_axis(rows.index)
+        drawn = finished(drawn, self.identifiers, 0, seed)
+        every = {column.name: np.ones(len(drawn), dtype=bool) for column in self.columns}
+        editing.tell_of_rules(self.columns, self.constraints, drawn, every, 2)
+        drawn = drawn.set_axis(rows.index)
         how = How(by_particles=tuple(wanted.columns), particles=particles, effective=float(effective.mean()))
         how.warn(stacklevel=2)
         drawn.attrs[NAME] = how.plain
         return drawn
 
     def impute(
-        self, rows: pd.DataFrame, *, steps: int = 50, particles: int = PARTICLES, seed: int = 0
+        self,
+        rows: pd.DataFrame,
+        *,
+        columns: str | Sequence[str] = (),
+        steps: int = 50,
+        particles: int = PARTICLES,
+        seed: int = 0,
     ) -> pd.DataFrame:
         """Real rows with values drawn for their gaps, as they go with the rest of each row; one draw of many.
 
         What is there stays untouched, in the dtypes of the training frame; columns that it does not have are left
         alone. A row is drawn as in `edit`, again while it has a gap: a gap that the model always holds for one with
         such values stays, with a warning. Raises ValueError as `edit`.
+
+        columns  whose gaps are filled, all when left out; others' gaps are values, such as that nothing applies, where
+                 training rows have them too, and stay
         """
         particles, seed = asked.whole("particles", particles, 1), asked.seed(seed)
         asked.frame("rows", rows)
         rows = frame_of(rows, (), self.origin.missing)
+        wanted = asked.columns("columns", columns, [column.name for column in self.columns])
+        drawn = {**self.encoder.categories, self.completion.inner.target: self.encoder.classes}
+        may = {*self.completion.gaps, *(name for name, labels in drawn.items() if MISSING in labels)}
         filling = editing.Filling(
-            rows.reset_index(drop=True), self.columns, self.completion, self.constraints
+            rows.reset_index(drop=True), self.columns, self.completion, self.constraints, wanted, may
         )
         for wanted, own in filling.rounds(seed):
             filling.take(*self._completing.rows(wanted, steps, particles, own))

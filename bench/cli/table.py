@@ -107,7 +107,7 @@ def prepared(
 
 def fitted(ready: Prepared, settings: Any, device: str) -> Synthesizer | Stepless:
     """A model of the table, with a view of how far it is; says so where the time ended the training early."""
-    from tabstep.api.fitting import train
+    from tabstep.api.fitting import BRIEF, train
     from tabstep.cli.waiting import Waiting
 
     reached = expected = 0
@@ -120,7 +120,9 @@ def fitted(ready: Prepared, settings: Any, device: str) -> Synthesizer | Steples
     with noted(), Waiting(console, "fitting", "steps") as view:
         model = train(ready, settings, device_named(device), progress)
     usual = getattr(settings, "steps", 0)
-    if getattr(settings, "seconds", None) and reached == expected < usual:
+    if (
+        getattr(settings, "seconds", None) and BRIEF * usual <= reached == expected < usual
+    ):  # below it is warned of
         note(
             f"the time was enough for {reached:,} steps of training; the method takes {usual:,} without --seconds, and "
             "rows are mostly better for it"

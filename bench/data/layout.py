@@ -27,6 +27,7 @@ INDEX = "index"
 TOP = 12  # lines in which the names and the units are looked for
 ALIKE = 3  # lines of as many cells that show which one holds the names
 TAIL = 2**16  # bytes in which the last line is looked for
+EMPTY = "holds nothing"
 SHOWN = 30  # characters of a line in a note
 TOTALS = frozenset(
     ["total", "totals", "grand total", "sum", "summe", "gesamt", "gesamtsumme", "somme", "totale", "suma"]
@@ -113,8 +114,11 @@ class Layout:
 
     def notes(self) -> Iterator[str]:
         """What a user should know of it."""
+        empty = sum(why == EMPTY for why in self.odd.values())
+        if empty:
+            yield f"{empty} lines of {self.path.name} hold nothing but {self.separator!r}: they are taken for no rows"
         for record, (line, cells) in enumerate(self._records()) if self.odd else ():
-            if record in self.odd:
+            if self.odd.get(record, EMPTY) != EMPTY:
                 text = self.separator.join(cells)
                 shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}.."
                 yield f"line {line} of {self.path.name}, {shown!r}, {self.odd[record]}: it is taken for no row"
@@ -132,24 +136,31 @@ class Layout:
         """Lines below the names that are no rows."""
         few = [record for _, record in islice(self._records(), above + TOP)][above + 1 :]
         found = {above + 1: "holds units"} if _are_units(few) else {}
-        again = self._comes_again(above)
+        again, empty = self._seen(above)
         last = _filled(self._last())
         totals = bool(last) and last[0].casefold().rstrip(": ") in TOTALS
-        if again or totals:
+        if again or empty or totals:
             end = 0
             for place, (_, record) in enumerate(self._records()):
                 end = place if record else end
                 if place > above and record == first:
                     found[place] = "holds the names again"
+                elif place > above and len(record) > 1 and not _filled(record):
+                    found[place] = EMPTY
             if totals:
                 found[end] = "holds totals"
         return found
 
-    def _comes_again(self, above: int) -> bool:
-        """Whether any line is that of the names; bytes are faster than records."""
+    def _seen(self, above: int) -> tuple[bool, bool]:
+        """Whether any line is that of the names, and whether any has marks between nothing alone; bytes are fast."""
+        marks = f'{self.separator}" \r\n'.encode()
         with self.path.open("rb") as lines:
             names = next(islice(lines, above, None), b"").removeprefix(b"\xef\xbb\xbf").strip()
-            return any(line.strip() == names for line in lines)
+            again = empty = False
+            for line in lines:
+                again = again or line.strip() == names
+                empty = empty or not line.strip(marks)
+            return again, empty
 
     def _last(self) -> list[str]:
         with self.path.open("rb") as file:

@@ -22,6 +22,7 @@ Progress = Callable[[int, int, float], None]
 Judge = Callable[[nn.Module], float]
 """What an average is worth on rows that it is not trained on, a positive number; less is better."""
 SLACK = 0.02
+LEAST = 100
 
 
 class Diverged(FloatingPointError):
@@ -48,7 +49,8 @@ class Training:
 
     steps       ended by `seconds` of the clock where given, however many steps that makes
     lr          falls linearly to 0
-    patience    the share of the training after which a judge that saw nothing as good ends it
+    patience    the share of the training, no less than `LEAST` steps, after which a judge that saw nothing as good ends
+                it: of a few steps the first averages say nothing
     ema_warmup  the average forgets faster at first: step i enters it by 1 - min(ema_decay, (1 + i)/(ema_warmup + i))
     """
 
@@ -75,7 +77,7 @@ class Training:
 
 @dataclass
 class Kept:
-    """The last average that a judge found about as good as the best, and the share of the training behind it.
+    """The last average that a judge found about as good as the best, and the share and the steps behind it.
 
     The learning rate is lower at the last one, which rows show and a bound does not; `SLACK` is what that is worth.
     """
@@ -83,14 +85,20 @@ class Kept:
     judge: Judge
     best: float = math.inf
     share: float = 0.0
+    step: int = 0
     state: dict[str, Any] = field(default_factory=dict)
 
-    def see(self, average: nn.Module, share: float) -> None:
+    def see(self, average: nn.Module, share: float, step: int) -> None:
         """Keep a copy of the average where its (positive) value is within `SLACK` of the best so far."""
         value = self.judge(average)
         self.best = min(self.best, value)
         if value <= (1 + SLACK) * self.best or not self.state:
-            self.share, self.state = share, copy.deepcopy(average.state_dict())
+            self.share, self.step = share, step
+            self.state = copy.deepcopy(average.state_dict())
+
+    def is_waiting(self, share: float, step: int, patience: float) -> bool:
+        """Whether a better average may still come."""
+        return share - self.share < patience or step - self.step < LEAST
 
 
 def fit(
@@ -117,7 +125,7 @@ def fit(
     before = share = done(0)
     step, reported, kept = 0, -1, None if judge is None else Kept(judge)
     network.train()
-    while share < 1 and (kept is None or share - kept.share < training.patience):
+    while share < 1 and (kept is None or kept.is_waiting(share, step, training.patience)):
         optimizer.lr = training.lr * (1 - before)
         optimizer.zero_grad()
         total = torch.stack(loss(next(source), generator)).sum()
@@ -134,7 +142,7 @@ def fit(
                     f"loss is {value} at step {step} of {expected}; lower lr (now {training.lr:g})"
                 )
             if kept is not None and due:
-                kept.see(average, share)
+                kept.see(average, share, step)
             if progress is not None and due:
                 progress(step, expected, value)
             reported = int(100 * before)
