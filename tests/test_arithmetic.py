@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tabstep.data.arithmetic import Product, Scaled, Total
+from tabstep.data.arithmetic import Product, Rated, Scaled, Total
 from tabstep.data.constraint_search import find
 from tabstep.data.constraints import broken, from_json, share_kept, to_json
 from tabstep.data.keeping import keep
@@ -166,7 +166,67 @@ def test_totals_of_three_and_more_are_found_kept_and_followed() -> None:
     gaps = common(ledger().assign(fee=lambda f: f["fee"].where(f["other"] > 9)))
     assert {str(rule) for rule in find(gaps) if isinstance(rule, Total)} == TOTALS
     with pytest.raises(ValueError, match="a rule with signs"):
-        Total(("a", "b", "c"), (1, 2, 1), "d", 1.0, (1.0, 1.0, 1.0), ("d", "a", "b", "c"))
+        Total(("a", "b", "c"), (1, 2, 1), 0.0, "d", 1.0, (1.0, 1.0, 1.0), ("d", "a", "b", "c"))
+
+
+def invoices(n: int = 1200) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "country": rng.choice(["DE", "AT", "US"], n),
+            "listed": np.round(rng.lognormal(4, 1, n), 2),
+            "off": rng.choice([0, 5, 10, 20], n),
+            "rate": rng.choice([0.07, 0.19], n),
+            "price": np.round(rng.lognormal(3, 1, n), 2),
+            "spend": rng.integers(0, 60, n),
+            "save": rng.integers(0, 40, n),
+            "noise": rng.normal(size=n),
+            "count": rng.poisson(3, n),
+            "side": rng.choice(list("abcdefgh"), n),
+        }
+    )
+    net = np.round(frame["listed"] * (1 - frame["off"] / 100), 2)
+    return frame.assign(
+        net=net,
+        vat=np.round(net * frame["country"].map({"DE": 0.19, "AT": 0.2, "US": 0.0}), 2),
+        tax=np.round(frame["price"] * frame["rate"], 2),
+        other=100 - frame["spend"] - frame["save"],
+    )
+
+
+RATES = {
+    "net = listed times a factor by off",
+    "vat = net times a factor by country",
+    "tax = price times a factor by rate",
+}
+
+
+def test_rates_by_label_and_shares_of_a_whole_are_found_and_kept() -> None:
+    frame = common(invoices())
+    rules = find(frame)
+    assert {str(rule).partition(" (")[0] for rule in rules if isinstance(rule, Rated)} == RATES
+    assert {str(rule) for rule in rules if isinstance(rule, Total)} == {"other = 100 - spend - save"}
+    assert any("AT: 0.2" in str(rule) and "US: 0" in str(rule) for rule in rules)
+    for rule in rules:
+        assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
+    before = torn(frame, 1)
+    after = keep(rules, before)
+    assert {share_kept(rule, after) for rule in rules} == {1.0}
+    for name in ("country", "listed", "off", "rate", "price", "spend", "save"):
+        assert after[name].equals(before[name])
+    around = keep(rules, before, ("net", "tax", "other"))
+    assert min(share_kept(rule, around) for rule in rules) > 0.99
+    assert not any(isinstance(rule, Rated | Total) for rule in find(before))
+
+
+def test_a_rate_of_one_row_a_label_is_no_discovery() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"x": rng.integers(1, 30, 60), "y": rng.integers(0, 12, 60), "on": [f"l{k % 30}" for k in range(60)]}
+    )
+    assert not any(
+        isinstance(rule, Rated) for rule in find(frame.astype({"x": float, "y": float, "on": object}))
+    )
 
 
 def test_gaps_break_nothing() -> None:

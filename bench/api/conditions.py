@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import pandas as pd
 
 from tabstep.api import asked
 from tabstep.data.columns import Category, Column, Number
+from tabstep.data.comparable import units_of_a_day
 from tabstep.data.completion import Completion
 from tabstep.data.encode import Encoder
 from tabstep.data.fixed import given
@@ -137,6 +139,8 @@ def _range(column: Column, wanted: tuple[Any, ...], completion: Completion, enco
         open_end if end is None else _end(column, _told(end))
         for end, open_end in zip(wanted, (-math.inf, math.inf), strict=True)
     )
+    if _is_day(wanted[1]):
+        high += max(0, units_of_a_day(column) - 1)  # all of it
     said = f"{name} in {'' if wanted[0] is None else wanted[0]} .. {'' if wanted[1] is None else wanted[1]}"
     if math.isnan(low) or math.isnan(high) or low > high:
         raise ValueError(f"where: {said} is no range, its ends are out of order")
@@ -146,6 +150,13 @@ def _range(column: Column, wanted: tuple[Any, ...], completion: Completion, enco
         shown = [column.write(pd.Series([v])).iloc[0] for v in (first, last)]
         raise ValueError(f"where: {said}: training rows lie within {shown[0]} .. {shown[1]}")
     return Condition(column, said, ends=(low, high))
+
+
+def _is_day(end: Any) -> bool:
+    """Whether an end of a range names a day, and no time of it."""
+    if isinstance(end, str):
+        return ":" not in end
+    return isinstance(end, datetime.date) and not isinstance(end, datetime.datetime)
 
 
 def _end(column: Number, end: Any) -> float:

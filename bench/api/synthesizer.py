@@ -128,7 +128,7 @@ class Synthesizer:
                  out, networks that were taught for so many steps (`distill`), or else the registry's default;
                  `rows.attrs` says under "drawn by" which
         where    what all rows meet: {"class": "fraud", "city": ["Oslo", "Rome"], "age": (18, 30)}; a tuple is a range
-                 with both ends, None an open one
+                 with both ends, None an open one; the last day of a range of times is all of that day
         balance  a column of categories of which each comes as often as any other, up to one
 
         The same arguments give the same rows. Conditions on the label that the network is conditioned on (the target of
@@ -229,11 +229,11 @@ class Synthesizer:
         particles, seed = asked.whole("particles", particles, 1), asked.seed(seed)
         asked.frame("rows", rows)
         rows = frame_of(rows, (), self.origin.missing)
-        wanted = asked.columns("columns", columns, [column.name for column in self.columns])
+        chosen = asked.columns("columns", columns, [column.name for column in self.columns])
         drawn = {**self.encoder.categories, self.completion.inner.target: self.encoder.classes}
         may = {*self.completion.gaps, *(name for name, labels in drawn.items() if MISSING in labels)}
         filling = editing.Filling(
-            rows.reset_index(drop=True), self.columns, self.completion, self.constraints, wanted, may
+            rows.reset_index(drop=True), self.columns, self.completion, self.constraints, chosen, may
         )
         for wanted, own in filling.rounds(seed):
             filling.take(*self._completing.rows(wanted, steps, particles, own))

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabstep.data.comparable import plain
 from tabstep.data.counted import RELATIVE, counted, on_grid, shifted
 
+MOST_SHOWN = 4  # values in words
 DIGITS = 12  # that are shown of a factor
 POWERS = ((1, 1), (1, -1), (1, 2), (1, -2))
 SIGNS = {(1, 1): "{} x {}", (1, -1): "{} / {}", (1, 2): "{} x {}^2", (1, -2): "{} / {}^2"}
@@ -141,11 +143,63 @@ class Product(_Made):
 
 
 @dataclass(frozen=True)
+class Rated(_Made):
+    """`of` is `by` times a factor that the value of `on`, a label or a number, tells: a tax by country, a discount.
+
+    pairs  (value, factor) of every value that was seen, None for a gap
+    """
+
+    on: str
+    by: str
+    of: str
+    pairs: tuple[tuple[str | float | None, float], ...]
+    down: bool
+    step: float
+    grid: float  # of `by`
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.on, self.by, self.of
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        return self.of, self.by
+
+    def __str__(self) -> str:
+        shown = ", ".join(
+            f"{_value(value)}: {factor:.{DIGITS}g}" for value, factor in self.pairs[:MOST_SHOWN]
+        )
+        more = ", .." if len(self.pairs) > MOST_SHOWN else ""
+        return f"{self.of} = {self.by} times a factor by {self.on} ({shown}{more}){_rounded(self.down)}"
+
+    def exact(self, frame: pd.DataFrame) -> np.ndarray:
+        return np.asarray(self._factors(frame) * counted(frame[self.by]))
+
+    def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
+        """`by` so that `of` is as it is; it stays where the factor is 0."""
+        factors, wanted = self._factors(frame), frame[self.of].to_numpy(np.float64)
+        wanted = wanted + 0.5 * self.step if self.down else wanted
+        with np.errstate(divide="ignore", invalid="ignore"):
+            to = wanted / factors
+        return pd.Series(on_grid(frame[name].where(~np.isfinite(to), to), self.grid))
+
+    def _factors(self, frame: pd.DataFrame) -> np.ndarray:
+        """The factor of each row (n,), NaN where the value was not seen."""
+        known: dict[Any, float] = dict(self.pairs)
+        codes, values = pd.factorize(frame[self.on], use_na_sentinel=False)
+        return np.array([known.get(plain(value), np.nan) for value in values], dtype=np.float64)[codes]
+
+
+@dataclass(frozen=True)
 class Total(_Made):
-    """`of` is what three columns of numbers or more come to, each with its sign; of two it is `constraints.Sum`."""
+    """`of` is `base` and what two columns of numbers or more come to, each with its sign.
+
+    Of two without a base it is `constraints.Sum`.
+    """
 
     parts: tuple[str, ...]
     signs: tuple[int, ...]
+    base: float
     of: str
     step: float
     grids: tuple[float, ...]  # of the parts
@@ -163,10 +217,10 @@ class Total(_Made):
     def __str__(self) -> str:
         signed = zip(self.signs, self.parts, strict=True)
         shown = "".join(f" {'+' if sign > 0 else '-'} {name}" for sign, name in signed)
-        return f"{self.of} = {shown.removeprefix(' + ').strip()}"
+        return f"{self.of} = {f'{self.base:.{DIGITS}g}{shown}' if self.base else shown.removeprefix(' + ').strip()}"
 
     def exact(self, frame: pd.DataFrame) -> np.ndarray:
-        return np.asarray(
+        return self.base + np.asarray(
             sum(s * frame[p].to_numpy(np.float64) for s, p in zip(self.signs, self.parts, strict=True))
         )
 
@@ -217,6 +271,10 @@ def _times(factor: float, what: str) -> str:
     if times == "1":
         return what
     return f"{what} / {over}" if len(over) < len(times) else f"{times} x {what}"
+
+
+def _value(value: str | float | None) -> str:
+    return "missing" if value is None else value if isinstance(value, str) else f"{value:.{DIGITS}g}"
 
 
 def _rounded(down: bool) -> str:

@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import ConvexHull, QhullError
 
-from tabstep.data.arithmetic import DIGITS, POWERS, Product, Scaled, Total, power, slack
+from tabstep.data.arithmetic import DIGITS, POWERS, Product, Rated, Scaled, Total, power, slack
+from tabstep.data.comparable import plain
 from tabstep.data.counted import RELATIVE, counted, roundest
 
 FEWEST = 3  # values of a column, below which every relation is one of labels
 MOST = 40  # columns among which products are looked for: their number grows with the third power
+MANY = 10  # values of what is a multiple by label, and of what it is one of
 MOST_SUMMED = 60  # columns that are looked at for totals
 FIRST = 256  # rows that candidates are tried on before all are
 KNOWN = (
@@ -115,7 +117,7 @@ def _ways(step: float) -> tuple[bool, ...]:
 def totals(
     frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, float], given: Collection[str]
 ) -> Iterator[Total]:
-    """Numbers that are what three smaller ones or more come to, none of which is `given` or such a total itself.
+    """Numbers that are what smaller ones come to, none of which is `given` or such a total itself.
 
     The coefficients of an exact regression on all smaller columns are 1, 0 and -1; were a total among those, they would
     not be told.
@@ -128,36 +130,107 @@ def totals(
     taken = set(given)
     for place, k in enumerate(order):
         smaller = [j for j in order[:place] if known[j] not in taken and size[j] > 0]
-        if known[k] in taken or len(smaller) < 3:
+        if known[k] in taken or len(smaller) < 2:
             continue
-        found = _signs(x[:, smaller], x[:, k])
-        parts = [(known[j], sign) for j, sign in zip(smaller, found, strict=True) if sign]
-        if len(parts) < 3:
+        found = _signs(x[:, smaller], x[:, k], steps[known[k]])
+        if found is None:
+            continue
+        parts = [(known[j], sign) for j, sign in zip(smaller, found[0], strict=True) if sign]
+        if len(parts) < 2 + (found[1] == 0):
             continue
         parts.sort(key=lambda part: known.index(part[0]))
         names, signs = zip(*parts, strict=True)
         gives = sorted(names, key=lambda name: -size[known.index(name)])  # the largest has most room
         grids = tuple(steps[name] for name in names)
-        rule = Total(names, signs, known[k], steps[known[k]], grids, (known[k], *gives))
+        rule = Total(names, signs, found[1], known[k], steps[known[k]], grids, (known[k], *gives))
         if not rule.breaks(frame).any():
             taken.add(known[k])
             yield rule
 
 
-def _signs(x: np.ndarray, y: np.ndarray) -> tuple[int, ...]:
-    """The coefficients (d,) of y (n,) on x (n, d) that are 1 or -1, and else 0; all 0 where they do not make y."""
+def _signs(x: np.ndarray, y: np.ndarray, step: float) -> tuple[tuple[int, ...], float] | None:
+    """The coefficients (d,) of y (n,) on x (n, d), each 1, -1 or 0, and what is added; None where these do not do."""
     there = np.flatnonzero(~np.isnan(x).any(axis=1) & ~np.isnan(y))[: FIRST + 4 * x.shape[1]]
-    none: tuple[int, ...] = (0,) * x.shape[1]
     if len(there) < 2 * x.shape[1]:
-        return none
+        return None
     x, y = x[there], y[there]
-    scale = np.abs(x).mean(axis=0) + 1e-300
-    found = np.linalg.lstsq(x / scale, y, rcond=None)[0] / scale
-    signs = np.round(found)
-    near = np.abs(found - signs) < 1e-3
-    if not near.all() or np.abs(signs).max() != 1:
-        return none
-    return tuple(int(sign) for sign in signs)
+    scale = np.append(np.abs(x).mean(axis=0) + 1e-300, max(float(np.abs(y).mean()), 1e-300))
+    whole = np.column_stack([x, np.full(len(x), scale[-1])]) / scale
+    found = np.linalg.lstsq(whole, y, rcond=None)[0] / scale
+    signs, base = np.round(found[:-1]), float(found[-1] * scale[-1])
+    if np.abs(found[:-1] - signs).max() > 1e-3 or np.abs(signs).max() != 1:
+        return None
+    near = max(0.5 * step, RELATIVE * float(scale[-1]))
+    return tuple(int(sign) for sign in signs), 0.0 if abs(base) <= near else roundest(
+        base - near, base + near
+    )
+
+
+def rated(
+    frame: pd.DataFrame, numbers: Sequence[str], few: Sequence[str], steps: Mapping[str, float]
+) -> Iterator[Rated]:
+    """Numbers that are others times a factor by a label or a number of few values, and by no shuffled one."""
+    many = [c for c in numbers if frame[c].dtype.kind in "iuf" and frame[c].nunique() >= MANY][:MOST]
+    y = frame[many].to_numpy(np.float64)
+    by_step = np.array([steps[name] for name in many]) + RELATIVE * np.abs(y)
+    for on in few:
+        codes, values = pd.factorize(frame[on], use_na_sentinel=False)
+        if len(values) < 2:
+            continue
+        head = slice(FIRST)
+        shuffled = np.random.default_rng(0).permutation(codes)
+        for by in many:
+            x = frame[by].to_numpy(np.float64)
+            near = _levels_fit(x[head], y[head], by_step[head], codes[head]).all(axis=0)
+            for k in np.flatnonzero(near):
+                of = many[k]
+                if (
+                    of in (on, by)
+                    or by == on
+                    or _levels_fit(x, y[:, [k]], by_step[:, [k]], shuffled).mean() > 0.5
+                ):
+                    continue
+                for down in _ways(steps[of]):
+                    factors = [
+                        _rate(x[codes == c], y[codes == c, k], steps[of], down) for c in range(len(values))
+                    ]
+                    if any(f is None for f in factors) or len(set(factors)) < 2:
+                        continue
+                    pairs = tuple((plain(v), f) for v, f in zip(values, factors, strict=True))
+                    rule = Rated(on, by, of, pairs, down, steps[of], steps[by])  # type: ignore[arg-type]
+                    if not rule.breaks(frame).any():
+                        yield rule
+                        break
+
+
+def _levels_fit(x: np.ndarray, y: np.ndarray, by: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """For each value of some codes (n,), which columns y (n, d) can be within `by` (n, d) of a multiple of x (n,)."""
+    return np.array(
+        [np.less_equal(*_bounds(x[at, None], (y - by)[at], (y + by)[at])) for at in _places(codes)],
+        dtype=bool,
+    ).reshape(-1, y.shape[1])
+
+
+def _places(codes: np.ndarray) -> list[np.ndarray]:
+    order = np.argsort(codes, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
+
+
+def _rate(x: np.ndarray, y: np.ndarray, step: float, down: bool) -> float | None:
+    """A factor of y (n,) on the grid `step` as a multiple of x (n,), 0 where that does; None for none."""
+    there = ~np.isnan(x) & ~np.isnan(y)
+    if not there.any():
+        return 1.0
+    below, above = slack(y[there], step, down=down)
+    low, high = (
+        float(bound[0])
+        for bound in _bounds(x[there, None], (y[there] - above)[:, None], (y[there] + below)[:, None])
+    )
+    if low > high:
+        return None
+    if low <= 0 <= high:
+        return 0.0
+    return _plainest(low, high)
 
 
 def products(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, float]) -> list[Product]:

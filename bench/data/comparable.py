@@ -85,6 +85,14 @@ def canonical(column: Number, values: Any) -> np.ndarray:
     return np.where(gap, np.nan, np.where(gap, 0, counted - column.origin).astype(np.float64))
 
 
+def units_of_a_day(column: Column) -> int:
+    """How many of what a column of times counts make a day; 0 for one of days or more, and where it holds none."""
+    if not isinstance(column, Number) or not _is_time(column) or _is_length(column):
+        return 0
+    grain = _grain(column)
+    return 0 if grain in ("Y", "M", "D") else int(np.timedelta64(1, "D") / np.timedelta64(1, grain))  # type: ignore[call-overload]
+
+
 def plain(value: Any) -> Hashable:
     """A label or a number to compare by, None for a gap."""
     if value is None or value is pd.NaT or value is pd.NA or value != value:

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
-from tabstep.data.apart import Apart
-from tabstep.data.arithmetic import Product, Scaled, Total
 from tabstep.data.comparable import plain
 from tabstep.data.counted import RELATIVE
-from tabstep.data.derived import Bands, Begins, Calendar, Derived, Elapsed
+from tabstep.data.derived import Derived
 
 MOST_SHOWN = 4  # labels in words
 
@@ -122,24 +120,7 @@ class Gaps:
 
 
 Constraint = Order | Sum | Same | Codes | Gaps | Derived
-KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in (
-        Order,
-        Sum,
-        Same,
-        Codes,
-        Gaps,
-        Elapsed,
-        Calendar,
-        Begins,
-        Bands,
-        Scaled,
-        Product,
-        Total,
-        Apart,
-    )
-}
+KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Constraint)}
 
 
 def broken(constraint: Constraint, frame: pd.DataFrame) -> np.ndarray:

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.apart import Apart
-from tabstep.data.arithmetic import Product, Scaled, Total
+from tabstep.data.arithmetic import Product, Rated, Scaled, Total
 from tabstep.data.comparable import plain
 from tabstep.data.counted import RELATIVE, counted, on_grid, roundest, seconds, shifted
 
@@ -274,7 +274,7 @@ class Bands(_Telling):
         return np.where(np.isnan(x), -1, np.searchsorted(ends, x, side="right"))
 
 
-Derived = Elapsed | Calendar | Begins | Bands | Scaled | Product | Total | Apart
+Derived = Elapsed | Calendar | Begins | Bands | Scaled | Product | Rated | Total | Apart
 
 
 def _check(what: str, name: str, known: Collection[str]) -> None:

@@ -82,6 +82,7 @@ def derived(
         arithmetic_search.totals(frame, numbers, steps, made),
         _bands(frame, numbers, few, steps),
         arithmetic_search.products(frame, numbers, steps),
+        arithmetic_search.rated(frame, numbers, few, steps),
     ):
         for rule in found:
             if rule.of not in made and not _makes(rule.of, rule.columns, made) and counts(rule):

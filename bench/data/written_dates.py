@@ -47,6 +47,9 @@ _ALONE = re.compile(
 )  # our own: without a zero, with a space for it, thousandths of a second
 
 
+_CLOCK = re.compile(r"[ T]+%[HI]")
+
+
 @dataclass(frozen=True)
 class WrittenMoments:
     """Dates, times of day or both as text.
@@ -78,8 +81,19 @@ class WrittenMoments:
         moved = column.astype(object).to_numpy(copy=True)
         texts = pd.Series([v if isinstance(v, str) else None for v in moved], dtype=object)
         asis = np.isnat(parsed(texts, self.form)) & ~gap
+        day = _CLOCK.split(self.form)[0]
+        if asis.any() and day != self.form:  # a day alone is its midnight
+            begins = parsed(texts.where(asis), day)
+            there = ~np.isnat(begins)
+            moved[there] = in_text(begins[there], self.form)
+            asis &= ~there
         if asis.any():
-            given = pd.to_datetime(pd.Series(moved[asis]), format="ISO8601")
+            try:
+                given = pd.to_datetime(pd.Series(moved[asis]), format="ISO8601")
+            except (ValueError, TypeError):
+                raise ValueError(
+                    f"holds dates or times as {self.form}, got {column[asis].iloc[0]!r}"
+                ) from None
             if given.dt.tz is not None:
                 zone = offset_of(self.form).strip()
                 offset = f"{zone[:3]}:{zone[-2:]}" if zone[:1] in ("+", "-") else "UTC"
