@@ -271,3 +271,28 @@ def test_rows_around_what_breaks_a_rule_are_told_of() -> None:
     fit = fitted(frame)
     with pytest.warns(RulesBroken, match=r"low < high \(not in 5 of 5\); city and land are codes of one"):
         fit.edit(frame.head(5), {"low": 40, "high": 30, "city": "Oslo", "land": "I"}, steps=2, particles=2)
+
+
+@pytest.mark.parametrize("name", ["written", "plain", "zoned"])
+def test_the_last_day_of_a_range_of_times_is_all_of_it(name: str) -> None:
+    rng = np.random.default_rng(0)
+    at = pd.Timestamp("2024-03-01") + pd.to_timedelta(rng.integers(0, 30 * 86_400, 500), unit="s")
+    at = at.append(pd.DatetimeIndex(["2024-03-10 23:59:59"]))
+    frame = pd.DataFrame(
+        {
+            "written": at.strftime("%d/%m/%Y %H:%M:%S"),
+            "plain": at,
+            "zoned": at.tz_localize("UTC"),
+            "n": range(501),
+        }
+    )
+    model = tabstep.fit(frame, method="bootstrap", progress="none")
+    known = {c.name: c for c in model.columns}
+    for ends in (("2024-03-02", "2024-03-10"), ("02/03/2024", "10/03/2024")):
+        if name == "written" or "/" not in ends[0]:
+            (condition,) = conditions.read({name: ends}, [known[name]], model.completion, model.encoder)
+            met = frame.loc[condition.holds(frame), "plain"]
+            assert met.max() == pd.Timestamp("2024-03-10 23:59:59")
+            assert met.min() >= pd.Timestamp("2024-03-02")
+    with pytest.raises(ValueError, match=r"holds dates or times as %d/%m/%Y %H:%M:%S, got 'soon'"):
+        model.sample(1, where={"written": ("02/03/2024", "soon")})

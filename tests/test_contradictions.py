@@ -28,6 +28,7 @@ def table(n: int = 400) -> pd.DataFrame:
             "net": nights * 10,
             "tax": nights + start % 7,
             "gross": nights * 11 + start % 7,
+            "size": np.where(nights < 5, "short", np.where(nights < 10, "mid", "long")),
             "tip": np.where(city == "Lima", np.nan, rng.integers(0, 40, n)),
         }
     )
@@ -37,7 +38,7 @@ def table(n: int = 400) -> pd.DataFrame:
 def model() -> Any:
     found = tabstep.fit(table(), method="marginals", progress="none")
     kinds = {type(rule).__name__ for rule in found.constraints}
-    assert {"Order", "Codes", "Sum", "Gaps"} <= kinds, found.constraints
+    assert {"Order", "Codes", "Sum", "Gaps", "Bands"} <= kinds, found.constraints
     return found
 
 
@@ -50,6 +51,8 @@ def model() -> Any:
         ({"city": "Oslo", "code": "P"}, "codes of one another"),
         ({"city": ["Oslo", "Rome"], "code": ["P"]}, "codes of one another"),
         ({"net": 100, "tax": 12, "gross": 110}, r"net \+ tax = gross"),
+        ({"size": "short", "net": (50, None)}, "size is a band of net"),
+        ({"size": ["short", "long"], "net": (60, 80)}, "size is a band of net"),
         ({"city": "Lima", "tip": (1, 5)}, "tip is missing where city is Lima"),
         ({"city": ["Oslo", "Rome"], "tip": None}, "tip is missing where city is Lima"),
     ],
@@ -68,6 +71,8 @@ def test_what_goes_against_a_rule_is_refused(model: Any, where: dict[str, Any], 
         {"net": [100, 50], "tax": [12, 10], "gross": [112, 130]},
         {"city": ["Lima", "Oslo"], "tip": (1, 5)},
         {"city": "Lima", "tip": None},
+        {"size": "short", "net": (None, 50)},
+        {"size": "long", "net": (60, None)},
         {"city": ["Lima", "Oslo"], "tip": [None, 3]},
     ],
 )
@@ -90,3 +95,16 @@ def test_all_that_is_wrong_with_a_call_is_said_at_once(model: Any) -> None:
         ValueError, match=r"(?s)4 faults:.*n must be.*seed must be.*'citty'.*balance: no column"
     ):
         model.sample(0, seed=-1, where={"citty": "Oslo"}, balance="cod")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"where": "n>3"}, "where must be columns with their values"),
+        ({"where": lambda row: True}, "where must be columns with their values"),
+        ({"balance": ["city"]}, "balance must name a column"),
+    ],
+)
+def test_what_names_no_column_is_refused(model: Any, asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        model.sample(3, **asked)

@@ -117,3 +117,12 @@ def test_whole_numbers_with_gaps_are_whole_as_labels(tmp_path: Path) -> None:
     rows = columns[0].write(pd.Series(["1", "3", None], dtype=object))
     assert rows.astype(object).where(rows.notna(), None).tolist() == [1, 3, None]
     assert rows.to_csv(index=False, header=False) == '1\n3\n""\n'
+
+
+def test_lines_of_marks_alone_are_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a;b;c\n" + "".join(f"{k};{k * 2};x\n" for k in range(20)) + ";;\n" + '7;8;y\n; ;""\n')
+    frame = read_table(path)
+    assert len(frame) == 21
+    assert frame["a"].dtype == "int64"
+    assert "2 lines of a.csv hold nothing but ';': they are taken for no rows" in told(path)

@@ -85,6 +85,8 @@ def columns(what: str, given: Any, known: Sequence[str]) -> tuple[str, ...]:
 
 def one_column(what: str, name: Any, known: Mapping[str, Named]) -> Named:
     """The column of exactly this name. Raises ValueError for one that there is not."""
+    if not isinstance(name, str):
+        raise ValueError(f"{what} must name a column, got {name!r}")
     if name not in known:
         raise ValueError(f"{what}: no column {name!r}; {suggest(str(name), list(known))}")
     return known[name]

@@ -77,6 +77,10 @@ def read(
     each will do; anything else is one value, None a gap. Raises ValueError that names the column for what no training
     row has.
     """
+    if where is not None and not isinstance(where, Mapping):
+        raise ValueError(
+            f"where must be columns with their values, such as {{'age': (18, 30)}}, got {where!r}"
+        )
     known = {c.name: c for c in columns}
     found, faults = [], []
     for name, wanted in dict(where or {}).items():

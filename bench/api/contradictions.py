@@ -11,8 +11,9 @@ import pandas as pd
 
 from tabstep.api.conditions import Condition
 from tabstep.data import comparable
-from tabstep.data.columns import Category
+from tabstep.data.columns import Category, Number
 from tabstep.data.constraints import Constraint, Gaps, Order, broken
+from tabstep.data.derived import Bands
 
 MOST = 10_000  # combinations of values that are tried
 
@@ -32,6 +33,8 @@ def check(conditions: Sequence[Condition], rules: Sequence[Constraint]) -> None:
 def _excludes(rule: Constraint, of: Mapping[str, Condition]) -> bool:
     if isinstance(rule, Order):
         return _in_wrong_order(rule, of[rule.low], of[rule.high])
+    if isinstance(rule, Bands) and not of[rule.by].values:
+        return _is_in_no_band(rule, of[rule.by], of[rule.of])
     if isinstance(rule, Gaps):
         missing = rule.missing(of[rule.on].values)
         gap, value = None in of[rule.of].values, set(of[rule.of].values) != {None}
@@ -51,6 +54,17 @@ def _column(condition: Condition, values: Sequence[object]) -> pd.Series:
     if isinstance(condition.column, Category):
         return pd.Series(values, dtype=object)
     return pd.Series([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _is_in_no_band(rule: Bands, by: Condition, of: Condition) -> bool:
+    """Whether no value between two ends is in a band that may be."""
+    assert isinstance(by.column, Number)  # labels have no range
+    if not of.values or (not all(map(math.isfinite, by.ends)) and comparable.is_time(by.column)):
+        return False
+    ends = comparable.frame([by.column], pd.DataFrame({rule.by: list(by.ends)}))
+    first, last = rule.places(ends[rule.by])
+    may = {comparable.plain(value) for value in of.values}
+    return not any(comparable.plain(value) in may for value, *_ in rule.ranges[first : last + 1])
 
 
 def _in_wrong_order(rule: Order, low: Condition, high: Condition) -> bool:

@@ -355,7 +355,12 @@ class Synthesizer:
         return Report.of(self, real, holdout, draw, title)
 
     def save(self, folder: str | Path) -> None:
-        """Write the model into a folder, as one safetensors file in place of an older one; nothing is pickled."""
+        """Write the model into a folder, as one safetensors file in place of an older one; nothing is pickled.
+
+        Raises ValueError for the path of a file.
+        """
+        if Path(folder).is_file():
+            raise ValueError(f"{folder} is a file; name a folder for the model")
         schema = asdict(self.completion.schema) | {"integer": sorted(self.completion.schema.integer)}
         inner = asdict(self.completion.inner) | {"integer": sorted(self.completion.inner.integer)}
         text = {

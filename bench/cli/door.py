@@ -56,7 +56,7 @@ class Command(TyperCommand):
         except MemoryError:
             _end(REFUSED, "this takes more memory than there is")
         except ValueError as error:  # whatever refuses an input is one
-            _end(REFUSED, str(error))
+            _end(REFUSED, *getattr(error, "lines", (str(error),)))
         except Exception as error:  # noqa: BLE001  a user is told where to look, not shown the inside
             from tabstep.contracts import Unsupported
             from tabstep.data.sources import Unreachable
@@ -75,9 +75,9 @@ def _check_number(parameter: Any, value: Any, ctx: Any) -> None:
             raise typer.BadParameter(f"must be a number up to {MOST}", ctx, parameter)
 
 
-def _end(status: int, message: str) -> None:
-    line = " ".join(message.split())[:2000] or "stopped without a reason"
-    errors.print(f"[bold red]error:[/] {escape(line)}", highlight=False, soft_wrap=True)
+def _end(status: int, *lines: str) -> None:
+    said = "\n".join(" ".join(line.split())[:2000] for line in lines) or "stopped without a reason"
+    errors.print(f"[bold red]error:[/] {escape(said)}", highlight=False, soft_wrap=True)
     raise typer.Exit(status)
 
 

@@ -57,13 +57,13 @@ def compares(column: Number) -> bool:
         return False
     if column.span is None:
         return True
-    return _is_time(column) and column.origin + column.span <= INT64.max
+    return is_time(column) and column.origin + column.span <= INT64.max
 
 
 def values(column: Number, canonical: Any) -> Any:
     """Canonical numbers of a column in its unit (a Series)."""
     plain = canonical.to_numpy()
-    if not _is_time(column):
+    if not is_time(column):
         return pd.Series(_rounded(plain / 10.0 ** scaled(column), _places(column)), index=canonical.index)
     gap = np.isnan(plain.astype(np.float64))
     counted = np.where(gap, 0, np.round(plain)).astype(np.int64) + column.origin
@@ -76,7 +76,7 @@ def values(column: Number, canonical: Any) -> Any:
 def canonical(column: Number, values: Any) -> np.ndarray:
     """The inverse of `values`: canonical numbers (n,) float64, NaN where missing."""
     gap = values.isna().to_numpy()
-    if not _is_time(column):
+    if not is_time(column):
         scale = scaled(column)
         found = values.to_numpy(np.float64) * 10.0**scale
         return np.asarray(np.round(found) if scale else found)
@@ -87,7 +87,7 @@ def canonical(column: Number, values: Any) -> np.ndarray:
 
 def units_of_a_day(column: Column) -> int:
     """How many of what a column of times counts make a day; 0 for one of days or more, and where it holds none."""
-    if not isinstance(column, Number) or not _is_time(column) or _is_length(column):
+    if not isinstance(column, Number) or not is_time(column) or _is_length(column):
         return 0
     grain = _grain(column)
     return 0 if grain in ("Y", "M", "D") else int(np.timedelta64(1, "D") / np.timedelta64(1, grain))  # type: ignore[call-overload]
@@ -102,7 +102,7 @@ def plain(value: Any) -> Hashable:
     return float(value) if isinstance(value, int | float | np.integer | np.floating) else str(value)
 
 
-def _is_time(column: Number) -> bool:
+def is_time(column: Number) -> bool:
     return isinstance(column.form, Moments | WrittenMoments | ZonedMoments) or _is_length(column)
 
 

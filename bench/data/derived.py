@@ -263,6 +263,10 @@ class Bands(_Telling):
             return shifted(frame[name], to - x)
         return pd.Series(on_grid(pd.Series(to, index=frame.index), self.step))
 
+    def places(self, numbers: pd.Series[Any]) -> np.ndarray:
+        """The place among the ranges (n,) that each number is in, -1 for a gap."""
+        return self._wanted(numbers)
+
     @property
     def _labels(self) -> list[Any]:
         return [label for label, *_ in self.ranges]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabstep.data import writing
 from tabstep.data.doubtful_writing import FEW, MOMENT, check_one_way, check_stray, reads
 from tabstep.data.wishes import Speech
 
@@ -82,7 +83,7 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
     if distinct * recurs > rows and alike:
         numeric = (
             f"{speech.advise('numeric', name)} draws them as numbers, "
-            if all(map(str.isdecimal, texts))
+            if writing.codes(texts, "object") or writing.numbers(texts, "object")
             else ""
         )
         raise ValueError(f"has {distinct} codes in {rows} rows, too many to be labels; {numeric}{anew}")

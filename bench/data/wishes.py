@@ -191,10 +191,10 @@ class Faults(DataError):
 
     def __init__(self, each: Sequence[str], of: str = "") -> None:
         self.each = tuple(each)
-        lines = (
-            each[0] if len(each) == 1 else f"{len(each)} faults:\n" + "\n".join(f"- {one}" for one in each)
-        )
-        super().__init__(f"{of}: {lines}" if of else lines)
+        whose = f"{of}: " if of else ""
+        several = (f"{whose}{len(each)} faults:", *(f"- {one}" for one in each))
+        self.lines = (f"{whose}{each[0]}",) if len(each) == 1 else several
+        super().__init__("\n".join(self.lines))
 
 
 def refuse(faults: Sequence[str], of: str = "") -> None:

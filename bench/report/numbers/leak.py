@@ -14,7 +14,7 @@ Finding = Literal["leak", "sign", "none", "unknown"]
 
 FEWEST = 100  # held-out rows; with fewer, chance allows anything
 OFTEN = 0.05  # where as many fresh rows equal a training row, an equal row gives nobody away
-MUCH = 0.05  # above chance by as much: of the area of an attack, and of the share of nearest rows
+MUCH = 0.05  # above an even chance by as much: of the area of an attack, and of the share of nearest rows
 DEVIATIONS = 3.0
 
 
@@ -106,7 +106,7 @@ def nearest(share: float, drawn: int, train: int, held: int) -> Evidence:
     scatter = 0.5 / (1 - usual) * math.sqrt(usual * (1 - usual) / drawn)
     allowed = 0.5 + DEVIATIONS * scatter
     beyond = share > allowed
-    finding: Finding = "none" if not beyond else "leak" if share > 0.5 + MUCH else "sign"
+    finding: Finding = "none" if not beyond else "leak" if _is_far(share, allowed) else "sign"
     note = "Drawn rows nearer to a training row than to any held-out row: 0.5 is even, 1 is a copy each (DCR share)."
     return Evidence("dcr_share", "nearness to training rows", share, 0.5, allowed, finding, note)
 
@@ -119,9 +119,14 @@ def attacks(largest: float, low: float, high: float) -> Evidence:
     """
     allowed = 0.5 + (high - low)
     beyond = largest > allowed
-    finding: Finding = "none" if not beyond else "leak" if largest > 0.5 + MUCH else "sign"
+    finding: Finding = "none" if not beyond else "leak" if _is_far(largest, allowed) else "sign"
     note = "The best of four attacks that guess who was in training: 0.5 is guessing, 1 is knowing (AUC)."
     return Evidence("mia_max", "membership attacks", largest, 0.5, allowed, finding, note)
+
+
+def _is_far(value: float, allowed: float) -> bool:
+    """Whether a value is above 0.5 by `MUCH`, and by twice what chance allows."""
+    return value > 0.5 + max(MUCH, 2 * (allowed - 0.5))
 
 
 def unmeasured(name: str, title: str, why: str) -> Evidence:
