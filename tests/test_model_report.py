@@ -211,6 +211,10 @@ def test_the_worst_finding_is_the_verdict_and_what_is_unknown_is_said() -> None:
     none, sign = leak.attacks(0.51, 0.49, 0.52), leak.attacks(0.54, 0.50, 0.52)
     gone = leak.unmeasured("dcr_share", "nearness", "no held-out rows")
     worst = leak.attacks(0.7, 0.66, 0.68)
+    assert leak.attacks(0.582, 0.545, 0.62).finding == "sign"  # chance reaches .575
+    assert leak.nearest(0.56, 200, 800, 800).finding == "none"
+    assert leak.nearest(0.6, 5000, 8000, 2000).finding == "leak"
+    assert leak.nearest(0.58, 500, 8000, 8000).finding == "sign"
     assert leak.verdict((none, none)).finding == "none"
     assert leak.verdict((none, gone)).finding == "unknown"
     assert leak.verdict((sign, gone)).finding == "sign"
