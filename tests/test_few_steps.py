@@ -110,3 +110,16 @@ def test_a_glance_is_of_the_tables_that_have_all(tmp_path: Path) -> None:
     )
     assert [path.suffix for path in glance.write(wanted, tmp_path)] == [".png", ".pdf", ".csv"]
     assert glance.write(RECORDS, tmp_path) == []
+
+
+def test_what_is_said_of_adult_is_what_the_page_has() -> None:
+    root = Path(__file__).parents[1] / "results"
+    page = pd.read_csv(root / "few-steps" / "report" / "few-steps.csv")
+    adult = page[page["dataset"] == "adult"].set_index(["sampler", "steps"])["c2st_xgboost"] * 0.03
+    said = [
+        f"{adult[name, K]:.2f}".removeprefix("0")
+        for name in ("distilled-correlated", "mixture-dpmpp-2m-sde")
+        for K in (1, 2)
+    ]
+    text = " ".join((root / "README.md").read_text(encoding="utf-8").split())
+    assert "{} and {} at one and two evaluations beside {} and {}.".format(*said) in text
