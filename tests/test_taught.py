@@ -40,6 +40,7 @@ def _soon() -> Any:
     quick = replace(own, pairs=256, steps=10, batch_size=64)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SAMPLERS, taught.SAMPLER, quick)
+        patch.setattr(taught, "LEAST_ROWS", 10**9)  # so soon taught, they would be judged to be worse
         yield
 
 
@@ -210,3 +211,43 @@ def test_a_saved_model_is_not_taught_by_an_option(model: Synthesizer, tmp_path: 
     done = call("sample", tmp_path / "model", "--rows", 9, "--out", tmp_path / "rows.csv", "--distill", "1")
     assert done.exit_code == 2
     assert "--distill: only with a table" in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize(("own", "other", "worse"), [(0.0, 3.0, False), (3.0, 0.0, True), (1.0, 0.9, False)])
+def test_networks_that_draw_worse_rows_than_the_default_do_not_draw(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: float, other: float, worse: bool
+) -> None:
+    """The measure is given; the scatter of one fold is 0.25."""
+    fitted = tabstep.fit(frame(), "kind", method=SMALL, progress="none")
+    scatter = np.array([0.25, -0.25, 0.25, -0.25, 0.0])
+    monkeypatch.setattr(taught, "LEAST_ROWS", 1)
+    monkeypatch.setattr(taught, "regrets", lambda found: np.stack([own + scatter, other - scatter]))
+    if worse:
+        with pytest.warns(
+            UserWarning, match=f"by 1 evaluation {DEFAULT_SAMPLER} draws better rows of this table"
+        ):
+            fitted.distill(1, progress="none")
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            fitted.distill(1, progress="none")
+    expected = DEFAULT_SAMPLER if worse else taught.SAMPLER
+    fitted.save(tmp_path / "m")
+    for drawer in (fitted, tabstep.load(tmp_path / "m")):
+        assert drawer.sample(5, steps=1).attrs["drawn by"].startswith(expected)
+        assert drawer.sample(5, steps=1, sampler=taught.SAMPLER).attrs["drawn by"].startswith(taught.SAMPLER)
+
+
+def test_both_are_drawn_for_the_held_rows_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = tabstep.fit(frame(400), "kind", method=SMALL, progress="none")
+    monkeypatch.setattr(taught, "LEAST_ROWS", 200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted.distill(1, progress="none")
+    found = fitted.artifacts.held(taught.judged(1))
+    assert found is not None
+    assert found["regret"].shape == (2, 5)
+    assert bool((found["regret"].min(0).values <= 0.5).all())  # of each fold one is near the best
+    network = next(name for name in taught.kept(fitted.model, fitted.artifacts) if name == taught.judged(1))
+    with pytest.raises(ValueError, match="held against nothing"):
+        taught.check({network: {"regret": torch.zeros(3, 5)}}, fitted.model)

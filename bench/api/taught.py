@@ -14,7 +14,8 @@ from tabstep.contracts import Unsupported
 from tabstep.diffusion.model import Diffusion
 from tabstep.registry import DEFAULT_SAMPLER, GRIDS, SAMPLERS
 from tabstep.samplers.distilled import Distilled
-from tabstep.samplers.setting import Artifacts, Setting, Table
+from tabstep.samplers.judged import FOLDS, LEAST_ROWS, Judge, regrets, standard_error
+from tabstep.samplers.setting import Artifacts, Setting, Table, path_for
 from tabstep.samplers.start import CORRELATED
 
 SAMPLER = "distilled-correlated"
@@ -58,7 +59,7 @@ def names(model: Diffusion, artifacts: Artifacts, K: int) -> tuple[str, ...]:
 
 def kept(model: Diffusion, artifacts: Artifacts) -> tuple[str, ...]:
     """The artifacts that go with a model when it is saved; not all need be there."""
-    each = (name for K in ready(model, artifacts) for name in names(model, artifacts, K))
+    each = (name for K in ready(model, artifacts) for name in (*names(model, artifacts, K), judged(K)))
     return begin(), *dict.fromkeys(each)
 
 
@@ -99,16 +100,56 @@ def before(model: Diffusion, artifacts: Artifacts, sampler: Any, K: int, table: 
 
 
 def best(model: Diffusion, artifacts: Artifacts, steps: Any, grid: Any) -> str:
-    """The sampler for a number of evaluations where none is named: by taught networks where they are at hand."""
-    return SAMPLER if grid is None and steps in ready(model, artifacts) else DEFAULT_SAMPLER
+    """The sampler for a number of evaluations where none is named.
+
+    By taught networks where they are at hand, and were not judged to be worse than the default (`judge`).
+    """
+    taught = grid is None and steps in ready(model, artifacts)
+    return SAMPLER if taught and not is_worse(artifacts.held(judged(steps))) else DEFAULT_SAMPLER
+
+
+def judged(K: int) -> str:
+    """The artifact that says how taught networks and the default compare at K evaluations, where that was measured."""
+    return f"judged-{K}"
+
+
+def judge(setting: Setting, K: int) -> bool:
+    """Whether taught networks were found to draw worse rows than the default does, on held rows; kept with them.
+
+    By the largest regret over the scores of `samplers.judged`, and only beyond one standard error. With few held rows
+    nothing is measured, and they are not.
+    """
+    if setting.held is None or len(setting.held.x) < LEAST_ROWS:
+        return False
+
+    def measured() -> dict[str, Tensor]:
+        draws, ways = Judge(setting), [SAMPLERS[name] for name in (SAMPLER, DEFAULT_SAMPLER)]
+        found = [draws(way, path_for(way, GRIDS[way.grid], setting, K)) for way in ways]
+        return {"regret": torch.from_numpy(regrets(found))}
+
+    return is_worse(setting.artifacts.tensors(judged(K), measured))
+
+
+def is_worse(found: Mapping[str, Tensor] | None) -> bool:
+    """Whether the first of two ways has the larger regret (2, folds), by more than one standard error."""
+    if found is None:
+        return False
+    apart = (found["regret"][0] - found["regret"][1]).numpy()
+    return bool(apart.mean() > standard_error(apart))
 
 
 def check(found: Mapping[str, Mapping[str, Tensor]], model: Diffusion) -> tuple[str, ...]:
     """Which of a saved model's tensors, by artifact, are of taught networks or say where their paths begin.
 
-    Raises ValueError where weights are not those of a copy of the model's network, and for a begin at no time of it.
+    Raises ValueError where weights are not those of a copy of the model's network, for a begin at no time of it, and
+    where what they were held against is no measure.
     """
     said = {name: tensors for name, tensors in found.items() if name == begin()}
+    compared = {name: tensors for name, tensors in found.items() if name in map(judged, possible(model))}
+    for tensors in compared.values():
+        regret = tensors.get("regret", torch.tensor(0))
+        if regret.shape != (2, FOLDS) or not regret.is_floating_point() or not regret.isfinite().all():
+            raise ValueError("taught networks that are held against nothing")
     for tensors in said.values():
         horizon = tensors.get("horizon", torch.tensor(0))
         if horizon.dtype != torch.int64 or horizon.dim() or not 1 <= int(horizon) <= model.schedule.T:
@@ -119,7 +160,7 @@ def check(found: Mapping[str, Mapping[str, Tensor]], model: Diffusion) -> tuple[
     for name in networks:
         if {key: (tuple(v.shape), v.dtype) for key, v in found[name].items()} != own:
             raise ValueError("the weights of a taught network are not those of a copy of the network")
-    return *said, *networks
+    return *said, *compared, *networks
 
 
 def _sampler() -> Distilled:

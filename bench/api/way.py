@@ -72,15 +72,19 @@ class Draws:
             del self._kept[old]
         return draw
 
-    def _prepare(self, way: Way, progress: Progress | None) -> Draw:
-        setting = Setting(
+    def setting(self, progress: Progress | None = None) -> Setting:
+        """What samplers are prepared with."""
+        return Setting(
             self.model.process,
             train=None if self.table is None else self._training_rows,
             held=self.held,
             artifacts=self.artifacts,
             table=self.table,
             progress=progress,
-        ).seen_by(way.sampler)
+        )
+
+    def _prepare(self, way: Way, progress: Progress | None) -> Draw:
+        setting = self.setting(progress).seen_by(way.sampler)
         return way.sampler.prepare(setting, path_for(way.sampler, way.grid, setting, way.steps))
 
     def _training_rows(self) -> State:
