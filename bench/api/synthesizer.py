@@ -106,9 +106,10 @@ class Synthesizer:
                 self._draws.of(Way.of(taught.SAMPLER, None, K, T=self.model.schedule.T), told)
         worse = [K for K in wanted if taught.judge(self._draws.setting(), K)]
         if worse:
+            calls = f"{' or '.join(map(str, worse))} evaluation{'s' if worse != [1] else ''}"
             warnings.warn(
-                f"by {' or '.join(map(str, worse))} evaluation{'s' if worse != [1] else ''} {DEFAULT_SAMPLER} draws better rows of this table "
-                f"than the taught networks, and stays what draws them; sampler={taught.SAMPLER!r} asks for these",
+                f"by {calls} {DEFAULT_SAMPLER} draws better rows of this table than the taught networks, and stays "
+                f"what draws them; sampler={taught.SAMPLER!r} asks for these",
                 UserWarning,
                 stacklevel=2,
             )
