@@ -32,6 +32,7 @@ from tabstep.data.wishes import Gaps, Python
 from tabstep.diffusion.mixture_em import EM
 from tabstep.diffusion.model import FILE, Diffusion, Saved
 from tabstep.diffusion.tabddpm import TabDDPM
+from tabstep.diffusion.threads import as_many_as_help
 from tabstep.records.provenance import environment
 from tabstep.samplers.setting import Artifacts, Table
 from tabstep.samplers.start import (
@@ -164,7 +165,8 @@ def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synth
     """Fit settings on a table that is ready. Raises ValueError for a fit that returns no model."""
     started = time.perf_counter()
     rows, seed, inner = ready.train, ready.seed, ready.completion.inner
-    model = choosing.fitted(settings, rows, inner, seed=seed, device=device, progress=progress)
+    with as_many_as_help():
+        model = choosing.fitted(settings, rows, inner, seed=seed, device=device, progress=progress)
     if isinstance(model, Diffusion):
         _tell_of_brevity(model, settings)
     watched = settings.held_rows(len(rows)) if hasattr(settings, "held_rows") else 0

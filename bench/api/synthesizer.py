@@ -35,6 +35,7 @@ from tabstep.data.spans import Span
 from tabstep.data.wishes import Gathered
 from tabstep.diffusion.mixed import Draw, State
 from tabstep.diffusion.model import Diffusion
+from tabstep.diffusion.threads import as_many_as_help
 from tabstep.registry import DEFAULT_SAMPLER, SAMPLERS
 from tabstep.samplers.inversion import INVERSIONS
 from tabstep.samplers.latent import Latent, between, decode, encode
@@ -101,7 +102,7 @@ class Synthesizer:
         wanted = taught.budgets(steps)
         for K in wanted:
             taught.before(self.model, self.artifacts, SAMPLERS[taught.SAMPLER], K, self.table)
-        with choosing.shown(progress, "teaching") as told:
+        with as_many_as_help(), choosing.shown(progress, "teaching") as told:
             for K in wanted:
                 self._draws.of(Way.of(taught.SAMPLER, None, K, T=self.model.schedule.T), told)
         worse = [K for K in wanted if taught.judge(self._draws.setting(), K)]
