@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 
 ROWS, WIDTH, LAYERS = 1024, 256, 5  # of a small network, as a training step has them
-SLOWER = 2.0  # times one thread's time, from which several are no help; on idle cores they take less than it
+SLOWER = 1.25  # times one thread's time, from which several are no help; on idle cores they take less than it
 
 
 def seconds(threads: int) -> float:
