@@ -202,3 +202,21 @@ def test_the_page_of_results_says_what_was_measured_beside_table_5() -> None:
         score = {"catboost_r2": "R2", "catboost_f1_macro": "F1"}[ours.metric]
         verdict = {2: "both", 0: "neither"}[int(real.within) + int(ours.within)]
         assert f"| {name} ({score}) | {' | '.join(cells)} | {verdict} |" in page
+
+
+def test_what_is_said_of_tvae_and_of_real_rows_is_what_the_table_has() -> None:
+    root = Path(__file__).parents[1] / "results"
+    page = " ".join((root / "README.md").read_text(encoding="utf-8").split())
+    detail = [pd.read_csv(root / "tables" / f"table{n}-detail.csv") for n in (4, 5)]
+    simple, catboost = ({(r.dataset, r.method): r for r in table.itertuples()} for table in detail)
+    for name in ("abalone", "california", "diabetes", "gesture", "wilt"):
+        row = simple[name, "Real"]
+        assert f"{row.ours:.3f} ({row.published:.3f})" in page.replace("(published ", "(")
+    both = [
+        catboost[name, "TVAE"]
+        for name in ("abalone", "california", "churn2", "insurance", "wilt", "diabetes")
+    ]
+    theirs, ours = [f"{r.published:.3f}" for r in both], [f"{r.ours:.3f}" for r in both]
+    assert "CatBoost {}, {}, {} and {} beside {}, {}, {} and {}".format(*theirs[:4], *ours[:4]) in page
+    assert f"({ours[4]} beside {theirs[4]})" in page
+    assert f"({ours[5]} beside {theirs[5]})" in page
