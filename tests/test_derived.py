@@ -276,3 +276,19 @@ def test_a_near_copy_is_no_band() -> None:
     days = np.random.default_rng(0).geometric(0.2, N)
     assert find(pd.DataFrame({"days": days * 1.0, "charged": np.maximum(days, 2) * 1.0})) != ()
     assert not made(find(pd.DataFrame({"days": days * 1.0, "charged": np.maximum(days, 2) * 1.0})))
+
+
+def test_a_number_goes_into_the_band_that_a_label_tells() -> None:
+    """The sign of an amount is its direction, which the kind of booking tells as well."""
+    rng = np.random.default_rng(0)
+    kind = rng.choice(["pay", "rent", "food"], N)
+    amount = np.round(rng.lognormal(3, 1, N), 2) * np.where(kind == "pay", 1, -1)
+    table = pd.DataFrame({"amount": amount, "way": np.where(amount > 0, "H", "S"), "kind": kind})
+    frame = common(table)
+    rules = find(frame)
+    assert {str(rule) for rule in rules} == {"kind determines way", "way is a band of amount"}
+    before = torn(frame, 1)
+    after = keep(rules, before)
+    assert ((after["amount"] > 0) == (after["kind"] == "pay")).all()
+    assert after["kind"].equals(before["kind"])
+    assert after["amount"].between(frame["amount"].min(), frame["amount"].max()).all()

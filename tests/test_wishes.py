@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from tests.test_asked import fitted, plain
 def test_names_go_on_where_the_old_ones_end(values: Any, made: list[str]) -> None:
     column = pd.Series(values, name="key")
     found = Identifier.of(column, 0)
+    found = replace(found, gaps=0.0)
     rows = found.write(0, 2, 0)
     assert [str(v) for v in rows] == made
     assert rows.dtype == column.dtype
@@ -239,3 +241,15 @@ def test_a_decimal_mark_is_told_by_an_example(example: str, first: float) -> Non
     assert read.iloc[0] == first
     with pytest.raises(ValueError, match="'x' holds no numbers in writing"):
         fitted(frame, numeric={"kg": example, "x": example})
+
+
+def test_ids_are_missing_as_often_as_they_were_wherever_a_batch_begins() -> None:
+    column = pd.Series([f"C-{k:04d}" if k % 4 else None for k in range(400)], name="key")
+    found = Identifier.of(column, 2)
+    whole = found.write(0, 2000, 5)
+    assert whole.isna().mean() == pytest.approx(0.25, abs=0.03)
+    assert whole.dropna().is_unique
+    parts = pd.concat([found.write(0, 700, 5), found.write(700, 1300, 5)], ignore_index=True)
+    pd.testing.assert_series_equal(parts, whole)
+    assert not found.write(0, 2000, 6).isna().equals(whole.isna())
+    assert found.example == "C-0400"

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -237,16 +237,21 @@ class Bands(_Telling):
 
     ranges  (value, least, most) of those seen in each, in rising order; of times in seconds
     step    of the grid of `by`: 10^-decimals, of times in seconds, 0 where it is continuous
+    first   which gives way: the value, unless something else tells that already
     """
 
     by: str
     of: str
     ranges: tuple[tuple[str | float | None, float, float], ...]
     step: float
+    first: Literal["of", "by"] = "of"
+
+    def __post_init__(self) -> None:
+        _check("first", self.first, ("of", "by"))
 
     @property
     def gives(self) -> tuple[str, ...]:
-        return self.of, self.by
+        return (self.of, self.by) if self.first == "of" else (self.by, self.of)
 
     def __str__(self) -> str:
         return f"{self.of} is a band of {self.by}"

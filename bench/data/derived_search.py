@@ -85,9 +85,16 @@ def derived(
         arithmetic_search.rated(frame, numbers, few, steps),
     ):
         for rule in found:
-            if rule.of not in made and not _makes(rule.of, rule.columns, made) and counts(rule):
+            if isinstance(rule, Bands) and rule.of in given and _can_follow(rule, made) and counts(rule):
+                made[rule.by] = (rule.of,)  # a label tells the value, and that the band
+                yield replace(rule, first="by")
+            elif rule.of not in made and not _makes(rule.of, rule.columns, made) and counts(rule):
                 made[rule.of] = tuple(name for name in rule.columns if name != rule.of)
                 yield moving.settled(rule)
+
+
+def _can_follow(rule: Bands, made: Mapping[str, tuple[str, ...]]) -> bool:
+    return rule.by not in made and not _makes(rule.by, (rule.by, rule.of), made)
 
 
 def _makes(name: str, columns: Iterable[str], made: Mapping[str, tuple[str, ...]]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -25,6 +25,7 @@ class Identifier:
 
     place   of the column among all that are written
     kind    "number" and "text" count on from `first`; a text has `head`, digits filled up to `width`, and `tail`
+    gaps    share of rows without one, which are drawn by chance: nothing is learned of them either
     """
 
     name: str
@@ -35,6 +36,7 @@ class Identifier:
     head: str = ""
     width: int = 0
     tail: str = ""
+    gaps: float = 0.0
 
     @classmethod
     def of(cls, column: pd.Series[Any], place: int) -> Self:
@@ -42,6 +44,10 @@ class Identifier:
 
         Raises ValueError for what is neither whole numbers nor text, and where no numbers are left.
         """
+        return replace(cls._named(column, place), gaps=float(column.isna().mean()))
+
+    @classmethod
+    def _named(cls, column: pd.Series[Any], place: int) -> Self:
         if isinstance(column.dtype, pd.CategoricalDtype):
             raise ValueError("is of pandas' categories, which name no rows; drop it, or use .astype(str)")
         name, dtype, shown = str(column.name), dtypes.name(column.dtype), column.dropna()
@@ -76,19 +82,27 @@ class Identifier:
 
     def write(self, start: int, n: int, seed: int) -> Any:
         """The names of the rows start .. start + n of a draw (a Series). Raises ValueError where no more are left."""
+        names = self._names(start, n, seed)
+        if self.gaps:
+            bits = np.random.PCG64(seed + self.place).advance(
+                start
+            )  # one draw a row, wherever a batch begins
+            drawn = np.random.Generator(bits).random(n)
+            names = [None if chance < self.gaps else name for name, chance in zip(names, drawn, strict=True)]
+        return dtypes.restored(names, self.dtype)
+
+    def _names(self, start: int, n: int, seed: int) -> list[Any]:
         if self.kind == "uuid":
-            values: list[Any] = [self._uuid(seed, i) for i in range(start, start + n)]
-        else:
-            numbers = range(self.first + start, self.first + start + n)
-            if lack := self._lack(start + n):
-                raise ValueError(f"column {self.name!r} {lack}")
-            values = list(numbers) if self.kind == "number" else [self._text(i) for i in numbers]
-        return dtypes.restored(values, self.dtype)
+            return [self._uuid(seed, i) for i in range(start, start + n)]
+        if lack := self._lack(start + n):
+            raise ValueError(f"column {self.name!r} {lack}")
+        numbers = range(self.first + start, self.first + start + n)
+        return list(numbers) if self.kind == "number" else [self._text(i) for i in numbers]
 
     @property
     def example(self) -> str:
         """The first of them."""
-        return str(self.write(0, 1, 0).iloc[0])
+        return str(self._names(0, 1, 0)[0])
 
     def _lack(self, n: int) -> str:
         """What stands in the way of n numbers more of the dtype, each its own; empty where nothing does."""
