@@ -388,6 +388,7 @@ def test_marks_of_gaps_are_named_however_often_they_stand(values: list[str], mar
         ),
         ([f"user{v % 30}@example.org" for v in range(ROWS)], "holds e-mail addresses"),
         ([f"+49 170 {1234567 + v % 30}" for v in range(ROWS)], "holds telephone numbers"),
+        ([f"2024-{v:06}" for v in range(ROWS)], "different text in every row"),
         ([f"192.168.{v % 30}.{v % 7}" for v in range(ROWS)], "holds IP addresses"),
         ([f"2001:db8:0:0:0:0:{v % 30:x}:1" for v in range(ROWS)], "holds IP addresses"),
         ([f"DE89 3704 0044 0532 {v % 30:04} 00" for v in range(ROWS)], "holds bank accounts"),

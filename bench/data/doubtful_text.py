@@ -39,6 +39,9 @@ PAIR = re.compile(
 CODE = re.compile(r"(?P<head>[A-Za-z]+[-_ #]?|#)\d+")
 
 
+OF_A_YEAR = re.compile(r"(?:19|20)\d\d[-/]\d{3,8}")  # as orders are numbered, 2024-000341
+
+
 def _are_codes(texts: list[str]) -> bool:
     """Whether texts have few shapes, of more digits than letters."""
     shapes = {re.sub(r"\d", "9", re.sub(r"[^\W\d_]", "a", text)) for text in texts}
@@ -59,12 +62,16 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
         check_one_way(texts, name, speech)
     anew = f"{speech.anew(name)}{insist}"
     for what, mark in PERSONAL.items():
-        # A date has the digits of a telephone number.
-        if sum(mark.fullmatch(t) is not None and not reads(MOMENT, t) for t in texts) * 2 > len(texts):
+        # A date, and a number of a year, have the digits of a telephone number.
+        found = [
+            mark.fullmatch(t) is not None and not reads(MOMENT, t) and not OF_A_YEAR.fullmatch(t)
+            for t in texts
+        ]
+        if sum(found) * 2 > len(texts):
             raise ValueError(f"holds {what}; {anew}")
     alike = _are_codes(texts)
     words = float(np.mean([len(t.split()) for t in texts]))
-    pairs = [t for t in texts if PAIR.fullmatch(t)]
+    pairs = [t for t in texts if PAIR.fullmatch(t) and not OF_A_YEAR.fullmatch(t)]
     seldom = distinct > FEW and distinct * RECURS > rows
     if (seldom or distinct > MOST_PAIRS) and len(pairs) * 2 > len(texts):
         raise ValueError(
