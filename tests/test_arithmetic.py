@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import Any
 
 import numpy as np
@@ -275,3 +276,28 @@ def test_any_line_is_found_and_holds(factor: float, offset: float, places: int, 
     assert len(rules) == 1
     assert not rules[0].breaks(frame).any()
     assert rules[0].factor == pytest.approx(factor, rel=2e-2 / min(1, factor))
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_no_column_is_too_odd_to_be_looked_at(data: st.DataObject) -> None:
+    n = data.draw(st.integers(10, 60))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**31)))
+
+    def odd() -> np.ndarray:
+        scale = 10.0 ** data.draw(st.integers(-200, 200))
+        values = scale * rng.choice(
+            [rng.normal(size=n), rng.integers(-3, 3, n), np.full(n, 2.0), rng.poisson(0.1, n)]
+        )
+        values[rng.random(n) < data.draw(st.sampled_from([0.0, 0.5, 0.97, 1.0]))] = np.nan
+        return np.asarray(values)
+
+    frame = pd.DataFrame({f"x{k}": odd() for k in range(data.draw(st.integers(1, 5)))})
+    frame["label"] = pd.Series(rng.choice(["a", "b", "c"], n)).astype(object)
+    frame["at"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 9, n), unit="D")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for rule in find(frame):
+            assert not broken(rule, frame).any()
+            assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
+            assert str(rule)

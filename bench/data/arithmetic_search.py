@@ -21,20 +21,8 @@ MOST = 40  # columns among which products are looked for: their number grows wit
 MANY = 10  # values of what is a multiple by label, and of what it is one of
 MOST_SUMMED = 60  # columns that are looked at for totals
 FIRST = 256  # rows that candidates are tried on before all are
-KNOWN = (
-    1.0,
-    1024.0,
-    1024.0**2,
-    1024.0**3,
-    7.0,
-    12.0,
-    24.0,
-    60.0,
-    3600.0,
-    86400.0,
-    365.25,
-    365.0,
-)  # or a part of one
+# Factors of units that are known, or a part of one.
+KNOWN = (1.0, 1024.0, 1024.0**2, 1024.0**3, 7.0, 12.0, 24.0, 60.0, 3600.0, 86400.0, 365.25, 365.0)
 NEAR = 0.75  # steps of a grid that a number may be off a line that was fitted to some rows
 
 
@@ -74,7 +62,7 @@ def _line(x: np.ndarray, y: np.ndarray, step: float) -> tuple[float, float, bool
     """Factor, offset and whether it rounds down, of y (n,) on the grid `step` as a line in x (n,); None for no line."""
     there = ~np.isnan(x) & ~np.isnan(y)
     x, y = x[there], y[there]
-    if len(y) < FEWEST or (step == 0 and y.std() < 1e3 * RELATIVE * np.abs(y).max()):
+    if len(np.unique(x)) < FEWEST or (step == 0 and y.std() < 1e3 * RELATIVE * np.abs(y).max()):
         return None  # any two columns that hardly vary are on a line
     if multiple := _factor(x, y, step):
         return multiple[0], 0.0, multiple[1]
@@ -95,12 +83,11 @@ def _slopes(x: np.ndarray, least: np.ndarray, most: np.ndarray) -> tuple[float, 
     A line with slope f has an offset if least_j - f x_j <= most_i - f x_i for all i and j.
     """
     middle = (x - x.mean()) / x.std()
-    off = (
-        least - least.mean() - (middle * least).mean() * middle
-    )  # what is left of a flat hull has the same corners
+    # What is left of a flat hull has the same corners.
+    off = least - least.mean() - (middle * least).mean() * middle
     try:
         corners = ConvexHull(np.column_stack([middle, off / max(float(np.abs(off).max()), 1e-300)])).vertices
-    except QhullError:  # all on one line
+    except (QhullError, ValueError):  # all on one line, or beyond what floats hold
         corners = np.array([x.argmin(), x.argmax()])
     x, least, most = x[corners], least[corners], most[corners]
     run = x[:, None] - x
@@ -156,14 +143,16 @@ def _signs(x: np.ndarray, y: np.ndarray, step: float) -> tuple[tuple[int, ...], 
     x, y = x[there], y[there]
     scale = np.append(np.abs(x).mean(axis=0) + 1e-300, max(float(np.abs(y).mean()), 1e-300))
     whole = np.column_stack([x, np.full(len(x), scale[-1])]) / scale
-    found = np.linalg.lstsq(whole, y, rcond=None)[0] / scale
+    try:
+        found = np.linalg.lstsq(whole, y, rcond=None)[0] / scale
+    except np.linalg.LinAlgError:
+        return None
     signs, base = np.round(found[:-1]), float(found[-1] * scale[-1])
-    if np.abs(found[:-1] - signs).max() > 1e-3 or np.abs(signs).max() != 1:
+    if not np.abs(found[:-1] - signs).max() <= 1e-3 or np.abs(signs).max() != 1:
         return None
     near = max(0.5 * step, RELATIVE * float(scale[-1]))
-    return tuple(int(sign) for sign in signs), 0.0 if abs(base) <= near else roundest(
-        base - near, base + near
-    )
+    base = 0.0 if abs(base) <= near else roundest(base - near, base + near)
+    return tuple(int(sign) for sign in signs), base
 
 
 def rated(

@@ -62,7 +62,8 @@ def find(frame: pd.DataFrame, units: Mapping[str, str] | None = None) -> tuple[C
     def counts(rule: Derived) -> bool:
         return _could_break(rule, shuffled)
 
-    made = list(derived(frame, single, labels[:MOST_CODED], steps, units or {}, given, counts))
+    with np.errstate(all="ignore"):  # what overflows is no rule
+        made = list(derived(frame, single, labels[:MOST_CODED], steps, units or {}, given, counts))
     days = {
         (rule.of, rule.by) for rule in made if isinstance(rule, Begins)
     }  # which is no later than its time
