@@ -10,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import tabstep
-from tabstep import TabDDPM
+from tabstep import TabDDPM, TabStep
 from tabstep.api import drawing
 from tabstep.data import parts
+from tabstep.data.parquet import type_of
 
 N = 2300  # four batches of 512 and a rest
 
@@ -175,3 +177,31 @@ def test_values_that_parquet_does_not_hold_are_told(tmp_path: Path) -> None:
         parts.write(tmp_path / "rows.parquet", {}, 2, lambda _: iter([(mixed, {"rows": 2})]))
     parts.write(tmp_path / "rows.csv", {}, 2, lambda _: iter([(mixed, {"rows": 2})]))
     assert (tmp_path / "rows.csv").read_text() == "a\n1\nx\n"
+
+
+def test_a_parquet_has_the_types_that_pandas_forgets(tmp_path: Path) -> None:
+    """Decimals as wide, and times of day as fine, as in the file that was read; also by a saved model."""
+    rng = np.random.default_rng(0)
+    table = pa.table(
+        {
+            "paid": pa.array(
+                [Decimal(int(v)).scaleb(-3) for v in rng.integers(0, 10**6, 90)], pa.decimal128(12, 3)
+            ),
+            "at": pa.array([datetime.time(int(h), 30) for h in rng.integers(0, 24, 90)], pa.time32("ms")),
+            "x": rng.normal(size=90),
+        }
+    )
+    pq.write_table(table, tmp_path / "in.parquet")
+    model = tabstep.fit(tmp_path / "in.parquet", method=TabStep(T=20, steps=5, layers=(8,)), progress="none")
+    model.save(tmp_path / "model")
+    for drawer in (model, tabstep.load(tmp_path / "model")):
+        drawer.sample_to(tmp_path / "out.parquet", 30, steps=2)
+        found = pq.read_schema(tmp_path / "out.parquet")
+        assert [str(found.field(name).type) for name in ("paid", "at", "x")] == [
+            "decimal128(12, 3)",
+            "time32[ms]",
+            "double",
+        ]
+    for odd in ("int64", "decimal128[ms]", "time32(9, 1)", "decimal128(12, 3) or so"):
+        with pytest.raises(ValueError, match="no type as decimal128"):
+            type_of(odd)

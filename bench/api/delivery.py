@@ -12,6 +12,7 @@ import pandas as pd
 from tabstep.api.completing import PARTICLES
 from tabstep.api.drawing import All, Kept, Source
 from tabstep.api.how import NAME, How
+from tabstep.api.origin import Origin
 from tabstep.api.request import Request
 from tabstep.data import parts
 from tabstep.data.columns import Column, as_text
@@ -23,14 +24,14 @@ from tabstep.data.layout import SEPARATORS
 class Delivery:
     """Rows of a source that meet a request, with new ids.
 
-    separator  what stands between the values of a .csv
+    origin     of the fit, which says what files look like
     rare       makes the source of rows given single values, None where there is none
     """
 
     source: Source
     request: Request
     identifiers: tuple[Identifier, ...]
-    separator: str
+    origin: Origin
     rare: Callable[[], Source] | None = None
 
     def frame(self) -> pd.DataFrame:
@@ -71,8 +72,16 @@ class Delivery:
             for rows, after in self._parts(known, told):
                 yield (as_text(columns, rows, gaps) if is_text else rows), after
 
-        whole = {**plan, "n": of.n, "seed": of.seed, "conditions": of.said, "separator": self.separator}
-        return self._how(parts.write(path, whole, of.n, make, told_of_part, self.separator))
+        whole = {
+            **plan,
+            "n": of.n,
+            "seed": of.seed,
+            "conditions": of.said,
+            "separator": self.origin.separator,
+        }
+        return self._how(
+            parts.write(path, whole, of.n, make, told_of_part, self.origin.separator, self.origin.types)
+        )
 
     def _how(self, known: parts.Known) -> How | None:
         if self.request.is_plain:

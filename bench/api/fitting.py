@@ -185,6 +185,7 @@ def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synth
             said.literal,
             said.missing,
             ready.separator,
+            ready.types,
         )
 
     if isinstance(model, Diffusion):

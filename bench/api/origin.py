@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from tabstep.data.layout import BETWEEN
+from tabstep.data.parquet import type_of
 
-LATER = {"literal", "missing", "separator"}  # which the first files of this format lack
+LATER = {"literal", "missing", "separator", "types"}  # which the first files of this format lack
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Origin:
     seed         of the fit
     fit_s        seconds of the whole fit
     separator    of the .csv that the table was in, which one of its rows has too
+    types        of columns of the Parquet that the table was in, where pandas forgets them (`data.parquet`)
     environment  commit, machine and libraries, see `records.provenance.environment`
     """
 
@@ -37,11 +39,12 @@ class Origin:
     literal: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     separator: str = ","
+    types: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of `dataclasses.asdict`. Raises ValueError for what is no origin."""
-        known = {field.name for field in fields(cls)}
+        known = {each.name for each in fields(cls)}
         if not known - LATER <= set(data) <= known:
             raise ValueError(f"no origin of a fit: its fields are {', '.join(sorted(known))}")
         told = {name: tuple(data.get(name, ())) for name in ("dropped", "literal", "missing")}
@@ -49,4 +52,6 @@ class Origin:
             raise ValueError(
                 f"separator must be one of {', '.join(map(repr, BETWEEN))}, got {data['separator']!r}"
             )
+        for text in data.get("types", {}).values():
+            type_of(text)
         return cls(**{**data, **told})

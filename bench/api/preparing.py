@@ -18,6 +18,7 @@ from tabstep.data.constraints import Constraint
 from tabstep.data.files import SEPARATED, read_table, told
 from tabstep.data.identifiers import Identifier
 from tabstep.data.layout import CSV, SEPARATORS
+from tabstep.data.parquet import TYPES
 from tabstep.data.spans import Span
 from tabstep.data.table import Schema, Task
 from tabstep.data.wishes import (
@@ -50,6 +51,7 @@ class Prepared:
     seed         of the fit
     seconds      that this took
     separator    of the .csv that the table was in, a comma for others
+    types        of columns of the Parquet that it was in, where pandas forgets them
     """
 
     columns: tuple[Column, ...]
@@ -63,6 +65,7 @@ class Prepared:
     seed: int
     seconds: float
     separator: str
+    types: Mapping[str, str]
 
 
 def frame_of(table: Any, literal: str | Sequence[str], missing: Gaps) -> Any:
@@ -176,6 +179,7 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
         seed,
         time.perf_counter() - started,
         frame.attrs.get(SEPARATED, SEPARATORS[CSV]),
+        frame.attrs.get(TYPES, {}),
     )
 
 

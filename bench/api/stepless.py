@@ -165,7 +165,7 @@ class Stepless:
         request = Request.of(self.encoder, none, *known, n, seed, where, balance)
         written = Written(self.columns, self.completion, self.constraints, self.spans)
         source = Chunks(self.model, self.train, written, request.seed)
-        return Delivery(source, request, self.identifiers, self.origin.separator)
+        return Delivery(source, request, self.identifiers, self.origin)
 
     def _refuse(self, walk: Mapping[str, Any]) -> None:
         unknown = [name for name in walk if name not in WALK]

@@ -324,7 +324,7 @@ class Synthesizer:
     def _delivery(self, way: Way, request: Request) -> Delivery:
         source = Network(self.model, self._draw(way), request.labels(), request.seed, self._written)
         rare = (lambda: self._completing.source(request)) if request.points else None
-        return Delivery(source, request, self.identifiers, self.origin.separator, rare)
+        return Delivery(source, request, self.identifiers, self.origin, rare)
 
     @cached_property
     def _draws(self) -> Draws:

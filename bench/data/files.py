@@ -51,9 +51,9 @@ def read_table(path: Path, literal: str | Sequence[str] = (), missing: Sequence[
     literal  columns of a CSV of which only an empty field is missing; texts such as NA are values
     missing  texts that stand for gaps of a CSV too, such as ? or unknown; `age=999` in one column alone
     """
-    if not path.exists():
-        raise DataError(f"no file at {path}")
     suffix = path.suffix.lower()
+    if not suffix and not path.exists():
+        raise DataError(f"no file at {path}")
     if suffix not in SEPARATORS and suffix not in PARQUET:
         raise DataError(f"{path.name}: expected a file ending in .csv, .tsv or .parquet")
     if not path.is_file():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +13,31 @@ import pyarrow.parquet as pq
 
 from tabstep.data import whole_numbers
 from tabstep.data.cards import DataError
+
+TYPES = "types of Parquet"  # among the attributes of a frame
+_FORGOTTEN = re.compile(
+    r"(?P<kind>decimal128|time32)(?:\((?P<digits>\d\d?), (?P<scale>\d\d?)\)|\[(?P<unit>s|ms)\])"
+)
+
+
+def type_of(text: str) -> pa.DataType:
+    """A type that pandas forgets, by its name in Arrow. Raises ValueError for another text."""
+    found = _FORGOTTEN.fullmatch(text)
+    if found is None:
+        raise ValueError(f"no type as decimal128(12, 3) or time32[ms]: {text!r}")
+    if found["kind"] == "decimal128" and found["digits"]:
+        return pa.decimal128(int(found["digits"]), int(found["scale"]))
+    if found["kind"] == "time32" and found["unit"]:
+        return pa.time32(found["unit"])
+    raise ValueError(f"no type as decimal128(12, 3) or time32[ms]: {text!r}")
+
+
+def typed(schema: pa.Schema, types: Mapping[str, str]) -> pa.Schema:
+    """A schema with the types that some columns had in the file that was read."""
+    for name, text in types.items():
+        if name in schema.names:
+            schema = schema.set(schema.get_field_index(name), pa.field(name, type_of(text)))
+    return schema
 
 
 def frame(source: Path | bytes, name: str) -> pd.DataFrame:
@@ -26,6 +53,11 @@ def frame(source: Path | bytes, name: str) -> pd.DataFrame:
     except Exception as error:  # what pandas wrote of a frame may say anything, and pandas believes it
         shown = f"{type(error).__name__}: {str(error)[:200]}"
         raise DataError(f"{name} cannot be read as Parquet: {shown}") from error
+    rows.attrs[TYPES] = {
+        field.name: str(field.type)
+        for field in table.schema
+        if field.name in rows and _FORGOTTEN.fullmatch(str(field.type))
+    }
     for field in table.schema:
         # whole numbers with gaps would be floats, which do not tell all of them apart
         if field.name in rows and pa.types.is_integer(field.type) and rows[field.name].dtype.kind == "f":

@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tabstep.data import plain
+from tabstep.data import parquet, plain
 from tabstep.data.files import PARQUET
 from tabstep.data.layout import CSV, SEPARATORS
 from tabstep.data.replacing import replace
@@ -50,6 +50,7 @@ def write(
     make: Make,
     progress: Progress | None = None,
     separator: str = SEPARATORS[CSV],
+    types: Mapping[str, str] | None = None,
 ) -> Known:
     """Write `n` rows to `path`, and return what is known after the last part.
 
@@ -57,6 +58,7 @@ def write(
     make  its frames go into a CSV as they are, so their texts must not depend on the other rows of a part
 
     separator  what stands between the values of a .csv
+    types      of columns of a .parquet that pandas forgets, see `data.parquet`
 
     Raises ValueError and OSError as `check`, and ValueError for values that the format does not hold.
     """
@@ -81,7 +83,10 @@ def write(
     if progress is not None:
         progress(n, n)
     whole = folder / f"whole{suffix}"
-    (_join if suffix in PARQUET else _append)(parts, whole)
+    if suffix in PARQUET:
+        _join(parts, whole, types or {})
+    else:
+        _append(parts, whole)
     os.replace(whole, path)
     shutil.rmtree(folder)
     return known
@@ -117,13 +122,14 @@ def _text(frame: pd.DataFrame, separator: str, header: bool) -> bytes:
     return buffer.getvalue().encode()
 
 
-def _join(parts: list[Path], whole: Path) -> None:
-    """One Parquet file, a row group for each part.
+def _join(parts: list[Path], whole: Path, types: Mapping[str, str]) -> None:
+    """One Parquet file, a row group for each part, with the types that some columns are to have.
 
     What Arrow makes of a column of objects depends on its rows: without a value it is of no type, and a decimal is as
     wide as the widest. So types are made one first.
     """
     schema = pa.unify_schemas([pq.read_schema(part) for part in parts], promote_options="permissive")
+    schema = parquet.typed(schema, types)
     with pq.ParquetWriter(whole, schema) as writer:
         for part in parts:
             table = pq.read_table(part)
