@@ -253,3 +253,11 @@ def test_ids_are_missing_as_often_as_they_were_wherever_a_batch_begins() -> None
     pd.testing.assert_series_equal(parts, whole)
     assert not found.write(0, 2000, 6).isna().equals(whole.isna())
     assert found.example == "C-0400"
+
+
+def test_versions_stay_as_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    versions = ["1.1", "1.10", "1.2", "2.0"]
+    pd.DataFrame({"version": versions * 50, "x": np.arange(200) % 17}).to_csv(path, index=False)
+    model = tabstep.fit(path, literal="version", method="bootstrap", progress="none")
+    assert set(model.sample(200)["version"]) == set(versions)

@@ -40,7 +40,10 @@ Date = Annotated[
 ]
 Id = Annotated[Many, typer.Option(help="Columns that name rows; new names are made, each once.")]
 Drop = Annotated[Many, typer.Option(help="Columns to leave out.")]
-Literal = Annotated[Many, typer.Option(help="Columns of a CSV where NA, None, null are values, not gaps.")]
+Literal = Annotated[
+    Many,
+    typer.Option(help="Columns of a CSV whose texts are values as written: NA is no gap, 1.10 is not 1.1."),
+]
 Missing = Annotated[
     Many, typer.Option(help="Texts and numbers that stand for gaps too, as `?`, or `age=999` in one column.")
 ]
