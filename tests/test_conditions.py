@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -296,3 +297,22 @@ def test_the_last_day_of_a_range_of_times_is_all_of_it(name: str) -> None:
             assert met.min() >= pd.Timestamp("2024-03-02")
     with pytest.raises(ValueError, match=r"holds dates or times as %d/%m/%Y %H:%M:%S, got 'soon'"):
         model.sample(1, where={"written": ("02/03/2024", "soon")})
+
+
+@pytest.mark.parametrize(
+    ("end", "day"),
+    [
+        ("2024-03-10", True),
+        ("10/03/2024", True),
+        ("10 Oct 2024", True),
+        (date(2024, 3, 10), True),
+        ("2024-03-10 14:05", False),
+        ("10/03/2024 14", False),
+        ("20240310T1405", False),
+        (datetime(2024, 3, 10), False),
+        (pd.Timestamp("2024-03-10"), False),
+        (None, False),
+    ],
+)
+def test_an_end_is_a_day_where_it_says_no_time(end: object, day: bool) -> None:
+    assert conditions._is_day(end) is day

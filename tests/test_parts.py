@@ -18,7 +18,7 @@ import tabstep
 from tabstep import TabDDPM, TabStep
 from tabstep.api import drawing
 from tabstep.data import parts
-from tabstep.data.parquet import type_of
+from tabstep.data.parquet import type_of, typed
 
 N = 2300  # four batches of 512 and a rest
 
@@ -205,3 +205,9 @@ def test_a_parquet_has_the_types_that_pandas_forgets(tmp_path: Path) -> None:
     for odd in ("int64", "decimal128[ms]", "time32(9, 1)", "decimal128(12, 3) or so"):
         with pytest.raises(ValueError, match="no type as decimal128"):
             type_of(odd)
+
+
+def test_a_total_with_more_digits_than_any_that_was_read_is_written() -> None:
+    drawn = pa.schema([("sum", pa.decimal128(6, 2)), ("part", pa.decimal128(4, 2)), ("none", pa.null())])
+    found = typed(drawn, {"sum": "decimal128(5, 2)", "part": "decimal128(5, 2)", "none": "decimal128(5, 2)"})
+    assert found.types == [pa.decimal128(6, 2), pa.decimal128(5, 2), pa.decimal128(5, 2)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +146,15 @@ def test_columns_come_together_whatever_was_drawn(seed: int) -> None:
         assert same > 0.97
         gap = after[[low, high]].isna().any(axis=1)
         assert (gap | (after[low] <= after[high])).all()
+
+
+def test_dates_that_never_vary_have_no_span() -> None:
+    day = pd.Timestamp("2024-01-01")
+    frame = orders(200)[["order", "kind"]].assign(made=day, read=day + pd.Timedelta(days=2))
+    gone = frame.assign(
+        read=frame["read"].where(np.arange(200) % 2 == 0, frame["order"]), order=frame["order"]
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert spans_of(frame) == ()
+        spans_of(gone)

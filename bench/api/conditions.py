@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -156,10 +157,13 @@ def _range(column: Column, wanted: tuple[Any, ...], completion: Completion, enco
     return Condition(column, said, ends=(low, high))
 
 
+_TIME = re.compile(r":|\dT\d|\d{4}[ T]\d{1,2}$")  # in 10/03/2024 14:05, 20240310T14 and 10/03/2024 14
+
+
 def _is_day(end: Any) -> bool:
     """Whether an end of a range names a day, and no time of it."""
     if isinstance(end, str):
-        return ":" not in end
+        return _TIME.search(end) is None
     return isinstance(end, datetime.date) and not isinstance(end, datetime.datetime)
 
 

@@ -21,7 +21,7 @@ MOST = 10_000  # combinations of values that are tried
 def check(conditions: Sequence[Condition], rules: Sequence[Constraint]) -> None:
     """Raises ValueError with the conditions and the rule: no row would ever be kept.
 
-    Single values are held against every rule, ranges against orders and gaps.
+    Single values are held against every rule, ranges against orders, bands and gaps.
     """
     of = {condition.name: condition for condition in conditions}
     for rule in rules:

@@ -46,6 +46,7 @@ def fit(
       tabstep fit my.csv --save model/ --distill 1,2    # for rows by one or two evaluations
     """
     started = time.perf_counter()
+    said = table.Said(numeric, categorical, date, id, drop, literal, missing)
     found = table.gathered()
     with found.faults():
         settings = table.settings(method, set_, seconds)
@@ -54,18 +55,7 @@ def fit(
     with found.faults():
         frame = table.read(source, literal, missing)
         with found.faults(source.name):
-            ready = table.prepared(
-                frame,
-                target,
-                numeric=numeric,
-                categorical=categorical,
-                date=date,
-                id=id,
-                drop=drop,
-                literal=literal,
-                missing=missing,
-                seed=seed,
-            )
+            ready = table.prepared(frame, target, said, seed)
     found.end()
     table.show(source, frame, ready)
     model = table.fitted(ready, settings, device)

@@ -95,20 +95,10 @@ def advise(
     settings = table.settings("tabstep", None, seconds)
     frame = table.read(source, literal, missing)
     known, held = advice.apart(frame, seed)
+    said = table.Said(numeric, categorical, date, id, drop, literal, missing)
     found = table.gathered()
     with found.faults(source.name):
-        ready = table.prepared(
-            known,
-            target,
-            numeric=numeric,
-            categorical=categorical,
-            date=date,
-            id=id,
-            drop=drop,
-            literal=literal,
-            missing=missing,
-            seed=seed,
-        )
+        ready = table.prepared(known, target, said, seed)
     found.end()
     table.show(source, known, ready)
     from tabstep.api.synthesizer import Synthesizer

@@ -87,6 +87,7 @@ def sample(
     way = {k: v for k, v in (("sampler", sampler), ("grid", grid), ("steps", steps)) if v is not None}
     if out.exists() and source.exists() and out.resolve() == source.resolve():
         stop(f"--out {out} is the table itself; name another file")
+    said = table.Said(numeric, categorical, date, id, drop, literal, missing)
     found = table.gathered()
     model: Synthesizer | Stepless
     with found.faults():
@@ -129,18 +130,7 @@ def sample(
             with found.faults():
                 _check_named([str(name) for name in frame.columns], wanted)
             with found.faults(source.name):
-                ready = table.prepared(
-                    frame,
-                    target or _label(frame, wanted),
-                    numeric=numeric,
-                    categorical=categorical,
-                    date=date,
-                    id=id,
-                    drop=drop,
-                    literal=literal,
-                    missing=missing,
-                    seed=seed,
-                )
+                ready = table.prepared(frame, target or _label(frame, wanted), said, seed)
         found.end()
         table.show(source, frame, ready)
         _check(ready, frame, settings, wanted)

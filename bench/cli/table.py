@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,33 +79,25 @@ def gathered() -> Gathered:
     return Gathered()
 
 
-def prepared(
-    frame: pd.DataFrame,
-    target: str | None,
-    *,
-    numeric: Many,
-    categorical: Many,
-    date: Many,
-    id: Many,
-    drop: Many,
-    literal: Many,
-    missing: Many,
-    seed: int,
-) -> Prepared:
+@dataclass(frozen=True)
+class Said:
+    """What the options of a command say of columns, as `Wishes` has it."""
+
+    numeric: Many
+    categorical: Many
+    date: Many
+    id: Many
+    drop: Many
+    literal: Many
+    missing: Many
+
+
+def prepared(frame: pd.DataFrame, target: str | None, said: Said, seed: int) -> Prepared:
     """The table as a fit takes it. Raises ValueError with all faults and what mends each."""
     from tabstep.api.preparing import prepare, wishes_of
     from tabstep.data.wishes import Sampling
 
-    wishes = wishes_of(
-        frame,
-        numeric=numeric or (),
-        categorical=categorical or (),
-        drop=drop or (),
-        date=date or (),
-        id=id or (),
-        literal=literal or (),
-        missing=missing or (),
-    )
+    wishes = wishes_of(frame, **{each.name: getattr(said, each.name) or () for each in fields(said)})
     return prepare(frame, target, wishes, Sampling(), seed)
 
 
@@ -123,9 +116,8 @@ def fitted(ready: Prepared, settings: Any, device: str) -> Synthesizer | Steples
     with noted(), Waiting(console, "fitting", "steps") as view:
         model = train(ready, settings, device_named(device), progress)
     usual = getattr(settings, "steps", 0)
-    if (
-        getattr(settings, "seconds", None) and BRIEF * usual <= reached == expected < usual
-    ):  # below it is warned of
+    by_clock = getattr(settings, "seconds", None) and reached == expected
+    if by_clock and BRIEF * usual <= reached < usual:  # below it is warned of
         note(
             f"the time was enough for {reached:,} steps of training; the method takes {usual:,} without --seconds, and "
             "rows are mostly better for it"

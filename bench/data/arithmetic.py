@@ -1,6 +1,6 @@
-"""Columns that arithmetic makes of others: in another unit or from another zero, and products, ratios and squares.
+"""Columns that arithmetic makes of others: other units and zeros, products and ratios, rates by label, totals.
 
-As the rules of `data.derived`, of which they are two: `breaks` says which rows are off, `made` what the last column
+They are rules as those of `data.derived`: `breaks` says which rows are off, `made` what the last column
 must be, `moved` where a column that makes it must go.
 """
 

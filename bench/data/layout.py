@@ -116,7 +116,9 @@ class Layout:
         """What a user should know of it."""
         empty = sum(why == EMPTY for why in self.odd.values())
         if empty:
-            yield f"{empty} lines of {self.path.name} hold nothing but {self.separator!r}: they are taken for no rows"
+            lines, are = ("lines", "hold") if empty > 1 else ("line", "holds")
+            taken = "they are taken for no rows" if empty > 1 else "it is taken for no row"
+            yield f"{empty} {lines} of {self.path.name} {are} nothing but {self.separator!r}: {taken}"
         for record, (line, cells) in enumerate(self._records()) if self.odd else ():
             if self.odd.get(record, EMPTY) != EMPTY:
                 text = self.separator.join(cells)

@@ -33,11 +33,19 @@ def type_of(text: str) -> pa.DataType:
 
 
 def typed(schema: pa.Schema, types: Mapping[str, str]) -> pa.Schema:
-    """A schema with the types that some columns had in the file that was read."""
+    """A schema with the types that some columns had in the file that was read; decimals that need more stay as wide."""
     for name, text in types.items():
-        if name in schema.names:
+        if name in schema.names and _has_room(schema.field(name).type, type_of(text)):
             schema = schema.set(schema.get_field_index(name), pa.field(name, type_of(text)))
     return schema
+
+
+def _has_room(drawn: pa.DataType, wanted: pa.DataType) -> bool:
+    """Whether values of one type are some of another: a total may have more digits than any that was read."""
+    if not pa.types.is_decimal(drawn) or not pa.types.is_decimal(wanted):
+        return True
+    digits = drawn.precision - drawn.scale <= wanted.precision - wanted.scale
+    return bool(digits and drawn.scale <= wanted.scale)
 
 
 def frame(source: Path | bytes, name: str) -> pd.DataFrame:

@@ -138,9 +138,9 @@ def _pairs(
         if there.sum() < LEAST:
             continue
         a, b = a[there], b[there]
-        share = float(np.std(b - a) / min(np.std(a), np.std(b)))
-        if 0 < share < NARROW:
-            width[(one, other) if np.median(b - a) >= 0 else (other, one)] = share
+        between, least = float(np.std(b - a)), float(min(np.std(a), np.std(b)))
+        if 0 < between < NARROW * least:
+            width[(one, other) if np.median(b - a) >= 0 else (other, one)] = between / least
     return sorted(width, key=lambda pair: width[pair])
 
 
