@@ -184,31 +184,82 @@ def test_the_worse_the_start_the_earlier_in_noise_paths_begin() -> None:
     """From the law itself all begins are as good, and the usual one stays; from rows that are off the walk must be
     long, though it comes back from none of them quite."""
     of = setting()
-    assert FEW.horizon(of) == 40
-    assert replace(FEW, start=Off(2 * SPREAD)).horizon(of) == 80
-    said = of.artifacts.held(FEW.reached(0))
+    assert FEW.horizon(of, 1) == 40
+    assert replace(FEW, start=Off(2 * SPREAD)).horizon(of, 1) == 120
+    said = of.artifacts.held(FEW.reached(1, 0))
     assert said is not None
-    assert said["times"].tolist() == [20, 40, 80]
-    assert said["regret"].shape == (3, 5)
+    assert said["times"].tolist() == [20, 40, 80, 120]
+    assert said["regret"].shape == (4, 5)
 
 
-def test_one_choice_is_for_all_budgets_and_is_read_where_there_are_no_rows() -> None:
+def test_each_budget_has_its_choice_which_is_read_where_there_are_no_rows() -> None:
     of = setting()
     off = replace(FEW, start=Off(2 * SPREAD))
     blind = replace(of, held=None, train=None)
-    assert off.horizon(replace(blind, artifacts=Artifacts())) == 40  # nothing is known
-    assert path_for(off, trailing, of, 2) == (80, 40, 0)
-    assert path_for(off, trailing, blind, 1) == (80, 0)  # the artifact is at hand
+    assert off.horizon(replace(blind, artifacts=Artifacts()), 1) == 40  # nothing is known
+    assert path_for(off, trailing, of, 1) == (120, 0)
+    assert path_for(off, trailing, blind, 1) == (120, 0)  # the artifact is at hand
+    assert path_for(off, trailing, blind, 2) == (40, 20, 0)  # and not that of two
     few_rows = State(*(None if part is None else part[:50] for part in of.held))  # type: ignore[union-attr, arg-type]
-    assert off.horizon(replace(of, held=few_rows, artifacts=Artifacts())) == 40
+    assert off.horizon(replace(of, held=few_rows, artifacts=Artifacts()), 1) == 40
 
 
 def test_the_choice_is_paid_by_all_who_use_it() -> None:
     of = setting()
-    FEW.horizon(of)
+    FEW.horizon(of, 1)
     second = of.artifacts.reader()
-    FEW.horizon(replace(of, artifacts=second))
+    FEW.horizon(replace(of, artifacts=second), 1)
     assert second.borrowed_s > 0
+
+
+class Pairs(nn.Module):
+    """Two classes of two columns that are always alike, exactly: what a row says of one it says of the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.none = nn.Parameter(torch.zeros(1))
+
+    def forward(self, row: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+        a = ALPHA_BAR[t + 1].to(row).unsqueeze(1)
+        said = (row[:, 1:].reshape(-1, 2, 2) * a.unsqueeze(1) + (1 - a.unsqueeze(1)) / 2).log().sum(1)
+        x, spread = row[:, :1], a * SPREAD**2 + 1 - a
+        eps = (1 - a).sqrt() / spread * (x - a.sqrt() * MEAN)
+        return torch.cat([eps, said, said], 1) + 0 * self.none
+
+
+def test_where_classes_depend_on_each_other_one_call_begins_late() -> None:
+    """One call draws each column by itself, which paths do not show; from later begins fewer pairs come apart."""
+    g = torch.Generator().manual_seed(0)
+    c = torch.randint(2, (4000, 1), generator=g).expand(-1, 2)
+    rows, blocks = (
+        State(MEAN + SPREAD * torch.randn(4000, 1, generator=g), c.contiguous(), None),
+        Blocks((2, 2)),
+    )
+    limit = torch.full((1,), 9.0)
+    process = Process(make("cosine", T), blocks, NetworkDenoiser(Pairs(), blocks), -limit, limit)
+    of = Setting(process, train=rows, held=rows)
+    own = Given(rows)
+    apart = []
+    for t in (20, 40, 80):
+        found = drawn(distilled.led(FEW, of, t, own.fit(of)), of, 4000).c
+        apart.append(float((found[:, 0] != found[:, 1]).float().mean()))
+    assert apart == sorted(apart)
+    assert apart[0] < 0.05 < 0.1 < apart[2]
+    assert int(distilled.reach(replace(FEW, start=own), of, 1)["horizon"]) == 20
+
+
+@dataclass(frozen=True)
+class Given:
+    """These rows."""
+
+    rows: State
+
+    def fit(self, setting: Setting) -> Draw:
+        def draw(noise: Noise, y: Tensor | None) -> State:
+            some = (noise.choice() * len(self.rows.x)).long().flatten()
+            return State(*(None if part is None else part[some] for part in self.rows))
+
+        return draw
 
 
 @pytest.mark.parametrize("shares", [(), (0.0,), (0.2, 1.1)])

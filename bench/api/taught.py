@@ -45,9 +45,9 @@ def wanted(given: Any, settings: Any) -> tuple[int, ...]:
     return found
 
 
-def begin() -> str:
-    """The artifact that says where paths of the networks begin, which no model needs where that is not measured."""
-    return _sampler().reached(_SEED)
+def begin(K: int) -> str:
+    """The artifact that says where paths of K calls begin, which no model needs where that is not measured."""
+    return _sampler().reached(K, _SEED)
 
 
 def names(model: Diffusion, artifacts: Artifacts, K: int) -> tuple[str, ...]:
@@ -59,8 +59,10 @@ def names(model: Diffusion, artifacts: Artifacts, K: int) -> tuple[str, ...]:
 
 def kept(model: Diffusion, artifacts: Artifacts) -> tuple[str, ...]:
     """The artifacts that go with a model when it is saved; not all need be there."""
-    each = (name for K in ready(model, artifacts) for name in (*names(model, artifacts, K), judged(K)))
-    return begin(), *dict.fromkeys(each)
+    each = (
+        name for K in ready(model, artifacts) for name in (begin(K), *names(model, artifacts, K), judged(K))
+    )
+    return tuple(dict.fromkeys(each))
 
 
 def possible(model: Diffusion) -> range:
@@ -144,7 +146,7 @@ def check(found: Mapping[str, Mapping[str, Tensor]], model: Diffusion) -> tuple[
     Raises ValueError where weights are not those of a copy of the model's network, for a begin at no time of it, and
     where what they were held against is no measure.
     """
-    said = {name: tensors for name, tensors in found.items() if name == begin()}
+    said = {name: tensors for name, tensors in found.items() if name in map(begin, possible(model))}
     compared = {name: tensors for name, tensors in found.items() if name in map(judged, possible(model))}
     for tensors in compared.values():
         regret = tensors.get("regret", torch.tensor(0))

@@ -14,8 +14,8 @@ from tabstep.contracts import Unsupported
 from tabstep.diffusion import train
 from tabstep.diffusion.mixed import Draw, Learned, Process, State, stacked, taken
 from tabstep.diffusion.noise import Noise, stream
-from tabstep.samplers.budget_stop import KnownStop, begin_at, nearest_of_the_best
-from tabstep.samplers.ddim import DDIM
+from tabstep.samplers.budget_stop import begin_at, nearest_of_the_best
+from tabstep.samplers.dpmpp import DPMSolverPP
 from tabstep.samplers.grid import trailing
 from tabstep.samplers.judged import LEAST_ROWS, Judge, regrets
 from tabstep.samplers.setting import Grid, Sampler, Setting, Steps, digest, path_from
@@ -26,7 +26,7 @@ HELD = 0.125  # of the pairs, which say when to stop
 FEWEST = 8  # pairs, of which one is held
 AT_ONCE = 4096  # paths walked at once
 
-VERSION = 1  # raise when the same model, rows and start give other networks, or another begin
+VERSION = 2  # raise when the same model, rows and start give other networks, or another begin
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,14 @@ class Distilled:
     A network gives the mean of the clean rows that a noised one may come from, too narrow by what is left open. A
     deterministic path has one end instead, and a network can learn it (Luhman & Luhman 2021; Salimans & Ho 2022). Here
     paths begin at T' < T, at the noised rows of a start as in ES-DDPM (Lyu et al. 2022): so short that their ends
-    follow smoothly from their begins, and a copy of the network learns them soon. How short is decided by held rows: a
-    better start needs less (`reach`). Between evaluations rows are noised again, to the next time, for which another
-    copy is taught on the rows that come to it.
+    follow smoothly from their begins, and a copy of the network learns them soon. How short is decided by held rows for
+    each number of evaluations: a better start needs less, and classes that depend on each other bear less (`reach`).
+    Between evaluations rows are noised again, to the next time, for which another copy is taught on the rows that come
+    to it.
 
-    Numbers are taught the ends of DDIM's path, by squared error. What a class will be is open at the begin, and its
-    ends would be noise to learn from: of classes a copy keeps what the network says, by the Kullback-Leibler divergence
-    from it.
+    Numbers are taught the ends of paths of DPM-Solver++(2M), by squared error. What a class will be is open at the
+    begin, and its ends would be noise to learn from: of classes a copy keeps what the network says, by the
+    Kullback-Leibler divergence from it.
 
     start       the generator whose rows paths begin at
     shares      T'/T to choose from; `SHARE` where there are no held rows
@@ -53,12 +54,12 @@ class Distilled:
     """
 
     start: Start = field(default_factory=Gaussians)
-    shares: tuple[float, ...] = (0.1, 0.2, 0.4)
+    shares: tuple[float, ...] = (0.1, 0.2, 0.4, 0.6)
     walk: int = 10
-    pairs: int = 32768
-    steps: int = 1000
+    pairs: int = 65536
+    steps: int = 2000
     batch_size: int = 512
-    lr: float = 1e-3
+    lr: float = 3e-3
     most: int = 2
 
     def __post_init__(self) -> None:
@@ -71,7 +72,7 @@ class Distilled:
     @property
     def update(self) -> Sampler:
         """What walks the paths that are taught."""
-        return DDIM()
+        return DPMSolverPP()
 
     @property
     def grid(self) -> str:
@@ -81,20 +82,20 @@ class Distilled:
         """From T' to 0: the times that calls jump from. Raises `Unsupported` for more than `most`."""
         if self.most < K:
             raise Unsupported(f"networks are taught for up to {self.most} evaluations, not for {K}")
-        return path_from(max(K, self.horizon(setting)), self.update, grid, setting, K)
+        return path_from(self.horizon(setting, K), self.update, grid, setting, K)
 
-    def reached(self, seed: int) -> str:
-        """The artifact that says T'."""
-        return f"reach-{digest(_Key(self, (), seed))}"
+    def reached(self, K: int, seed: int) -> str:
+        """The artifact that says T' for K evaluations."""
+        return f"reach-{K}-{digest(_Key(self, (), seed))}"
 
-    def horizon(self, setting: Setting) -> int:
+    def horizon(self, setting: Setting, K: int) -> int:
         """T', as it was chosen for this model, or chosen now; that of `SHARE` where nothing can be measured."""
-        name = self.reached(setting.seed)
+        name = self.reached(K, setting.seed)
         if setting.artifacts.held(name) is None:  # a model that was saved has it, and no rows
             if setting.held is None or len(setting.held.x) < LEAST_ROWS:
-                return begin_at(SHARE, setting.T, 1)
+                return begin_at(SHARE, setting.T, K)
             self.start.fit(setting)  # not inside the choice, whose price is its own
-        return int(setting.artifacts.tensors(name, lambda: reach(self, setting))["horizon"])
+        return int(setting.artifacts.tensors(name, lambda: reach(self, setting, K))["horizon"])
 
     def names(self, path: Steps, seed: int) -> tuple[str, ...]:
         """The artifacts of the networks of a path, in its order."""
@@ -130,17 +131,23 @@ class _Key:
     version: int = VERSION
 
 
-def reach(settings: Distilled, setting: Setting) -> Mapping[str, Tensor]:
-    """The begin of the paths to teach: of those whose ends are as good as the best ones, the nearest to `SHARE` T.
+def reach(settings: Distilled, setting: Setting, K: int) -> Mapping[str, Tensor]:
+    """T' for K evaluations: of the begins whose rows are as good as the best ones, the nearest to `SHARE` T.
 
-    Their ends are judged as they are walked, for a network gets no better than what it is taught, and to walk takes
-    seconds: by the least regret over the scores of `judged`, within one standard error. Returns `horizon` (), `times`
-    (m,) and the `regret` in margins (m, FOLDS), each with one fold left out.
+    No network is taught for it: rows are those of networks that were taught without error (`led`), which takes seconds.
+    They are judged by the least regret over the scores of `judged`, within one standard error. Returns `horizon` (),
+    `times` (m,) and the `regret` in margins (m, FOLDS), each with one fold left out.
     """
-    judge, walker = Judge(setting), KnownStop(settings.update, settings.start)
-    times = sorted({begin_at(share, setting.T, 1) for share in settings.shares})
-    regret = regrets([judge(walker, trailing(setting.until(t), min(settings.walk, t))) for t in times])
-    chosen = nearest_of_the_best(regret, times, begin_at(SHARE, setting.T, 1))
+    judge = Judge(setting)
+    times = sorted({begin_at(share, setting.T, K) for share in settings.shares})
+    found = []
+    for begin in times:
+        draw = settings.start.fit(setting)
+        for t in trailing(setting.until(begin), K)[:-1]:
+            draw = led(settings, setting, t, draw)
+        found.append(judge.of(draw))
+    regret = regrets(found)
+    chosen = nearest_of_the_best(regret, times, begin_at(SHARE, setting.T, K))
     return {
         "horizon": torch.tensor(times[chosen]),
         "times": torch.tensor(times),
@@ -155,6 +162,21 @@ def jumping(before: Draw, process: Process) -> Draw:
         begin = process.noised(before(noise, y), noise)
         x0_hat, scores, _ = process.predict(begin, process.T, clip_x0=True)
         return State(x0_hat, process.stay_or_jump(scores, begin.c, process.T, 0, noise), begin.y)
+
+    return draw
+
+
+def led(settings: Distilled, setting: Setting, t: int, before: Draw) -> Draw:
+    """As `jumping` from t, with a network that was taught without error: numbers go to the ends of paths from there,
+    and classes are drawn by one call, each column by itself."""
+    stopped, walk = _walk(settings, setting, t)
+    process = stopped.process
+
+    def draw(noise: Noise, y: Tensor | None) -> State:
+        begin = process.noised(before(noise, y), noise)
+        scores = process.predict(begin, t, clip_x0=True).scores
+        end = walk(_another(noise, process.d_num).beginning(begin.x, begin.c), begin.y)
+        return State(end.x, process.stay_or_jump(scores, begin.c, t, 0, noise), begin.y)
 
     return draw
 
@@ -216,8 +238,7 @@ def apart(student: Process, process: Process, pairs: State) -> tuple[Tensor, ...
 def walked(settings: Distilled, setting: Setting, t: int, before: Draw) -> Iterator[State]:
     """Rows at t and the ends of the paths from there: x (n, 2 d_num) are both, c (n, d_c) and y are of the begins."""
     process, labels = setting.process, setting.training_rows().y
-    stopped = setting.until(t)
-    walk = settings.update.prepare(stopped, trailing(stopped, min(settings.walk, t)))
+    stopped, walk = _walk(settings, setting, t)
     generator = stream(setting.seed, 7001, t)
     for start in range(0, settings.pairs, AT_ONCE):
         n = min(AT_ONCE, settings.pairs - start)
@@ -226,11 +247,19 @@ def walked(settings: Distilled, setting: Setting, t: int, before: Draw) -> Itera
         if labels is not None:
             y = labels[torch.randint(len(labels), (n,), generator=generator).to(labels.device)]
         begin = stopped.process.noised(before(noise, y), noise)
-        fresh = noise.apart(process.d_num).apart(
-            process.d_num
-        )  # neither of this path so far nor of its start
-        end = walk(fresh.beginning(begin.x, begin.c), begin.y)
+        end = walk(_another(noise, process.d_num).beginning(begin.x, begin.c), begin.y)
         yield State(torch.cat([begin.x, end.x], 1), begin.c, begin.y)
+
+
+def _walk(settings: Distilled, setting: Setting, t: int) -> tuple[Setting, Draw]:
+    """The process until t, and what walks from there to the ends that are taught."""
+    stopped = setting.until(t)
+    return stopped, settings.update.prepare(stopped, trailing(stopped, min(settings.walk, t)))
+
+
+def _another(noise: Noise, d_num: int) -> Noise:
+    """Noise that neither a path so far nor its start has used."""
+    return noise.apart(d_num).apart(d_num)
 
 
 def _copy(network: nn.Module, weights: Mapping[str, Any]) -> nn.Module:

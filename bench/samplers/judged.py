@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 from tabstep.data.table import Schema
-from tabstep.diffusion.mixed import State
+from tabstep.diffusion.mixed import Draw, State
 from tabstep.metrics import margins
 from tabstep.metrics.distances import distances
 from tabstep.metrics.trend import trend
@@ -66,13 +66,16 @@ class Judge:
 
     setting: Setting
 
-    @torch.no_grad()
     def __call__(self, sampler: Sampler, path: Steps) -> Shortfalls:
         """Of the rows of this sampler on this path."""
+        return self.of(sampler.prepare(self.setting, path))
+
+    @torch.no_grad()
+    def of(self, draw: Draw) -> Shortfalls:
+        """Of the rows that this draws."""
         setting, process, held = self.setting, self.setting.process, self.setting.rows(HELD_ROWS)
         noise = process.noise(setting.seed, 0, len(held.x)).apart(process.d_num)  # not that of any draw
-        rows = sampler.prepare(setting, path)(noise, held.y)
-        return shortfalls(written(setting, rows), written(setting, held), schema(setting))
+        return shortfalls(written(setting, draw(noise, held.y)), written(setting, held), schema(setting))
 
 
 def schema(setting: Setting) -> Schema:
