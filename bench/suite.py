@@ -25,6 +25,7 @@ Metric = Literal[
     "tails",
     "utility",
     "augmentation",
+    "rivals",
     "xgboost",
     "mlp",
     "simple",

@@ -181,6 +181,18 @@ SUITES: dict[str, Suite] = {
             rows=10_000,
         ),
         Suite(
+            name="rivals",
+            about="tabstep on the tables and by the scores that TabSyn, TabDiff and TabPC are published with",
+            datasets=("tabsyn-magic", "tabsyn-default", "tabsyn-adult"),
+            entries=(*_FLOORS, Entry("smote"), Entry("tabstep")),
+            samplers=_trailing("mixture-dpmpp-2m-sde", "distilled-correlated"),
+            steps=(1, 2, 5, 10, 50),
+            train_seeds=3,
+            eval_seeds=1,
+            evaluator="fast",
+            metrics=("rivals", "xgboost", "efficacy", "privacy"),
+        ),
+        Suite(
             name="reproduce",
             about="the published TabDDPM configuration, trained in full, on four small tables of the paper",
             datasets=("abalone", "diabetes", "insurance", "wilt"),

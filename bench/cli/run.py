@@ -65,7 +65,7 @@ def run(
         Many,
         typer.Option(
             help="Score these too: validation, nelbo, fidelity, dependence, tails, coverage, detection, utility, "
-            "augmentation, privacy, faults, xgboost, mlp, simple."
+            "augmentation, privacy, faults, rivals, xgboost, mlp, simple."
         ),
     ] = None,
     workers: Annotated[

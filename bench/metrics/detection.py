@@ -33,10 +33,10 @@ def detection(
     """
     scores: dict[str, float] = {}
     for suffix, side in (("", real), ("_train", train)):
-        x, is_synthetic = _sides(synthetic, side, train, schema, seed)
+        x, is_synthetic = sides(synthetic, side, train, schema, seed=seed)
         scores[f"c2st{suffix}_rows"] = len(x) / 2
         for name, make in CLASSIFIERS.items():
-            area, low, high = area_interval(list(_out_of_fold(x, is_synthetic, make, seed)))
+            area, low, high = area_interval(list(out_of_fold(x, is_synthetic, make, seed)))
             scores[f"c2st_{name}{suffix}"] = area
             scores[f"c2st_{name}{suffix}_score"] = 2 - 2 * max(area, 0.5)
             if not suffix:
@@ -48,16 +48,22 @@ def c2st_xgboost(
     synthetic: pd.DataFrame, real: pd.DataFrame, train: pd.DataFrame, schema: Schema, *, seed: int
 ) -> dict[str, float]:
     """`c2st_xgboost` and `c2st_xgboost_score` of `detection` alone, for a quarter of its time."""
-    x, is_synthetic = _sides(synthetic, real, train, schema, seed)
-    area, _, _ = area_interval(list(_out_of_fold(x, is_synthetic, _xgboost, seed)))
+    x, is_synthetic = sides(synthetic, real, train, schema, seed=seed)
+    area, _, _ = area_interval(list(out_of_fold(x, is_synthetic, _xgboost, seed)))
     return {"c2st_xgboost": area, "c2st_xgboost_score": 2 - 2 * max(area, 0.5)}
 
 
-def _sides(
-    synthetic: pd.DataFrame, side: pd.DataFrame, train: pd.DataFrame, schema: Schema, seed: int
+def sides(
+    synthetic: pd.DataFrame,
+    side: pd.DataFrame,
+    train: pd.DataFrame,
+    schema: Schema,
+    *,
+    seed: int,
+    most: int = MOST,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features of as many rows of either side (2 n, d), and which are synthetic (2 n,)."""
-    n = min(len(synthetic), len(side), MOST)
+    """Features of as many rows of either side (2 n, d), at most `most`, and which are synthetic (2 n,)."""
+    n = min(len(synthetic), len(side), most)
     if n < 2 * FOLDS:
         raise ValueError(f"needs {2 * FOLDS} rows, got {len(synthetic)} and {len(side)}")
     known = embed(train, train, schema)
@@ -78,12 +84,13 @@ def features(points: Points, known: Points) -> np.ndarray:
     return np.hstack(columns)
 
 
-def _out_of_fold(
-    x: np.ndarray, y: np.ndarray, make: Callable[[int], Any], seed: int
+def out_of_fold(
+    x: np.ndarray, y: np.ndarray, make: Callable[[int], Any], seed: int, *, folds: int = FOLDS
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The labels of each fold, and how likely a classifier that did not see them says that they are synthetic."""
     from sklearn.model_selection import StratifiedKFold
 
-    for fit, rest in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(x, y):
+    for fit, rest in StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, y):
         yield y[rest], make(seed).fit(x[fit], y[fit]).predict_proba(x[rest])[:, 1]
 
 

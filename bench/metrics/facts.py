@@ -70,6 +70,9 @@ ROWS: dict[str, Fact] = {
     **_facts("augmentation", -1e6, 1, "higher", "augment_10", "augment_100"),
     **_facts("augmentation", -1e6, 1, "higher", "augment_10_real", "augment_100_real"),
     **_facts("augmentation", -1e6, 1e6, "higher", "augment_10_gain", "augment_100_gain"),
+    **_facts("rivals", 0, 1, "higher", "rivals_shape", "rivals_trend", "rivals_wnmis"),
+    **_facts("rivals", 0, 1, "higher", "rivals_c2st_logistic", "rivals_c2st_xgboost"),
+    **_facts("rivals", 0, 1e9, "higher", "rivals_rows"),
     **_facts("nelbo", -1e12, 1e12, "lower", "nelbo", "nelbo_numeric", "nelbo_categorical", "nll"),
 }
 """Scores of rows, and the bound of a model."""

@@ -18,6 +18,7 @@ from tabstep.metrics.distances import distances
 from tabstep.metrics.faults import faults as fault_scores
 from tabstep.metrics.membership import membership
 from tabstep.metrics.precision import precision
+from tabstep.metrics.rivals import rivals as rivals_scores
 from tabstep.metrics.shape import shape
 from tabstep.metrics.space import FAR
 from tabstep.metrics.tails import tails as tail_scores
@@ -60,6 +61,11 @@ def coverage(synthetic: pd.DataFrame, dataset: Dataset) -> dict[str, float]:
 def detection(synthetic: pd.DataFrame, dataset: Dataset) -> dict[str, float]:
     """Whether a classifier can tell the rows from the real test rows, and from the training rows."""
     return detection_scores(synthetic, dataset.test, dataset.train, dataset.schema, seed=SEED)
+
+
+def rivals(synthetic: pd.DataFrame, dataset: Dataset) -> dict[str, float]:
+    """What others publish: how like the training rows the rows are."""
+    return rivals_scores(within(synthetic, dataset), dataset.train, dataset.schema, seed=SEED)
 
 
 def utility(synthetic: pd.DataFrame, dataset: Dataset) -> dict[str, float]:
@@ -106,6 +112,7 @@ GROUPS: Mapping[str, Callable[[pd.DataFrame, Dataset], dict[str, float]]] = {
     "utility": utility,
     "augmentation": augmentation,
     "faults": faults,
+    "rivals": rivals,
 }
 
 VERSIONS: Mapping[str, int] = {
@@ -118,6 +125,7 @@ VERSIONS: Mapping[str, int] = {
     "utility": 2,
     "augmentation": 2,
     "faults": 2,
+    "rivals": 1,
 }
 """Of each group: raise when one of its scores changes for the same rows, or when it gains or loses one."""
 
