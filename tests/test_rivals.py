@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from tabstep.data.table import Schema
 from tabstep.metrics.rivals import rivals
+from tabstep.records.store import Record
+from tabstep.study import rivals as page
+from tabstep.suites import SUITES
+from tests.test_families import record
 
 SCHEMA = Schema("binclass", "y", ("a", "b", "c"), ("k",))
 
@@ -62,3 +69,50 @@ def test_the_linear_one_agrees_with_sdmetrics() -> None:
 def test_too_few_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="needs 10 rows, got 9"):
         rivals(TRAIN.head(9), TRAIN, SCHEMA, seed=0)
+
+
+def of(dataset: str, method: str, sampler: str | None, steps: int | None, seed: int, c2st: float) -> Record:
+    plain = record(sampler or "none", steps or 1, seed, 0, 0, suite="rivals")
+    grid = None if sampler is None else "trailing"
+    cell = replace(plain.cell, dataset=dataset, method=method, sampler=sampler, grid=grid, steps=steps)
+    cell = replace(cell, train_seed=seed)
+    scores = {name: [0.9] for _, name in page.SCORES.values()} | {"rivals_c2st_xgboost": [c2st]}
+    return replace(plain, cell=cell, scores=scores)
+
+
+RECORDS = [
+    *(of("tabsyn-magic", "tabstep", "distilled-correlated", 1, seed, 0.5) for seed in (0, 1)),
+    *(of("tabsyn-magic", "tabstep", "mixture-dpmpp-2m-sde", 1, seed, 0.4) for seed in (0, 1)),
+    *(of("tabsyn-magic", "tabstep", "mixture-dpmpp-2m-sde", 5, seed, 0.8 + seed / 5) for seed in (0, 1)),
+    of("tabsyn-magic", "mixture", None, None, 0, 0.3),
+]
+
+
+def test_ours_stand_beside_the_published_ones_of_the_same_table() -> None:
+    facts = page.published()
+    table = page.numbers(RECORDS, facts)
+    assert set(table["dataset"]) == {"tabsyn-magic"}  # the tables that records are of
+    theirs = table[table["published"]]
+    assert theirs["c2st_xgboost"].dropna().is_monotonic_decreasing
+    (tabpc,) = theirs[theirs["method"] == "TabPC"].to_dict("records")
+    assert (tabpc["c2st_xgboost"], tabpc["evaluations"]) == (0.8602, 0)  # as its authors have it
+    ours = table[table["method"] == "tabstep"]
+    assert ours["c2st_xgboost"].tolist() == pytest.approx([0.5, 0.4, 0.9])  # the mean over training seeds
+    assert ours["train_seeds"].tolist() == [2, 2, 2]
+    assert table["method"].iloc[-1] == "mixture"  # floors come last
+
+
+def test_the_page_says_who_is_best_among_those_that_compare(tmp_path: Path) -> None:
+    paths = page.write(RECORDS, tmp_path)
+    assert {path.name for path in paths} == {"rivals.md", "rivals.csv", "c2st.png", "c2st.pdf", "c2st.csv"}
+    text = (tmp_path / "rivals.md").read_text()
+    assert "| tabsyn-magic | 0.500 | 0.400 | 0.900 | 0.760 | 0.773 | 0.860 | 0.626 |" in text
+    assert "| `tabstep` by `mixture-dpmpp-2m-sde` | 5 | **0.900** |" in text
+    assert "| TabPC | 0 | 0.860 |" in text
+
+
+def test_published_numbers_are_of_tables_that_are_here() -> None:
+    facts = page.published()
+    assert set(facts["dataset"]) == set(SUITES["rivals"].datasets)
+    assert not facts.duplicated(["dataset", "method", "metric"]).any()
+    assert set(facts["metric"]) == {*page.SCORES, *page.SECONDS}

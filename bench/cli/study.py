@@ -113,6 +113,22 @@ def study_few_steps(
     console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
 
 
+@app.command("rivals")
+def study_rivals(
+    workers: Workers = 0,
+    dataset: Datasets = None,
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """tabstep on the tables and by the scores that TabSyn, TabDiff and TabPC are published with (hours; resumes)."""
+    from tabstep.study import rivals
+
+    _, folder = _run_suite("rivals", dataset, workers, data_mirror, data_archive, results)
+    written = rivals.write(records_in(folder.runs), folder.root / "report")
+    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
 @app.command("findings")
 def study_findings(results: Results = Path("results")) -> None:
     """What all studies together say, from their records alone: FINDINGS.md in the results folder (seconds)."""
