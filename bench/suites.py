@@ -137,8 +137,17 @@ SUITES: dict[str, Suite] = {
         ),
         Suite(
             name="parts",
-            about="tabstep without one of its parts at a time, on three tables that it was chosen on",
-            datasets=("california", "churn2", "gesture"),
+            about="tabstep without one of its parts at a time, on tables that it was chosen on and on two kept aside",
+            datasets=(
+                "abalone",
+                "california",
+                "churn2",
+                "gesture",
+                "insurance",
+                "wilt",
+                "tabsyn-magic",
+                "buddy",
+            ),
             entries=(
                 Entry("tabstep"),
                 *(Entry("tabstep", f"no-{part}", {**off}) for part, off in _WITHOUT.items()),

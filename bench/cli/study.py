@@ -113,6 +113,22 @@ def study_few_steps(
     console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
 
 
+@app.command("parts")
+def study_parts(
+    workers: Workers = 0,
+    dataset: Datasets = None,
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """What each part of tabstep is worth: tabstep without one at a time, by six scores (hours; resumes)."""
+    from tabstep.study import parts
+
+    _, folder = _run_suite("parts", dataset, workers, data_mirror, data_archive, results)
+    written = parts.write(records_in(folder.runs), folder.root / "report")
+    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
 @app.command("rivals")
 def study_rivals(
     workers: Workers = 0,
