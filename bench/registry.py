@@ -133,8 +133,9 @@ SAMPLERS: Named[Sampler] = Named(
             for start in ("mixture", "correlated")
             for name in MIXED
         },
+        "distilled": made("tabstep.samplers.distilled:Distilled"),
         **{
-            f"distilled-{start}": made("tabstep.samplers.distilled:Distilled", start=BUDGETED[start])
+            f"distilled-{start}": made("tabstep.samplers.distilled:Distilled", starts=(BUDGETED[start],))
             for start in ("mixture", "correlated")
         },
     }

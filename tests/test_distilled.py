@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from tabstep.diffusion.schedule import make
 from tabstep.registry import SAMPLERS
 from tabstep.samplers import distilled
 from tabstep.samplers.budget_stop import KnownStop
-from tabstep.samplers.distilled import Distilled
+from tabstep.samplers.distilled import Begin, Distilled
 from tabstep.samplers.dpmpp import DPMSolverPP
 from tabstep.samplers.grid import trailing
 from tabstep.samplers.setting import Artifacts, Setting, path_for
@@ -28,7 +29,8 @@ from tabstep.samplers.start import Moments
 T, MEAN, SPREAD = 200, 0.7, 0.5
 ALPHA_BAR = make("cosine", T).alpha_bar
 CLASSES = (0.7, 0.2, 0.1)
-FEW = Distilled(start=Moments(), walk=40, pairs=4096, steps=300, lr=1e-2)
+FEW = Distilled(starts=(Moments(),), shares=(0.2,), walk=40, pairs=4096, steps=300, lr=1e-2)
+SEVERAL = replace(FEW, shares=Distilled.shares)
 
 
 class Normal(nn.Module):
@@ -181,12 +183,11 @@ class Off:
 
 
 def test_the_worse_the_start_the_earlier_in_noise_paths_begin() -> None:
-    """From the law itself all begins are as good, and the usual one stays; from rows that are off the walk must be
-    long, though it comes back from none of them quite."""
+    """From rows that are off the walk must be long, though it comes back from none of them quite."""
     of = setting()
-    assert FEW.horizon(of, 1) == 40
-    assert replace(FEW, start=Off(2 * SPREAD)).horizon(of, 1) == 120
-    said = of.artifacts.held(FEW.reached(1, 0))
+    off = replace(SEVERAL, starts=(Off(2 * SPREAD),))
+    assert off.begin(of, 1) == Begin(0, 120)
+    said = of.artifacts.held(off.reached(1, 0))
     assert said is not None
     assert said["times"].tolist() == [20, 40, 80, 120]
     assert said["regret"].shape == (4, 5)
@@ -194,21 +195,21 @@ def test_the_worse_the_start_the_earlier_in_noise_paths_begin() -> None:
 
 def test_each_budget_has_its_choice_which_is_read_where_there_are_no_rows() -> None:
     of = setting()
-    off = replace(FEW, start=Off(2 * SPREAD))
+    off = replace(SEVERAL, starts=(Off(2 * SPREAD),))
     blind = replace(of, held=None, train=None)
-    assert off.horizon(replace(blind, artifacts=Artifacts()), 1) == 40  # nothing is known
+    assert off.begin(replace(blind, artifacts=Artifacts()), 1).time == 40  # nothing is known
     assert path_for(off, trailing, of, 1) == (120, 0)
     assert path_for(off, trailing, blind, 1) == (120, 0)  # the artifact is at hand
     assert path_for(off, trailing, blind, 2) == (40, 20, 0)  # and not that of two
     few_rows = State(*(None if part is None else part[:50] for part in of.held))  # type: ignore[union-attr, arg-type]
-    assert off.horizon(replace(of, held=few_rows, artifacts=Artifacts()), 1) == 40
+    assert off.begin(replace(of, held=few_rows, artifacts=Artifacts()), 1).time == 40
 
 
 def test_the_choice_is_paid_by_all_who_use_it() -> None:
     of = setting()
-    FEW.horizon(of, 1)
+    FEW.begin(of, 1)
     second = of.artifacts.reader()
-    FEW.horizon(replace(of, artifacts=second), 1)
+    FEW.begin(replace(of, artifacts=second), 1)
     assert second.borrowed_s > 0
 
 
@@ -245,7 +246,7 @@ def test_where_classes_depend_on_each_other_one_call_begins_late() -> None:
         apart.append(float((found[:, 0] != found[:, 1]).float().mean()))
     assert apart == sorted(apart)
     assert apart[0] < 0.05 < 0.1 < apart[2]
-    assert int(distilled.reach(replace(FEW, start=own), of, 1)["horizon"]) == 20
+    assert int(distilled.reach(replace(SEVERAL, starts=(own,)), of, 1)["horizon"]) == 20
 
 
 @dataclass(frozen=True)
@@ -260,6 +261,34 @@ class Given:
             return State(*(None if part is None else part[some] for part in self.rows))
 
         return draw
+
+
+def test_the_better_start_is_taken() -> None:
+    of = setting()
+    both = replace(SEVERAL, starts=(Off(2 * SPREAD), Moments()))
+    found = distilled.reach(both, of, 1)
+    assert int(found["start"]) == 1
+    assert found["starts"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert found["times"].tolist() == [20, 40, 80, 120] * 2
+
+
+def scores(c2st: float, efficacy: float = 0.3, scatter: float = 0.0) -> dict[str, np.ndarray]:
+    """Of a way whose C2ST has this scatter between folds."""
+    apart = scatter * np.array([-1.0, 1.0, 0.0, 1.0, -1.0])
+    return {"c2st": c2st + apart, "efficacy": np.full(5, efficacy), "trend": np.zeros(5)}
+
+
+def test_the_hardest_score_leads_then_all_of_them_and_what_nothing_decides_is_the_usual() -> None:
+    begins = [Begin(start, time) for start in (0, 1) for time in (20, 40)]
+    same = [scores(0.1)] * 4
+    assert distilled.chosen(same, begins, 40) == Begin(0, 40)
+    assert distilled.chosen(same, begins, 20) == Begin(0, 20)
+    told = [scores(0.1), scores(0.1), scores(0.05, efficacy=0.4), scores(0.1)]
+    assert distilled.chosen(told, begins, 40) == Begin(1, 20)  # though a model learns less from it
+    hidden = [scores(0.1), scores(0.1, scatter=0.1), scores(0.05, efficacy=0.4), scores(0.1, scatter=0.1)]
+    assert distilled.chosen(hidden, begins, 20) == Begin(
+        0, 40
+    )  # a difference that cannot be seen decides nothing
 
 
 @pytest.mark.parametrize("shares", [(), (0.0,), (0.2, 1.1)])
@@ -286,6 +315,11 @@ def test_what_it_cannot_do_is_said() -> None:
         FEW.prepare(replace(of, train=None), (40, 0))
 
 
+def test_there_is_a_start() -> None:
+    with pytest.raises(ValueError, match="starts must be one or more"):
+        replace(FEW, starts=())
+
+
 @pytest.mark.parametrize(
     ("name", "least"), [("walk", 1), ("pairs", 8), ("steps", 1), ("batch_size", 1), ("most", 1)]
 )
@@ -294,7 +328,8 @@ def test_fewer_than_it_needs_are_refused(name: str, least: int) -> None:
         replace(FEW, **{name: least - 1})  # type: ignore[arg-type]
 
 
-def test_it_has_a_name_from_each_start() -> None:
+def test_it_has_a_name_from_each_start_and_one_from_the_better() -> None:
+    assert SAMPLERS["distilled"] == Distilled()
     assert isinstance(SAMPLERS["distilled-mixture"], Distilled)
     assert isinstance(SAMPLERS["distilled-correlated"], Distilled)
     assert SAMPLERS["distilled-mixture"] != SAMPLERS["distilled-correlated"]

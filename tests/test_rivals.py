@@ -81,7 +81,7 @@ def of(dataset: str, method: str, sampler: str | None, steps: int | None, seed: 
 
 
 RECORDS = [
-    *(of("tabsyn-magic", "tabstep", "distilled-correlated", 1, seed, 0.5) for seed in (0, 1)),
+    *(of("tabsyn-magic", "tabstep", "distilled", 1, seed, 0.5) for seed in (0, 1)),
     *(of("tabsyn-magic", "tabstep", "mixture-dpmpp-2m-sde", 1, seed, 0.4) for seed in (0, 1)),
     *(of("tabsyn-magic", "tabstep", "mixture-dpmpp-2m-sde", 5, seed, 0.8 + seed / 5) for seed in (0, 1)),
     of("tabsyn-magic", "mixture", None, None, 0, 0.3),

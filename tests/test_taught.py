@@ -52,7 +52,7 @@ def model() -> Synthesizer:
 def test_what_was_taught_is_drawn_by_without_being_named(model: Synthesizer) -> None:
     assert model.taught == (1, 2)
     one = model.sample(20, steps=1)
-    assert one.attrs["drawn by"] == "distilled-correlated on trailing, 1 evaluation a row"
+    assert one.attrs["drawn by"] == "distilled on trailing, 1 evaluation a row"
     pd.testing.assert_frame_equal(one, model.sample(20, steps=1, sampler=taught.SAMPLER))
     three = model.sample(20, steps=3)
     assert three.attrs["drawn by"] == f"{DEFAULT_SAMPLER} on trailing, 3 evaluations a row"
@@ -183,7 +183,7 @@ def test_the_commands_teach_keep_and_say_how_rows_are_drawn(tmp_path: Path) -> N
     assert tabstep.load(folder).taught == (1, 2)
     done = call("sample", folder, "--rows", 9, "--out", out, "--steps", 2)
     assert done.exit_code == 0, done.output
-    assert "drawn by distilled-correlated on trailing, 2 evaluations a row" in " ".join(done.output.split())
+    assert "drawn by distilled on trailing, 2 evaluations a row" in " ".join(done.output.split())
     done = call("sample", folder, "--rows", 9, "--out", out, "--steps", 4)
     assert f"drawn by {DEFAULT_SAMPLER} on trailing, 4 evaluations a row" in " ".join(done.output.split())
     done = call("sample", table, "--rows", 9, "--out", out, "--steps", 1, "--sampler", taught.SAMPLER, *QUICK)

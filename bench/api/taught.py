@@ -16,10 +16,11 @@ from tabstep.registry import DEFAULT_SAMPLER, GRIDS, SAMPLERS
 from tabstep.samplers.distilled import Distilled
 from tabstep.samplers.judged import FOLDS, LEAST_ROWS, Judge, regrets, standard_error
 from tabstep.samplers.setting import Artifacts, Setting, Table, path_for
-from tabstep.samplers.start import CORRELATED
+from tabstep.samplers.start import CORRELATED, MIXTURE, Gaussians, Products, Start
 
-SAMPLER = "distilled-correlated"
-START = f"{CORRELATED}-0"  # the artifact of its start
+SAMPLER = "distilled"
+START = f"{CORRELATED}-0"  # the artifact of the start that no other sampler has
+STARTS: Mapping[type[Start], str] = {Gaussians: START, Products: MIXTURE}
 MOST = Distilled.most  # evaluations that networks are taught for
 _SEED = 0  # of the settings that a user's model prepares samplers with
 
@@ -53,8 +54,9 @@ def begin(K: int) -> str:
 def names(model: Diffusion, artifacts: Artifacts, K: int) -> tuple[str, ...]:
     """The artifacts that rows of K evaluations need: the start, and a network for each call."""
     sampler = _sampler()
-    path = sampler.path(Setting(model.process, artifacts=artifacts), GRIDS[sampler.grid], K)
-    return START, *sampler.names(path, _SEED)
+    setting = Setting(model.process, artifacts=artifacts)
+    start, path = sampler.begin(setting, K).start, sampler.path(setting, GRIDS[sampler.grid], K)
+    return STARTS[type(sampler.starts[start])], *sampler.names(start, path, _SEED)
 
 
 def kept(model: Diffusion, artifacts: Artifacts) -> tuple[str, ...]:
@@ -86,8 +88,9 @@ def before(model: Diffusion, artifacts: Artifacts, sampler: Any, K: int, table: 
     """
     if not isinstance(sampler, Distilled) or K not in possible(model):
         return None
-    path = sampler.path(Setting(model.process, artifacts=artifacts), GRIDS[sampler.grid], K)
-    if all(artifacts.held(name) is not None for name in sampler.names(path, _SEED)):
+    setting = Setting(model.process, artifacts=artifacts)
+    start, path = sampler.begin(setting, K).start, sampler.path(setting, GRIDS[sampler.grid], K)
+    if all(artifacts.held(name) is not None for name in sampler.names(start, path, _SEED)):
         return None
     said = f"{K} evaluation{'s' if K > 1 else ''}"
     if table is None:
@@ -156,8 +159,11 @@ def check(found: Mapping[str, Mapping[str, Tensor]], model: Diffusion) -> tuple[
         horizon = tensors.get("horizon", torch.tensor(0))
         if horizon.dtype != torch.int64 or horizon.dim() or not 1 <= int(horizon) <= model.schedule.T:
             raise ValueError(f"a taught network that jumps from no time in 1..{model.schedule.T}")
+        start = tensors.get("start", torch.tensor(-1))
+        if start.dtype != torch.int64 or start.dim() or not 0 <= int(start) < len(_sampler().starts):
+            raise ValueError("a taught network that jumps from the rows of no start")
     possibly = {name for K in possible(model) for name in names(model, Artifacts.holding(said), K)}
-    networks = tuple(name for name in found if name in possibly - {START})
+    networks = tuple(name for name in found if name in possibly - {*STARTS.values()})
     own = {name: (tuple(v.shape), v.dtype) for name, v in model.network.state_dict().items()}
     for name in networks:
         if {key: (tuple(v.shape), v.dtype) for key, v in found[name].items()} != own:

@@ -21,7 +21,7 @@ PRIOR = {1: 0.05, 2: 0.1, 5: 0.25, 10: 0.4}
 
 RATIOS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # to the prior, of the begins to choose from; none is after T
 
-VERSION = 5  # raise when the same model, rows and start give another begin; 5: another prior
+VERSION = 6  # raise when the same model, rows and start give another begin; 6: by larger trees
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,38 +16,46 @@ from tabstep.contracts import Unsupported
 from tabstep.diffusion import train
 from tabstep.diffusion.mixed import Draw, Learned, Process, State, stacked, taken
 from tabstep.diffusion.noise import Noise, stream
-from tabstep.samplers.budget_stop import begin_at, nearest_of_the_best
+from tabstep.samplers.budget_stop import begin_at
 from tabstep.samplers.dpmpp import DPMSolverPP
 from tabstep.samplers.grid import trailing
-from tabstep.samplers.judged import LEAST_ROWS, Judge, regrets
+from tabstep.samplers.judged import LEAST_ROWS, Judge, Shortfalls, regrets, standard_error
 from tabstep.samplers.setting import Grid, Sampler, Setting, Steps, digest, path_from
-from tabstep.samplers.start import Gaussians, Start
+from tabstep.samplers.start import Gaussians, Products, Start
 
 SHARE = 0.2  # T'/T where nothing is measured
 HELD = 0.125  # of the pairs, which say when to stop
 FEWEST = 8  # pairs, of which one is held
 AT_ONCE = 4096  # paths walked at once
 
-VERSION = 2  # raise when the same model, rows and start give other networks, or another begin
+VERSION = 3  # raise when the same model, rows and start give other networks, or another begin
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Where paths begin: at the rows of which of several starts, and at which time T'."""
+
+    start: int
+    time: int
 
 
 @dataclass(frozen=True)
 class Distilled:
-    """Rows of a start, noised and taken to clean rows by one call, as often as there are evaluations.
+    """Rows of a mixture, noised and taken to clean rows by one call, as often as there are evaluations.
 
     A network gives the mean of the clean rows that a noised one may come from, too narrow by what is left open. A
     deterministic path has one end instead, and a network can learn it (Luhman & Luhman 2021; Salimans & Ho 2022). Here
     paths begin at T' < T, at the noised rows of a start as in ES-DDPM (Lyu et al. 2022): so short that their ends
-    follow smoothly from their begins, and a copy of the network learns them soon. How short is decided by held rows for
-    each number of evaluations: a better start needs less, and classes that depend on each other bear less (`reach`).
-    Between evaluations rows are noised again, to the next time, for which another copy is taught on the rows that come
-    to it.
+    follow smoothly from their begins, and a copy of the network learns them soon. How short, and from which start, is
+    decided by held rows for each number of evaluations: a better start needs less, and classes that depend on each
+    other bear less (`reach`). Between evaluations rows are noised again, to the next time, for which another copy is
+    taught on the rows that come to it.
 
     Numbers are taught the ends of paths of DPM-Solver++(2M), by squared error. What a class will be is open at the
     begin, and its ends would be noise to learn from: of classes a copy keeps what the network says, by the
     Kullback-Leibler divergence from it.
 
-    start       the generator whose rows paths begin at
+    starts      the generators whose rows paths may begin at; the first where there are no held rows
     shares      T'/T to choose from; `SHARE` where there are no held rows
     walk        evaluations of a path whose end is taught
     pairs       begins and ends that a copy learns from, an eighth of them to say when to stop
@@ -53,7 +63,7 @@ class Distilled:
     most        evaluations that this is done for: each has a network of its own, and the price of one
     """
 
-    start: Start = field(default_factory=Gaussians)
+    starts: tuple[Start, ...] = (Gaussians(), Products())
     shares: tuple[float, ...] = (0.1, 0.2, 0.4, 0.6)
     walk: int = 10
     pairs: int = 65536
@@ -66,6 +76,8 @@ class Distilled:
         for name, least in (("walk", 1), ("pairs", FEWEST), ("steps", 1), ("batch_size", 1), ("most", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if not self.starts:
+            raise ValueError("starts must be one or more, got none")
         if not self.shares or not all(0 < share <= 1 for share in self.shares):
             raise ValueError(f"shares must be in (0, 1], one or more, got {self.shares}")
 
@@ -82,24 +94,27 @@ class Distilled:
         """From T' to 0: the times that calls jump from. Raises `Unsupported` for more than `most`."""
         if self.most < K:
             raise Unsupported(f"networks are taught for up to {self.most} evaluations, not for {K}")
-        return path_from(self.horizon(setting, K), self.update, grid, setting, K)
+        return path_from(self.begin(setting, K).time, self.update, grid, setting, K)
 
     def reached(self, K: int, seed: int) -> str:
-        """The artifact that says T' for K evaluations."""
-        return f"reach-{K}-{digest(_Key(self, (), seed))}"
+        """The artifact that says where K evaluations begin."""
+        return f"reach-{K}-{digest(_Key(self, 0, (), seed))}"
 
-    def horizon(self, setting: Setting, K: int) -> int:
-        """T', as it was chosen for this model, or chosen now; that of `SHARE` where nothing can be measured."""
+    def begin(self, setting: Setting, K: int) -> Begin:
+        """Where paths begin, as it was chosen for this model, or chosen now; the usual one where nothing can be
+        measured."""
         name = self.reached(K, setting.seed)
         if setting.artifacts.held(name) is None:  # a model that was saved has it, and no rows
             if setting.held is None or len(setting.held.x) < LEAST_ROWS:
-                return begin_at(SHARE, setting.T, K)
-            self.start.fit(setting)  # not inside the choice, whose price is its own
-        return int(setting.artifacts.tensors(name, lambda: reach(self, setting, K))["horizon"])
+                return Begin(0, begin_at(SHARE, setting.T, K))
+            for start in self.starts:
+                start.fit(setting)  # not inside the choice, whose price is its own
+        found = setting.artifacts.tensors(name, lambda: reach(self, setting, K))
+        return Begin(int(found["start"]), int(found["horizon"]))
 
-    def names(self, path: Steps, seed: int) -> tuple[str, ...]:
-        """The artifacts of the networks of a path, in its order."""
-        return tuple(f"distilled-{digest(_Key(self, path[: k + 1], seed))}" for k in range(len(path) - 1))
+    def names(self, start: int, path: Steps, seed: int) -> tuple[str, ...]:
+        """The artifacts of the networks of a path from this of the starts, in its order."""
+        return tuple(f"distilled-{digest(_Key(self, start, path[:k], seed))}" for k in range(1, len(path)))
 
     def prepare(self, setting: Setting, path: Steps) -> Draw:
         """Teach a copy of the network for each time of the path, or read them.
@@ -109,8 +124,9 @@ class Distilled:
         denoiser = setting.process.denoiser
         if not isinstance(denoiser, Learned):
             raise Unsupported("this teaches a copy of the network, and the denoiser has none")
-        draw = self.start.fit(setting)
-        for name, t in zip(self.names(path, setting.seed), path, strict=False):
+        start = self.begin(setting, len(path) - 1).start
+        draw = self.starts[start].fit(setting)
+        for name, t in zip(self.names(start, path, setting.seed), path, strict=False):
             draw = jumping(draw, self._taught(setting, denoiser, name, t, draw).until(t))
         return draw
 
@@ -126,33 +142,54 @@ class _Key:
     """What determines a taught network of one fitted model."""
 
     settings: Distilled
+    start: int
     path: Steps
     seed: int
     version: int = VERSION
 
 
 def reach(settings: Distilled, setting: Setting, K: int) -> Mapping[str, Tensor]:
-    """T' for K evaluations: of the begins whose rows are as good as the best ones, the nearest to `SHARE` T.
+    """Where to begin for K evaluations, by held rows: see `chosen`.
 
     No network is taught for it: rows are those of networks that were taught without error (`led`), which takes seconds.
-    They are judged by the least regret over the scores of `judged`, within one standard error. Returns `horizon` (),
-    `times` (m,) and the `regret` in margins (m, FOLDS), each with one fold left out.
+    Returns `start` and `horizon` (), and of all that was tried `starts`, `times` (m,) and the `regret` in margins
+    (m, FOLDS), each with one fold left out.
     """
     judge = Judge(setting)
     times = sorted({begin_at(share, setting.T, K) for share in settings.shares})
+    begins = [Begin(start, time) for start in range(len(settings.starts)) for time in times]
     found = []
-    for begin in times:
-        draw = settings.start.fit(setting)
-        for t in trailing(setting.until(begin), K)[:-1]:
+    for begin in begins:
+        draw = settings.starts[begin.start].fit(setting)
+        for t in trailing(setting.until(begin.time), K)[:-1]:
             draw = led(settings, setting, t, draw)
         found.append(judge.of(draw))
-    regret = regrets(found)
-    chosen = nearest_of_the_best(regret, times, begin_at(SHARE, setting.T, K))
+    best = chosen(found, begins, begin_at(SHARE, setting.T, K))
     return {
-        "horizon": torch.tensor(times[chosen]),
-        "times": torch.tensor(times),
-        "regret": torch.from_numpy(regret),
+        "start": torch.tensor(best.start),
+        "horizon": torch.tensor(best.time),
+        "starts": torch.tensor([begin.start for begin in begins]),
+        "times": torch.tensor([begin.time for begin in begins]),
+        "regret": torch.from_numpy(regrets(found)),
     }
+
+
+def chosen(found: Sequence[Shortfalls], begins: Sequence[Begin], usual: int) -> Begin:
+    """Of begins with these scores the one to take.
+
+    The hardest score leads: those are left whose rows trees tell from real ones as little as the best, within two
+    standard errors. Of these the ones with the least regret over all scores (`judged`), within one. Where several are
+    left nothing tells them apart, and it is the one nearest to the usual time, of the first start.
+    """
+    good = _as_good(np.array([way["c2st"] for way in found]), 2)
+    good = good[_as_good(regrets([found[i] for i in good]), 1)]
+    return min((begins[i] for i in good), key=lambda b: (abs(math.log(b.time / usual)), b.start))
+
+
+def _as_good(losses: np.ndarray, errors: float) -> np.ndarray:
+    """Places of the losses (m, FOLDS) that are above the least by at most so many standard errors of the difference."""
+    worse = losses - losses[losses.mean(1).argmin()]
+    return np.flatnonzero(worse.mean(1) <= errors * standard_error(worse))
 
 
 def jumping(before: Draw, process: Process) -> Draw:

@@ -20,6 +20,7 @@ import torch
 from tabstep.data.table import Schema
 from tabstep.diffusion.mixed import Draw, State
 from tabstep.metrics import margins
+from tabstep.metrics.detection import CLASSIFIERS
 from tabstep.metrics.distances import distances
 from tabstep.metrics.trend import trend
 from tabstep.samplers.setting import Sampler, Setting, Steps
@@ -104,7 +105,8 @@ def shortfalls(drawn: pd.DataFrame, held: pd.DataFrame, schema: Schema) -> Short
     """Of as many drawn rows as held ones, row by row of the same label.
 
     efficacy     1 - macro-F1, or R2, of boosted trees that are trained on the drawn rows and predict the held ones
-    c2st         the area under the curve of boosted trees that tell drawn rows from held ones, above one half
+    c2st         the area under the curve of boosted trees that tell drawn rows from held ones, above one half; the same
+                 trees as in `metrics.detection`, for smaller ones see the like of few columns alone
     wasserstein  see `distances`; trend: 1 - `trend_corrected`
     """
     columns = coded(drawn, held, schema)
@@ -143,7 +145,7 @@ def areas_under_curve(drawn: np.ndarray, held: np.ndarray, fold: np.ndarray) -> 
     areas = []
     for k in range(FOLDS):
         rest = where != k
-        told = _trees("Classifier").fit(x[rest], label[rest]).predict_proba(x[~rest])[:, 1]
+        told = CLASSIFIERS["xgboost"](0).fit(x[rest], label[rest]).predict_proba(x[~rest])[:, 1]
         areas.append(float(roc_auc_score(label[~rest], told)))
     return areas
 

@@ -13,7 +13,7 @@ from tabstep.samplers.grid import Karras, trailing
 from tabstep.samplers.judged import LEAST_ROWS, Judge, Shortfalls, regrets, standard_error
 from tabstep.samplers.setting import Grid, Sampler, Setting, Steps, digest, path_for
 
-VERSION = 1  # raise when the same model, rows and sampler give another path
+VERSION = 2  # raise when the same model, rows and sampler give another path
 
 
 @dataclass(frozen=True)
