@@ -118,8 +118,17 @@ def test_what_is_said_of_adult_is_what_the_page_has() -> None:
     adult = page[page["dataset"] == "adult"].set_index(["sampler", "steps"])["c2st_xgboost"] * 0.03
     said = [
         f"{adult[name, K]:.2f}".removeprefix("0")
-        for name in ("distilled-correlated", "mixture-dpmpp-2m-sde")
+        for name in ("distilled", "mixture-dpmpp-2m-sde")
         for K in (1, 2)
     ]
     text = " ".join((root / "README.md").read_text(encoding="utf-8").split())
     assert "{} and {} at one and two evaluations beside {} and {}.".format(*said) in text
+
+
+def test_a_sampler_that_lacks_networks_is_named(tmp_path: Path) -> None:
+    few_steps.write(RECORDS, tmp_path)
+    assert "of these" not in (tmp_path / "few-steps.md").read_text()
+    second = [replace(r, cell=replace(r.cell, train_seed=1)) for r in RECORDS if r.cell.sampler != "ddim"]
+    few_steps.write([*RECORDS, *second], tmp_path)
+    text = " ".join((tmp_path / "few-steps.md").read_text().split())
+    assert "`ddim` drew from 2 of these 4 networks: its means are over these." in text

@@ -118,7 +118,9 @@ def _page(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
         f"`{OURS}` on {found['dataset'].nunique()} tables, held against `ancestral` with all steps of the same",
         "network. A loss is how much worse a score is, in margins of the score (F1 and R2 .01, C2ST .03, Wasserstein",
         "and Trend .005, beta-recall and coverage .02); a budget keeps a table where the largest loss of six scores is",
-        f"at most 1. {seeds.said(ours)} Sampling seeds of each network: {draws}. With one training seed nothing",
+        f"at most 1. {seeds.said(ours)} Sampling seeds of each network: {draws}.",
+        *_fewer(ours),
+        "With one training seed nothing",
         f"is decided about the method, only about these networks. Made at {', '.join(_commits(records))}.",
         "",
         *_glance(records),
@@ -153,6 +155,20 @@ def _page(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
     ]
 
 
+def _fewer(records: Sequence[Record]) -> list[str]:
+    """Which samplers were not run on all networks, whose means are then over fewer than those of the others."""
+    networks: dict[str, set[tuple[str, int]]] = {}
+    for r in records:
+        networks.setdefault(str(r.cell.sampler), set()).add((r.cell.dataset, r.cell.train_seed))
+    whole = len(set.union(*networks.values())) if networks else 0
+    said = [
+        f"`{name}` drew from {len(of)} of these {whole} networks"
+        for name, of in networks.items()
+        if len(of) < whole
+    ]
+    return [f"{'; '.join(sorted(said))}: its means are over these."] if said else []
+
+
 def _glance(records: Sequence[Record]) -> list[str]:
     """Means over tables, where there is a table with all of them."""
     table = glance.means(records)
@@ -162,7 +178,7 @@ def _glance(records: Sequence[Record]) -> list[str]:
         "## At a glance",
         "",
         "`dpmpp-2m-sde` from noise, from the moments of the training rows, and from a mixture; and from a mixture by",
-        f"networks that were taught each call (`distilled-correlated`). {glance.said(table)}",
+        f"networks that were taught each call (`distilled`). {glance.said(table)}",
         "",
         *pipes(glance.rows(table)),
         "",

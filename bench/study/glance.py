@@ -22,7 +22,7 @@ BEGINS = {
     "dpmpp-2m-sde": "noise",
     "free-dpmpp-2m-sde": "moments",
     "mixture-dpmpp-2m-sde": "mixture",
-    "distilled-correlated": "mixture, taught",
+    "distilled": "mixture, taught",
 }
 """Samplers of one solver, and where they begin; the last by networks that were taught each call, at few budgets."""
 LINES = ("-", "-", (0, (4, 1.5)), (0, (1, 1)))
