@@ -183,7 +183,8 @@ def chosen(found: Sequence[Shortfalls], begins: Sequence[Begin], usual: int) -> 
     """
     good = _as_good(np.array([way["c2st"] for way in found]), 2)
     good = good[_as_good(regrets([found[i] for i in good]), 1)]
-    return min((begins[i] for i in good), key=lambda b: (abs(math.log(b.time / usual)), b.start))
+    left = [begins[int(i)] for i in good]
+    return min(left, key=lambda begin: (abs(math.log(begin.time / usual)), begin.start))
 
 
 def _as_good(losses: np.ndarray, errors: float) -> np.ndarray:

@@ -107,7 +107,7 @@ def _rows(table: pd.DataFrame) -> list[dict[str, str]]:
         row = {"part": "all of them" if name == NONE else str(name), "tables": str(part["dataset"].nunique())}
         for score in VECTOR:
             of = part[part["score"] == score.name].set_index("dataset")
-            gain = (of["gain"] / of["margin"]).to_dict()
+            gain = {str(table): float(value) for table, value in (of["gain"] / of["margin"]).items()}
             row[score.title] = str(difference(gain, dict.fromkeys(gain, 0.0)))
         rows[name] = row
     worth = table[table["score"] == "c2st_xgboost"].groupby("part")["gain"].mean()
