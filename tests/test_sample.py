@@ -300,6 +300,25 @@ def test_progress_is_a_line_now_and_then_where_there_is_no_terminal() -> None:
     assert text.getvalue() == "drawing: 3,000 of 5,000 rows, loss 0.25, about 0:12 left\n"
 
 
+def test_the_time_left_is_that_of_what_is_going_on() -> None:
+    """What is prepared before the first step, and another network before this one, tell nothing of its steps."""
+    text, now = io.StringIO(), 0.0
+    with Waiting(Console(file=text, width=100), "teaching", "steps", clock=lambda: now) as view:
+        now += 100.0
+        for _ in range(2):
+            view(0, 10)
+            now += 11.0
+            view(5, 10)
+            now += 100.0
+    said = text.getvalue().splitlines()
+    assert said == [
+        "teaching: 0 of 10 steps",
+        "teaching: 5 of 10 steps, about 0:11 left",
+        "teaching: 0 of 10 steps",
+        "teaching: 5 of 10 steps, about 0:11 left",
+    ]
+
+
 def test_on_a_terminal_it_is_a_bar() -> None:
     text = io.StringIO()
     with Waiting(Console(file=text, width=100, force_terminal=True), "fitting", "steps") as view:

@@ -21,14 +21,17 @@ def duration(seconds: float) -> str:
 
 
 class Waiting:
-    """Call it with (done, total), and with a loss while a network is trained; use as a context manager."""
+    """Call it with (done, total), and with a loss while a network is trained; use as a context manager.
+
+    Where `done` falls another thing of the kind begins, and the time left is that of this one.
+    """
 
     def __init__(
         self, console: Console, doing: str, unit: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._console, self._doing, self._unit, self._clock = console, doing, unit, clock
         self._began = self._said = clock()
-        self._first: int | None = None
+        self._first = self._last = -1
         self._bar = None
         if console.is_terminal:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -58,8 +61,11 @@ class Waiting:
 
     def __call__(self, done: int, total: int, loss: float | None = None) -> None:
         beside = "" if loss is None else f", loss {loss:.3g}"
-        if self._first is None:
-            self._first = done  # what was there from before took no time now
+        if self._last < 0 or done < self._last:
+            self._first, self._began = done, self._clock()  # what was there from before took no time now
+            if self._bar is not None:
+                self._bar.reset(self._task)
+        self._last = done
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=total, description=f"{self._doing}{beside}")
             return
