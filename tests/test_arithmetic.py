@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tabstep.data.arithmetic import Product, Rated, Scaled, Total
 from tabstep.data.constraint_search import find
-from tabstep.data.constraints import broken, from_json, share_kept, to_json
+from tabstep.data.constraints import Sum, broken, from_json, share_kept, to_json
 from tabstep.data.keeping import keep
 from tests.test_constraints import common
 from tests.test_keeping import torn
@@ -276,6 +276,15 @@ def test_any_line_is_found_and_holds(factor: float, offset: float, places: int, 
     assert len(rules) == 1
     assert not rules[0].breaks(frame).any()
     assert rules[0].factor == pytest.approx(factor, rel=2e-2 / min(1, factor))
+
+
+def test_a_sum_of_numbers_whose_squares_are_none_is_found() -> None:
+    rng = np.random.default_rng(0)
+    a, b = 1e160 * rng.random(50), 1e160 * rng.random(50)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (rule,) = (rule for rule in find(pd.DataFrame({"a": a, "b": b, "c": a + b})) if isinstance(rule, Sum))
+    assert set(rule.columns) == {"a", "b", "c"}
 
 
 @given(st.data())

@@ -156,8 +156,11 @@ def _is_told(rule: Sum, frame: pd.DataFrame) -> bool:
     """Whether what a sum of continuous numbers may be off is nothing beside what each of the three varies by."""
     if min(rule.steps) > 0:
         return True
-    spread = [float(frame[name].std()) for name in rule.columns]
-    return min(spread) > 1e3 * RELATIVE * max(float(frame[name].abs().max()) for name in rule.columns)
+    most = max(float(frame[name].abs().max()) for name in rule.columns)
+    if most == 0:
+        return False
+    # In parts of the largest: squares of numbers beyond 1e154 are none.
+    return min(float((frame[name] / most).std()) for name in rule.columns) > 1e3 * RELATIVE
 
 
 def _orders(
