@@ -131,4 +131,4 @@ def test_a_sampler_that_lacks_networks_is_named(tmp_path: Path) -> None:
     second = [replace(r, cell=replace(r.cell, train_seed=1)) for r in RECORDS if r.cell.sampler != "ddim"]
     few_steps.write([*RECORDS, *second], tmp_path)
     text = " ".join((tmp_path / "few-steps.md").read_text().split())
-    assert "`ddim` drew from 2 of these 4 networks: its means are over these." in text
+    assert "`ddim` drew from 2 of these 4 networks: means are over these." in text

@@ -18,8 +18,10 @@ from tabstep.api.synthesizer import Synthesizer
 from tabstep.contracts import Unsupported
 from tabstep.diffusion.model import FILE
 from tabstep.diffusion.tabstep import TabStep
-from tabstep.registry import DEFAULT_SAMPLER, SAMPLERS
+from tabstep.registry import DEFAULT_SAMPLER, GRIDS, SAMPLERS
 from tabstep.samplers.distilled import Distilled
+from tabstep.samplers.judged import Judge, regrets
+from tabstep.samplers.setting import path_for
 from tabstep.samplers.start import CORRELATED, check_correlated
 from tests.test_cli import call
 
@@ -96,7 +98,9 @@ def test_rows_that_wait_for_networks_to_be_taught_say_so() -> None:
         pd.testing.assert_frame_equal(rows, plain.sample(5, steps=1, sampler=taught.SAMPLER))
 
 
-@pytest.mark.parametrize("damage", ["shape", "number", "name", "start", "begin", "no begin"])
+@pytest.mark.parametrize(
+    "damage", ["shape", "number", "name", "start", "begin", "no room", "no start", "no begin"]
+)
 def test_damaged_networks_are_refused(model: Synthesizer, tmp_path: Path, damage: str) -> None:
     from tabstep.data import artifact
 
@@ -114,6 +118,10 @@ def test_damaged_networks_are_refused(model: Synthesizer, tmp_path: Path, damage
         found[name.replace("distilled-", "distilled-0")] = found.pop(name)
     elif damage == "begin":
         found[begin] = torch.tensor(SMALL.T + 1)
+    elif damage == "no room":
+        found[begin.replace(taught.begin(1), taught.begin(2))] = torch.tensor(1)  # for two calls
+    elif damage == "no start":
+        found[begin.replace("horizon", "start")] = torch.tensor(2)
     elif damage == "no begin":
         del found[begin]
     else:
@@ -247,7 +255,11 @@ def test_both_are_drawn_for_the_held_rows_and_measured(monkeypatch: pytest.Monke
     found = fitted.artifacts.held(taught.judged(1))
     assert found is not None
     assert found["regret"].shape == (2, 5)
-    assert bool((found["regret"].mean(1) >= 0).all())  # of each score one of both is the best
+    setting = fitted._draws.setting()
+    ways = [SAMPLERS[name] for name in (taught.SAMPLER, DEFAULT_SAMPLER)]
+    drawn = [Judge(setting)(way, path_for(way, GRIDS[way.grid], setting, 1)) for way in ways]
+    assert found["regret"].numpy() == pytest.approx(regrets(drawn))
+    assert found["regret"].abs().max() > 0.1  # they do differ
     network = next(name for name in taught.kept(fitted.model, fitted.artifacts) if name == taught.judged(1))
     with pytest.raises(ValueError, match="held against nothing"):
         taught.check({network: {"regret": torch.zeros(3, 5)}}, fitted.model)

@@ -146,19 +146,24 @@ def is_worse(found: Mapping[str, Tensor] | None) -> bool:
 def check(found: Mapping[str, Mapping[str, Tensor]], model: Diffusion) -> tuple[str, ...]:
     """Which of a saved model's tensors, by artifact, are of taught networks or say where their paths begin.
 
-    Raises ValueError where weights are not those of a copy of the model's network, for a begin at no time of it, and
-    where what they were held against is no measure.
+    Raises ValueError where weights are not those of a copy of the model's network, for a begin that leaves no room for
+    its calls or is of no start, and where what they were held against is no measure.
     """
-    said = {name: tensors for name, tensors in found.items() if name in map(begin, possible(model))}
+    calls = {begin(K): K for K in possible(model)}
+    said = {name: tensors for name, tensors in found.items() if name in calls}
     compared = {name: tensors for name, tensors in found.items() if name in map(judged, possible(model))}
     for tensors in compared.values():
         regret = tensors.get("regret", torch.tensor(0))
         if regret.shape != (2, FOLDS) or not regret.is_floating_point() or not regret.isfinite().all():
             raise ValueError("taught networks that are held against nothing")
-    for tensors in said.values():
+    for name, tensors in said.items():
         horizon = tensors.get("horizon", torch.tensor(0))
-        if horizon.dtype != torch.int64 or horizon.dim() or not 1 <= int(horizon) <= model.schedule.T:
-            raise ValueError(f"a taught network that jumps from no time in 1..{model.schedule.T}")
+        if (
+            horizon.dtype != torch.int64
+            or horizon.dim()
+            or not calls[name] <= int(horizon) <= model.schedule.T
+        ):
+            raise ValueError(f"a taught network that jumps from no time in {calls[name]}..{model.schedule.T}")
         start = tensors.get("start", torch.tensor(-1))
         if start.dtype != torch.int64 or start.dim() or not 0 <= int(start) < len(_sampler().starts):
             raise ValueError("a taught network that jumps from the rows of no start")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -97,52 +98,32 @@ def study_recipe(
     console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
 
 
-@app.command("few-steps")
-def study_few_steps(
-    workers: Workers = 0,
-    dataset: Datasets = None,
-    data_mirror: Mirror = None,
-    data_archive: Archive = None,
-    results: Results = Path("results"),
-) -> None:
-    """tabstep at one to fifty evaluations beside all steps, by every score: which sampler at which budget (hours)."""
-    from tabstep.study import few_steps
-
-    _, folder = _run_suite("few-steps", dataset, workers, data_mirror, data_archive, results)
-    written = few_steps.write(records_in(folder.runs), folder.root / "report")
-    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+PAGES = {
+    "few-steps": "tabstep at one to fifty evaluations beside all steps, by every score: what to use (hours).",
+    "parts": "What each part of tabstep is worth: tabstep without one at a time, by six scores (hours; resumes).",
+    "rivals": "tabstep on the tables and by the scores of the papers of TabSyn, TabDiff and TabPC (hours; resumes).",
+}
+"""Studies that are a suite and a page of its records, made by the module of that name, and what they are about."""
 
 
-@app.command("parts")
-def study_parts(
-    workers: Workers = 0,
-    dataset: Datasets = None,
-    data_mirror: Mirror = None,
-    data_archive: Archive = None,
-    results: Results = Path("results"),
-) -> None:
-    """What each part of tabstep is worth: tabstep without one at a time, by six scores (hours; resumes)."""
-    from tabstep.study import parts
+def _suite_and_page(name: str) -> Callable[..., None]:
+    def study(
+        workers: Workers = 0,
+        dataset: Datasets = None,
+        data_mirror: Mirror = None,
+        data_archive: Archive = None,
+        results: Results = Path("results"),
+    ) -> None:
+        module = import_module(f"tabstep.study.{name.replace('-', '_')}")
+        _, folder = _run_suite(name, dataset, workers, data_mirror, data_archive, results)
+        written = module.write(records_in(folder.runs), folder.root / "report")
+        console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
 
-    _, folder = _run_suite("parts", dataset, workers, data_mirror, data_archive, results)
-    written = parts.write(records_in(folder.runs), folder.root / "report")
-    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+    return study
 
 
-@app.command("rivals")
-def study_rivals(
-    workers: Workers = 0,
-    dataset: Datasets = None,
-    data_mirror: Mirror = None,
-    data_archive: Archive = None,
-    results: Results = Path("results"),
-) -> None:
-    """tabstep on the tables and by the scores that TabSyn, TabDiff and TabPC are published with (hours; resumes)."""
-    from tabstep.study import rivals
-
-    _, folder = _run_suite("rivals", dataset, workers, data_mirror, data_archive, results)
-    written = rivals.write(records_in(folder.runs), folder.root / "report")
-    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+for _name, _about in PAGES.items():
+    app.command(_name, help=_about)(_suite_and_page(_name))
 
 
 @app.command("findings")

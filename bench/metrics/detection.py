@@ -13,7 +13,7 @@ from tabstep.metrics.areas import area_interval
 from tabstep.metrics.space import FEW, Points, chosen, embed
 
 FOLDS = 5
-MOST = 10_000  # rows of either side: more make the interval narrower, not the score another
+MOST = 10_000  # rows of either side: a classifier tells a little more by more of them, and takes longer
 
 
 def detection(

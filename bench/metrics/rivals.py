@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from tabstep.data.table import Schema
@@ -20,7 +19,7 @@ def rivals(synthetic: pd.DataFrame, train: pd.DataFrame, schema: Schema, *, seed
 
     A C2ST is 1 - (2 area - 1) of a classifier in three folds, on all training rows and as many synthetic ones: the more
     rows it learns from the more it tells. An area below 0.5 counts as 0.5. Copies of training rows win everything.
-    Raises ValueError with fewer rows than two a fold.
+    Raises ValueError with fewer than ten rows.
     """
     found = shape(synthetic, train, schema) | wnmis(synthetic, train, schema)
     found["trend"] = trend(synthetic, train, schema)["trend"]
@@ -28,6 +27,5 @@ def rivals(synthetic: pd.DataFrame, train: pd.DataFrame, schema: Schema, *, seed
     for name, make in CLASSIFIERS.items():
         told = list(out_of_fold(x, is_synthetic, make, seed, folds=FOLDS))
         found[f"c2st_{name}"] = 2 - 2 * max(area_interval(told)[0], 0.5)
-    return {f"rivals_{name}": float(value) for name, value in found.items()} | {
-        "rivals_rows": float(np.sum(~is_synthetic.astype(bool)))
-    }
+    found["rows"] = len(x) / 2
+    return {f"rivals_{name}": value for name, value in found.items()}

@@ -105,8 +105,8 @@ def shortfalls(drawn: pd.DataFrame, held: pd.DataFrame, schema: Schema) -> Short
     """Of as many drawn rows as held ones, row by row of the same label.
 
     efficacy     1 - macro-F1, or R2, of boosted trees that are trained on the drawn rows and predict the held ones
-    c2st         the area under the curve of boosted trees that tell drawn rows from held ones, above one half; the same
-                 trees as in `metrics.detection`, for smaller ones see the like of few columns alone
+    c2st         the area under the curve of boosted trees that tell drawn rows from held ones, above one half; the
+                 trees of `metrics.detection`, for smaller ones see less
     wasserstein  see `distances`; trend: 1 - `trend_corrected`
     """
     columns = coded(drawn, held, schema)

@@ -166,7 +166,7 @@ def _fewer(records: Sequence[Record]) -> list[str]:
         for name, of in networks.items()
         if len(of) < whole
     ]
-    return [f"{'; '.join(sorted(said))}: its means are over these."] if said else []
+    return [f"{'; '.join(sorted(said))}: means are over these."] if said else []
 
 
 def _glance(records: Sequence[Record]) -> list[str]:
