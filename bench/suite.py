@@ -62,7 +62,8 @@ class Suite:
     metrics      what is scored: "efficacy" on the test part, "validation" the same on the validation part, "nelbo"
                  the bound on the likelihood of test rows, for samplers that have one, "xgboost", "mlp" and
                  "simple" efficacy by other evaluators, the others scores of the rows without an evaluator
-    rows         the most synthetic rows of a cell; None draws as many as the method is said to
+    rows         the most synthetic rows of a cell, or "published", as many as the authors of TabDDPM drew of the table
+                 with each method; None draws as many as the method is said to
     sampler_codes, grid_codes  where samplers and grids from outside come from, by name
     """
 
@@ -78,6 +79,6 @@ class Suite:
     eval_seeds: int = 3
     evaluator: EvaluatorSource = "default"
     metrics: tuple[Metric, ...] = ("efficacy",)
-    rows: int | None = None
+    rows: int | Literal["published"] | None = None
     sampler_codes: Mapping[str, Code] = field(default_factory=dict)
     grid_codes: Mapping[str, Code] = field(default_factory=dict)

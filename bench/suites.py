@@ -212,6 +212,18 @@ SUITES: dict[str, Suite] = {
             evaluator="published",
         ),
         Suite(
+            name="authors",
+            about="tabstep by the protocol of TabDDPM's authors: their splits, their evaluator, as many rows as theirs",
+            datasets=PAPER_DATASETS,
+            entries=(Entry("mixture"), Entry("tabstep")),
+            samplers=_trailing(DEFAULT_SAMPLER),
+            steps=(5, 50),
+            train_seeds=3,
+            eval_seeds=3,
+            evaluator="published",
+            rows="published",
+        ),
+        Suite(
             name="ceiling",
             about="real training rows on every table of the paper, the authors' evaluator: pins splits and protocol",
             datasets=PAPER_DATASETS,

@@ -302,6 +302,16 @@ def test_published_entries_take_the_authors_settings_and_rows(monkeypatch: pytes
     assert dict(ours.evaluator.params)["depth"] == published.catboost("churn2").depth
 
 
+def test_a_suite_draws_as_many_rows_as_the_authors_by_every_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Source("breast-cancer").load()
+    suite = replace(TINY, rows="published")
+    found = plan(suite, [Source("breast-cancer")])
+    assert not found.jobs
+    assert all(reason.startswith("no published configuration") for _, reason in found.skipped)
+    monkeypatch.setattr("tabstep.engine.job._dataset", lambda source: replace(real, name="churn2"))
+    assert {job.rows for job in plan(suite, [Source("churn2")]).jobs} == {26000}
+
+
 def test_fast_settings_are_those_that_train_as_long_as_ours() -> None:
     suite = replace(TINY, entries=(*TINY.entries, Entry("tabstep")))
     entries = {e.method: e for e in narrow(suite, Filters(params="fast")).entries}

@@ -126,6 +126,26 @@ for _name, _about in PAGES.items():
     app.command(_name, help=_about)(_suite_and_page(_name))
 
 
+@app.command("authors")
+def study_authors(
+    workers: Workers = 0,
+    dataset: Datasets = None,
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """tabstep by the protocol of TabDDPM's authors, beside their configuration trained in full (hours; resumes).
+
+    Real rows and what was trained in full here come from the suites `ceiling` and `reproduce`, where they were run.
+    """
+    from tabstep.study import authors
+
+    _, folder = _run_suite("authors", dataset, workers, data_mirror, data_archive, results)
+    beside = [r for name in authors.BESIDE for r in records_in(results / name / "runs")]
+    written = authors.write(records_in(folder.runs), beside, folder.root / "report")
+    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
 @app.command("findings")
 def study_findings(results: Results = Path("results")) -> None:
     """What all studies together say, from their records alone: FINDINGS.md in the results folder (seconds)."""

@@ -73,6 +73,8 @@ def plan(
             base = replace(
                 base, task=dataset.schema.task, rows=len(dataset.train), dataset_digest=dataset.digest
             )
+            if suite.rows == "published":
+                base = replace(base, rows=published.tabddpm(source.name).rows)
             asked = [name for name in evaluators.NAMES if name in suite.metrics]
             base = replace(
                 base,
@@ -96,7 +98,7 @@ def plan(
                 except Unsupported as error:
                     skipped.append((with_keys(template), str(error)))
                     continue
-            if suite.rows is not None:
+            if isinstance(suite.rows, int):
                 template = replace(template, rows=min(template.rows, suite.rows))
             pairs = entry.samplers or suite.samplers
             cells = [with_keys(job) for job in _cells(template, suite, pairs, train_seeds, tuned_in)]

@@ -1,0 +1,75 @@
+"""`tabstep` by the protocol of TabDDPM's authors: what it is held against, and what the page says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tabstep.records.store import Record
+from tabstep.report.pages import against
+from tabstep.study import authors
+from tests.test_families import record
+
+
+def of(dataset: str, method: str, steps: int | None, scores: list[float], seed: int = 0) -> Record:
+    plain = record("none", steps or 1, seed, 0, 0, suite="authors")
+    params = "published" if method == "tabddpm" else "default"
+    walk = {"sampler": None, "grid": None} if steps is None else {}
+    cell = replace(
+        plain.cell, dataset=dataset, method=method, params=params, steps=steps, train_seed=seed, **walk
+    )
+    seeds = list(range(len(scores)))
+    return replace(plain, cell=cell, task="regression", scores={"catboost_r2": scores}, eval_seeds=seeds)
+
+
+RECORDS = [
+    *(of("house", "tabstep", 5, [0.66 + seed / 100, 0.68 + seed / 100], seed) for seed in (0, 1)),
+    of("house", "tabstep", 50, [0.69, 0.70]),
+    of("house", "mixture", None, [0.5, 0.6]),
+    of("insurance", "tabstep", 50, [0.88, 0.88]),
+]
+BESIDE = [
+    of("insurance", "tabddpm", 100, [0.89, 0.90, 0.89, 0.90]),
+    of("insurance", "real", None, [0.9, 0.9]),
+    of("abalone", "real", None, [0.5, 0.5]),
+]
+
+
+def test_what_was_trained_here_goes_before_what_is_published() -> None:
+    known = authors.bars(BESIDE)
+    facts = pd.read_csv(against.REFERENCE)
+    (row,) = facts[
+        (facts["dataset"] == "house") & (facts["method"] == "TabDDPM") & (facts["table"] == against.TABLE)
+    ].itertuples()
+    assert known["house"] == authors.Bar(row.mean, row.std, "paper")
+    assert known["insurance"].mean == pytest.approx(0.895)
+    assert known["insurance"].std == pytest.approx(0.005 * (4 / 3) ** 0.5)
+    assert known["insurance"].source == "here"
+
+
+@pytest.mark.parametrize(
+    ("value", "says"), [(0.65, "below"), (0.67, "within"), (0.68, "within"), (0.69, "above")]
+)
+def test_a_deviation_of_the_bar_decides(value: float, says: str) -> None:
+    assert authors.Bar(0.677, 0.01, "paper").says(value) == says
+
+
+def test_the_page_counts_tables_and_names_those_below(tmp_path: Path) -> None:
+    authors.write(RECORDS, BESIDE, tmp_path)
+    text = (tmp_path / "authors.md").read_text()
+    plain = " ".join(text.split())
+    assert (
+        "At 5 evaluations: above by more than a deviation on 0 tables, within one on 1, below on 0." in plain
+    )
+    assert (
+        "At 50 evaluations: above by more than a deviation on 1 tables, within one on 0, below on 1 (insurance)."
+        in plain
+    )
+    (house,) = (line for line in text.splitlines() if line.startswith("| house (kept aside) |"))
+    assert "| 0.677 ± 0.010 (paper) |" in house
+    assert "0.675 ± 0.013, within" in house
+    table = authors.numbers(RECORDS, BESIDE)
+    assert {*table["dataset"]} == {"house", "insurance"}  # tables that ours was run on
