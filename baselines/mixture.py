@@ -70,7 +70,7 @@ class FittedMixture:
                 f"keep: no column {unknown[0]!r}; there are {', '.join(self.encoder.schema.columns)}"
             )
         state = self._encode(rows)
-        labels = [*self.encoder.categories, *([self.encoder.schema.target] if self.encoder.classes else [])]
+        labels = [*self.encoder.coded, *([self.encoder.schema.target] if self.encoder.classes else [])]
         c = mixture.classes(state)
         has_x = torch.tensor([name in keep for name in self.encoder.numbers], dtype=torch.bool).expand_as(
             state.x

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from unittest.mock import patch
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 import tabstep
+from tabstep.data.settings import told
 from tabstep.data.table import Schema
 from tabstep.diffusion import multinomial, objective, train
 from tabstep.diffusion.blocks import Blocks
@@ -320,7 +320,7 @@ def test_fit_takes_seconds_and_keeps_the_curve(tmp_path: Path) -> None:
 def test_the_default_of_fit_is_tabstep() -> None:
     frame = pd.DataFrame({"a": np.arange(20.0), "b": np.arange(20.0)[::-1]})
     model = tabstep.fit(frame, seconds=0.05, progress="none")
-    assert model.model.method == asdict(TabStep(seconds=0.05))
+    assert model.model.method == told(TabStep(seconds=0.05))
 
 
 def test_a_judge_keeps_the_last_average_that_is_about_as_good_as_the_best() -> None:

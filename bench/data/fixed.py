@@ -69,7 +69,8 @@ def given(
             _check_labels(name, values, allowed)
         canonical[name] = values
     frame = pd.DataFrame(canonical)
-    counts = {name: ~pd.isna(frame[name]).to_numpy() & (name in fixed) for name in encoder.numbers}
+    numbers = [*encoder.numbers, *encoder.levels]
+    counts = {name: ~pd.isna(frame[name]).to_numpy() & (name in fixed) for name in numbers}
     for span in spans:
         if set(span.parts) <= set(fixed):
             between, (low, high) = span.between(columns, frame), ranges[span.name]
@@ -79,7 +80,8 @@ def given(
     inner = completion.forward(frame, fill=encoder.middles)
     has_x = [counts[name] for name in encoder.numbers]
     of = {companion(name): name for name in completion.gaps}
-    has_c = [np.full(len(rows), of.get(name, name) in fixed) for name in encoder.categories]
+    full = {name: np.full(len(rows), of.get(name, name) in fixed) for name in encoder.categories}
+    has_c = [(full | counts)[name] for name in encoder.coded]
     return Given(inner, _stack(has_x, len(rows)), _stack(has_c, len(rows)))
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+import pandas as pd
 import torch
 from torch import Tensor
 
+from tabstep.data.encode import Encoder
 from tabstep.data.scales import Normalization
+from tabstep.data.settings import LATER
+from tabstep.data.table import Schema
 from tabstep.diffusion import objective
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.mixed import Denoiser, State, stacked, taken
@@ -35,6 +39,7 @@ class TabStep(TabDDPM):
     body          the network, see `diffusion.residual`
     frequencies   periodic features of each number that it sees
     ema_warmup    the average forgets faster at first, see `diffusion.train.Training`; 1 is none
+    levels        number columns with at most so many distinct values are classes (`data.encode`)
     held_share    of the training rows, MOST_HELD at most, that are not trained on and say which average is taken (see
                   `diffusion.train.Kept`); fewer than FEWEST_HELD rows are none, and the last average is taken
     patience      the share of the training after which it ends where no average was as good
@@ -57,6 +62,7 @@ class TabStep(TabDDPM):
     held_share: float = 0.1  # TabDDPM: 0
     patience: float = 0.2
     seconds: float | None = None
+    levels: int = field(default=0, metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,6 +76,8 @@ class TabStep(TabDDPM):
             raise ValueError(
                 "signal_floor needs head='v': an error of the noise at t = T is 2e4 times one of v"
             )
+        if self.levels < 0:
+            raise ValueError(f"levels must be at least 0, got {self.levels}")
         if not 0 <= self.held_share < 1:
             raise ValueError(f"held_share must be in [0, 1), got {self.held_share}")
         if self.held_share and self.weights == "raw":
@@ -78,6 +86,11 @@ class TabStep(TabDDPM):
             raise ValueError(f"patience must be in (0, 1], got {self.patience}")
         if self.seconds is not None and not self.seconds > 0:
             raise ValueError(f"seconds must be positive, got {self.seconds}")
+
+    def encoder(self, train: pd.DataFrame, schema: Schema) -> Encoder:
+        return Encoder.fit(
+            train, schema, normalization=self.normalization, rounding=self.rounding, levels=self.levels
+        )
 
     @property
     def architecture(self) -> Architecture:

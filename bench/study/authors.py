@@ -46,7 +46,7 @@ def bars(records: Iterable[Record]) -> dict[str, Bar]:
     """
     facts = pd.read_csv(against.REFERENCE)
     facts = facts[(facts["table"] == against.TABLE) & (facts["method"] == against.NAMES[THEIRS])]
-    out = {f.dataset: Bar(f.mean, f.std, PAPER) for f in facts.itertuples()}
+    out = {str(f["dataset"]): Bar(f["mean"], f["std"], PAPER) for f in facts.to_dict("records")}
     scores: dict[str, list[float]] = {}
     for r in records:
         if r.status == "ok" and (r.cell.method, r.cell.params) == (THEIRS, "published"):
