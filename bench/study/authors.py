@@ -60,7 +60,7 @@ def numbers(records: Sequence[Record], beside: Sequence[Record]) -> pd.DataFrame
     """One line a table, method and budget: efficacy, its deviation over single scores, the bar, and what it says."""
     known = bars(beside)
     found: dict[tuple[str, str, int], list[Record]] = {}
-    tables = {r.cell.dataset for r in records if r.status == "ok"}
+    tables = {r.cell.dataset for r in records if r.status == "ok" and r.cell.method == OURS}
     for r in (*records, *(r for r in beside if r.cell.method == "real")):
         if r.status == "ok" and r.cell.dataset in tables:
             found.setdefault((r.cell.dataset, r.cell.method, r.cell.steps or 0), []).append(r)
