@@ -25,6 +25,7 @@ from tabstep.engine import cache, drawn_rows, models, outcomes, run
 from tabstep.engine.drawn_rows import Cost, Drawn, Missing
 from tabstep.engine.filters import Filters, narrow
 from tabstep.engine.folder import Folder
+from tabstep.engine.held import Busy
 from tabstep.engine.job import STAGES, Job, Stages
 from tabstep.engine.plan import Plan, plan
 from tabstep.records import store, where
@@ -231,7 +232,7 @@ def test_rows_are_drawn_without_evaluators_and_scored_elsewhere(
 
 @pytest.mark.usefixtures("shared_worker")
 def test_two_runs_do_not_share_a_folder(copy: Done) -> None:
-    with FileLock(copy.folder.root / ".lock"), pytest.raises(run.Busy, match="another run works on"):
+    with FileLock(copy.folder.root / ".lock"), pytest.raises(Busy, match="another run works on"):
         run.execute(copy.plan, copy.folder)
     run.execute(copy.plan, copy.folder)
     run.execute(copy.plan, copy.folder)  # and the lock is given back

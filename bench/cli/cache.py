@@ -17,6 +17,7 @@ from tabstep.cli.options import (
     Results,
     Samplers,
     console,
+    leave_out,
     split,
     stop,
 )
@@ -73,6 +74,40 @@ def why(
             console.print(f"  {state.stage:<5} {word}  {escape(state.why)}", highlight=False, soft_wrap=True)
     for job, reason in todo.skipped:
         console.print(f"{escape(name_of(job.cell))}\n  skipped  {escape(reason)}", highlight=False)
+
+
+@app.command("pack")
+def pack(
+    suite: Annotated[str, typer.Argument(help="The suite whose records to pack.")],
+    results: Results = Path("results"),
+) -> None:
+    """Move the records of a suite into one file, runs/records.parquet, far smaller; nothing else changes.
+
+    Reports, resumed runs and checks read packed records as they read files; what is run again is a file once more.
+    """
+    from tabstep.engine.folder import Folder
+    from tabstep.engine.held import Busy, held
+    from tabstep.records import store
+
+    folder = Folder(results / suite)
+    if not folder.runs.is_dir():
+        stop(f"no records in {folder.runs}; `tabstep run {suite}` makes them")
+    before = _size(folder.runs)
+    try:
+        with held(folder):
+            leave_out(store.read_all(folder.runs)[1])
+            count = store.packed(folder.runs)
+    except Busy as error:
+        stop(str(error))
+    after = _size(folder.runs)
+    console.print(
+        f"{count:,} records in {escape(str(folder.runs))}: {before / 2**20:.1f} MiB, now {after / 2**20:.1f} MiB",
+        soft_wrap=True,
+    )
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 @app.command("gc")

@@ -26,8 +26,9 @@ def carry_out(
     executor: Executor | None = None,
 ) -> Status:
     from tabstep.cli.progress import View
+    from tabstep.engine.held import Busy
     from tabstep.engine.job import STAGES
-    from tabstep.engine.run import Busy, execute
+    from tabstep.engine.run import execute
 
     try:
         with View(console) as view:

@@ -103,9 +103,9 @@ def verify(
     from tabstep.engine.executors import Local
     from tabstep.engine.filters import Filters, Refused, narrow, suite_named
     from tabstep.engine.folder import Folder
+    from tabstep.engine.held import Busy
     from tabstep.engine.job import Source
     from tabstep.engine.plan import Plan, plan
-    from tabstep.engine.run import Busy
     from tabstep.sharing import verify as verifying
 
     count, folder, where = workers or os.cpu_count() or 1, Folder(results / suite), device_named(device)

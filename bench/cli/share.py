@@ -54,6 +54,7 @@ def score(
     from tabstep.engine.executors import Local
     from tabstep.engine.filters import choose
     from tabstep.engine.folder import Folder
+    from tabstep.engine.held import Busy
     from tabstep.engine.job import Source
     from tabstep.records import store
     from tabstep.report.numbers import table
@@ -87,12 +88,12 @@ def score(
     try:
         with console.status("scoring"):
             status = run.execute(todo, folder, stages=("score",), executor=Local(1, threads))
-    except run.Busy as error:
+    except Busy as error:
         stop(str(error))
     (outcome,) = status.outcomes
     if outcome.status != "ok":
         stop(f"{outcome.status}: {outcome.reason}")
-    record = store.read(folder.runs / todo.jobs[0].cell.path)
+    record = store.look_up(folder.runs, todo.jobs[0].cell)
     readable.show(table.results([record]), console)
     found = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("score", "mean"):

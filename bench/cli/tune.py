@@ -160,9 +160,10 @@ def tune_sampler(
 
     from tabstep.engine.filters import Filters, narrow, suite_named
     from tabstep.engine.folder import Folder
+    from tabstep.engine.held import Busy
     from tabstep.engine.job import Source, is_diffusion
     from tabstep.engine.plan import Plan, plan
-    from tabstep.engine.run import Busy, execute
+    from tabstep.engine.run import execute
     from tabstep.tuning import methods as tuning
     from tabstep.tuning import studies
     from tabstep.tuning.trials import SamplerTask

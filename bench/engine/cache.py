@@ -58,9 +58,8 @@ def _of_draw(job: Job, folder: Folder) -> State:
 
 
 def _of_score(job: Job, folder: Folder) -> State:
-    path = folder.runs / job.cell.path
     try:
-        found = store.read(path)
+        found = store.look_up(folder.runs, job.cell)
     except FileNotFoundError:
         return State("score", False, "never scored")
     except store.Malformed as error:
@@ -68,7 +67,7 @@ def _of_score(job: Job, folder: Folder) -> State:
     if found.status != "ok":
         return State("score", False, f"{found.status}: {found.reason}")
     if found.key == job.key:
-        return State("score", True, str(path.relative_to(folder.root)))
+        return State("score", True, str((folder.runs / job.cell.path).relative_to(folder.root)))
     then = {
         "dataset": found.dataset_digest,
         "evaluator seeds": found.eval_seeds,

@@ -13,12 +13,11 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from tabstep.contracts import Unsupported
 from tabstep.engine import apart, cells, drawn_rows, models, outcomes
 from tabstep.engine.executors import Executor, Local, explained
 from tabstep.engine.folder import Folder
+from tabstep.engine.held import held
 from tabstep.engine.job import STAGES, Job, Outcome, Stages, is_diffusion
 from tabstep.engine.plan import Plan
 from tabstep.engine.tasklog import in_log
@@ -26,10 +25,6 @@ from tabstep.records import store, where
 
 POLL_S = 0.2
 AHEAD = 2  # tasks handed over for each place, so that none waits for this process
-
-
-class Busy(RuntimeError):
-    """Another run holds the results folder."""
 
 
 @dataclass(frozen=True)
@@ -129,17 +124,9 @@ def execute(
     """
     folder.root.mkdir(parents=True, exist_ok=True)
     folder = Folder(folder.root.resolve())  # the same place wherever a process goes
-    lock = FileLock(folder.root / ".lock")
-    try:
-        # Of the operating system: gone with the process that holds it, however that ends.
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise Busy(f"another run works on {folder.root}; wait for it, or choose another --results") from None
-    try:
+    with held(folder):
         _clean(folder)
         return _execute(plan, folder, stages, executor, timeout_s, watch)
-    finally:
-        lock.release()
 
 
 def _execute(
@@ -250,7 +237,7 @@ def _finish(status: Status, watch: Watch, outcome: Outcome) -> None:
 def _finished_key(folder: Folder, job: Job) -> str | None:
     """The key under which the cell was finished, perhaps where other data could be reached; None if it was not."""
     try:
-        found = store.read(folder.runs / job.cell.path)
+        found = store.look_up(folder.runs, job.cell)
     except (FileNotFoundError, store.Malformed):
         return None
     return found.key if found.status == "ok" and found.cell == job.cell else None

@@ -1,4 +1,7 @@
-"""Records on disk: one JSON file a cell, written whole or not at all; a record exists = the cell is done."""
+"""Records on disk: one JSON file a cell, written whole or not at all; a record exists = the cell is done.
+
+Records that were packed (`records.pack`) count as well, but for those that have a file of their own again.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import pandas as pd
 
 from tabstep.data import plain
 from tabstep.data.replacing import replace
+from tabstep.records import pack
 from tabstep.records.cell import Cell
 from tabstep.records.record import MOST_BYTES, RECORD_VERSION, Malformed, Record, Status, decode, encode
 
@@ -23,10 +27,13 @@ __all__ = [
     "clean",
     "done",
     "frame",
+    "look_up",
+    "packed",
     "parse",
     "read",
     "read_all",
     "replace",
+    "text",
     "write",
 ]
 
@@ -50,7 +57,7 @@ def write(root: Path, record: Record) -> Path:
     path = root / record.cell.path
     content = encode(record)
     try:
-        holder = read(path).cell
+        holder = look_up(root, record.cell).cell
     except (FileNotFoundError, Malformed):
         pass  # nothing there that counts as done
     else:
@@ -68,6 +75,29 @@ def read(path: Path) -> Record:
         raise Malformed(f"{path} is not a record: {error}") from error
 
 
+def text(root: Path, cell: Cell) -> bytes:
+    """What the record of `cell` below `root` says. Raises FileNotFoundError where there is none, `Malformed`."""
+    path = root / cell.path
+    try:
+        return plain.content(path, most_bytes=MOST_BYTES)
+    except FileNotFoundError:
+        found = pack.texts(root).get(str(cell.path))
+        if found is None:
+            raise
+        return found
+    except ValueError as error:
+        raise Malformed(f"{path} is not a record: {error}") from error
+
+
+def look_up(root: Path, cell: Cell) -> Record:
+    """The record at the place of `cell` below `root`. Raises `Malformed`, FileNotFoundError where there is none."""
+    content = text(root, cell)
+    try:
+        return decode(content)
+    except (ValueError, TypeError) as error:
+        raise Malformed(f"{root / cell.path} is not a record: {error}") from error
+
+
 def parse(text: str | bytes) -> Record:
     """A record from the text of its file. Raises `Malformed` for any other text."""
     try:
@@ -77,16 +107,21 @@ def parse(text: str | bytes) -> Record:
 
 
 def read_all(root: Path) -> tuple[list[Record], list[Problem]]:
-    """All records below `root`, in the order of their paths, and the files that are none.
+    """All records below `root`, in the order of their places, and what is none.
 
     A folder that does not exist holds no records.
     """
-    records: list[Record] = []
+    places = {path.relative_to(root): path for path in root.rglob("*.json")}
     problems: list[Problem] = []
-    for path in sorted(root.rglob("*.json"), key=lambda path: path.parts):
-        place = path.relative_to(root)
+    try:
+        kept = {Path(place): content for place, content in pack.texts(root).items()}
+    except Malformed as error:
+        kept = {}
+        problems.append(Problem(Path(pack.NAME), str(error)))
+    records: list[Record] = []
+    for place in sorted({**kept, **places}, key=lambda place: place.parts):
         try:
-            record = read(path)
+            record = read(places[place]) if place in places else parse(kept[place])
         except Malformed as error:
             problems.append(Problem(place, str(error.__cause__)))
         except OSError as error:
@@ -99,10 +134,27 @@ def read_all(root: Path) -> tuple[list[Record], list[Problem]]:
     return records, problems
 
 
+def packed(root: Path) -> int:
+    """Move all records below `root` into one file (`records.pack`); return how many are in it.
+
+    Their files are removed when it is written; what is no record stays. Only while nobody writes.
+    """
+    records, _ = read_all(root)
+    texts = {str(record.cell.path): text(root, record.cell) for record in records}
+    if texts:
+        pack.write(root, texts)
+    for place in texts:
+        (root / place).unlink(missing_ok=True)
+    for folder in sorted((path for path in root.rglob("*") if path.is_dir()), reverse=True):
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    return len(texts)
+
+
 def done(root: Path, cell: Cell, key: str, *, count_failed: bool = False) -> bool:
     """Whether `cell` has a record of this `key`; a failed one counts only when asked, a broken one never."""
     try:
-        record = read(root / cell.path)
+        record = look_up(root, cell)
     except (FileNotFoundError, Malformed):
         return False
     return record.cell == cell and record.key == key and (count_failed or record.status != "failed")

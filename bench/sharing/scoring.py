@@ -117,7 +117,7 @@ def _holder(folder: Folder, dataset: str, name: str) -> str | None:
     """The digest of the file whose record has a name; None where there is no whole record."""
     cell = Cell(SUITE, dataset, name, PARAMS, None, None, None, 0, 0)
     try:
-        method = store.read(folder.runs / cell.path).settings.get("method", {})
+        method = store.look_up(folder.runs, cell).settings.get("method", {})
     except (FileNotFoundError, Malformed):
         return None
     return str(method.get("sha256")) if isinstance(method, dict) else None

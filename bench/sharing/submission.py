@@ -45,7 +45,7 @@ def pack(folder: Folder, records: Sequence[Record], name: str, about: str, path:
     files: dict[str, bytes] = {}
     for record in records:
         place = record.cell.path
-        files[f"records/{place}"] = (folder.runs / place).read_bytes()
+        files[f"records/{place}"] = store.text(folder.runs, record.cell)
         rows = folder.rows(record.cell)
         if rows.exists():
             files[f"rows/{place.with_suffix('.csv')}"] = _first(rows)

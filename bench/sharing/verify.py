@@ -124,7 +124,7 @@ def verify(
     others, _ = store.read_all(folder.runs)
     verdicts = []
     for job in todo.jobs:
-        before, after = (store.read(f.runs / job.cell.path) for f in (folder, scratch))
+        before, after = (store.look_up(f.runs, job.cell) for f in (folder, scratch))
         how, largest, said = judged(before, after, [r for r in others if _group(r) == _group(before)])
         now = datetime.now(UTC).isoformat(timespec="seconds")
         verdicts.append(Verdict(str(job.cell.path), how, before.key, largest, said, now, environment()))
