@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
-from tabstep.registry import DEFAULT_SAMPLER, SWEEP
+from tabstep.registry import DEFAULT_SAMPLER, FREE, MIXED, SWEEP
 from tabstep.suite import Entry, Metric, Pairs, Steps, Suite
 
 PAPER_DATASETS = (
@@ -60,6 +61,13 @@ _FLOORS = (*_FLOOR_AND_CEILING, Entry("bootstrap"), Entry("holdout"), Entry("mix
 _QUICK = {"T": 100, "steps": 1000, "layers": (256, 256), "batch_size": 512}
 SHORT = {"T": 1000, "steps": 4000, "layers": (256, 256, 256), "batch_size": 1024}
 """TabDDPM in the size and length of `tabstep`: minutes instead of hours (`--params fast`)."""
+
+_RACERS = (
+    *FREE,
+    *(f"free-{name}" for name in FREE),
+    *(f"{start}-{name}" for start in ("mixture", "correlated") for name in MIXED),
+)
+_RACED_ON = ("trailing", "linspace", "quad", "logsnr", "karras", "dp")
 
 _VECTOR: tuple[Metric, ...] = ("efficacy", "fidelity", "dependence", "coverage", "detection", "privacy")
 _WITHOUT: dict[str, dict[str, Any]] = {
@@ -210,6 +218,20 @@ SUITES: dict[str, Suite] = {
             sample_seeds=5,
             eval_seeds=10,
             evaluator="published",
+        ),
+        Suite(
+            name="race",
+            about="tabstep by every sampler from every start on every grid: what the race of samplers is run on",
+            datasets=(*DEVELOPMENT, *KEPT_ASIDE),
+            entries=(Entry("tabstep"),),
+            samplers=tuple(product(_RACERS, _RACED_ON)),
+            steps=(5, 10, 20, 50),
+            train_seeds=3,
+            sample_seeds=5,
+            eval_seeds=1,
+            evaluator="fast",
+            metrics=("efficacy", "fidelity", "dependence", "coverage", "detection"),
+            rows=2000,
         ),
         Suite(
             name="authors",

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tabstep.engine.job import Job
     from tabstep.engine.plan import Plan
     from tabstep.study.perf import Line
+    from tabstep.suite import Suite
 
 BUSY = 0.05  # of the cores, taken by others: what is timed beside that is not to be trusted
 
@@ -143,6 +144,29 @@ def study_authors(
     _, folder = _run_suite("authors", dataset, workers, data_mirror, data_archive, results)
     beside = [r for name in authors.BESIDE for r in records_in(results / name / "runs")]
     written = authors.write(records_in(folder.runs), beside, folder.root / "report")
+    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
+
+
+@app.command("race")
+def study_race(
+    workers: Workers = 0,
+    data_mirror: Mirror = None,
+    data_archive: Archive = None,
+    results: Results = Path("results"),
+) -> None:
+    """Every sampler on every grid raced in three heats: tried cheaply, the best measured well (ten hours; resumes)."""
+    from tabstep.engine.folder import Folder
+    from tabstep.study import race
+
+    folder = Folder(results / race.RACE.name)
+    for i, heat in enumerate(race.HEATS):
+        running = race.entrants(records_in(folder.runs))[i]
+        console.print(
+            f"heat {i + 1}: " + ", ".join(f"{len(p)} pairs at {steps}" for steps, p in running.items())
+        )
+        for suite in race.suites(heat, running):
+            _carry_on(suite, workers, data_mirror, data_archive, results)
+        written = race.write(records_in(folder.runs), folder.root / "report")
     console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
 
 
@@ -327,19 +351,29 @@ def _run_suite(
 ) -> tuple[Plan, Folder]:
     """Run what is left of a suite, on some or all of its datasets."""
     from tabstep.engine.filters import Filters, narrow, suite_named
+
+    try:
+        narrowed = narrow(suite_named(name), Filters(datasets=split(dataset)))
+    except ValueError as error:
+        stop(str(error))
+    return _carry_on(narrowed, workers, mirror, archive, results)
+
+
+def _carry_on(
+    suite: Suite, workers: int, mirror: Path | None, archive: str | None, results: Path
+) -> tuple[Plan, Folder]:
     from tabstep.engine.folder import Folder
     from tabstep.engine.job import Source
     from tabstep.engine.plan import plan
 
     count = workers or os.cpu_count() or 1
     try:
-        narrowed = narrow(suite_named(name), Filters(datasets=split(dataset)))
-        sources = [Source(d, mirror=mirror, archive=archive) for d in narrowed.datasets]
-        todo = plan(narrowed, sources, workers=count, tuned_in=results / "tuned")
+        sources = [Source(d, mirror=mirror, archive=archive) for d in suite.datasets]
+        todo = plan(suite, sources, workers=count, tuned_in=results / "tuned")
     except ValueError as error:
         stop(str(error))
     if not todo.jobs:
         stop("none of its datasets can be reached; give --data-mirror")
-    folder = Folder(results / name)
+    folder = Folder(results / suite.name)
     summary(todo, carry_out(todo, folder, None), folder)
     return todo, folder

@@ -122,7 +122,7 @@ def _counts(table: pd.DataFrame) -> list[str]:
         of = {
             says: part.loc[part["says"] == says, "dataset"].tolist() for says in ("above", "within", "below")
         }
-        named = {"settings": _named(params), "evaluations": f"{steps:.0f}"}
+        named = {"settings": _named(str(params)), "evaluations": f"{steps:.0f}"}
         rows.append(
             named
             | {says: f"{len(names)}: {', '.join(names)}" if names else "0" for says, names in of.items()}

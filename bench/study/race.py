@@ -1,0 +1,226 @@
+"""The race of samplers: every sampler on every grid is tried cheaply, the better ones again, the best measured well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tabstep.records import store
+from tabstep.records.store import Record
+from tabstep.report.numbers.table import commit_of
+from tabstep.report.numbers.vector import VECTOR
+from tabstep.study.markdown import pipes, reflow
+from tabstep.study.paired import Difference, difference
+from tabstep.suite import Pairs, Suite
+from tabstep.suites import DEVELOPMENT, KEPT_ASIDE, SUITES
+
+RACE = SUITES["race"]
+WAY = ["sampler", "grid"]
+SHOWN = 8  # pairs of a budget, by their standing
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Who runs once more: on which tables, with how many seeds, and how many pairs of a budget go on from there."""
+
+    datasets: tuple[str, ...]
+    train_seeds: int
+    sample_seeds: int
+    keep: int
+
+    @property
+    def draws(self) -> int:
+        """Of a table by a pair."""
+        return self.train_seeds * self.sample_seeds
+
+
+HEATS = (
+    Heat(DEVELOPMENT, 1, 1, 24),
+    Heat(DEVELOPMENT, 2, 2, 6),
+    Heat((*DEVELOPMENT, *KEPT_ASIDE), 3, 5, 1),
+)
+
+
+def of(records: Sequence[Record], heat: Heat, entrants: dict[int, Pairs]) -> list[Record]:
+    """The finished records of a heat: its tables, its seeds, and at each budget those who ran in it."""
+    return [
+        r
+        for r in records
+        if r.status == "ok"
+        and r.cell.dataset in heat.datasets
+        and r.cell.train_seed < heat.train_seeds
+        and r.cell.sample_seed < heat.sample_seeds
+        and (r.cell.sampler, r.cell.grid) in entrants.get(r.cell.steps or 0, ())
+    ]
+
+
+def regrets(records: Sequence[Record], draws: int) -> pd.DataFrame:
+    """One line a budget, table, sampler and grid: steps, dataset, sampler, grid, regret, by.
+
+    The regret is the largest of what each score of the vector, in the mean over seeds, loses against the pair that is
+    best in it at this budget, in margins of the score; `by` is the score that it is of. Pairs that have not all
+    `draws` of a table are left out there: they would be compared on other networks.
+    """
+    lines = [
+        {
+            "steps": r.cell.steps,
+            "dataset": r.cell.dataset,
+            **{name: getattr(r.cell, name) for name in WAY},
+            "seed": (r.cell.train_seed, r.cell.sample_seed),
+            **{s.name: s.shortfall(float(np.mean(r.scores[s.metrics[r.task]]))) / s.margin for s in VECTOR},
+        }
+        for r in records
+    ]
+    names = [score.name for score in VECTOR]
+    if not lines:
+        return pd.DataFrame(columns=["steps", "dataset", *WAY, "regret", "by"])
+    table = pd.DataFrame(lines)
+    keys = ["steps", "dataset", *WAY]
+    found = table.groupby(keys)[names].mean()
+    seeds = table.groupby(keys)["seed"].nunique()
+    found = found[seeds == draws]
+    lost = found - found.groupby(keys[:2]).transform("min")
+    return lost.max(axis=1).rename("regret").to_frame().assign(by=lost.idxmax(axis=1)).reset_index()
+
+
+def standings(found: pd.DataFrame) -> pd.DataFrame:
+    """One line a budget and pair that has all tables of the race that defaults may be chosen on, best first.
+
+    steps, sampler, grid; regret: the mean over these tables
+    """
+    part = found[found["dataset"].isin(DEVELOPMENT)]
+    ways = ["steps", *WAY]
+    complete = part.groupby(ways)["dataset"].transform("nunique") == part.groupby("steps")[
+        "dataset"
+    ].transform("nunique")
+    mean = part[complete].groupby(ways)["regret"].mean().reset_index()
+    return mean.sort_values(["steps", "regret"], kind="stable", ignore_index=True)
+
+
+def entrants(records: Sequence[Record]) -> list[dict[int, Pairs]]:
+    """Who runs in each heat, by budget: all in the first, then the best of the one before, as far as that was run."""
+    budgets = [steps for steps in RACE.steps if isinstance(steps, int)]
+    known: list[dict[int, Pairs]] = [dict.fromkeys(budgets, RACE.samplers)]
+    for heat in HEATS[:-1]:
+        order = standings(regrets(of(records, heat, known[-1]), heat.draws))
+        best: dict[int, Pairs] = {}
+        for line in order.groupby("steps").head(heat.keep).to_dict("records"):
+            best[line["steps"]] = (*best.get(line["steps"], ()), (line["sampler"], line["grid"]))
+        known.append(best)
+    return known
+
+
+def suites(heat: Heat, running: dict[int, Pairs]) -> list[Suite]:
+    """What a heat runs: a suite for every budget, as others run at each."""
+    whole = replace(
+        RACE, datasets=heat.datasets, train_seeds=heat.train_seeds, sample_seeds=heat.sample_seeds
+    )
+    return [replace(whole, samplers=pairs, steps=(steps,)) for steps, pairs in running.items()]
+
+
+def alone(found: pd.DataFrame, column: str, usual: str) -> pd.DataFrame:
+    """What one choice alone is worth: each sampler, or grid, less the usual one with all else the same.
+
+    steps, what, difference: of the regrets in the mean over the other choices, by table; below 0 is better
+    """
+    other = next(name for name in WAY if name != column)
+    lines = []
+    for steps, part in found[found["dataset"].isin(DEVELOPMENT)].groupby("steps"):
+        wide = part.pivot_table(index=["dataset", other], columns=column, values="regret")
+        for name in wide.columns:
+            if name != usual and usual in wide:
+                gap = (wide[name] - wide[usual]).dropna().groupby("dataset").mean()
+                lines.append({"steps": steps, "what": name, "difference": Difference(gap.to_numpy())})
+    return pd.DataFrame(lines, columns=["steps", "what", "difference"])
+
+
+def write(records: Sequence[Record], folder: Path) -> list[Path]:
+    """Write race.md and race.csv, with the regrets of every heat; return their paths."""
+    running = entrants(records)
+    heats = [regrets(of(records, heat, who), heat.draws) for heat, who in zip(HEATS, running, strict=True)]
+    run = [found.assign(heat=i) for i, found in enumerate(heats, 1) if not found.empty]
+    table = pd.concat(run or heats[:1], ignore_index=True)
+    page = "\n".join([*reflow(_head(records, heats)), *_finals(heats), *_alone(heats[0])]) + "\n"
+    store.replace(folder / "race.md", page.encode())
+    store.replace(folder / "race.csv", table.to_csv(index=False, float_format="%.6g").encode())
+    return [folder / "race.md", folder / "race.csv"]
+
+
+def _head(records: Sequence[Record], heats: Sequence[pd.DataFrame]) -> list[str]:
+    made = sorted({commit_of(r.env, digits=12) for r in records})
+    rows = []
+    for i, (heat, found) in enumerate(zip(HEATS, heats, strict=True), 1):
+        row = {"heat": str(i), "tables": f"{found['dataset'].nunique()} of {len(heat.datasets)}"}
+        row["training x sampling seeds"] = f"{heat.train_seeds} x {heat.sample_seeds}"
+        for steps, part in found.groupby("steps"):
+            row[f"pairs at {steps}"] = str(len(part[WAY].drop_duplicates()))
+        rows.append(row)
+    seconds = sum((r.prepare_s or 0.0) + (r.sample_s or 0.0) for r in records)
+    return [
+        "# The race of samplers",
+        "",
+        f"`tabstep` drawn by {len({s for s, _ in RACE.samplers})} samplers on {len({g for _, g in RACE.samplers})}",
+        f"grids, {RACE.rows:,} rows a draw. A regret is the largest of what each of six scores loses against the pair",
+        "that is best in it at this budget, in margins of the score; all pairs of a heat drew from the same networks",
+        "and noise. Who goes on is chosen by the mean regret over tables that defaults may be chosen on; the tables",
+        "kept aside are run in the last heat alone, and choose nothing.",
+        "",
+        "That the best of many is chosen flatters it: in the heat that chose it its regret is too small. The seeds",
+        f"that only the last heat has are {_fresh()} of its draws of a table. {len(records):,} cells,",
+        f"{seconds / 3600:.1f} hours of drawing. Made at {', '.join(made)}.",
+        "",
+        *pipes(rows),
+        "",
+    ]
+
+
+def _fresh() -> str:
+    last, before = HEATS[-1], HEATS[-2]
+    return f"{last.draws - before.draws} of {last.draws}"
+
+
+def _finals(heats: Sequence[pd.DataFrame]) -> list[str]:
+    """By budget who ran in the last heat that was run: the regret here and there, and how far behind the first."""
+    found = next((heat for heat in reversed(heats) if not heat.empty), heats[0])
+    lines = []
+    for steps, order in standings(found).groupby("steps"):
+        at = found[found["steps"] == steps].set_index([*WAY, "dataset"])["regret"].sort_index()
+        rows, first = [], None
+        for line in order.head(SHOWN).to_dict("records"):
+            own = {str(k): float(v) for k, v in at[line["sampler"], line["grid"]].items()}
+            chosen_on = {k: v for k, v in own.items() if k in DEVELOPMENT}
+            aside = [v for k, v in own.items() if k in KEPT_ASIDE]
+            row = {
+                "sampler": f"`{line['sampler']}`",
+                "grid": f"`{line['grid']}`",
+                "regret": f"{line['regret']:.2f}",
+            }
+            row["kept aside"] = f"{np.mean(aside):.2f}" if aside else ""
+            row["behind the first"] = "" if first is None else str(difference(chosen_on, first))
+            first = chosen_on if first is None else first
+            rows.append(row)
+        lines += [f"## At {steps} evaluations", "", *pipes(rows), ""]
+    return lines
+
+
+def _alone(first: pd.DataFrame) -> list[str]:
+    """What a sampler and what a grid is worth by itself, of the first heat, where all ran with all."""
+    lines = ["## A choice by itself", ""]
+    for column, usual in (("grid", "trailing"), ("sampler", "dpmpp-2m-sde")):
+        rows: dict[str, dict[str, str]] = {}
+        for line in alone(first, column, usual).to_dict("records"):
+            row = rows.setdefault(line["what"], {f"{column} less `{usual}`": f"`{line['what']}`"})
+            row[str(line["steps"])] = str(line["difference"])
+        other = next(name for name in WAY if name != column)
+        said = [
+            f"Regret of each {column} less that of `{usual}` with the same {other}, in the mean over these, with a",
+            "95 % t-interval over tables; below 0 is better, bold does not hold zero. What is not bold is undecided: a",
+            "difference below half its interval would not have been seen.",
+        ]
+        if rows:
+            lines += [*reflow(said), "", *pipes(rows.values()), ""]
+    return lines

@@ -1,0 +1,146 @@
+"""The race of samplers: who goes on, what a choice alone is worth, and that it can be run heat by heat."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tabstep.records.store import Record
+from tabstep.registry import GRIDS, SAMPLERS
+from tabstep.study import race
+from tabstep.study.race import HEATS, Heat
+from tests.test_families import record
+
+GOOD = {
+    **{"catboost_f1_macro": 0.8, "c2st_xgboost": 0.53, "wasserstein": 0.01},
+    **{"trend_corrected": 0.99, "beta_recall": 0.9, "coverage": 0.9},
+}
+SMALL = (
+    Heat(("churn2", "wilt"), 1, 1, 2),
+    Heat(("churn2", "wilt"), 2, 1, 1),
+    Heat(("churn2", "wilt", "buddy"), 2, 2, 1),
+)
+PAIRS = (("ddim", "trailing"), ("ddim", "dp"), ("dpmpp-2m-sde", "trailing"), ("dpmpp-2m-sde", "dp"))
+
+
+def of(
+    pair: tuple[str, str], dataset: str, c2st: float, *, seed: int = 0, draw: int = 0, steps: int = 5
+) -> Record:
+    plain = record(pair[0], steps, draw, 0, 0, suite="race")
+    cell = replace(
+        plain.cell, dataset=dataset, method="tabstep", params="default", grid=pair[1], train_seed=seed
+    )
+    return replace(plain, cell=cell, scores={k: [v] for k, v in GOOD.items()} | {"c2st_xgboost": [c2st]})
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(race, "HEATS", SMALL)
+    monkeypatch.setattr(race, "RACE", replace(race.RACE, samplers=PAIRS, steps=(5,)))
+
+
+def heat(seeds: int, values: dict[tuple[str, str], float], *names: str, draws: int = 1) -> list[Record]:
+    return [
+        of(pair, name, value, seed=seed, draw=draw)
+        for pair, value in values.items()
+        for name in names
+        for seed in range(seeds)
+        for draw in range(draws)
+    ]
+
+
+FIRST = dict(zip(PAIRS, (0.62, 0.59, 0.56, 0.53), strict=True))
+
+
+def test_a_regret_is_what_the_worst_score_loses_in_margins() -> None:
+    records = heat(1, FIRST, "churn2")
+    worse = of(PAIRS[3], "churn2", 0.53)
+    records[3] = replace(worse, scores=worse.scores | {"coverage": [0.84]})
+    found = race.regrets(records, 1).set_index(race.WAY)
+    assert found.loc[PAIRS[0], "regret"] == pytest.approx(3)  # .09 of .03
+    assert found.loc[PAIRS[3], "regret"] == pytest.approx(3)  # .06 of .02, of another score
+    assert found["by"].to_dict() == dict.fromkeys(PAIRS[:3], "c2st_xgboost") | {PAIRS[3]: "coverage"}
+
+
+def test_seeds_count_in_the_mean_and_a_pair_that_lacks_one_is_left_out() -> None:
+    records = [
+        of(PAIRS[0], "churn2", 0.50),
+        of(PAIRS[0], "churn2", 0.62, seed=1),
+        of(PAIRS[1], "churn2", 0.53),
+        of(PAIRS[1], "churn2", 0.53, seed=1),
+        of(PAIRS[2], "churn2", 0.50),
+    ]
+    found = race.regrets(records, 2).set_index(race.WAY)["regret"]
+    assert found.to_dict() == {PAIRS[0]: pytest.approx(1), PAIRS[1]: 0}
+
+
+@pytest.mark.usefixtures("small")
+def test_the_best_go_on_as_far_as_the_heats_were_run() -> None:
+    assert race.entrants([]) == [{5: PAIRS}, {}, {}]
+    one = heat(1, FIRST, "churn2", "wilt")
+    assert race.entrants(one) == [{5: PAIRS}, {5: (PAIRS[3], PAIRS[2])}, {}]
+    two = [*one, *heat(2, {PAIRS[2]: 0.5, PAIRS[3]: 0.59}, "churn2", "wilt")[1::2]]
+    changed = [r for r in two if r.cell.train_seed == 1]
+    assert len(changed) == 4
+    assert race.entrants(two)[2] == {5: (PAIRS[2],)}  # .53 in the mean against .56
+
+
+@pytest.mark.usefixtures("small")
+def test_what_later_heats_and_tables_kept_aside_say_changes_no_earlier_one() -> None:
+    one = heat(1, FIRST, "churn2", "wilt")
+    more = [*one, *heat(2, {PAIRS[0]: 0.5}, "buddy", draws=2), of(PAIRS[0], "wilt", 0.0, seed=1)]
+    assert race.entrants(more)[1] == race.entrants(one)[1]
+
+
+def test_who_lacks_a_table_does_not_go_on() -> None:
+    records = [*heat(1, FIRST, "churn2"), *heat(1, {PAIRS[0]: 0.6, PAIRS[1]: 0.6}, "wilt")]
+    order = race.standings(race.regrets(records, 1))
+    assert [*order["grid"]] == ["dp", "trailing"]
+    assert {*order["sampler"]} == {"ddim"}
+
+
+def test_a_choice_alone_is_held_against_the_usual_one_with_the_same_other() -> None:
+    found = race.regrets(heat(1, FIRST, "churn2", "wilt", "buddy"), 1)
+    (grid,) = race.alone(found, "grid", "trailing").to_dict("records")
+    assert (grid["what"], grid["steps"]) == ("dp", 5)
+    assert grid["difference"].values.tolist() == pytest.approx([-1, -1])  # by table, without those kept aside
+    (sampler,) = race.alone(found, "sampler", "dpmpp-2m-sde").to_dict("records")
+    assert sampler["difference"].values.tolist() == pytest.approx([2, 2])
+
+
+@pytest.mark.usefixtures("small")
+def test_a_heat_runs_its_pairs_at_their_budget_with_its_seeds() -> None:
+    (suite,) = race.suites(SMALL[1], {5: PAIRS[:1]})
+    assert (suite.name, suite.samplers, suite.steps) == ("race", PAIRS[:1], (5,))
+    assert (suite.datasets, suite.train_seeds, suite.sample_seeds) == (("churn2", "wilt"), 2, 1)
+
+
+@pytest.mark.usefixtures("small")
+def test_the_page_has_the_last_heat_that_was_run(tmp_path: Path) -> None:
+    one = heat(1, FIRST, "churn2", "wilt")
+    race.write(one, tmp_path)
+    text = (tmp_path / "race.md").read_text()
+    assert "| 1 | 2 of 2 | 1 x 1 | 4 |" in text
+    assert "| `dpmpp-2m-sde` | `dp` | 0.00 |  |  |" in text
+    assert "| `dpmpp-2m-sde` | `trailing` | 1.00 |  | **+1.000** [+1.000, +1.000] |" in text
+    assert "| `dp` | **-1.000** [-1.000, -1.000] |" in text
+    last = heat(2, {PAIRS[3]: 0.56, PAIRS[2]: 0.53}, "churn2", "wilt", draws=2)
+    aside = heat(2, {PAIRS[2]: 0.59}, "buddy", draws=2)
+    race.write([*[r for r in one if r.cell.sampler == "ddim"], *last, *aside], tmp_path)
+    table = pd.read_csv(tmp_path / "race.csv")
+    assert table.groupby("heat")["dataset"].nunique().to_dict() == {1: 2, 2: 2, 3: 3}
+    text = (tmp_path / "race.md").read_text()
+    assert "| `dpmpp-2m-sde` | `trailing` | 0.00 | 0.00 |  |" in text
+    assert "`ddim`" not in text.split("## A choice by itself")[0]
+
+
+def test_all_that_race_are_known_and_the_heats_get_narrower() -> None:
+    assert len({*race.RACE.samplers}) == len(race.RACE.samplers) == 96
+    assert all(sampler in SAMPLERS and grid in GRIDS for sampler, grid in race.RACE.samplers)
+    assert [heat.keep for heat in HEATS] == [24, 6, 1]
+    assert HEATS[-1].train_seeds == race.RACE.train_seeds
+    assert HEATS[-1].sample_seeds == race.RACE.sample_seeds
+    assert {*HEATS[-1].datasets} == {*race.RACE.datasets}
