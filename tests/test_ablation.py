@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tabstep.records.gather import gather
 from tabstep.records.store import Record
 from tabstep.study import parts
 from tests.test_families import record
@@ -53,3 +54,10 @@ def test_the_page_has_parts_by_worth_with_tables_kept_aside_by_themselves(tmp_pa
     assert lines[2:] == ["all of them", "ranks", "average"]
     assert "| ranks | 2 | +0.000 [+0.000, +0.000] | +1.500 [-4.853, +7.853] |" in chosen
     assert "| ranks | 1 | +0.000 (one table) | -1.000 (one table) |" in aside
+
+
+def test_the_page_here_is_made_from_the_records_here(tmp_path: Path) -> None:
+    kept = Path(__file__).parents[1] / "results" / "parts"
+    parts.write(gather(kept / "runs")[0], tmp_path)
+    for name in ("parts.md", "parts.csv"):
+        assert (tmp_path / name).read_bytes() == (kept / "report" / name).read_bytes()

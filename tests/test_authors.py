@@ -8,10 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tabstep.records.gather import gather
 from tabstep.records.store import Record
 from tabstep.report.pages import against
 from tabstep.study import authors
 from tests.test_families import record
+
+ROOT = Path(__file__).parents[1]
 
 
 def of(dataset: str, method: str, steps: int | None, scores: list[float], seed: int = 0) -> Record:
@@ -67,3 +70,38 @@ def test_the_page_counts_tables_and_names_those_below(tmp_path: Path) -> None:
     assert "0.675 ± 0.013, within" in house
     table = authors.numbers(RECORDS, BESIDE)
     assert {*table["dataset"]} == {"house", "insurance"}  # tables that ours was run on
+
+
+def test_the_page_here_is_made_from_the_records_here(tmp_path: Path) -> None:
+    results = ROOT / "results"
+    beside = [r for name in authors.BESIDE for r in gather(results / name / "runs")[0]]
+    authors.write(gather(results / "authors" / "runs")[0], beside, tmp_path)
+    for name in ("authors.md", "authors.csv"):
+        assert (tmp_path / name).read_bytes() == (results / "authors" / "report" / name).read_bytes()
+
+
+def test_what_the_recipe_says_of_the_authors_is_what_the_page_has() -> None:
+    table = pd.read_csv(ROOT / "results" / "authors" / "report" / "authors.csv")
+    docs = " ".join((ROOT / "docs" / "recipe.md").read_text(encoding="utf-8").split())
+    ours = table[(table["method"] == "tabstep") & (table["steps"] == 50)]
+    usual, long = (ours[ours["params"] == params].set_index("dataset") for params in ("default", "long"))
+    of = {says: [*usual.index[usual["says"] == says]] for says in ("above", "within", "below")}
+    (above,) = of["above"]
+    *names, last = of["below"]
+    said = f"above it on {above}, within a deviation on {len(of['within'])} and below on {', '.join(names)} and {last}"
+    assert said in docs
+    for name, row in long.iterrows():
+        first, value = (f"{each.loc[name, 'efficacy']:.3f}" for each in (usual, long))
+        assert f"on {name} from {first} to {value}, {row['says']}" in docs
+    real = table[table["method"] == "real"].set_index("dataset")
+    over = [name for name in of["below"] if real.loc[name, "efficacy"] < usual.loc[name, "bar"]]
+    values = (" and ".join(f"{each[name]:.3f}" for name in over) for each in (real["efficacy"], usual["bar"]))
+    assert f"On {' and '.join(over)} real rows are below it as well, with {' beside '.join(values)}." in docs
+    page = (ROOT / "results" / "recipe" / "report" / "recipe.md").read_text(encoding="utf-8")
+    lines = (
+        line.split("|")[3:5] for line in page.split("## Arithmetic")[1].splitlines() if line.startswith("| ")
+    )
+    costs = [(float(a), float(b)) for a, b in lines if a.strip() and a.strip()[0].isdigit()]
+    ratio = sum(a for a, _ in costs) / sum(b for _, b in costs)
+    assert f"a {ratio:.0f}th of theirs, by the arithmetic of the {len(costs)} tables together" in docs
+    assert f"as long a training, still a {ratio / 3:.0f}th" in docs

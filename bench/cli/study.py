@@ -177,14 +177,14 @@ def study_findings(results: Results = Path("results")) -> None:
 
     from tabstep.study import findings
 
-    few, pairs, reproduced = (records_in(results / name / "runs") for name in findings.SUITES)
-    for name, records in zip(findings.SUITES, (few, pairs, reproduced), strict=True):
+    found = {name: records_in(results / name / "runs") for name in findings.SUITES}
+    for name, records in found.items():
         if not records:
             stop(f"no records in {results / name}; `tabstep run {name}` makes them")
     said = results / "samplers" / "report" / "claims.csv"
     if not said.is_file():
         stop(f"no {said}; `tabstep study samplers` makes it")
-    written = findings.write(few, pairs, reproduced, pd.read_csv(said), results / "FINDINGS.md")
+    written = findings.write(found, pd.read_csv(said), results / "FINDINGS.md")
     console.print(f"written: {escape(str(written))}", soft_wrap=True)
 
 

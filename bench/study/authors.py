@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,14 +109,15 @@ def _head(records: Sequence[Record], table: pd.DataFrame) -> list[str]:
         "scores, one a network, draw and evaluator seed, with their deviation; ours is within TabDDPM where its mean",
         "is at most one deviation of TabDDPM away. `long` trains three times as long, 12,000 steps.",
         "",
-        *_counts(table),
+        *counts(table),
         "",
         f"{seeds.said(r for r in records if r.status == 'ok' and r.cell.method == OURS)} Made at {', '.join(made)}.",
         "",
     ]
 
 
-def _counts(table: pd.DataFrame) -> list[str]:
+def counts(table: pd.DataFrame) -> list[str]:
+    """On how many tables, and which, each setting and budget of ours is above, within or below the bar, as lines."""
     rows = []
     for (params, steps), part in table[table["method"] == OURS].groupby(["params", "steps"]):
         of = {
@@ -143,11 +144,15 @@ def _table(table: pd.DataFrame) -> list[str]:
             "rows drawn": f"{part.loc[part['method'] == OURS, 'rows'].iloc[0]:,}",
             "TabDDPM, in full": f"{bar['bar']:.3f} ± {bar['bar_std']:.3f} ({bar['bar_source']})",
         }
-        order = part.sort_values(["method", "params", "steps"], ascending=[False, True, True])
-        for line in order.to_dict("records"):
-            ours = line["method"] == OURS
-            value = f"{line['efficacy']:.3f} ± {line['std']:.3f}"
-            title = f"{_named(line['params'])} at {line['steps']:.0f}" if ours else f"`{line['method']}`"
-            row[title] = f"{value}, {line['says']}" if ours else value
+        for line in part.to_dict("records"):
+            says = f", {line['says']}" if line["method"] == OURS else ""
+            row[_title(line)] = f"{line['efficacy']:.3f} ± {line['std']:.3f}{says}"
         rows.append(row)
-    return pipes(rows)
+    order = table.sort_values(["method", "params", "steps"], ascending=[False, True, True])
+    columns = [*list(rows[0])[:3], *dict.fromkeys(map(_title, order.to_dict("records")))]
+    return pipes([{name: row.get(name, "") for name in columns} for row in rows])
+
+
+def _title(line: Mapping[Hashable, Any]) -> str:
+    ours = line["method"] == OURS
+    return f"{_named(line['params'])} at {line['steps']:.0f}" if ours else f"`{line['method']}`"
