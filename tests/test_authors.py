@@ -10,6 +10,7 @@ import pytest
 
 from tabstep.records.gather import gather
 from tabstep.records.store import Record
+from tabstep.registry import DEFAULT_SAMPLER
 from tabstep.report.pages import against
 from tabstep.study import authors
 from tests.test_families import record
@@ -17,15 +18,23 @@ from tests.test_families import record
 ROOT = Path(__file__).parents[1]
 
 
-def of(dataset: str, method: str, steps: int | None, scores: list[float], seed: int = 0) -> Record:
-    plain = record("none", steps or 1, seed, 0, 0, suite="authors")
+def of(
+    dataset: str,
+    method: str,
+    steps: int | None,
+    scores: list[float],
+    seed: int = 0,
+    sampler: str = DEFAULT_SAMPLER,
+) -> Record:
+    plain = record(sampler, steps or 1, seed, 0, 0, suite="authors")
     params = "published" if method == "tabddpm" else "default"
     walk = {"sampler": None, "grid": None} if steps is None else {}
     cell = replace(
         plain.cell, dataset=dataset, method=method, params=params, steps=steps, train_seed=seed, **walk
     )
     seeds = list(range(len(scores)))
-    return replace(plain, cell=cell, task="regression", scores={"catboost_r2": scores}, eval_seeds=seeds)
+    scored = replace(plain, cell=cell, task="regression", scores={"catboost_r2": scores}, eval_seeds=seeds)
+    return replace(scored, settings={"method": {"T": 100} if method == "tabddpm" else {}})
 
 
 RECORDS = [
@@ -51,6 +60,13 @@ def test_what_was_trained_here_goes_before_what_is_published() -> None:
     assert known["insurance"].mean == pytest.approx(0.895)
     assert known["insurance"].std == pytest.approx(0.005 * (4 / 3) ** 0.5)
     assert known["insurance"].source == "here"
+
+
+def test_fewer_steps_and_other_samplers_are_neither_in_the_bar_nor_in_ours() -> None:
+    more = [*BESIDE, of("insurance", "tabddpm", 50, [0.1, 0.1])]
+    assert authors.bars(more) == authors.bars(BESIDE)
+    other = of("house", "tabstep", 50, [0.1, 0.1], sampler="ddim")
+    assert authors.numbers([*RECORDS, other], more).equals(authors.numbers(RECORDS, BESIDE))
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,13 @@ def test_what_later_heats_and_tables_kept_aside_say_changes_no_earlier_one() -> 
     assert race.entrants(more)[1] == race.entrants(one)[1]
 
 
+@pytest.mark.usefixtures("small")
+def test_a_record_without_all_scores_does_not_race() -> None:
+    one = heat(1, FIRST, "churn2", "wilt")
+    bare = replace(one[-1], scores={"catboost_f1_macro": [0.8]})
+    assert race.entrants([*one[:-1], bare])[1] == {5: (PAIRS[2], PAIRS[1])}
+
+
 def test_who_lacks_a_table_does_not_go_on() -> None:
     records = [*heat(1, FIRST, "churn2"), *heat(1, {PAIRS[0]: 0.6, PAIRS[1]: 0.6}, "wilt")]
     order = race.standings(race.regrets(records, 1))

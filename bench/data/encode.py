@@ -206,6 +206,8 @@ def _number_order(schema: Schema) -> list[str]:
 
 
 def _levels(train: pd.DataFrame, schema: Schema, most: int) -> dict[str, tuple[float, ...]]:
+    if most < 1:
+        return {}
     distinct = {name: np.unique(train[name].to_numpy(np.float64)) for name in schema.numeric}
     return {name: tuple(values.tolist()) for name, values in distinct.items() if len(values) <= most}
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from tabstep.records import store
 from tabstep.records.store import Record
+from tabstep.registry import DEFAULT_SAMPLER
 from tabstep.report.numbers.table import PRIMARY, commit_of
 from tabstep.report.pages import against
 from tabstep.study import seeds
@@ -49,7 +50,8 @@ def bars(records: Iterable[Record]) -> dict[str, Bar]:
     out = {str(f["dataset"]): Bar(f["mean"], f["std"], PAPER) for f in facts.to_dict("records")}
     scores: dict[str, list[float]] = {}
     for r in records:
-        if r.status == "ok" and (r.cell.method, r.cell.params) == (THEIRS, "published"):
+        in_full = r.cell.steps is not None and r.cell.steps == r.settings.get("method", {}).get("T")
+        if r.status == "ok" and (r.cell.method, r.cell.params) == (THEIRS, "published") and in_full:
             scores.setdefault(r.cell.dataset, []).extend(r.scores[PRIMARY[r.task]])
     for name, values in scores.items():
         out[name] = Bar(float(np.mean(values)), float(np.std(values, ddof=1)), HERE)
@@ -62,7 +64,8 @@ def numbers(records: Sequence[Record], beside: Sequence[Record]) -> pd.DataFrame
     found: dict[tuple[str, str, str, int], list[Record]] = {}
     tables = {r.cell.dataset for r in records if r.status == "ok" and r.cell.method == OURS}
     for r in (*records, *(r for r in beside if r.cell.method == "real")):
-        if r.status == "ok" and r.cell.dataset in tables:
+        usual = r.cell.sampler in (None, DEFAULT_SAMPLER)
+        if r.status == "ok" and r.cell.dataset in tables and usual:
             cell = r.cell
             found.setdefault((cell.dataset, cell.method, cell.params, cell.steps or 0), []).append(r)
     lines: list[dict[str, Any]] = []
@@ -111,9 +114,18 @@ def _head(records: Sequence[Record], table: pd.DataFrame) -> list[str]:
         "",
         *counts(table),
         "",
-        f"{seeds.said(r for r in records if r.status == 'ok' and r.cell.method == OURS)} Made at {', '.join(made)}.",
+        *(f"Of {_named(params)}: {seeds.said(part)}" for params, part in _by_settings(records).items()),
+        f"Made at {', '.join(made)}.",
         "",
     ]
+
+
+def _by_settings(records: Sequence[Record]) -> dict[str, list[Record]]:
+    found: dict[str, list[Record]] = {}
+    for r in records:
+        if r.status == "ok" and r.cell.method == OURS:
+            found.setdefault(r.cell.params, []).append(r)
+    return found
 
 
 def counts(table: pd.DataFrame) -> list[str]:

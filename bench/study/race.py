@@ -51,6 +51,7 @@ def of(records: Sequence[Record], heat: Heat, entrants: dict[int, Pairs]) -> lis
         r
         for r in records
         if r.status == "ok"
+        and all(score.metrics[r.task] in r.scores for score in VECTOR)
         and r.cell.dataset in heat.datasets
         and r.cell.train_seed < heat.train_seeds
         and r.cell.sample_seed < heat.sample_seeds
