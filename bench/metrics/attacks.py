@@ -68,10 +68,17 @@ def density(seen: View) -> np.ndarray:
 
 
 def _log_density(points: Points, of: Points, wide: float) -> np.ndarray:
-    from scipy.special import logsumexp
-
-    parts = [logsumexp(-part / (2 * wide**2), axis=1) for _, part in squares(points, of)]
+    parts = [_log_sum_exp(part, -1 / (2 * wide**2)) for _, part in squares(points, of)]
     return np.asarray(np.concatenate(parts) - np.log(len(of)))
+
+
+def _log_sum_exp(values: np.ndarray, factor: float) -> np.ndarray:
+    """log sum exp(factor values) of each row; `values` is written over, for passes through memory are what it costs."""
+    values *= factor
+    most = values.max(axis=1, keepdims=True)
+    values -= most
+    np.exp(values, out=values)
+    return np.asarray(np.log(values.sum(axis=1)) + most[:, 0])
 
 
 def local(seen: View) -> np.ndarray:
