@@ -77,6 +77,16 @@ class Blocks:
             return torch.empty(len(logits), 0, dtype=torch.int64, device=logits.device)
         return torch.cat([view.argmax(-1) for _, view in self.each(logits + noise)], 1)
 
+    def sum(self, flat: Tensor) -> Tensor:
+        """The sum over the classes of each column of a flat (n, sum K) tensor, (n, d_c)."""
+        # A product with ones reads memory in order, where a sum over a short last axis does not.
+        parts = [(view @ view.new_ones(g.K)) for g, view in self.each(flat)]
+        return torch.cat(parts, 1) if parts else flat[:, :0]
+
+    def spread(self, values: Tensor) -> Tensor:
+        """A value a column, (n, d_c), at each of its classes, (n, sum K)."""
+        return values.index_select(1, _columns(self.sizes, values.device))
+
     def map(self, log_p: Tensor, c: Tensor, function: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """Apply `function((n, g, K), (n, g)) -> (n, g, K)` to every group of a flat tensor."""
         if not self.sizes:
@@ -94,3 +104,11 @@ def _offsets(sizes: tuple[int, ...], device: torch.device) -> Tensor:
     with torch.inference_mode(False):
         found = torch.tensor(sizes, dtype=torch.int64, device=device)
         return found.cumsum(0) - found
+
+
+@lru_cache(maxsize=64)
+def _columns(sizes: tuple[int, ...], device: torch.device) -> Tensor:
+    """The column of each flat index; see `_offsets`."""
+    with torch.inference_mode(False):
+        found = torch.tensor(sizes, dtype=torch.int64, device=device)
+        return torch.arange(len(sizes), device=device).repeat_interleave(found)

@@ -10,6 +10,7 @@ from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.head import Head, noise_of
 from tabstep.diffusion.mixed import Denoiser, State
 from tabstep.diffusion.schedule import Schedule
+from tabstep.diffusion.step_bound import step_bound
 
 
 def diffuse(
@@ -24,25 +25,17 @@ def diffuse(
 
 def column_kl(
     scores: Tensor, c_0: Tensor, c_t: Tensor, t: Tensor, schedule: Schedule, blocks: Blocks
-) -> list[Tensor]:
-    """KL(q(c_{t-1} | c_t, c_0) || p(c_{t-1} | c_t)) of every column, nats; at t = 1 -log p(c_0 | c_1).
-
-    One (n, members) for each group of columns, in their order.
-    """
+) -> Tensor:
+    """KL(q(c_{t-1} | c_t, c_0) || p(c_{t-1} | c_t)) of every column, (n, d_c) nats; at t = 1 -log p(c_0 | c_1)."""
     alpha_bar = schedule.on(t.device)
-    a_t, a_s = alpha_bar[t].unsqueeze(1), alpha_bar[t - 1].unsqueeze(1)
-    return [
-        multinomial.kl_step(view, c_0[:, g.columns], c_t[:, g.columns], a_t, a_s)
-        for g, view in blocks.each(blocks.log_softmax(scores))
-    ]
+    return step_bound(scores, c_0, c_t, alpha_bar[t].unsqueeze(1), alpha_bar[t - 1].unsqueeze(1), blocks)
 
 
 def categorical_kl(
     scores: Tensor, c_0: Tensor, c_t: Tensor, t: Tensor, schedule: Schedule, blocks: Blocks
 ) -> Tensor:
     """The sum over columns of `column_kl`, (n,) nats."""
-    parts = [kl.sum(1) for kl in column_kl(scores, c_0, c_t, t, schedule, blocks)]
-    return torch.stack(parts).sum(0)
+    return column_kl(scores, c_0, c_t, t, schedule, blocks).sum(1)
 
 
 def tabddpm_loss(

@@ -89,5 +89,5 @@ def balanced_loss(
         numeric = weights.number * (weight.to(eps) * (eps_hat - eps).square()).mean(0).sum()
     if not blocks.sizes:
         return numeric, zero
-    kl = torch.cat(column_kl(scores, clean.c, noisy.c, t, schedule, blocks), 1).mean(0)
+    kl = column_kl(scores, clean.c, noisy.c, t, schedule, blocks).mean(0)
     return numeric, schedule.T * (weights.classes * kl).sum()
