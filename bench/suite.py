@@ -56,6 +56,7 @@ class Suite:
     samplers     (sampler, grid) pairs, crossed with `steps` for every diffusion method; at T steps all grids are one
                  path, and the first that the suite names for a sampler is run
     full         (sampler, grid) pairs that every diffusion method runs at T steps too: what few steps are held against
+    steps_of     budgets of single samplers, by name, in place of `steps`; none where a user asks for budgets
     train_seeds, sample_seeds, eval_seeds   counts; seeds are 0, 1, ...
     evaluator    where the parameters of the CatBoost evaluator come from: its own defaults, "fast" (few, large
                  steps), our tuning in results/tuned, or the TabDDPM authors' tuning
@@ -74,6 +75,7 @@ class Suite:
     samplers: Pairs = (("ancestral", "trailing"), ("ddim", "trailing"))
     full: Pairs = ()
     steps: tuple[Steps, ...] = ("T",)
+    steps_of: Mapping[str, tuple[Steps, ...]] = field(default_factory=dict)
     train_seeds: int = 1
     sample_seeds: int = 1
     eval_seeds: int = 3

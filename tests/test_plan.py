@@ -381,6 +381,19 @@ def test_what_few_steps_are_held_against_runs_at_all_steps_alone() -> None:
     assert ("ancestral", 8) not in narrowed(samplers=("ddim",))
 
 
+def test_a_sampler_may_have_budgets_of_its_own_until_a_user_asks_for_others() -> None:
+    entry = Entry("tabddpm", "tiny", {"T": 8})
+    two = (("ddim", "quad"), ("ancestral", "trailing"))
+    suite = replace(TINY, entries=(entry,), samplers=two, steps=(2, 4, "T"), steps_of={"ddim": (1,)})
+
+    def of(suite: Suite) -> set[tuple[str | None, int | None]]:
+        return {(job.cell.sampler, job.cell.steps) for job in lay_out(suite).jobs}
+
+    assert of(suite) == {("ddim", 1), ("ancestral", 2), ("ancestral", 4), ("ancestral", 8)}
+    assert of(narrow(suite, Filters(samplers=("ddim",)))) == {("ddim", 1)}
+    assert of(narrow(suite, Filters(steps=(4,)))) == {("ddim", 4), ("ancestral", 4)}
+
+
 def test_an_entry_may_have_samplers_of_its_own() -> None:
     own = Entry("iddpm", "tiny", {"T": 10}, samplers=(("learned", "dp"),))
     suite = replace(TINY, entries=(Entry("tabddpm"), own), samplers=(("ddim", "quad"),), steps=(2,))

@@ -90,6 +90,7 @@ def narrow(suite: Suite, filters: Filters) -> Suite:
         samplers=samplers,
         full=full,
         steps=steps,
+        steps_of={} if filters.steps else suite.steps_of,
         metrics=metrics,
         sampler_codes=sampler_codes,
         grid_codes=grid_codes,

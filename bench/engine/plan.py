@@ -139,8 +139,11 @@ def _cells(
                 yield replace(job, cell=cell)
                 continue
             first = dict(reversed((*pairs, *suite.full)))  # the first grid of each sampler
-            budgets = [T if s == "T" else s for s in suite.steps]
-            asked = [(pair, steps) for pair in pairs for steps in budgets]
+            asked = [
+                (pair, T if s == "T" else s)
+                for pair in pairs
+                for s in suite.steps_of.get(pair[0], suite.steps)
+            ]
             for (sampler, grid), steps in dict.fromkeys([*asked, *((pair, T) for pair in suite.full)]):
                 if sampler == space.TUNED:
                     yield tuned.with_sampler(replace(job, cell=cell), steps, tuned_in)
