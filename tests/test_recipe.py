@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 
@@ -68,6 +69,19 @@ def test_arithmetic_is_six_for_every_weight_and_row() -> None:
     ours = TabStep(layers=(8, 4), batch_size=32, steps=10, frequencies=3)
     weights = (2 + 12) * 8 + 8 * 8 + 8 * 4 + 4 * 2 + 128 * 128 + 128 * 8
     assert recipe.arithmetic(ours, ours.encoder(frame, schema), 50) == 6 * weights * 32 * 10
+
+
+def test_what_is_tuned_costs_at_most_four_times_the_default_and_has_layers_that_add() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(2000, 6)), columns=list("abcdef"))
+    schema = Schema("regression", "f", tuple("abcde"), (), frozenset())
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    drawn = [TabStep.suggest(study.ask()) for _ in range(100)]
+    usual = recipe.arithmetic(TabStep(), TabStep().encoder(frame, schema), 2000)
+    costs = [recipe.arithmetic(method, method.encoder(frame, schema), 2000) / usual for method in drawn]
+    assert 0.02 < min(costs) < max(costs) < 4
+    assert all(len({*method.layers}) == 1 for method in drawn)
+    assert {method.levels for method in drawn} == {0, 12}
 
 
 def test_the_docs_say_what_the_committed_records_say() -> None:

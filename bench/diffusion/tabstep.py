@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import pandas as pd
 import torch
@@ -21,6 +21,9 @@ from tabstep.diffusion.noise import stream
 from tabstep.diffusion.schedule import Schedule
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.diffusion.train import Loss, Training
+
+if TYPE_CHECKING:
+    import optuna
 
 FEWEST_HELD, MOST_HELD = 20, 1000
 HELD_DRAWS = 4096
@@ -63,6 +66,25 @@ class TabStep(TabDDPM):
     patience: float = 0.2
     seconds: float | None = None
     levels: int = field(default=0, metadata=LATER)
+
+    @classmethod
+    def suggest(cls, trial: optuna.Trial) -> Self:
+        """How much is learned, and of what: rows that are seen, in how large batches, by which network and loss.
+
+        At most four times the arithmetic of the default; every layer has the same width, so that each adds to the last.
+        """
+        batch_size = trial.suggest_categorical("batch_size", [128, 256, 512, 1024])
+        seen = 2 ** trial.suggest_int("log2_seen", 20, 22)
+        width = trial.suggest_categorical("width", [128, 256, 384])
+        return cls(
+            batch_size=batch_size,
+            steps=seen // batch_size,
+            layers=(width,) * trial.suggest_int("depth", 2, 4),
+            lr=trial.suggest_float("lr", 5e-4, 5e-3, log=True),
+            frequencies=trial.suggest_categorical("frequencies", [0, 4, 8, 16]),
+            signal_floor=trial.suggest_categorical("signal_floor", [0.03, 0.1, 0.3, 1.0]),
+            levels=trial.suggest_categorical("levels", [0, 12]),
+        )
 
     def __post_init__(self) -> None:
         super().__post_init__()
