@@ -84,14 +84,21 @@ class Blocks:
         return torch.cat(parts, 1) if parts else flat[:, :0]
 
     def spread(self, values: Tensor) -> Tensor:
-        """A value a column, (n, d_c), at each of its classes, (n, sum K)."""
-        return values.index_select(1, _columns(self.sizes, values.device))
+        """A value a column, (n, d_c), at each of its classes, a new (n, sum K)."""
+        if not self.sizes:
+            return values
+        parts = [values[:, g.columns].repeat_interleave(g.K, 1) for g in self.groups]
+        return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
 
     def map(self, log_p: Tensor, c: Tensor, function: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """Apply `function((n, g, K), (n, g)) -> (n, g, K)` to every group of a flat tensor."""
         if not self.sizes:
             return log_p
         return torch.cat([function(view, c[:, g.columns]).flatten(1) for g, view in self.each(log_p)], 1)
+
+    def counts(self, device: torch.device) -> Tensor:
+        """How many classes each column has, (d_c,) int64; not to be changed."""
+        return _counts(self.sizes, device)
 
     def at(self, flat: Tensor, c: Tensor) -> Tensor:
         """Entries (n, d_c) of a flat (n, sum K) tensor at the classes c (n, d_c)."""
@@ -100,15 +107,13 @@ class Blocks:
 
 @lru_cache(maxsize=64)
 def _offsets(sizes: tuple[int, ...], device: torch.device) -> Tensor:
-    """Made once for a device, which would wait for what comes from outside; usable in training wherever it was made."""
+    counts = _counts(sizes, device)
     with torch.inference_mode(False):
-        found = torch.tensor(sizes, dtype=torch.int64, device=device)
-        return found.cumsum(0) - found
+        return counts.cumsum(0) - counts
 
 
 @lru_cache(maxsize=64)
-def _columns(sizes: tuple[int, ...], device: torch.device) -> Tensor:
-    """The column of each flat index; see `_offsets`."""
+def _counts(sizes: tuple[int, ...], device: torch.device) -> Tensor:
+    """Made once for a device, which would wait for what comes from outside; usable in training wherever it was made."""
     with torch.inference_mode(False):
-        found = torch.tensor(sizes, dtype=torch.int64, device=device)
-        return torch.arange(len(sizes), device=device).repeat_interleave(found)
+        return torch.tensor(sizes, dtype=torch.int64, device=device)

@@ -1,7 +1,7 @@
 """The categorical bound of one step, for all columns of a batch at once and with its gradient written out.
 
-Training takes it at every step. Column by column, by operators that autograd records, it takes as long as the network
-of a table of mixed columns; here elements lie flat, (n, sum K), and only sums over a column go by groups of equal K.
+Training takes it at every step. Elements lie flat, (n, sum K), and only sums over a column go by groups of equal K: for
+columns of many sizes that is far fewer operators than group by group, none of which autograd has to record.
 """
 
 from __future__ import annotations
@@ -30,32 +30,37 @@ def step_bound(
 
 
 class Posterior(NamedTuple):
-    """The three values of q(c_s | c_t, c_0): at c_0, at c_t where that is another class, and elsewhere, (n, d_c)."""
+    """The three values of q(c_s | c_t, c_0), and what they are made of, (n, d_c) or (n, 1)."""
 
-    clean: Tensor
-    noisy: Tensor
-    rest: Tensor
-    mass: Tensor  # by which all are divided
-    alpha: Tensor  # (n, 1), of the step from s to t
+    clean: Tensor  # at c_0
+    noisy: Tensor  # at c_t where that is another class
+    rest: Tensor  # at every other class
+    mass: Tensor  # by which all three are divided
+    apart: Tensor  # what `mass` is more where c_0 is c_t
+    uniform: Tensor  # the share of a clean class that comes from all classes alike
 
 
 def posterior(same: Tensor, alpha_bar_t: Tensor, alpha_bar_s: Tensor, K: Tensor) -> Posterior:
     """`same` (n, d_c) says where c_0 is c_t, `K` (d_c,) how many classes there are."""
     alpha = alpha_bar_t / alpha_bar_s
     off, uniform = (1 - alpha) / K, ((1 - alpha_bar_s) / K).clamp(min=LEAST)
-    on = off + alpha
-    mass = alpha * uniform + off + alpha * alpha_bar_s * same
+    on, apart = off + alpha, alpha * alpha_bar_s
+    mass = alpha * uniform + off + apart * same
     return Posterior(
         torch.where(same, on, off) * (uniform + alpha_bar_s) / mass,
         torch.where(same, 0, on * uniform / mass),
         off * uniform / mass,
         mass,
-        alpha,
+        apart,
+        uniform,
     )
 
 
 class _StepBound(torch.autograd.Function):
-    """With odds x = alpha_bar_s pi / u of the uniform part u, p goes by m (1 + x), where m is alpha more at c_t."""
+    """With odds x = alpha_bar_s pi / u of the uniform part u, p goes by m (1 + x), where m is alpha more at c_t.
+
+    What is flat is written over where it can be: of wide rows passes through memory are what it costs.
+    """
 
     @staticmethod
     def forward(
@@ -67,25 +72,21 @@ class _StepBound(torch.autograd.Function):
         alpha_bar_s: Tensor,
         blocks: Blocks,
     ) -> Tensor:
-        classes = torch.tensor(blocks.sizes, dtype=alpha_bar_s.dtype, device=alpha_bar_s.device)
         same = c_0 == c_t
-        q = posterior(same, alpha_bar_t, alpha_bar_s, classes)
+        q = posterior(same, alpha_bar_t, alpha_bar_s, blocks.counts(scores.device))
         pi = blocks.log_softmax(scores).exp_()
-        uniform = ((1 - alpha_bar_s) / classes).clamp(min=LEAST)
-        most = (alpha_bar_s / uniform).to(pi)  # the odds of a sure class
-        odds = pi * blocks.spread(most)
+        most = (alpha_bar_s / q.uniform).to(pi)  # the odds of a sure class
+        odds = blocks.spread(most).mul_(pi)
         gain = odds.log1p()
         at_0, at_t = blocks.at(gain, c_0), blocks.at(gain, c_t)
-        sure = blocks.at(pi, c_t)
-        clean, noisy, rest, mass, alpha = (part.to(pi) for part in q)
+        clean, noisy, rest = (part.to(pi) for part in q[:3])
         others = blocks.sum(gain) - at_0 - torch.where(same, 0, at_t)
-        toward = alpha * alpha_bar_s.to(pi)
-        scale = (
-            alpha * uniform.to(pi) + ((1 - q.alpha) / classes).to(pi) + toward * sure
-        )  # of p, as `mass` of q
+        pull = q.apart * blocks.at(pi, c_t)
+        mass = q.mass - q.apart * same + pull  # of p, as that of q
         ctx.blocks = blocks
-        ctx.save_for_backward(pi, odds, c_0, c_t, same, clean, noisy, rest, toward * sure / scale)
-        return clean * (most.log1p() - at_0) - noisy * at_t - rest * others + (scale / mass).log()
+        ctx.save_for_backward(pi, odds, c_0, c_t, same, clean, noisy, rest, (pull / mass).to(pi))
+        ratio = (mass / q.mass).log().to(pi)
+        return clean * (most.log1p() - at_0) - noisy * at_t - rest * others + ratio
 
     @staticmethod
     @once_differentiable
@@ -93,10 +94,10 @@ class _StepBound(torch.autograd.Function):
         pi, odds, c_0, c_t, same, clean, noisy, rest, pull = ctx.saved_tensors
         blocks: Blocks = ctx.blocks
         share = odds / (1 + odds)  # pi d log(1 + x) / d pi
-        by_log = share * -blocks.spread(rest)
         offsets = blocks.offsets(c_0.device)
         at_0, at_t = blocks.at(share, c_0), blocks.at(share, c_t)
+        by_log = share.mul_(blocks.spread(-rest))
         by_log.scatter_add_(1, c_0 + offsets, (rest - clean) * at_0)
         by_log.scatter_add_(1, c_t + offsets, pull + torch.where(same, 0, (rest - noisy) * at_t))
-        by_score = (by_log - pi * blocks.spread(blocks.sum(by_log))) * blocks.spread(upstream)
+        by_score = by_log.sub_(blocks.spread(blocks.sum(by_log)).mul_(pi)).mul_(blocks.spread(upstream))
         return by_score, None, None, None, None, None
