@@ -397,3 +397,51 @@ def test_margins_are_wider_than_the_scatter_they_are_seen_through() -> None:
         assert line.split("|")[3].split() == ", ".join(said).split(), line
     king = every[(every["dataset"] == "king") & (every["metric"] == "catboost_r2")]["std"]
     assert f"On king R2 scatters by {np.sqrt((king**2).mean()):.3f}" in " ".join(page.split())
+
+
+def test_a_score_whose_measure_is_partial_is_not_judged_and_not_kept() -> None:
+    """What is short of a measure that is not there is no number, not 0."""
+    records = []
+    for seed in range(3):
+        whole = {"catboost_f1_macro": [0.8 + 0.001 * seed]}
+        without = seed == 2  # one cell of the measure lacks C2ST
+        measure = whole | ({} if without else {"c2st_xgboost": [0.90 + 0.001 * seed]})
+        settings = {"method": {"T": 100}}
+        records.append(make(measure, sampler="ancestral", steps=100, sample=seed, settings=settings))
+        near, far = whole | {"c2st_xgboost": [0.52]}, whole | {"c2st_xgboost": [0.99]}
+        records.append(make(near, sampler="ddim", steps=10, sample=seed, settings=settings))
+        records.append(make(far, sampler="ancestral", steps=10, sample=seed, settings=settings))
+    scored = results(records)
+    profiled = profile(scored)
+    c2st = profiled[(profiled["score"] == "c2st_xgboost") & (profiled["steps"] == 10)]
+    assert set(c2st["state"]) == {"not judged"}
+    assert c2st["worse"].isna().all()
+    assert steps_to_equal_quality(scored)["enough"].isna().all()
+    assert (pages.kept(profiled)["all"] == 0).all()
+
+
+def test_the_error_of_the_measure_is_that_of_its_interval() -> None:
+    """Draws of networks that are alike say little of networks; networks apart say much, whatever they drew."""
+    settings = {"method": {"T": 10}}
+    rng = np.random.default_rng(0)
+
+    def of(values: dict[tuple[int, int], float]) -> pd.Series:
+        made = [
+            make(
+                {"catboost_f1_macro": [v]},
+                sampler="ancestral",
+                steps=10,
+                train=i,
+                sample=j,
+                settings=settings,
+            )
+            for (i, j), v in values.items()
+        ]
+        return profile(results(made)).iloc[0]
+
+    alike = {(i, j): 0.8 + 0.03 * rng.normal() for i in range(3) for j in range(20)}
+    means = [np.mean([v for (i, _), v in alike.items() if i == k]) for k in range(3)]
+    assert of(alike)["error"] == pytest.approx(np.std(means, ddof=1) / 3**0.5)
+    apart = {(i, j): 0.8 + 0.0125 * (-1) ** i for i in range(2) for j in range(20)}
+    assert of(apart)["error"] == pytest.approx(0.0125)
+    assert of(apart)["state"] == "not judged"  # margin .01

@@ -16,7 +16,7 @@ from tabstep.report.numbers.compare import entrants, name_of, rank, units, versu
 from tabstep.report.numbers.front import front, hypervolume, pareto, without_seconds
 from tabstep.report.numbers.table import bootstrap, results
 from tabstep.report.pages import statistics
-from tests.test_report import make
+from tests.test_report import F1, failed, make
 
 
 def made(cell: Cell) -> Record:
@@ -265,7 +265,7 @@ def test_what_missing_scores_do_is_said() -> None:
     never = rank(records(table | {"c": {"d": None, "e": None, "f": None}}))
     assert list(never.standing.index) == ["d", "e"]
     assert never.note.startswith(
-        "1 entrants have no score at all and no rank; by efficacy alone; policy drop: 1 scores"
+        "1 entrants have no score of all their cells and no rank; by efficacy alone; policy drop: 1 scores"
     )
     only = rank(records(table), "floor", ["a", "b"])
     assert list(only.standing.columns) == ["a", "b"]
@@ -454,3 +454,22 @@ def test_the_bootstrap_is_as_wide_as_the_seeds_scatter() -> None:
     assert ragged["boot_high"] is not None
     assert 0.5 <= ragged["boot_low"] < ragged["boot_high"] <= 0.9
     assert bootstrap([[[0.5]]]) == {"boot_low": None, "boot_high": None}
+
+
+def test_failing_on_a_hard_seed_is_no_merit() -> None:
+    scores = {"frail": (0.9, 0.6), "solid": (0.9, 0.5), "poor": (0.4, 0.4)}
+    records = [
+        make({F1: [v]}, method=method, dataset=dataset, sample=sample)
+        for method, of in scores.items()
+        for dataset in ("easy", "hard")
+        for sample, v in enumerate(of)
+        if (method, dataset, sample) != ("frail", "hard", 1)
+    ]
+    records.append(failed(method="frail", dataset="hard", sample=1))
+    ranking = rank(records, missing="worst")
+    assert ranking.mean_rank.iloc[0] == ranking.mean_rank["solid ddim quad 10"]
+    assert "1 missing scores rank last" in ranking.note
+    assert rank(records).mean_rank.idxmin().startswith("frail")  # on the table that all have
+    assert list(rank(records).standing.index) == ["easy"]
+    points = front(results(records))
+    assert set(points.loc[points["method"] == "frail", "dataset"]) == {"easy"}

@@ -12,6 +12,8 @@ import pytest
 from tabstep.data.table import Schema
 from tabstep.metrics.distances import distances
 from tabstep.metrics.shape import column_similarity, shape
+from tabstep.metrics.space import embed
+from tabstep.metrics.tails import tails
 from tabstep.metrics.trend import trend
 
 SCHEMA = Schema("binclass", "y", ("a", "b"), ("c",))
@@ -209,3 +211,50 @@ def test_no_score_knows_the_dtype_of_labels(kind: str) -> None:
             for parts in (plain, other)
         )
         assert found == pytest.approx(wanted)
+
+
+def test_rows_without_dependence_get_no_credit_for_columns_that_are_constant_or_empty() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=500)
+    real = pd.DataFrame({"a": x + rng.normal(size=500), "b": x, "y": x + rng.normal(size=500)})
+    schema = Schema("regression", "y", ("a", "b"), ())
+    apart = pd.DataFrame({c: rng.permutation(real[c]) for c in real})
+    bound = 1 - np.abs(real.corr().to_numpy()[np.triu_indices(3, 1)]).mean() / 2  # of no correlation at all
+    for rows in (
+        apart.assign(a=0.0, b=0.0),
+        apart.assign(a=np.nan, b=np.nan),
+        pd.concat([real.head(1)] * 500),
+    ):
+        found = trend(rows.reset_index(drop=True), real, schema)
+        assert found["trend_corrected"] == pytest.approx(bound)
+    constant = real.assign(a=0.0)  # where real rows have no correlation there is none to meet
+    assert trend(apart, constant, schema)["trend_corrected"] == pytest.approx(
+        1 - abs(constant["b"].corr(constant["y"]) - apart["b"].corr(apart["y"])) / 2
+    )
+
+
+def test_gaps_are_no_large_values() -> None:
+    rng = np.random.default_rng(0)
+    schema = Schema("binclass", "y", ("a",), ())
+
+    def rows(fill: float) -> pd.DataFrame:
+        a = rng.normal(size=1000)
+        a[rng.random(1000) < 0.4] = fill
+        return pd.DataFrame({"a": a, "y": rng.choice(["0", "1"], 1000)})
+
+    real = rows(np.nan)
+    assert trend(rows(np.nan), real, schema)["trend_corrected"] > 0.9
+    assert trend(rows(1e4), real, schema)["trend_corrected"] < 0.75
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
+def test_a_column_that_is_constant_in_real_rows_has_no_unit(unit: float) -> None:
+    schema = Schema("regression", "y", ("a",), ())
+    rng = np.random.default_rng(0)
+    real = pd.DataFrame({"a": np.zeros(200), "y": rng.normal(size=200)})
+    rare = pd.DataFrame({"a": unit * (np.arange(1000) == 0), "y": rng.normal(size=1000)})
+    of_y = distances(rare.assign(a=0.0), real, schema)["wasserstein"]
+    assert distances(rare, real, schema)["wasserstein"] == pytest.approx(of_y + 0.001 / 2)
+    assert tails(rare, real, schema, seed=0)["extremes"] <= 1
+    other = embed(rare, real, schema)
+    assert set(np.unique(other.x[:, 0])) == {0.0, 1.0}

@@ -68,8 +68,8 @@ def test_where_a_floor_crosses_a_curve_is_told() -> None:
     assert set(found.index.get_level_values("floor")) == {"mixture"}
     (line,) = floors.sentences(found.reset_index())
     assert line.startswith("d: the floor `mixture`, at 0 evaluations, is as good as samplers by ")
-    assert "c2st_xgboost (1 curve, up to 5 evaluations)" in line
-    assert "efficacy (1 curve, up to 2 evaluations)" in line
+    assert "c2st_xgboost (1 curve, at 2 of 4 budgets, up to 5 evaluations)" in line
+    assert "efficacy (1 curve, at 1 of 4 budgets, up to 2 evaluations)" in line
     beaten = table()
     beaten = beaten[beaten["steps"].isna() | (beaten["steps"] >= 10)]
     assert floors.sentences(floors.crossings(beaten)) == []

@@ -126,3 +126,25 @@ def test_figures_show_the_numbers(tmp_path: Path) -> None:
 def test_too_many_lines_to_tell_apart_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="1 to 4 entrants"):
         look.write(made(), {str(i): look.Rows(made(), "#000000") for i in range(5)}, SCHEMA, tmp_path, "toy")
+
+
+def test_gaps_and_labels_that_real_rows_lack_count_as_far_as_they_go() -> None:
+    schema = Schema("binclass", "y", ("a",), ())
+    real = pd.DataFrame({"a": np.random.default_rng(0).normal(size=200), "y": ["0", "1"] * 100})
+
+    def apart(real: pd.DataFrame, drawn: pd.DataFrame) -> dict[str, float]:
+        return look.apart(look.marginals({"real": real, "drawn": drawn}, schema)).to_dict()
+
+    assert apart(real, real.assign(a=np.nan)) == pytest.approx({"a": 1.0, "y": 0.0})
+    assert apart(real.assign(a=np.nan), real) == pytest.approx({"a": 1.0, "y": 0.0})
+    assert apart(real, real.assign(y="z")) == pytest.approx({"a": 0.0, "y": 1.0})
+    half = real.assign(a=real["a"].where(np.arange(200) < 100))
+    assert apart(real, half)["a"] >= 0.5
+
+
+def test_a_column_without_a_real_value_is_drawn_as_one_bar() -> None:
+    schema = Schema("binclass", "y", ("a",), ())
+    real = pd.DataFrame({"a": np.full(20, np.nan), "y": ["0", "1"] * 10})
+    shares = look.marginals({"real": real, "drawn": real}, schema)
+    figure = look.draw_marginals(shares, schema, {"drawn": "#123456"})
+    assert len(figure.axes) >= 2

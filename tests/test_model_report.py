@@ -189,7 +189,12 @@ LEVEL = Level("g", "trend_corrected", "Trend", value=0.9, real=0.95, floor=0.75)
         (LEVEL, "near"),  # .05 of .20
         (replace(LEVEL, value=0.85), "between"),
         (replace(LEVEL, value=0.7), "below the floor"),
-        (replace(LEVEL, floor=0.948), "off"),
+        (replace(LEVEL, value=0.944, floor=0.948), "off"),
+        (replace(LEVEL, floor=0.948), "below the floor"),
+        (
+            Level("g", "c2st_xgboost_score", "C2ST", value=0.96, real=1.0, floor=0.2),
+            "as real",
+        ),  # an area of .52
         (replace(LEVEL, value=None), None),
         (Level("g", "wasserstein", "W", value=0.02, real=0.005, floor=0.1), "near"),
         (Level("g", "c2st_xgboost", "C2ST", value=0.52, real=0.44, floor=0.9), "as real"),  # chance is chance
@@ -201,10 +206,33 @@ def test_grades_are_by_the_margin_and_the_floor(level: Level, grade: str | None)
 
 
 def test_rows_that_coincide_by_themselves_are_no_leak() -> None:
-    assert leak.copies(0.42, 0.40, 1000, 300).finding == "none"
-    assert leak.copies(0.60, 0.40, 1000, 300).finding == "sign"
-    assert leak.copies(0.002, 0.0, 1000, 300).finding == "none"  # two of a thousand may be chance
-    assert leak.copies(0.01, 0.0, 1000, 300).finding == "leak"
+    often, never = leak.Chance(0.40, 300), leak.Chance(0.0, 300)
+    assert leak.copies(0.42, 1000, often).finding == "none"
+    assert leak.copies(0.60, 1000, often).finding == "sign"
+    assert leak.copies(0.002, 1000, never).finding == "none"  # two of a thousand may be chance
+    assert (
+        leak.copies(0.01, 1000, never).finding == "none"
+    )  # so may ten, if none of 300 is all that one knows
+    assert leak.copies(0.01, 1000, never, leak.Chance(0.0, 2000)).finding == "leak"
+    assert leak.copies(0.005, 1000, never, leak.Chance(0.0, 2000)).finding == "sign"
+
+
+@pytest.mark.parametrize("equal", [0.0005, 0.003, 0.01, 0.04])
+@pytest.mark.parametrize(("held", "drawn"), [(100, 1000), (100, 5000), (1000, 5000)])
+def test_fresh_rows_leak_as_seldom_as_chance_allows(equal: float, held: int, drawn: int) -> None:
+    """Whatever the share of rows that coincide is, known from few held-out rows and from pairs of training rows."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(400):
+        rows = 4000
+        twins = 2 * rng.poisson(equal * rows / 2)
+        real = (
+            leak.Chance(rng.binomial(held, equal) / held, held),
+            leak.Chance.of_training(twins / rows, rows),
+        )
+        found.append(leak.copies(rng.binomial(drawn, equal) / drawn, drawn, *real).finding)
+    assert found.count("leak") == 0
+    assert found.count("sign") <= 14  # two tests of one in a hundred: 8 are expected at most
 
 
 def test_the_worst_finding_is_the_verdict_and_what_is_unknown_is_said() -> None:

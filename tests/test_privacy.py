@@ -14,7 +14,7 @@ from tabstep.metrics.attacks import ATTACKS, View, density
 from tabstep.metrics.coverage import coverage
 from tabstep.metrics.dcr import dcr, on_scale
 from tabstep.metrics.membership import membership
-from tabstep.metrics.space import Points, chosen, embed, from_centre, nearest
+from tabstep.metrics.space import Points, chosen, embed, from_centre, nearest, neighbours
 
 SCHEMA = Schema("regression", "y", ("a", "b"), ("c",))
 
@@ -330,3 +330,21 @@ def test_fresh_rows_have_a_half_where_rows_are_often_equal() -> None:
         for i in range(6)
     ]
     assert np.mean(found) == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_copy_is_found_among_rows_that_are_near_each_other() -> None:
+    """Seconds of two thousand million: products cannot tell rows a second apart, differences can."""
+    rng = np.random.default_rng(0)
+    base = pd.DataFrame(
+        {"a": rng.integers(0, 2_000_000_000, 300) * 1.0, "b": rng.random(300), "y": rng.random(300)}
+    )
+    train = pd.concat([base.assign(a=base["a"] + k) for k in range(6)], ignore_index=True)
+    schema = Schema("regression", "y", ("a", "b"), ())
+    points, others = (embed(rows, train, schema) for rows in (train.sample(500, random_state=0), train))
+    apart, places = neighbours(points, others, 2)
+    assert (apart[:, 0] == 0).all()
+    assert (np.linalg.norm(points.x - others.x[places[:, 0]], axis=1) == 0).all()
+    steps = np.ptp(train["a"]) * apart[:, 1]
+    assert steps == pytest.approx(np.ones(500), rel=1e-3)  # the next is a second away
+    twice = embed(pd.concat([train, train]), train, schema)
+    assert (neighbours(points, twice, 2)[0] == 0).all()

@@ -20,6 +20,7 @@ from tabstep.report.numbers.diff import diff
 from tabstep.sharing import verify
 from tabstep.sharing.verify import judged
 from tests.conftest import Kept
+from tests.test_report import make as scored
 from tests.test_run import CELLS, TINY, Done, copy, done, pick, record_of
 
 __all__ = ["copy", "done"]  # fixtures
@@ -154,3 +155,14 @@ def test_two_folders_are_compared_cell_by_cell(done: Done, tmp_path: Path) -> No
     assert row(near)["what"] == "within"
     assert found["what"].value_counts()["same"] == CELLS - 4
     assert dict(diff(b, a).set_index("cell").loc[str(gone.cell.path.with_suffix(""))])["what"] == "only in B"
+
+
+def test_scores_that_one_has_alone_or_more_often_are_not_the_same() -> None:
+    for a, b in (
+        ({"x": [0.8, 0.9]}, {"x": [0.1]}),
+        ({"x": [0.8]}, {"y": [0.1]}),
+        ({"x": [0.8], "y": [1.0]}, {"x": [0.8]}),
+    ):
+        (line,) = diff([scored(a)], [scored(b)], tolerance=10).to_dict("records")
+        assert line["what"] == "differs"
+        assert "scored" in line["said"]

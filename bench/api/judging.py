@@ -152,18 +152,19 @@ def evidence(parts: Parts, drawn: pd.DataFrame) -> tuple[leak.Evidence, ...]:
     """What drawn rows give away of the training rows."""
     schema, train, held = parts.schema, parts.train, parts.held
     exact = copies(drawn, train, schema)
+    # The share of training rows that another one equals: what a fresh row would find there.
+    twins = float(_rounded(train, schema).duplicated(keep=False).mean())
+    alike = leak.Chance.of_training(twins, len(train))
     if held is None or len(held) < leak.FEWEST:
-        # The share of training rows that another one equals: what a fresh row would find there.
-        alike = float(_rounded(train, schema).duplicated(keep=False).mean())
         why = "no held-out rows" if held is None else f"{len(held)} held-out rows are too few"
         return (
-            leak.copies(exact, alike, len(drawn), len(train)),
+            leak.copies(exact, len(drawn), alike),
             leak.unmeasured("dcr_share", "nearness to training rows", why),
             leak.unmeasured("mia_max", "membership attacks", why),
         )
     scores = scores_of_rows.privacy(drawn, replace(parts.dataset, test=held))
     return (
-        leak.copies(exact, copies(held, train, schema), len(drawn), len(held)),
+        leak.copies(exact, len(drawn), leak.Chance(copies(held, train, schema), len(held)), alike),
         leak.nearest(scores["dcr_share"], min(len(drawn), MOST), len(train), len(held)),
         leak.attacks(scores["mia_max"], scores["mia_auc_low"], scores["mia_auc_high"]),
     )

@@ -67,28 +67,36 @@ def _show_verdicts(found: Joint, first: str, second: str) -> None:
         "mixed": "is better by some scores and worse by others than",
         "undecided": "is neither shown to differ from nor to equal",
     }[found.says]
-    alone = " (by efficacy alone)" if list(found.by) == ["efficacy"] else ""
+    alone = f" (by {next(iter(found.by))} alone)" if len(found.by) == 1 else ""
     console.print(f"[bold]{escape(first)}[/] {relation} [bold]{escape(second)}[/]{alone}", soft_wrap=True)
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("score", no_wrap=True)
-    for name in ("says", "difference", "95 % interval", "margin", "p same", "p not equal"):
-        table.add_column(name, justify="left" if name == "says" else "right", no_wrap=True)
+    for name in ("says", "difference", "95 % interval", "margin", "p same", "p not equal", "sample"):
+        table.add_column(name, justify="left" if name in ("says", "sample") else "right", no_wrap=True)
     for name, v in found.by.items():
         interval = "no scatter" if math.isnan(v.low) else f"{v.low:+.4f} .. {v.high:+.4f}"
         tests = (f"{v.margin:.4f}", f"{v.p_different:.3g}", f"{v.p_equal:.3g}")
-        table.add_row(name, v.says, f"{v.difference:+.4f}", interval, *tests)
+        table.add_row(name, v.says, f"{v.difference:+.4f}", interval, *tests, f"{v.size} {v.over}")
     console.print(table)
-    one = next(iter(found.by.values()))
+    pairs = sorted({(v.pairs, v.datasets) for v in found.by.values()})
     said = [
         "differences are better above 0, whatever the score; p same: that means are, by Holm's method over the scores; "
         "p not equal: that they differ by the margin or more",
-        f"{one.pairs} pairs on {one.datasets} datasets, the sample is {one.size} {one.over}",
+        " or ".join(f"{n} pairs on {_counted(d, 'dataset')}" for n, d in pairs)
+        + ", by the score" * (len(pairs) > 1),
     ]
     if found.without:
-        said.append(f"nothing is claimed of {', '.join(found.without)}: the records have none")
+        said.append(f"nothing is claimed of {', '.join(found.without)}: fewer than two pairs have them")
     console.print("; ".join(said), soft_wrap=True)
-    if one.over == "sampling seeds":
-        console.print("One training seed: this is of these two networks only, not of the two methods.")
+    networks = [name for name, v in found.by.items() if v.over == "sampling seeds"]
+    if networks:
+        which = "this" if len(networks) == len(found.by) else f"what {', '.join(networks)} say"
+        told = f"One training seed: {which} is of these two networks only, not of the two methods."
+        console.print(told, soft_wrap=True)
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"
 
 
 def _show_ranks(ranking: Ranking) -> None:

@@ -18,7 +18,7 @@ def coverage(
     """Scores of as many synthetic rows as real ones, 5,000 at most, drawn at random, in the space of `embed`.
 
     density, coverage                 see `balls`; 1 and `coverage_expected` for fresh real rows
-    alpha_precision, beta_recall      see `support`; 1 for fresh real rows, up to the sample
+    alpha_precision, beta_recall      see `support`; near 1 for fresh real rows of few columns
     beta_recall_published             the same as published; about 0.5 for fresh real rows
 
     Where there are fewer synthetic rows than real ones, all real ones count still: what few rows leave out is missing.
@@ -35,7 +35,7 @@ def coverage(
 
 
 def expected_coverage(n: int, m: int) -> float:
-    """Coverage of n real rows by m fresh ones of the same continuous law, whatever it is.
+    """Coverage of n real rows by m fresh ones of the same continuous law, whatever it is; rows that coincide have less.
 
     A real row is left out when its k nearest of all n - 1 + m others are real: C(n-1, k) / C(n-1+m, k).
     """
@@ -60,7 +60,9 @@ def balls(real: Points, synthetic: Points) -> dict[str, float]:
 def support(real: Points, synthetic: Points) -> dict[str, float]:
     """`alpha_precision` and `beta_recall` (Alaa et al. 2022), in -1..1.
 
-    The alpha-support of a sample is the ball around its mean that holds the share alpha of it.
+    The alpha-support of a sample is the ball around its mean that holds the share alpha of it. In many dimensions the
+    nearest of any rows lie towards the centre, so that fresh rows have less than 1: of normal columns `beta_recall` is
+    .97 in two dimensions, .74 in ten, .53 in twenty. Rows with too little spread may have more.
 
     alpha_precision        1 - 2 * area between the curve and the diagonal, of the share of synthetic rows inside the
                            alpha-support of the real ones

@@ -12,8 +12,9 @@ from tabstep.metrics.trend import correlations
 def distances(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema) -> dict[str, float]:
     """`wasserstein`, `jensen_shannon` and `correlation_l2`, those that the columns allow.
 
-    wasserstein     mean over number columns of the Wasserstein-1 distance, in units of the column's real range; a
-                    column that has values on one side only is one range off, one that has none on either is left out
+    wasserstein     mean over number columns of the Wasserstein-1 distance, in units of the column's real range, of that
+                    of both sides where real rows have one value; a column that has values on one side only is one range
+                    off, one that has none on either is left out
     jensen_shannon  mean over label columns of the Jensen-Shannon distance to base 2, the root of the divergence, 0..1
     correlation_l2  Frobenius norm of the difference of the Pearson correlation matrices of the number columns; a
                     column that is constant on a side counts as uncorrelated there
@@ -27,7 +28,7 @@ def distances(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema) -> di
         for name in schema.numbers:
             x, y = (frame[name].dropna().to_numpy(np.float64) for frame in (synthetic, real))
             if len(x) and len(y):
-                apart.append(wasserstein_distance(x, y) / (np.ptp(y) or 1.0))
+                apart.append(wasserstein_distance(x, y) / extent(x, y))
             elif len(x) or len(y):
                 apart.append(1.0)
         scores["wasserstein"] = float(np.mean(apart)) if apart else 0.0
@@ -43,6 +44,11 @@ def distances(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema) -> di
         a, b = (_correlations(frame, schema) for frame in (synthetic, real))
         scores["correlation_l2"] = float(np.linalg.norm(a - b))
     return scores
+
+
+def extent(synthetic: np.ndarray, real: np.ndarray) -> float:
+    """The range of real values, of both where that is 0, and 1 where all are one: no score knows the unit."""
+    return float(np.ptp(real)) or float(np.ptp(np.concatenate([synthetic, real]))) or 1.0
 
 
 def _correlations(frame: pd.DataFrame, schema: Schema) -> np.ndarray:

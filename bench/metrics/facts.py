@@ -17,6 +17,7 @@ class Fact:
     low, high  range of its values
     better     the end to rank by; "expected" is better the nearer it is to what fresh real rows have
     expected   that value, or the name of the score that says it; None where an end is better
+    enough     a value before the end that nothing needs to beat: below it is as good as it. None where the end is meant
     """
 
     metric: str
@@ -24,10 +25,16 @@ class Fact:
     high: float
     better: Better = "higher"
     expected: float | str | None = None
+    enough: float | None = None
 
 
 def _facts(metric: str, low: float, high: float, better: Better, *names: str) -> dict[str, Fact]:
     return dict.fromkeys(names, Fact(metric, low, high, better))
+
+
+def _areas(metric: str, low: float, high: float, *names: str) -> dict[str, Fact]:
+    """Areas under the curve of something that tells rows apart: one half is chance, and less is chance too."""
+    return dict.fromkeys(names, Fact(metric, low, high, "lower", enough=0.5))
 
 
 def _expected(metric: str, high: float, of: dict[str, float | str]) -> dict[str, Fact]:
@@ -46,11 +53,11 @@ ROWS: dict[str, Fact] = {
     # 1 less twice an area of at most 1.
     **_facts("coverage", -1, 1, "higher", "alpha_precision", "beta_recall"),
     "beta_recall_published": Fact("coverage", -1, 1, "expected", 0.5),
-    **_facts("detection", 0, 1, "lower", "c2st_logistic", "c2st_xgboost"),
-    **_facts("detection", 0, 1, "lower", "c2st_logistic_train", "c2st_xgboost_train"),
+    **_areas("detection", 0, 1, "c2st_logistic", "c2st_xgboost"),
+    **_areas("detection", 0, 1, "c2st_logistic_train", "c2st_xgboost_train"),
     # Ends of an interval that is symmetric, and may reach beyond what it is of.
-    **_facts("detection", -1, 2, "lower", "c2st_logistic_low", "c2st_logistic_high"),
-    **_facts("detection", -1, 2, "lower", "c2st_xgboost_low", "c2st_xgboost_high"),
+    **_areas("detection", -1, 2, "c2st_logistic_low", "c2st_logistic_high"),
+    **_areas("detection", -1, 2, "c2st_xgboost_low", "c2st_xgboost_high"),
     **_facts("detection", 0, 1, "higher", "c2st_logistic_score", "c2st_xgboost_score"),
     **_facts("detection", 0, 1, "higher", "c2st_logistic_train_score", "c2st_xgboost_train_score"),
     **_facts("detection", 0, 1e9, "higher", "c2st_rows", "c2st_train_rows"),
@@ -60,9 +67,11 @@ ROWS: dict[str, Fact] = {
     ),
     **_facts("privacy", 0, 1e9, "higher", "dcr_median_expected", "dcr_mean_expected"),
     **_facts("privacy", 0, 1, "higher", "nndr_expected", "authenticity_expected", "copies_expected"),
-    **_facts("privacy", 0, 1, "lower", "copies", "mia_auc", "mia_auc_low", "mia_auc_high", "mia_tpr"),
-    **_facts("privacy", 0, 1, "lower", "mia_closest", "mia_density", "mia_local", "mia_max", "mia_max_tpr"),
-    **_facts("faults", 0, 1, "lower", "out_of_range", "unseen", "new_gaps", "fractions", "duplicates"),
+    **_facts("privacy", 0, 1, "lower", "copies", "mia_tpr", "mia_max_tpr"),
+    **_areas("privacy", 0, 1, "mia_auc", "mia_auc_low", "mia_auc_high"),
+    **_areas("privacy", 0, 1, "mia_closest", "mia_density", "mia_local", "mia_max"),
+    **_facts("faults", 0, 1, "lower", "out_of_range", "unseen", "new_gaps", "fractions"),
+    **_expected("faults", 1, {"duplicates": "duplicates_expected"}),
     **_facts("faults", 0, 1, "lower", "copies_exact"),
     **_facts("faults", 0, 1, "higher", "duplicates_expected", "precision_kept"),
     **_facts("utility", 0, 1, "higher", "global_utility"),

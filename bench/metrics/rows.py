@@ -95,7 +95,7 @@ def within(synthetic: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
         known = dataset.train[name].dropna().to_numpy(np.float64)
         if len(known):
             low, high = float(known.min()), float(known.max())
-            far = FAR * ((high - low) or 1.0)
+            far = FAR * ((high - low) or abs(high) or 1.0)
             x = synthetic[name].to_numpy(np.float64)
             if ((x < low - far) | (x > high + far)).any():
                 changed[name] = np.clip(x, low - far, high + far)

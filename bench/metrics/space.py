@@ -16,6 +16,8 @@ FAR = 1e6  # a number lies this many ranges away at most, so that squares of wha
 CHUNK = 2**22  # distances at once
 Side = Literal["real", "synthetic", "training"]
 SIDES: dict[Side, np.uint64] = {"real": np.uint64(0), "synthetic": np.uint64(1), "training": np.uint64(2)}
+NEAR = 1e-4  # distances below are those of differences, and not of products
+MORE = 32  # others that are asked for beside the nearest, where products cannot tell which are
 SLACK = 1e-9  # by which equal squared distances may come out apart, of columns in units of their range
 
 
@@ -42,7 +44,8 @@ def embed(rows: pd.DataFrame, train: pd.DataFrame, schema: Schema) -> Points:
 
     Numbers are scaled to 0..1 by the range of the training rows (and not cut off outside of it, below `FAR` ranges), a
     difference of labels is the distance 1. A missing label is a label; a missing number is the middle of the range and
-    a difference of 1 to every number that is present. A label that the training rows lack is at equal distance from all
+    a difference of 1 to every number that is present; so has another number in a column of which the training rows have
+    one value. A label that the training rows lack is at equal distance from all
     of theirs.
     """
     columns, coded = [], []
@@ -51,7 +54,8 @@ def embed(rows: pd.DataFrame, train: pd.DataFrame, schema: Schema) -> Points:
         low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
         x = rows[name].to_numpy(np.float64)
         gone = np.isnan(x)
-        columns.append(np.clip(np.where(gone, 0.5, (x - low) / ((high - low) or 1.0)), -FAR, FAR))
+        scaled = (x - low) / (high - low) if high > low else (x != low).astype(np.float64)
+        columns.append(np.clip(np.where(gone, 0.5, scaled), -FAR, FAR))
         columns.append(gone.astype(np.float64))
     for name in schema.labels:
         # Sorted, so that the order of the training rows is not that of columns, by which trees break ties.
@@ -104,28 +108,65 @@ def nearest(points: Points, others: Points, k: int = 1) -> np.ndarray:
 
 def neighbours(points: Points, others: Points, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Distances (n, k) and places of the k nearest others; see `nearest`."""
-    from sklearn.neighbors import NearestNeighbors
-
     # Columns that are the same number everywhere, such as flags of gaps in a table without, cost time only.
     vary = (points.x != others.x[0]).any(0) | (others.x != others.x[0]).any(0)
     points, others = (Points(np.ascontiguousarray(side.x[:, vary]), side.codes) for side in (points, others))
+    if not (points.codes.size or vary.any()):
+        return np.zeros((len(points), k)), np.tile(np.arange(k), (len(points), 1))
+    distances, index = _by_products(points, others, k)
+    # |x|^2 - 2xy + |y|^2 leaves a small positive rest where two rows are equal, and cannot tell apart what is nearer
+    # than that. Copies must have distance 0 and come first.
+    close = np.flatnonzero(distances[:, 0] < NEAR)
+    if len(close):
+        here = points[close]
+        found = np.concatenate(
+            [_equal(here, others, k), _by_products(here, others, min(k + MORE, len(others)))[1]], axis=1
+        )
+        distances[close], index[close] = _by_differences(here, others, found, k)
+    return distances, index
+
+
+def _by_products(points: Points, others: Points, k: int) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.neighbors import NearestNeighbors
+
     if points.codes.size:
         parts = [_nearest(part, k) for _, part in squares(points, others)]
         squared, index = (np.concatenate(found) for found in zip(*parts, strict=True))
-        distances = np.sqrt(squared)
-    elif vary.any():
-        near = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(others.x)
-        distances, index = near.kneighbors(points.x)
-    else:
-        return np.zeros((len(points), k)), np.tile(np.arange(k), (len(points), 1))
-    # |x|^2 - 2xy + |y|^2 leaves a small positive rest where two rows are equal; copies must have distance 0.
-    for j in range(k):
-        close = distances[:, j] < 1e-4
-        here, there = points[close], others[index[close, j]]
-        apart = np.linalg.norm(here.x - there.x, axis=1)
-        # Codes differ by 1 or not at all, so that points this near have the same.
-        distances[close, j] = apart
+        return np.sqrt(squared), index
+    distances, index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(others.x).kneighbors(points.x)
     return np.asarray(distances), np.asarray(index)
+
+
+def _equal(points: Points, others: Points, k: int) -> np.ndarray:
+    """Places (n, k) of others that equal a point, or if there are none, of some that do not."""
+    here, there = (_hashes(side) for side in (points, others))
+    order = np.argsort(there, kind="stable")
+    first = np.searchsorted(there[order], here)
+    return np.asarray(order[np.minimum(first[:, None] + np.arange(k), len(order) - 1)])
+
+
+def _hashes(points: Points) -> np.ndarray:
+    columns = [points.x + 0.0, points.codes] if points.codes.size else [points.x + 0.0]  # -0 equals 0
+    return pd.util.hash_pandas_object(pd.DataFrame(np.column_stack(columns)), index=False).to_numpy()
+
+
+def _by_differences(
+    points: Points, others: Points, places: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distances and places (n, k) of the k nearest of these others (n, m), of which some may be named twice."""
+    order = np.argsort(places, axis=1, kind="stable")
+    places = np.take_along_axis(places, order, axis=1)
+    apart = np.stack([_apart(points, others[column]) for column in places.T], axis=1)
+    apart[:, 1:][places[:, 1:] == places[:, :-1]] = np.inf
+    order = np.argsort(apart, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(apart, order, axis=1), np.take_along_axis(places, order, axis=1)
+
+
+def _apart(points: Points, others: Points) -> np.ndarray:
+    squared = np.square(points.x - others.x).sum(1)
+    if points.codes.size:
+        squared += (points.codes != others.codes).sum(1)
+    return np.asarray(np.sqrt(squared))
 
 
 def _nearest(squared: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.table import Schema
+from tabstep.metrics.distances import extent
 from tabstep.metrics.space import chosen
 
 TAIL = 0.01
@@ -37,7 +38,7 @@ def tails(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema, *, seed: 
                 scores[end].append(
                     _alike(float((sign * x < at).mean()) if np.isfinite(x[0]) else 0.0, beyond)
                 )
-        scale = float(np.ptp(y)) or 1.0
+        scale = extent(x[np.isfinite(x)], y)
         scores["extremes"] += [max(0.0, 1 - abs(float(x[i] - y[i])) / scale) for i in (0, -1)]
         values, counts = np.unique(y, return_counts=True)
         heavy = counts >= MASS * len(y)

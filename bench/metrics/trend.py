@@ -1,8 +1,9 @@
 """Trend: how well the dependence of each pair of columns is met, with the definitions of sdmetrics 0.11.
 
 No threshold on the real dependence and no subsampling, which later versions have. That definition bins numbers of the
-two tables each by its own range, so that a stretched column goes unseen beside a category; `trend_corrected` bins
-both by the real range.
+two tables each by its own range, so that a stretched column goes unseen beside a category, puts gaps beside the
+largest values, and leaves out two numbers where one is constant in the rows drawn; `trend_corrected` bins both by the
+real range, gaps by themselves, and takes constant columns for uncorrelated ones.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def trend(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema) -> dict[s
 
 
 def by_pair(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema) -> dict[tuple[str, str], float]:
-    """The similarity of each pair of columns of which `trend_corrected` is the mean; NaN where a pair has none."""
+    """The similarity of each pair of columns of which `trend_corrected` is the mean; NaN where the real pair has no
+    correlation."""
     _, corrected = _similarities(synthetic, real, schema)
     return dict(zip(combinations(schema.columns, 2), corrected.tolist(), strict=True))
 
@@ -51,13 +53,19 @@ def _similarities(
     """`pair_similarity` by the published bins, and by those of the real rows."""
     labels = {c: Coded.of(*_labels(synthetic[c], real[c])) for c in schema.labels}
     edges = {c: _edges(real[c]) for c in schema.numbers}
-    by_real = {c: _bins(real[c], edges[c]) for c in schema.numbers}
-    own = {c: Coded.of(_bins(synthetic[c], _edges(synthetic[c])), by_real[c]) for c in schema.numbers}
-    same = {c: Coded.of(_bins(synthetic[c], edges[c]), by_real[c]) for c in schema.numbers}
-    alone = _similar_correlations(synthetic, real, schema)
-    published = pair_similarity(schema, labels | own, alone)
+    own = {
+        c: Coded.of(_bins(synthetic[c], _edges(synthetic[c])), _bins(real[c], edges[c]))
+        for c in schema.numbers
+    }
+    same = {
+        c: Coded.of(_bins_and_gaps(synthetic[c], edges[c]), _bins_and_gaps(real[c], edges[c]))
+        for c in schema.numbers
+    }
+    drawn, wanted = (correlations(frame, schema) for frame in (synthetic, real))
+    published = pair_similarity(schema, labels | own, 1 - np.abs(wanted - drawn) / 2)
+    there = 1 - np.abs(wanted - np.nan_to_num(drawn)) / 2
     # Pairs of two labels have no bins, and need not be counted twice.
-    return published, pair_similarity(schema, labels | same, alone, known=published)
+    return published, pair_similarity(schema, labels | same, there, known=published)
 
 
 def _mean(similarity: np.ndarray) -> float:
@@ -87,11 +95,6 @@ def pair_similarity(
     return found
 
 
-def _similar_correlations(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema) -> np.ndarray:
-    s, r = (correlations(frame, schema) for frame in (synthetic, real))
-    return np.asarray(1 - np.abs(r - s) / 2)
-
-
 def correlations(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
     """Pearson correlations (d, d) of the number columns over rows where both are present, NaN where there is none.
 
@@ -113,6 +116,11 @@ def _bins(column: pd.Series, edges: np.ndarray) -> np.ndarray:
     """Bin of each value: 0 below the first edge, BINS + 1 from the last edge on (so its maximum is alone)."""
     # np.digitize puts NaN beyond the last edge, as sdmetrics does.
     return np.asarray(np.digitize(column.to_numpy(np.float64), edges))
+
+
+def _bins_and_gaps(column: pd.Series, edges: np.ndarray) -> np.ndarray:
+    """The same, gaps in a bin of their own."""
+    return np.where(column.isna(), len(edges) + 1, _bins(column, edges))
 
 
 def _labels(a: pd.Series, b: pd.Series) -> tuple[np.ndarray, np.ndarray]:

@@ -111,7 +111,11 @@ def write(records: Sequence[Record], folder: Path) -> list[Path]:
 
 def _page(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
     ours = [r for r in records if r.cell.method == OURS and r.status == "ok"]
-    draws = len({r.cell.sample_seed for r in ours})
+    drawn: dict[tuple[str, int], set[int]] = {}
+    for r in ours:
+        drawn.setdefault((r.cell.dataset, r.cell.train_seed), set()).add(r.cell.sample_seed)
+    counts = {len(of) for of in drawn.values()}
+    draws = " to ".join(str(n) for n in sorted({min(counts), max(counts)}))
     return [
         "# Few steps by every score",
         "",

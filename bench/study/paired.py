@@ -8,20 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+DUST = 1e-9  # of the largest difference: what scatters less, does so by rounding, and decides nothing
+
 Values = Mapping[str, float]
 """One number a table, by its name."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """`first` less `second` in the mean over tables, with a 95 % t-interval over them."""
+    """`first` less `second` in the mean over tables, with a 95 % t-interval over them, which holds all where nothing
+    scatters."""
 
     values: np.ndarray
 
     @property
     def interval(self) -> tuple[float, float]:
         mean = float(self.values.mean())
-        if len(self.values) < 2:
+        if len(self.values) < 2 or self.values.std() <= DUST * max(float(np.abs(self.values).max()), 1.0):
             return -np.inf, np.inf
         half = float(stats.t.ppf(0.975, len(self.values) - 1) * stats.sem(self.values))
         return mean - half, mean + half
@@ -33,6 +36,8 @@ class Difference:
         number = f"{self.values.mean():+.3f}"
         if len(self.values) < 2:
             return f"{number} (one table)"
+        if not np.isfinite(low):
+            return f"{number} (no scatter)"
         marked = f"**{number}**" if low > 0 or high < 0 else number
         return f"{marked} [{low:+.3f}, {high:+.3f}]"
 

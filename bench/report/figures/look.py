@@ -70,41 +70,55 @@ def marginals(every: Mapping[str, pd.DataFrame], schema: Schema) -> pd.DataFrame
            a whole number where there are no more of them; what lies outside is in the bins at the ends
     width  of the bin; empty for labels and gaps
     """
-    measure = next(iter(every.values()))
     out: list[dict[str, object]] = []
     for column in schema.columns:
         split = _binned if column in schema.numbers else _labelled
-        for entrant, frame in every.items():
-            out += [
-                {"column": column, "rows": entrant, **line} for line in split(frame[column], measure[column])
-            ]
+        for entrant, lines in split({name: frame[column] for name, frame in every.items()}).items():
+            out += [{"column": column, "rows": entrant, **line} for line in lines]
     return pd.DataFrame(out, columns=["column", "rows", "at", "width", "share"])
 
 
-def _binned(values: pd.Series, measure: pd.Series) -> list[dict[str, object]]:
+def _binned(every: Mapping[str, pd.Series]) -> dict[str, list[dict[str, object]]]:
+    """The same lines for all, whoever has rows in them; bins are the first one's where it has a value at all."""
+    there = [values for values in every.values() if values.notna().any()]
+    edges = _edges(there[0]) if there else np.empty(0)
+    gaps = any(values.isna().any() for values in every.values())
+    found = {}
+    for name, values in every.items():
+        counts = np.empty(0)
+        if len(edges):
+            counts, _ = np.histogram(np.clip(values.dropna().to_numpy(float), edges[0], edges[-1]), edges)
+        lines: list[dict[str, object]] = [
+            {"at": float(edge), "width": float(width), "share": count / len(values)}
+            for edge, width, count in zip(edges[:-1], np.diff(edges), counts, strict=True)
+        ]
+        if gaps:
+            lines.append({"at": MISSING, "width": None, "share": float(values.isna().mean())})
+        found[name] = lines
+    return found
+
+
+def _edges(measure: pd.Series) -> np.ndarray:
     known = np.unique(measure.dropna().to_numpy(float))
     if np.all(known == np.round(known)) and known[-1] - known[0] < BINS:
-        edges = np.arange(known[0] - 0.5, known[-1] + 1)
-    else:
-        low, high = measure.quantile([0.005, 0.995]).to_numpy(float)
-        edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
-    there = values.dropna().to_numpy(float)
-    counts, _ = np.histogram(np.clip(there, edges[0], edges[-1]), edges)
-    lines: list[dict[str, object]] = [
-        {"at": float(edge), "width": float(width), "share": count / len(values)}
-        for edge, width, count in zip(edges[:-1], np.diff(edges), counts, strict=True)
-    ]
-    if measure.isna().any():
-        lines.append({"at": MISSING, "width": None, "share": float(values.isna().mean())})
-    return lines
+        return np.arange(known[0] - 0.5, known[-1] + 1)
+    low, high = measure.quantile([0.005, 0.995]).to_numpy(float)
+    return np.linspace(low, high if high > low else low + 1, BINS + 1)
 
 
-def _labelled(values: pd.Series, measure: pd.Series) -> list[dict[str, object]]:
-    named, of_real = values.fillna(MISSING), measure.fillna(MISSING).value_counts()
+def _labelled(every: Mapping[str, pd.Series]) -> dict[str, list[dict[str, object]]]:
+    named = {name: values.fillna(MISSING) for name, values in every.items()}
+    of_real = next(iter(named.values())).value_counts()
     kept = list(of_real.index[:MOST_LABELS])
-    found = named.where(named.isin(kept), REST).value_counts(normalize=True)
-    order = kept if len(of_real) <= MOST_LABELS and REST not in found else [*kept, REST]
-    return [{"at": label, "width": None, "share": float(found.get(label, 0.0))} for label in order]
+    found = {
+        name: values.where(values.isin(kept), REST).value_counts(normalize=True)
+        for name, values in named.items()
+    }
+    order = [*kept, REST] if any(REST in shares for shares in found.values()) else kept
+    return {
+        name: [{"at": label, "width": None, "share": float(shares.get(label, 0.0))} for label in order]
+        for name, shares in found.items()
+    }
 
 
 def apart(shares: pd.DataFrame) -> pd.Series:
@@ -123,7 +137,7 @@ def draw_marginals(shares: pd.DataFrame, schema: Schema, colours: Mapping[str, s
     axes = panels(figure, len(distance), wide)
     for axis, (column, far) in zip(axes, distance.items(), strict=True):
         part = shares[shares["column"] == column]
-        (_numbers if column in schema.numbers else _labels)(axis, part, colours)
+        (_numbers if part["width"].notna().any() else _labels)(axis, part, colours)
         axis.set_title(f"{column}  ({far:.2f})", loc="left", fontweight="bold", fontsize=8)
         axis.tick_params(labelsize=7)
     found: dict[str, Any] = {}

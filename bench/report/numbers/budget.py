@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from tabstep.report.numbers.table import quantile
 from tabstep.report.numbers.vector import NAMES, VECTOR, Score
 
 BASE = "ancestral"  # the sampler whose scores at all steps are the measure
@@ -145,7 +146,8 @@ def said(found: pd.DataFrame) -> str:
 
 def _networks(results: pd.DataFrame) -> Iterator[tuple[tuple[Any, ...], Network]]:
     """Each fitted method from which the base drew, by suite, dataset, method and settings."""
-    wanted = ["steps", "all_steps", "status", "n_train_seeds", "n_sample_seeds", "n_eval_seeds"]
+    seeds = ["n_train_seeds", "n_sample_seeds", "n_eval_seeds"]
+    wanted = ["steps", "all_steps", "status", "low", "high", *seeds]
     results = results.reindex(columns=[*results.columns, *(c for c in wanted if c not in results.columns)])
     walked = results[results["steps"].notna() & results["sampler"].notna()]
     for key, part in walked.groupby(ENTRANT[:4], sort=True):
@@ -217,9 +219,12 @@ def _gap(there: Mapping[str, Row], metric: str) -> State | None:
 
 
 def _error(row: Row) -> float:
-    """Standard error of a mean over the topmost kind of seed with several; the deviation, where no counts are known."""
+    """Standard error of a mean over the topmost kind of seed with several, as its interval has it; without one
+    from the deviation, and the deviation itself where no counts are known."""
     levels = (row[name] for name in ("n_train_seeds", "n_sample_seeds", "n_eval_seeds"))
-    several = next((n for n in levels if not pd.isna(n) and n > 1), 1)
+    several = next((int(n) for n in levels if not pd.isna(n) and n > 1), 1)
+    if several > 1 and not pd.isna(row["low"]):
+        return float(row["high"] - row["low"]) / 2 / quantile(several - 1)
     return math.nan if pd.isna(row["std"]) else float(row["std"]) / several**0.5
 
 

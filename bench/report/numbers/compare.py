@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -197,7 +198,7 @@ def rank(records: Sequence[Record], missing: Missing = "drop", only: Sequence[st
     whole = {score: of for score, of in tables.items() if not of[chosen].isna().all().any()}
     filled, note = _filled({s: of[chosen] for s, of in whole.items()}, missing, tables)
     ranks = {score: of.rank(axis=1, ascending=False) for score, of in filled.items() if len(of)}
-    notes = [f"{len(silent)} entrants have no score at all and no rank"] if silent else []
+    notes = [f"{len(silent)} entrants have no score of all their cells and no rank"] if silent else []
     notes.append(f"by {', '.join(ranks)}{' alone' * (len(ranks) == 1)}" if ranks else "by no score")
     partly = [
         score for score, of in tables.items() if score not in whole and of[chosen].notna().any(axis=None)
@@ -241,12 +242,17 @@ def wilcoxon_holm(ranking: Ranking) -> pd.DataFrame:
 
 
 def _means(records: Sequence[Record], score: Score) -> pd.DataFrame:
-    """Mean of a score (datasets, entrants), better higher: over sampling seeds, then over training seeds; NaN without.
+    """Mean of a score (datasets, entrants), better higher: over sampling seeds, then over training seeds; NaN without,
+    and where some of its cells have it and some do not: failing on hard seeds is no merit.
 
     The real rows are a ceiling and no entrant.
     """
+    entrants = [r for r in records if r.cell.method not in REAL_ROWS]
+    cells = Counter((name_of(r), r.cell.dataset) for r in entrants)
     rows = {}
-    for name, scores in units((r for r in records if r.cell.method not in REAL_ROWS), score).items():
+    for name, scores in units(entrants, score).items():
+        scored = Counter(dataset for dataset, _, _ in scores)
+        scores = {u: v for u, v in scores.items() if scored[u[0]] == cells[name, u[0]]}
         of: dict[str, dict[int, list[float]]] = {}
         for (dataset, train, _), value in scores.items():
             of.setdefault(dataset, {}).setdefault(train, []).append(value)

@@ -19,8 +19,9 @@ COLUMNS = ("cell", "what", "metric", "a", "b", "difference", "said")
 def diff(a: Iterable[Record], b: Iterable[Record], tolerance: float = 0.0) -> pd.DataFrame:
     """A row for each cell of either folder, with the score that lies furthest apart.
 
-    what  same: every score is; within: no score is further apart than `tolerance`; differs; status: one is not ok, or
-          fails for another reason; only in A, only in B
+    what  same: every score is; within: no score is further apart than `tolerance`; differs: one is, or is there on
+          one side alone or another number of times; status: one is not ok, or fails for another reason; only in A, only
+          in B
     `said` names what else differs: settings, data, evaluations.
     """
     left, right = ({_place(r.cell): r for r in records} for records in (a, b))
@@ -43,20 +44,29 @@ def _row(place: str, a: Record | None, b: Record | None, tolerance: float) -> di
         return line | {"what": "same" if same else "status", "said": "; ".join(filter(None, (both, *said)))}
     missing = sorted(set(a.scores) ^ set(b.scores))
     if missing:
-        more = f" and {len(missing) - FEW} more" if len(missing) > FEW else ""
-        said.append(f"scored by one alone: {', '.join(missing[:FEW])}{more}")
+        said.append(f"scored by one alone: {_few(missing)}")
+    both = {metric: (values, b.scores[metric]) for metric, values in a.scores.items() if metric in b.scores}
+    uneven = [metric for metric, (x, y) in both.items() if len(x) != len(y)]
     apart = {
-        metric: max(abs(x - y) for x, y in zip(values, b.scores[metric], strict=True))
-        for metric, values in a.scores.items()
-        if metric in b.scores and len(values) == len(b.scores[metric])
+        metric: max((abs(v - w) for v, w in zip(x, y, strict=True)), default=0.0)
+        for metric, (x, y) in both.items()
+        if metric not in uneven
     }
+    if uneven:
+        said.append(f"scored another number of times: {_few(uneven)}")
     if apart:
         worst = max(apart, key=lambda metric: apart[metric])
         mean_a, mean_b = (sum(r.scores[worst]) / len(r.scores[worst]) for r in (a, b))
         line |= {"metric": worst, "a": mean_a, "b": mean_b, "difference": apart[worst]}
     largest = max(apart.values(), default=0.0)
-    what: What = "same" if largest == 0 else "within" if largest <= tolerance else "differs"
+    alike: What = "same" if largest == 0 else "within" if largest <= tolerance else "differs"
+    what: What = "differs" if missing or uneven else alike
     return line | {"what": what, "said": "; ".join(said)}
+
+
+def _few(metrics: list[str]) -> str:
+    more = f" and {len(metrics) - FEW} more" if len(metrics) > FEW else ""
+    return ", ".join(metrics[:FEW]) + more
 
 
 def _status(record: Record) -> str:

@@ -8,7 +8,7 @@ from tabstep.report.numbers.budget import ENTRANT
 from tabstep.report.numbers.table import CEILING, FLOORS, REAL_ROWS
 from tabstep.report.numbers.vector import VECTOR
 
-CROSSED = [*ENTRANT, "score", "floor", "floor_mean", "up_to", "budgets"]
+CROSSED = [*ENTRANT, "score", "floor", "floor_mean", "up_to", "budgets", "of"]
 
 
 def beside(results: pd.DataFrame) -> pd.DataFrame:
@@ -25,7 +25,8 @@ def crossings(results: pd.DataFrame) -> pd.DataFrame:
     """A row for each sampler's curve, score of the vector and floor that some budget does not beat: `CROSSED`.
 
     results  see `report.table.results`
-    up_to    the most evaluations at which the floor's mean is at least as good as the sampler's; `budgets` of how many
+    up_to    the most evaluations at which the floor's mean is at least as good as the sampler's; `budgets` at how many
+             budgets of the curve it is, and `of` how many it has
     """
     metrics = {score.metrics[task]: score for score in VECTOR for task in score.metrics}
     scored = results[results["metric"].isin(metrics) & results["mean"].notna()]
@@ -43,19 +44,22 @@ def crossings(results: pd.DataFrame) -> pd.DataFrame:
                 ]
                 if lost:
                     found = (suite, dataset, *key, score.name, floor["method"], floor["mean"])
-                    rows.append(dict(zip(CROSSED, (*found, int(max(lost)), len(lost)), strict=True)))
+                    rows.append(
+                        dict(zip(CROSSED, (*found, int(max(lost)), len(lost), len(curve)), strict=True))
+                    )
     return pd.DataFrame(rows, columns=CROSSED)
 
 
 def sentences(crossed: pd.DataFrame) -> list[str]:
-    """One line for each dataset and floor: by which scores it is as good as how many curves, up to which budget."""
+    """One line for each dataset and floor: by which scores it is as good as how many curves, at how many budgets."""
     lines = []
     for (_, dataset, floor), part in crossed.groupby(["suite", "dataset", "floor"], sort=True):
         told = []
         for score, of in part.groupby("score", sort=False):
             curves = len(of)
             told.append(
-                f"{score} ({curves} curve{'s' if curves > 1 else ''}, up to {of['up_to'].max()} evaluations)"
+                f"{score} ({curves} curve{'s' if curves > 1 else ''}, at {of['budgets'].sum()} of {of['of'].sum()} "
+                f"budgets, up to {of['up_to'].max()} evaluations)"
             )
         lines.append(
             f"{dataset}: the floor `{floor}`, at 0 evaluations, is as good as samplers by {', '.join(told)}."

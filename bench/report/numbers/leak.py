@@ -10,12 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from scipy.stats import hypergeom
+
 Finding = Literal["leak", "sign", "none", "unknown"]
 
 FEWEST = 100  # held-out rows; with fewer, chance allows anything
 OFTEN = 0.05  # where as many fresh rows equal a training row, an equal row gives nobody away
 MUCH = 0.05  # above an even chance by as much: of the area of an attack, and of the share of nearest rows
 DEVIATIONS = 3.0
+SIGN, SURE = (
+    0.01,
+    1e-4,
+)  # how often as many equal rows happen by chance where they are a sign, and where a leak
 
 
 @dataclass(frozen=True)
@@ -83,15 +89,44 @@ def verdict(evidence: tuple[Evidence, ...]) -> Verdict:
     return Verdict(worst, WORDS[worst], said, evidence)
 
 
-def copies(share: float, expected: float, drawn: int, held: int) -> Evidence:
+@dataclass(frozen=True)
+class Chance:
+    """Real rows that a fit has not copied, and the share of them that equals a training row all the same."""
+
+    share: float
+    rows: int
+
+    @classmethod
+    def of_training(cls, share: float, rows: int) -> Chance:
+        """From the share of training rows that equal another one. They come by twos, so they count as half as many."""
+        return cls(share, rows // 2)
+
+    def of(self, equal: int, drawn: int) -> float:
+        """How often fresh rows have so many equal ones, or more, given how many there are in both parts together.
+
+        Fisher's exact test, for a share of 0 in 100 rows is not a share of 0.
+        """
+        both = equal + round(self.share * self.rows)
+        return float(hypergeom.sf(equal - 1, drawn + self.rows, both, drawn))
+
+    def reach(self, drawn: int) -> float:
+        """The largest share of drawn rows that is no sign."""
+        low, high = 0, drawn + 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self.of(middle, drawn) >= SIGN else (low, middle)
+        return low / drawn
+
+
+def copies(share: float, drawn: int, *real: Chance) -> Evidence:
     """Rows that equal a training row in every column.
 
-    expected  share of fresh real rows that do; a count of as many rows scatters as one of Poisson does
+    real  what chance does, by held-out rows, by training rows, or by both: then it has to explain the share by each
     """
-    scatter = math.sqrt(expected * drawn) + drawn * math.sqrt(expected / max(held, 1))
-    allowed = min(1.0, (expected * drawn + DEVIATIONS * scatter + DEVIATIONS) / drawn)
-    beyond = share > allowed
-    finding: Finding = "none" if not beyond else "sign" if expected > OFTEN else "leak"
+    expected, allowed = max(r.share for r in real), min(r.reach(drawn) for r in real)
+    p = min(r.of(round(share * drawn), drawn) for r in real)
+    sure = p < SURE and share > 2 * expected and expected <= OFTEN
+    finding: Finding = "none" if share <= allowed else "leak" if sure else "sign"
     note = f"Share of the {drawn:,} drawn rows that equal a training row in every column."
     return Evidence("copies", "exact copies", share, expected, allowed, finding, note)
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from tabstep.metrics import facts
+from tabstep.metrics.margins import C2ST
 from tabstep.report.numbers.leak import Verdict
 from tabstep.report.numbers.vector import VECTOR
 
@@ -37,6 +38,8 @@ class Level:
     @property
     def margin(self) -> float:
         """By how much a score may be worse than that of real rows and still be like it."""
+        if self.name.startswith("c2st") and self.name.endswith("_score"):
+            return 2 * C2ST  # 1 - (2 area - 1) goes twice as far as the area
         return next((s.margin for s in VECTOR if self.name in s.metrics.values()), MARGIN)
 
     @property
@@ -47,8 +50,8 @@ class Level:
     def worse(self, value: float) -> float:
         """By how much a value is worse than that of real rows, below 0 where it is better."""
         assert self.real is not None
-        # C2ST below one half is chance, and no better than one half.
-        least = 0.5 if self.name.startswith("c2st") and self.lower else -math.inf
+        enough = facts.fact(self.name).enough  # an area below one half is chance, and no better than one half
+        least = -math.inf if enough is None else enough
         a, b = max(value, least), max(self.real, least)
         return a - b if self.lower else b - a
 
@@ -61,9 +64,11 @@ class Level:
         if off <= self.margin:
             return "as real"
         far = 0.0 if self.floor is None else self.worse(self.floor)
+        if self.floor is not None and off > far + self.margin:
+            return "below the floor"
         if far <= 2 * self.margin:
             return "off"  # independent columns are as good as real rows: they say nothing of this score
-        return "near" if off <= NEAR * far else "between" if off <= far else "below the floor"
+        return "near" if off <= NEAR * far else "between"
 
 
 @dataclass(frozen=True)
@@ -158,7 +163,7 @@ def headline(portrait: Portrait) -> str:
     """How good the rows are, in a sentence or two."""
     graded = [level for level in portrait.scores if level.grade is not None]
     like = [level for level in graded if level.grade == "as real"]
-    poor = [level for level in graded if level.grade in ("below the floor", "between")]
+    poor = [level for level in graded if level.grade in ("below the floor", "between", "off")]
     said = f"{len(like)} of {len(graded)} scores are like those of real rows"
     if poor:
         said += (

@@ -235,13 +235,13 @@ def _summary(scores: Scores) -> dict[str, float]:
     if len(pooled) > 1:
         summary["std"] = statistics.stdev(pooled)
         axis = next(level for level in (trainings, units[0], scores[0][0]) if len(level) > 1)
-        half = _quantile(len(axis) - 1) * statistics.stdev(axis) / np.sqrt(len(axis))
+        half = quantile(len(axis) - 1) * statistics.stdev(axis) / np.sqrt(len(axis))
         summary |= {"low": mean - half, "high": mean + half}
     return summary
 
 
 @cache
-def _quantile(freedom: int) -> float:
+def quantile(freedom: int) -> float:
     """Of t, for a 95 % interval: asked for once a line of a table, for a few different numbers."""
     return float(stats.t.ppf(0.975, freedom))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -33,8 +34,9 @@ class Score:
     margin: float
 
     def shortfall(self, value: float) -> float:
-        """How far a value is from the best one, at least 0; what is beyond the best is as good as it."""
-        return max(0.0, value - self.best if self.lower else self.best - value)
+        """How far a value is from the best one, at least 0; what is beyond the best is as good as it. NaN of NaN."""
+        off = value - self.best if self.lower else self.best - value
+        return off if off > 0 or math.isnan(off) else 0.0
 
 
 def _always(metric: str) -> dict[Task, str]:

@@ -46,13 +46,13 @@ def kept(profiled: pd.DataFrame) -> pd.DataFrame:
     """What each budget of each entrant keeps over its datasets: efficacy alone, and every score that there is.
 
     share_low, share_high  least and largest efficacy over datasets, in percent of that at all steps
-    efficacy, all          datasets of `datasets` where efficacy is kept, and where every score is
+    efficacy, all          datasets of `datasets` where efficacy is kept, and where every score is; one that has no
+                           measure at all steps is not
     worst, margins         the score that is farthest from all steps on any dataset, and by how many margins
     """
     rows = []
-    for _, part in profiled[profiled["full"].notna()].groupby(
-        [*ENTRANT[2:], "steps"], sort=True, dropna=False
-    ):
+    measured = profiled.groupby(ENTRANT[:4], dropna=False)["full"].transform("count") > 0
+    for _, part in profiled[measured].groupby([*ENTRANT[2:], "steps"], sort=True, dropna=False):
         first = part.iloc[0]
         efficacy = part[part["score"] == "efficacy"]
         share = 100 * efficacy["mean"] / efficacy["full"].where(efficacy["full"] > 0)

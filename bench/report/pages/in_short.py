@@ -20,20 +20,25 @@ ABOUT = (
 def lines(results: pd.DataFrame) -> list[str]:
     """The head of the page, from the results of all suites."""
     walked = results[(results["metric"] == results["task"].map(PRIMARY)) & results["steps"].notna()]
-    found = [
-        f"- `{suite}`, {part['dataset'].nunique()} tables: {said}."
-        for suite, part in walked.fillna({"grid": ""}).groupby("suite", sort=True)
-        if (said := "; ".join(_best(part)))
-    ]
+    found = []
+    for suite, part in walked.fillna({"grid": ""}).groupby("suite", sort=True):
+        kept = _kept(part)
+        n = kept["dataset"].nunique()
+        if said := "; ".join(_best(kept)):
+            found.append(f"- `{suite}`, {n} table{'s' * (n != 1)}: {said}.")
     return ["# Budgets, in short", "", ABOUT, "", *found, ""] if found else []
 
 
-def _best(part: pd.DataFrame) -> list[str]:
-    """The way that keeps most at each budget, of those that are on every table."""
+def _kept(part: pd.DataFrame) -> pd.DataFrame:
+    """The rows of networks that have a measure, `full`: `ancestral` at the most steps."""
     network = ["dataset", "method", "params"]
     base = part[(part["sampler"] == "ancestral") & (part["mean"] > 0)].sort_values("steps")
     full = base.groupby(network)["mean"].last().rename("full")
-    kept = part.merge(full.reset_index(), on=network)
+    return part.merge(full.reset_index(), on=network)
+
+
+def _best(kept: pd.DataFrame) -> list[str]:
+    """The way that keeps most at each budget, of those that are on every table."""
     whole = kept.groupby([*WAY, "steps"])["dataset"].transform("nunique") == kept["dataset"].nunique()
     kept = kept.loc[whole]
     kept = kept.assign(share=100 * kept["mean"] / kept["full"])

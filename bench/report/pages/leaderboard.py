@@ -104,6 +104,7 @@ def data(parts: Sequence[Part]) -> dict[str, Any]:
         "vector": [asdict(score) for score in VECTOR],
         "primary": PRIMARY,
         "lower": sorted(m for m, fact in known.items() if fact.better == "lower"),
+        "chance": {m: fact.enough for m, fact in sorted(known.items()) if fact.enough is not None},
         "expected": {m: fact.expected for m, fact in sorted(known.items()) if fact.better == "expected"},
         "ceiling": CEILING,
         "real": list(REAL_ROWS),

@@ -105,7 +105,9 @@ def _ours(results: pd.DataFrame) -> dict[tuple[str, str, int], dict[str, object]
     rows = results[results["suite"].isin(SUITES) & results["mean"].notna()]
     rows = rows.assign(name=rows["method"].map(NAMES), order=rows["suite"].map(SUITES.index))
     rows = rows.dropna(subset=["name"])
-    most = rows.groupby(["suite", "dataset", "method", "params"])["steps"].transform("max")
+    # All steps are those of the network; where no record says how many, the most that anyone was asked for.
+    asked = rows.groupby(["suite", "dataset", "method", "params"])["steps"].transform("max")
+    most = rows["all_steps"].fillna(asked) if "all_steps" in rows else asked
     whole = rows["steps"].isna() | (rows["sampler"].isin(BASES) & (rows["steps"] == most))
     found: dict[tuple[str, str, int], dict[str, object]] = {}
     for row in rows[whole].sort_values("order", kind="stable").to_dict("records"):

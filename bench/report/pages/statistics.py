@@ -55,7 +55,11 @@ def write(
 
 def _ranks(ranking: Ranking, drawn: bool) -> list[str]:
     n = len(ranking.standing)
-    test = "too few for Friedman's test" if pd.isna(ranking.friedman) else f"p = {ranking.friedman:.2g}"
+    tied = (
+        len(ranking.mean_rank) > 2 and n > 1
+    )  # many enough: then nothing but ties leaves the test without a value
+    none = "it has no value where all are tied" if tied else "too few for it"
+    test = none if pd.isna(ranking.friedman) else f"p = {ranking.friedman:.2g}"
     lines = [
         "## Ranks over datasets",
         "",

@@ -150,8 +150,9 @@ def _budgets(records: Sequence[Record], results: pd.DataFrame) -> list[Sheet]:
                 f"Quality and seconds per step budget, suite {suite}",
                 [
                     *notes,
-                    "Scores: mean ± half of the 95 % interval over the topmost kind of seed with several; seconds: "
-                    "prepared and drawn, medians, measured beside other work.",
+                    "Scores: mean ± half of the 95 % interval over the topmost kind of seed with several, which with "
+                    "one training seed is of that network alone; seconds: prepared and drawn, medians, measured "
+                    "beside other work.",
                     *floors.sentences(crossed),
                 ],
                 _wide(numbers),

@@ -94,10 +94,12 @@
   const metricOf = (e) => (state.metric === "primary" ? primary(e) : state.metric);
   const scoreOf = (e) => (e.scores[metricOf(e)] ? e.scores[metricOf(e)][0] : null);
   const seconds = (e) => (e.sample_s === null ? null : (e.prepare_s || 0) + e.sample_s);
-  // A score that should be as that of fresh real rows is ranked by its distance from there.
+  // A score that should be as that of fresh real rows is ranked by its distance from there; one that nothing needs to
+  // beat beyond some value, such as an area of one half, is that value there.
   function offOf(e, metric) {
     const wanted = data.expected[metric], score = e.scores[metric];
-    if (wanted === undefined || !score) return score ? score[0] : null;
+    if (!score) return null;
+    if (wanted === undefined) return metric in data.chance ? Math.max(data.chance[metric], score[0]) : score[0];
     const at = typeof wanted === "number" ? wanted : e.scores[wanted] ? e.scores[wanted][0] : null;
     return at === null ? null : Math.abs(score[0] - at);
   }
