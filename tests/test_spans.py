@@ -158,3 +158,21 @@ def test_dates_that_never_vary_have_no_span() -> None:
         warnings.simplefilter("error")
         assert spans_of(frame) == ()
         spans_of(gone)
+
+
+def test_the_other_end_moves_where_one_would_leave_what_was_seen() -> None:
+    """Also before what lies apart may give way: a date is as far as was drawn, and within those of the table."""
+    ready = prepare(orders(), None, Wishes(), Python(), 0)
+    columns: list[Any] = [*ready.columns, *(span.column for span in ready.spans)]
+    table = pd.DataFrame({c.name: c.read(orders()[c.name]) for c in ready.columns})
+    table = table.assign(**{s.name: s.filled(ready.columns, table, 0) for s in ready.spans})
+    rules = [*ready.constraints, *(span.rule for span in ready.spans)]
+    before = comparable.frame(columns, table).head(100)
+    last = orders()["ship"].max()
+    late = before.assign(**{"order": last - pd.Timedelta(days=1), "ship": last, "order .. ship": 7.0})
+    after = keep(rules, late)
+    assert (after["ship"] <= last).all()
+    assert ((after["ship"] - after["order"]).dt.days == 7).all()
+    fixed = keep(rules, late, fixed=["order"])
+    assert (fixed["order"] == late["order"]).all()
+    assert ((fixed["ship"] - fixed["order"]).dt.days == 7).all()

@@ -251,13 +251,15 @@ def _derived(rule: Derived, frame: pd.DataFrame, wrong: np.ndarray, fixed: Colle
         shared = rule.shared(frame, [name for name in rule.parts if name not in fixed])
         frame = frame.assign(**{p: frame[p].where(~wrong, shared[p]) for p in rule.parts})
         wrong = broken(rule, frame)
-    for name in (name for name in rule.gives if name not in fixed):
+    free = [name for name in rule.gives if name not in fixed]
+    for name in free:
         if name == rule.of:
             return _with(frame, name, rule.made(frame), wrong)
         moved, there = rule.moved(name, frame), wrong
+        gives_way = rule.of in free if isinstance(rule, Elapsed) else name != free[-1]
         if (
-            isinstance(rule, Elapsed | Apart) and rule.of not in fixed
-        ):  # which gives way where times have no room
+            isinstance(rule, Elapsed | Apart) and gives_way
+        ):  # what lies apart, or the other end, where it has no room
             there = wrong & ~rule.beyond(name, moved)
         frame, wrong = _with(frame, name, moved, there), wrong & ~there
         if not isinstance(rule, Apart) or not wrong.any():
