@@ -78,7 +78,9 @@ def made(text: str, **settings: Any) -> Any:
 
 
 def loaded(item: Any) -> Any:
-    """The item itself, loaded if it is only named so far."""
+    """The item itself, loaded if it is only named so far; of a tuple, what is in it."""
+    if isinstance(item, tuple):
+        return tuple(loaded(part) for part in item)
     return item.load() if isinstance(item, Place | Made) else item
 
 
@@ -138,6 +140,8 @@ def first_line(text: str | None) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, tuple) and any(isinstance(part, Made) or is_dataclass(part) for part in value):
+        return f"({', '.join(map(_shown, value))}{',' * (len(value) == 1)})"
     if isinstance(value, Made):
         return value.place.text.partition(":")[2]
     return type(value).__name__ if is_dataclass(value) else str(value)

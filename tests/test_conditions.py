@@ -316,3 +316,17 @@ def test_the_last_day_of_a_range_of_times_is_all_of_it(name: str) -> None:
 )
 def test_an_end_is_a_day_where_it_says_no_time(end: object, day: bool) -> None:
     assert conditions._is_day(end) is day
+
+
+def test_floats_beyond_64_bits_are_floats_in_conditions_and_edits() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"mass": rng.normal(6e24, 1e24, 60), "kind": rng.choice(list("ab"), 60)})
+    model = fitted(frame)
+    rows = model.sample(20, steps=2, where={"mass": (5e24, 7e24)})
+    assert rows["mass"].between(5e24, 7e24).all()
+    assert (model.edit(frame.head(3), {"mass": 6e24}, steps=2)["mass"] == 6e24).all()
+
+
+def test_a_day_of_numpy_is_all_of_that_day() -> None:
+    assert conditions._is_day(np.datetime64("2024-02-10"))
+    assert not conditions._is_day(np.datetime64("2024-02-10T00:00"))

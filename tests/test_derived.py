@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tabstep.data import comparable, inference
+from tabstep.data.arithmetic_search import products
 from tabstep.data.constraint_search import find
 from tabstep.data.constraints import broken, from_json, share_kept, to_json
 from tabstep.data.counted import roundest
@@ -292,3 +293,19 @@ def test_a_number_goes_into_the_band_that_a_label_tells() -> None:
     assert ((after["amount"] > 0) == (after["kind"] == "pay")).all()
     assert after["kind"].equals(before["kind"])
     assert after["amount"].between(frame["amount"].min(), frame["amount"].max()).all()
+
+
+def test_a_product_with_zeros_is_found_and_no_error() -> None:
+    """Where the quantity is 0, price is no multiple of a total that is 0 as well."""
+    rng = np.random.default_rng(0)
+    quantity, price = rng.integers(0, 5, 400), rng.gamma(2, 100, 400).round(2)
+    frame = pd.DataFrame({"quantity": quantity, "price": price, "total": (quantity * price).round(2)})
+    steps = {"quantity": 1.0, "price": 0.01, "total": 0.01}
+    (rule,) = products(frame.astype(float), list(frame), steps)
+    assert str(rule) == "total = quantity x price"
+
+
+def test_few_rows_of_durations_alone_have_no_products() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({c: pd.to_timedelta(rng.integers(0, 9000, 100), unit="m") for c in "abc"})
+    assert products(frame, list(frame), dict.fromkeys("abc", 60.0)) == []

@@ -5,10 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import fields, is_dataclass
+from typing import Any
 
 import pytest
 
-from tabstep.named import Made, Named, about, made, place
+from tabstep.named import Made, Named, Place, about, made, place
 from tabstep.registry import GRIDS, METHODS, SAMPLERS, STARTS
 
 HEAVY = (
@@ -26,10 +27,16 @@ HEAVY = (
 )
 
 
+def kind(value: object) -> object:
+    if isinstance(value, tuple) and any(map(is_dataclass, value)):
+        return f"({', '.join(type(part).__name__ for part in value)}{',' * (len(value) == 1)})"
+    return type(value).__name__ if is_dataclass(value) else value
+
+
 def shown(item: object) -> str:
     """The fields of a loaded item, those that are settings themselves by their kind."""
     return ", ".join(
-        f"{f.name}={type(value).__name__ if is_dataclass(value) else value}"
+        f"{f.name}={kind(value)}"
         for f in fields(item)  # type: ignore[arg-type]
         for value in [getattr(item, f.name)]
     )
@@ -93,3 +100,17 @@ def test_a_command_imports_only_what_it_uses(arguments: list[str]) -> None:
     count, *names = done.stderr.split()
     assert [name for name in names if name in HEAVY] == []
     assert int(count) < 500
+
+
+def test_nothing_in_the_registry_stays_a_name_when_it_is_loaded() -> None:
+    """At any depth: a tuple of starts too."""
+
+    def unloaded(item: Any) -> bool:
+        if isinstance(item, tuple | list):
+            return any(map(unloaded, item))
+        inner = vars(item).values() if is_dataclass(item) and not isinstance(item, type) else ()
+        return isinstance(item, Place | Made) or any(map(unloaded, inner))
+
+    for registry in (SAMPLERS, GRIDS):
+        assert [name for name in registry if unloaded(registry[name])] == []
+        assert not any("Place(" in registry.options(name) for name in registry)

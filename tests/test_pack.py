@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,9 @@ from typer.testing import CliRunner
 from tabstep.cli.app import app
 from tabstep.records import pack, store
 from tabstep.records.gather import gather
-from tabstep.records.store import Malformed, Record
+from tabstep.records.store import Record
 from tests.test_families import record
+from tests.test_report import make
 
 ROOT = Path(__file__).parents[1]
 
@@ -106,10 +108,11 @@ def test_a_record_at_the_place_of_another_does_not_count(runs: Path) -> None:
     assert "holds the record that belongs at" in str(problem)
 
 
-def test_a_text_that_is_no_record_is_not_packed(runs: Path) -> None:
-    with pytest.raises(Malformed, match="not a record"):
-        pack.write(runs, {"made/x.json": b"{}"})
-    assert not (runs / pack.NAME).exists()
+def test_a_text_that_is_no_record_has_no_cell_beside_it(runs: Path) -> None:
+    pack.write(runs, {"made/x.json": b"{}"})
+    assert pack.texts(runs)["made/x.json"] == b"{}"
+    assert pq.read_table(runs / pack.NAME)["dataset"].to_pylist() == [None]
+    assert [str(p.path) for p in store.read_all(runs)[1]] == ["made/x.json"]
 
 
 def foreign(kind: str) -> bytes:
@@ -166,3 +169,58 @@ def test_the_records_here_come_back_and_take_a_fraction(tmp_path: Path) -> None:
     assert store.packed(runs) == len(found[0]) > 100
     assert store.read_all(runs) == found
     assert (runs / pack.NAME).stat().st_size < size / 8
+
+
+def test_packing_again_keeps_what_it_cannot_read(tmp_path: Path) -> None:
+    """A record of a later version, and a pack that is cut: nothing of them is lost."""
+    record = make({"catboost_f1_macro": [0.5]})
+    store.write(tmp_path, record)
+    store.packed(tmp_path)
+    place = str(record.cell.path)
+    later = pack.texts(tmp_path)[place].replace(b'"version": 1', b'"version": 2', 1)
+    assert later != pack.texts(tmp_path)[place]
+    pack.write(tmp_path, {place: later})
+    other = replace(record, cell=replace(record.cell, dataset="wilt"))
+    store.write(tmp_path, other)
+    assert store.packed(tmp_path) == 1
+    assert pack.texts(tmp_path)[place] == later
+    assert store.look_up(tmp_path, other.cell) == other
+    whole = (tmp_path / pack.NAME).read_bytes()
+    (tmp_path / pack.NAME).write_bytes(whole[:-50])
+    store.write(tmp_path, record)
+    with pytest.raises(store.Malformed):
+        store.packed(tmp_path)
+    assert (tmp_path / pack.NAME).read_bytes() == whole[:-50]
+    assert (tmp_path / place).is_file()
+
+
+def test_links_to_folders_are_left_alone(tmp_path: Path) -> None:
+    runs, elsewhere = tmp_path / "runs", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    record = make({"catboost_f1_macro": [0.5]})
+    store.write(runs, record)
+    (runs / "link").symlink_to(elsewhere, target_is_directory=True)
+    assert store.packed(runs) == 1
+    assert elsewhere.is_dir()
+
+
+def test_a_pack_of_one_text_said_often_is_bounded_by_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    n, big = 400, "x" * 10_000
+    said = pa.DictionaryArray.from_arrays(pa.array([0] * n, pa.int32()), pa.array([big]))
+    table = pa.table({"place": [f"a/{i}.json" for i in range(n)], "record": said})
+    pq.write_table(table.replace_schema_metadata({b"tabstep records": b"1"}), tmp_path / pack.NAME)
+    assert (tmp_path / pack.NAME).stat().st_size < 100_000
+    monkeypatch.setattr(pack, "MOST", 1_000_000)
+    with pytest.raises(store.Malformed, match="holds more than 1000000 bytes"):
+        pack.texts(tmp_path)
+
+
+def test_a_pack_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / pack.NAME)
+    with pytest.raises(store.Malformed, match="no plain file"):
+        pack.texts(tmp_path)

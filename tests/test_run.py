@@ -725,3 +725,30 @@ def test_a_killed_run_goes_on_to_the_same_results(done: Done, tmp_path: Path) ->
     expected = pd.read_csv(tmp_path / "undisturbed" / "results.csv", dtype={"steps": "Int64"})
     assert len(expected) == len(undisturbed) > 0
     assert_frame_equal(resumed.drop(columns=timing), expected.drop(columns=timing))
+
+
+def test_a_cell_that_fails_later_keeps_what_it_finished(copy: Done) -> None:
+    """Asked for more scores it may run out of time; the old ones are no worse for it."""
+    job = replace(pick(copy.plan, "real"), key="other")
+    before = record_of(copy.folder, job)
+    for error in (RuntimeError("too slow"), Unsupported("not here")):
+        outcome = outcomes.fail(copy.folder, job, error)
+        assert outcome.status in ("failed", "skipped")
+        assert record_of(copy.folder, job) == before
+    assert "too slow" in copy.folder.log(job.cell).read_text(encoding="utf-8")
+    forget(copy, job)
+    outcomes.fail(copy.folder, job, RuntimeError("too slow"))
+    assert record_of(copy.folder, job).status == "failed"
+
+
+def test_leftovers_go_whatever_they_are(copy: Done, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    models = copy.folder.root / "models"
+    models.mkdir(exist_ok=True)
+    (models / "file.tmp").write_text("half")
+    (models / "link.tmp").symlink_to(elsewhere, target_is_directory=True)
+    (models / "folder.tmp").mkdir()
+    run.execute(Plan(TINY, (), ()), copy.folder)
+    assert list(models.glob("*.tmp")) == []
+    assert elsewhere.is_dir()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 import pytest
+import torch
 
 import tabstep
 from tabstep.api.way import Way
+from tabstep.diffusion.mixed import State
 from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.grid import linspace
 from tests.test_asked import fitted, plain
@@ -86,3 +90,67 @@ def test_what_is_none_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         model.sample(3, steps=2, **options(mine))
+
+
+def test_two_functions_of_one_text_are_two_grids(model: tabstep.Synthesizer) -> None:
+    def first(t: int) -> Any:
+        return lambda setting, K: (*range(t, t - K, -1), 0)
+
+    late, early = first(20), first(8)
+    of_late, of_early = (model.sample(40, sampler="ddim", grid=g, steps=5) for g in (late, early))
+    assert not of_late.equals(of_early)
+    assert model.sample(40, sampler="ddim", grid=partial(_from, 8), steps=5).equals(of_early)
+    assert model.sample(40, sampler="ddim", grid=partial(_from, 20), steps=5).equals(of_late)
+
+
+def _from(t: int, setting: Any, K: int) -> Any:
+    return (*range(t, t - K, -1), 0)
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        lambda s, K: None,
+        lambda s, K: (s.T, 0),
+        lambda s, K: tuple(range(s.T, s.T - K - 1, -1)),
+        lambda s, K: (*range(1, K + 1), 0),
+        lambda s, K: (s.T + 5, *range(K - 1, -1, -1)),
+        lambda s, K: (*[s.T] * K, 0),
+        lambda s, K: (s.T, *[0.5] * (K - 1), 0),
+    ],
+)
+def test_a_grid_that_gives_no_path_is_refused(model: tabstep.Synthesizer, grid: Any) -> None:
+    for sampler in ("ddim", "free-ddim"):
+        with pytest.raises(ValueError, match=r"whole times for [34] evaluations, falling from"):
+            model.sample(5, sampler=sampler, grid=grid, steps=3)
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """Gives rows of which something is wrong."""
+
+    how: str
+    grid: ClassVar[str] = "trailing"
+
+    def prepare(self, setting: Any, path: Any) -> Any:
+        def draw(noise: Any, y: Any) -> Any:
+            s = setting.process.prior(noise, y)
+            match self.how:
+                case "few":
+                    return State(s.x[:1], s.c[:1], None if y is None else y[:1])
+                case "nan":
+                    return State(s.x * float("nan"), s.c, y)
+                case "class":
+                    return State(s.x, s.c - 1000, y)
+                case "wide":
+                    return State(torch.cat([s.x, s.x], 1), s.c, y)
+                case _:
+                    return s.x
+
+        return draw
+
+
+@pytest.mark.parametrize("how", ["few", "nan", "class", "wide", "bare"])
+def test_what_a_sampler_of_ones_own_gives_is_checked(model: tabstep.Synthesizer, how: str) -> None:
+    with pytest.raises(ValueError, match="a sampler gave what are no rows"):
+        model.sample(5, sampler=Wrong(how), steps=3)

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import tabstep
+from tabstep.api.preparing import frame_of
 from tabstep.data import comparable
 from tabstep.data.identifiers import Identifier, finished
 from tabstep.data.inference import infer
@@ -261,3 +262,12 @@ def test_versions_stay_as_they_are_written(tmp_path: Path) -> None:
     pd.DataFrame({"version": versions * 50, "x": np.arange(200) % 17}).to_csv(path, index=False)
     model = tabstep.fit(path, literal="version", method="bootstrap", progress="none")
     assert set(model.sample(200)["version"]) == set(versions)
+
+
+def test_a_mapping_of_gaps_names_columns_that_are_there(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": [1.0, 5.0] * 20, "k": list("ab") * 20})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    for table in (frame, tmp_path / "t.csv"):
+        with pytest.raises(ValueError, match="missing: no column 'X'"):
+            frame_of(table, (), {"X": 5})
+        assert frame_of(table, (), {"x": 5})["x"].isna().sum() == 20

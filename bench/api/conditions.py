@@ -164,6 +164,8 @@ def _is_day(end: Any) -> bool:
     """Whether an end of a range names a day, and no time of it."""
     if isinstance(end, str):
         return _TIME.search(end) is None
+    if isinstance(end, np.datetime64):
+        return np.datetime_data(end)[0] == "D"
     return isinstance(end, datetime.date) and not isinstance(end, datetime.datetime)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from tabstep.data import comparable, constraint_search, frames, inference, spans
+from tabstep.data.cards import suggest
 from tabstep.data.columns import Category, Column, Number
 from tabstep.data.completion import Completion
 from tabstep.data.constraints import Constraint
@@ -75,12 +76,23 @@ def frame_of(table: Any, literal: str | Sequence[str], missing: Gaps) -> Any:
         rows = read_table(Path(table), literal, texts)
         for note in told(Path(table)):
             warnings.warn(note, UserWarning, stacklevel=3)
+        _check_named(missing, rows)
         return rows
+    _check_named(missing, table)
     if named(literal, ()):
         raise ValueError(
             "literal is for the path of a CSV; in a DataFrame a text such as NA is a value already"
         )
     return _without(table, texts) if texts and isinstance(table, pd.DataFrame) else table
+
+
+def _check_named(missing: Gaps, rows: Any) -> None:
+    """Raises ValueError where a mapping names a column that is not there."""
+    for name in missing if isinstance(missing, Mapping) and isinstance(rows, pd.DataFrame) else ():
+        if name not in rows.columns:
+            raise ValueError(
+                f"missing: no column {name!r}: {suggest(str(name), [str(c) for c in rows.columns])}"
+            )
 
 
 def tell_of_index(table: Any) -> None:

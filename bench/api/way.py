@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from collections.abc import Hashable
 from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -22,12 +23,16 @@ KEPT = 8  # of the last samplers and budgets asked for
 
 @dataclass(frozen=True, eq=False)
 class Way:
-    """A sampler on a grid with so many evaluations; `said` tells it from others, as JSON has it."""
+    """A sampler on a grid with so many evaluations; `said` tells it from others, as JSON has it.
+
+    key  the same within a process, where two functions of one text are two grids
+    """
 
     sampler: Sampler
     grid: Grid
     steps: int
     said: tuple[str, str, int]
+    key: tuple[Hashable, Hashable, int]
 
     @classmethod
     def of(cls, sampler: Any = DEFAULT_SAMPLER, grid: Any = None, steps: Any = STEPS, *, T: int) -> Self:
@@ -39,7 +44,12 @@ class Way:
         walker, walker_said = _sampler(sampler)
         path, path_said = _grid(walker.grid if grid is None else grid)
         steps = asked.whole("steps", steps, 1, T)
-        return cls(walker, path, steps, (walker_said, path_said, steps))
+        # What is read from a file is another object each time, and known by its text; what is given is known by itself.
+        keys = (
+            said if given is None or isinstance(given, str) else _itself(item)
+            for given, said, item in ((sampler, walker_said, walker), (grid, path_said, path))
+        )
+        return cls(walker, path, steps, (walker_said, path_said, steps), (*keys, steps))
 
     @property
     def words(self) -> str:
@@ -59,15 +69,17 @@ class Draws:
     held: State | None
     table: Table | None
     artifacts: Artifacts
-    _kept: dict[tuple[str, str, int], Draw] = field(default_factory=dict, repr=False)  # the latest last
+    _kept: dict[tuple[Hashable, Hashable, int], Draw] = field(
+        default_factory=dict, repr=False
+    )  # the latest last
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def of(self, way: Way, progress: Progress | None = None) -> Draw:
         """The draw of a sampler and a budget; `progress` sees what it trains."""
-        draw = self._kept.pop(way.said, None) or self._prepare(way, progress)
-        self._kept[way.said] = draw
+        draw = self._kept.pop(way.key, None) or self._prepare(way, progress)
+        self._kept[way.key] = draw
         for old in list(self._kept)[:-KEPT]:
             del self._kept[old]
         return draw
@@ -133,6 +145,28 @@ def _grid(given: Any) -> tuple[Grid, str]:
             f"grid must be a name, mine.py:function, or a function of a setting and K, got {given!r}"
         )
     return found, _said(found, found if inspect.isfunction(found) else type(found))
+
+
+@dataclass(frozen=True)
+class _ByIdentity:
+    """What has no hash, known by being the same."""
+
+    item: Any
+
+    def __hash__(self) -> int:
+        return id(self.item)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ByIdentity) and self.item is other.item
+
+
+def _itself(item: Any) -> Hashable:
+    try:
+        hash(item)
+    except TypeError:
+        return _ByIdentity(item)
+    found: Hashable = item
+    return found
 
 
 def _said(item: Any, code: Any) -> str:

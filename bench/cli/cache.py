@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -97,7 +98,7 @@ def pack(
         with held(folder):
             leave_out(store.read_all(folder.runs)[1])
             count = store.packed(folder.runs)
-    except Busy as error:
+    except (Busy, store.Malformed) as error:
         stop(str(error))
     after = _size(folder.runs)
     console.print(
@@ -125,18 +126,24 @@ def collect(
     from tabstep.engine import cache
     from tabstep.engine.filters import Filters
     from tabstep.engine.folder import Folder
+    from tabstep.engine.held import Busy, held
 
     todo, folder = _plan(suite, Filters(), data_mirror, data_archive, results), Folder(results / suite)
     if todo.skipped:
         gone = ", ".join(sorted({job.cell.dataset for job, _ in todo.skipped}))
         stop(f"cannot tell what {gone} still needs, as it cannot be read: {todo.skipped[0][1]}")
-    found = cache.waste(todo.jobs, folder)
+    try:
+        # What a run leaves half-written for a moment looks like waste.
+        with held(folder) if delete and folder.root.is_dir() else nullcontext():
+            found = cache.waste(todo.jobs, folder)
+            if delete:
+                cache.remove(found)
+    except Busy as error:
+        stop(str(error))
     for each in found:
         size = f"{each.size / 2**20:8.1f} MiB"
         console.print(f"{size}  {escape(str(each.path))}  {each.why}", highlight=False, soft_wrap=True)
     total = sum(each.size for each in found) / 2**20
-    if delete:
-        cache.remove(found)
     console.print(
         f"{total:.1f} MiB in {len(found)} places {'deleted' if delete else 'could be deleted (--delete)'}"
     )

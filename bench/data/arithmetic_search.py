@@ -231,7 +231,9 @@ def products(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, fl
     if len(known) < 3:
         return []
     median = {name: max(float(np.nanmedian(np.abs(x[name]))), 1e-300) for name in known}
-    head = np.column_stack([x[name][:FIRST] for name in made]) if made else np.empty((FIRST, 0))
+    head = (
+        np.column_stack([x[name][:FIRST] for name in made]) if made else np.empty((min(FIRST, len(frame)), 0))
+    )
     grids = np.array([steps[name] for name in made])
     found: list[Product] = []
     for powers in POWERS:
@@ -276,7 +278,8 @@ def _bounds(x: np.ndarray, least: np.ndarray, most: np.ndarray) -> tuple[np.ndar
     there = ~np.isnan(one) & (x != 0)
     low = np.where(there, np.minimum(one, other), -np.inf).max(axis=0)
     high = np.where(there, np.maximum(one, other), np.inf).min(axis=0)
-    return np.where(away.any(axis=0), np.inf, low), high
+    none = away.any(axis=0)
+    return np.where(none, np.inf, low), np.where(none, -np.inf, high)
 
 
 def _factor(x: np.ndarray, y: np.ndarray, step: float) -> tuple[float, bool] | None:

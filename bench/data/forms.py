@@ -131,10 +131,14 @@ def _numbers(column: pd.Series[Any]) -> Any:
         return column
     present = [v for v in column if not pd.isna(v)]
     shown = [_number(v) for v in present]
-    if all(isinstance(v, int) for v in shown):
-        _check_bits(shown)
+    # A float beyond 64 bits is a whole number by its size alone.
+    floats = any(isinstance(v, float | np.floating) for v in present)
+    whole = [v for v in shown if isinstance(v, int)]
+    if len(whole) == len(shown) and not (floats and _is_beyond(whole)):
+        _check_bits(whole)
         kind = "UInt64" if max(shown, default=0) > INT64.max else "Int64"
     else:
+        shown = [float(v) for v in shown]
         kind = "Float64"
     values = iter(shown)
     return pd.Series([pd.NA if empty else next(values) for empty in column.isna()], dtype=kind)
@@ -252,11 +256,15 @@ class Objects:
         return int(Decimal(value).scaleb(self.decimals))
 
 
-def _check_bits(values: Any) -> None:
-    whole: Sequence[int] = list(values)
-    if whole and (
+def _is_beyond(whole: Sequence[int]) -> bool:
+    """Whether no type of 64 bits holds them."""
+    return bool(whole) and (
         min(whole) < INT64.min or max(whole) > UINT64.max or (min(whole) < 0 and max(whole) > INT64.max)
-    ):
+    )
+
+
+def _check_bits(values: Any) -> None:
+    if _is_beyond(list(values)):
         raise ValueError(
             "holds whole numbers beyond 64 bits; drop it, or make floats of them with .astype(float)"
         )

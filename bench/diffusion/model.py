@@ -157,8 +157,35 @@ class Diffusion:
 
     @torch.inference_mode()
     def batch(self, draw: Draw, start: int, n: int, y: Tensor | None, *, seed: int) -> State:
-        """The encoded rows start .. start + n of the draw with this seed, at once; y (n,) are their labels."""
-        return draw(self.process.noise(seed, start, n), None if y is None else y.to(self.device))
+        """The encoded rows start .. start + n of the draw with this seed, at once; y (n,) are their labels.
+
+        Raises ValueError where they are no such rows, as of a sampler that is not ours.
+        """
+        rows = draw(self.process.noise(seed, start, n), None if y is None else y.to(self.device))
+        if wrong := self._wrong(rows, n):
+            raise ValueError(f"a sampler gave what are no rows: {wrong}")
+        return rows
+
+    def _wrong(self, rows: Any, n: int) -> str | None:
+        """What is wrong with n encoded rows; None where nothing is."""
+        if not isinstance(rows, State):
+            return f"a State is wanted, got {type(rows).__name__}"
+        sizes = torch.tensor(self.encoder.sizes, device=rows.c.device)
+        if len(rows.x) != n or len(rows.c) != n:
+            return f"asked for {n} rows, got {len(rows.x)}"
+        if rows.x.shape[1:] != (self.encoder.d_num,) or rows.c.shape[1:] != sizes.shape:
+            return f"x of {tuple(rows.x.shape)} and c of {tuple(rows.c.shape)}"
+        if not rows.x.isfinite().all():
+            return "numbers that are NaN or infinite"
+        if rows.c.is_floating_point() or ((rows.c < 0) | (rows.c >= sizes)).any():
+            return "classes that there are not"
+        classes = len(self.class_counts)
+        y = rows.y
+        if (y is None) != (classes == 0) or (
+            y is not None and (y.shape != (n,) or ((y < 0) | (y >= classes)).any())
+        ):
+            return "labels that there are not"
+        return None
 
     def generate(self, draw: Draw, n: int, *, seed: int, batch_rows: int | None = None) -> Generated:
         """Draw n rows and decode them."""

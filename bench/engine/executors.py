@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -96,13 +97,24 @@ class Local:
         def ended(_: Future[Any]) -> None:
             self.waiting[least] -= 1
 
-        future: Future[Any] = self.pools[least].submit(function, timeout_s, *arguments)
+        with _deaf():  # the first one starts workers, and the threads that replace those that die
+            future: Future[Any] = self.pools[least].submit(function, timeout_s, *arguments)
         future.add_done_callback(ended)
         return future
 
     def running(self, future: Future[Any]) -> bool:
         """See `Executor`."""
         return future.running()
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Ctrl-C is for the run alone: processes and threads that begin here never hear it. Workers end with the run."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def gpus() -> tuple[str, ...]:

@@ -47,10 +47,15 @@ def record(
 
 
 def fail(folder: Folder, job: Job, error: BaseException, cost: Cost | None = None) -> Outcome:
-    """Write the record of a cell that could not be finished: skipped by design, or failed with a traceback."""
+    """Write the record of a cell that could not be finished: skipped by design, or failed with a traceback.
+
+    Where the cell was finished before, with other settings or fewer scores, that record stays.
+    """
     said = plain.cleaned(_text(error), schema.MOST_TEXT // 2)
+    finished = _is_finished(folder, job)
     if isinstance(error, Unsupported):
-        store.write(folder.runs, record(job, "skipped", said, cost))
+        if not finished:
+            store.write(folder.runs, record(job, "skipped", said, cost))
         return Outcome(job.cell, "skipped", said)
     reason = reason_of(error)
     log = folder.log(job.cell)
@@ -58,8 +63,17 @@ def fail(folder: Folder, job: Job, error: BaseException, cost: Cost | None = Non
     with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
         file.writelines(traceback.format_exception(error))
     where = str(log.relative_to(folder.root))
-    store.write(folder.runs, record(job, "failed", reason, cost, traceback=where))
+    if not finished:
+        store.write(folder.runs, record(job, "failed", reason, cost, traceback=where))
     return Outcome(job.cell, "failed", reason)
+
+
+def _is_finished(folder: Folder, job: Job) -> bool:
+    try:
+        found = store.look_up(folder.runs, job.cell)
+    except (FileNotFoundError, store.Malformed):
+        return False
+    return found.status == "ok" and found.cell == job.cell
 
 
 def reason_of(error: BaseException) -> str:

@@ -276,4 +276,7 @@ def _clean(folder: Folder) -> None:
     store.clean(folder.root / "samples")
     for place in (folder.root / "models", folder.apart):
         for leftover in place.glob("*.tmp"):
-            shutil.rmtree(leftover)
+            if leftover.is_dir() and not leftover.is_symlink():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink(missing_ok=True)

@@ -24,11 +24,11 @@ def distances(synthetic: pd.DataFrame, real: pd.DataFrame, schema: Schema) -> di
 
     scores = {}
     if schema.numbers:
-        apart = []
+        apart: list[float] = []
         for name in schema.numbers:
             x, y = (frame[name].dropna().to_numpy(np.float64) for frame in (synthetic, real))
             if len(x) and len(y):
-                apart.append(wasserstein_distance(x, y) / extent(x, y))
+                apart.append(float(wasserstein_distance(x, y)) / extent(x, y))
             elif len(x) or len(y):
                 apart.append(1.0)
         scores["wasserstein"] = float(np.mean(apart)) if apart else 0.0

@@ -6,11 +6,13 @@ byte. Columns beside the texts name the cells, for whoever opens the file with a
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from tabstep.data.replacing import replace
 from tabstep.records.cell import Cell
@@ -19,6 +21,7 @@ from tabstep.records.record import MOST_BYTES, Malformed, decode
 NAME = "records.parquet"
 VERSION = "1"
 MOST = 2**31  # bytes of all texts together
+AT_ONCE = 64  # texts
 _MARK = b"tabstep records"
 _TEXTS = ("place", "record")
 
@@ -30,6 +33,8 @@ def texts(root: Path) -> Mapping[str, bytes]:
         state = path.stat()
     except FileNotFoundError:
         return {}
+    if not stat.S_ISREG(state.st_mode):
+        raise Malformed(f"{path} is no plain file")
     return _texts(path, state.st_mtime_ns, state.st_size)
 
 
@@ -44,13 +49,19 @@ def _texts(path: Path, changed: int, size: int) -> Mapping[str, bytes]:
         version = (file.schema_arrow.metadata or {}).get(_MARK, b"").decode(errors="replace")
         if version != VERSION:
             raise Malformed(f"{path} is no pack of records of version {VERSION}")
-        if sum(file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups)) > MOST:
-            raise Malformed(f"{path} holds more than {MOST} bytes of records")
-        place, record = (file.read([*_TEXTS])[name].to_pylist() for name in _TEXTS)
+        # By what is read, a little at a time: a text that is said once may stand in every row.
+        rows: list[tuple[Any, Any]] = []
+        total = 0
+        for batch in file.iter_batches(AT_ONCE, columns=[*_TEXTS]):
+            part = [batch.column(name).to_pylist() for name in _TEXTS]
+            total += sum(len(text) for column in part for text in column if isinstance(text, str))
+            if total > MOST:
+                raise Malformed(f"{path} holds more than {MOST} bytes of records")
+            rows += zip(*part, strict=True)
     except (pa.ArrowException, OSError, KeyError) as error:
         raise Malformed(f"{path} is no pack of records: {error}") from error
     found = {}
-    for at, text in zip(place, record, strict=True):
+    for at, text in rows:
         if not isinstance(at, str) or not isinstance(text, str):
             raise Malformed(f"{path} is no pack of records: a place and a text are wanted in each row")
         content = text.encode()
@@ -63,17 +74,14 @@ def _texts(path: Path, changed: int, size: int) -> Mapping[str, bytes]:
 def write(root: Path, records: Mapping[str, bytes]) -> Path:
     """Put these texts of records, all there are, into the pack of `root`, whole or not at all; return its path.
 
-    The same texts make the same bytes. Raises `Malformed` for a text that is no record.
+    The same texts make the same bytes. A text that is no record, as of a later version, has no cell beside it.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     places = sorted(records)
-    try:
-        cells = [decode(records[place]).cell for place in places]
-    except (ValueError, TypeError) as error:
-        raise Malformed(f"not a record: {error}") from error
-    named = {field.name: [getattr(cell, field.name) for cell in cells] for field in fields(Cell)}
+    cells = [_cell(records[place]) for place in places]
+    named = {field.name: [getattr(cell, field.name, None) for cell in cells] for field in fields(Cell)}
     types = {str: pa.string(), int: pa.int64()}
     columns = {
         name: pa.array(values, types[type(next((v for v in values if v is not None), ""))])
@@ -94,3 +102,10 @@ def write(root: Path, records: Mapping[str, bytes]) -> Path:
     path = root / NAME
     replace(path, sink.getvalue().to_pybytes())
     return path
+
+
+def _cell(text: bytes) -> Cell | None:
+    try:
+        return decode(text).cell
+    except (ValueError, TypeError):
+        return None

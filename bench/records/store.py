@@ -137,15 +137,18 @@ def read_all(root: Path) -> tuple[list[Record], list[Problem]]:
 def packed(root: Path) -> int:
     """Move all records below `root` into one file (`records.pack`); return how many are in it.
 
-    Their files are removed when it is written; what is no record stays. Only while nobody writes.
+    Their files are removed when it is written; what is no record stays, packed or not. Only while nobody writes. Raises
+    `Malformed` where there is a pack that cannot be read, and touches nothing.
     """
+    before = pack.texts(root)
     records, _ = read_all(root)
     texts = {str(record.cell.path): text(root, record.cell) for record in records}
     if texts:
-        pack.write(root, texts)
+        pack.write(root, {**before, **texts})
     for place in texts:
         (root / place).unlink(missing_ok=True)
-    for folder in sorted((path for path in root.rglob("*") if path.is_dir()), reverse=True):
+    folders = (path for path in root.rglob("*") if path.is_dir() and not path.is_symlink())
+    for folder in sorted(folders, reverse=True):
         if not any(folder.iterdir()):
             folder.rmdir()
     return len(texts)

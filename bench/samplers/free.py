@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from tabstep.diffusion.mixed import Draw
 from tabstep.samplers.early_stop import started
-from tabstep.samplers.setting import Grid, Sampler, Setting, Steps
+from tabstep.samplers.setting import Grid, Sampler, Setting, Steps, checked
 from tabstep.samplers.start import Moments, Start
 
 
@@ -37,7 +37,7 @@ class FreeFirst:
     def path(self, setting: Setting, grid: Grid, K: int) -> Steps:
         """The path of one evaluation more, without its first time; all times where there is none to spare."""
         seen = setting.seen_by(self.update)
-        return grid(seen, K) if K == setting.T else grid(seen, K + 1)[1:]
+        return grid(seen, K) if K == setting.T else checked(grid(seen, K + 1), setting.T, K + 1)[1:]
 
     def prepare(self, setting: Setting, path: Steps) -> Draw:
         """Take the moments of the training rows, and prepare the update for a path that begins at their noised rows."""

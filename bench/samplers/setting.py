@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -15,7 +17,7 @@ import pandas as pd
 from torch import Tensor
 
 from tabstep.contracts import Unsupported
-from tabstep.data import artifact
+from tabstep.data import artifact, plain
 from tabstep.data.encode import Encoder
 from tabstep.data.settings import told
 from tabstep.diffusion.mixed import Draw, Process, State
@@ -224,11 +226,26 @@ def path_for(sampler: Sampler, grid: Grid, setting: Setting, K: int) -> Steps:
     if isinstance(grid, Tries):
         return grid.path_of(sampler, setting, K)
     if isinstance(sampler, BeginsEarly):
-        return sampler.path(setting, grid, K)
+        path = sampler.path(setting, grid, K)
+        return path if path == (0,) else checked(path, setting.T, K)
     left = setting.process.schedule.at(setting.T)
     if left > NOISE:
         raise Unsupported(f"the network ends at time {setting.T}, where {left:.0%} of the signal is left")
-    return grid(setting.seen_by(sampler), K)
+    return checked(grid(setting.seen_by(sampler), K), setting.T, K)
+
+
+def checked(path: Any, T: int, K: int) -> Steps:
+    """What a grid gave, as a path. Raises ValueError for all but K + 1 whole times that fall from T, or less, to 0."""
+    try:
+        found = tuple(operator.index(t) for t in path)
+    except TypeError:
+        found = ()
+    if len(found) != K + 1 or found[0] > T or found[-1] != 0 or any(t <= s for t, s in pairwise(found)):
+        given = plain.cleaned(repr(path), 200)
+        raise ValueError(
+            f"a grid must give {K + 1} whole times for {K} evaluations, falling from {T} or less to 0; got {given}"
+        )
+    return found
 
 
 def path_from(begin: int, update: Sampler, grid: Grid, setting: Setting, K: int) -> Steps:
@@ -237,4 +254,4 @@ def path_from(begin: int, update: Sampler, grid: Grid, setting: Setting, K: int)
         return (0,)
     if begin < K:
         raise Unsupported(f"{K} steps asked of a path that begins at time {begin}")
-    return grid(setting.until(begin).seen_by(update), K)
+    return checked(grid(setting.until(begin).seen_by(update), K), begin, K)

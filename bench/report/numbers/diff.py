@@ -45,11 +45,11 @@ def _row(place: str, a: Record | None, b: Record | None, tolerance: float) -> di
     missing = sorted(set(a.scores) ^ set(b.scores))
     if missing:
         said.append(f"scored by one alone: {_few(missing)}")
-    both = {metric: (values, b.scores[metric]) for metric, values in a.scores.items() if metric in b.scores}
-    uneven = [metric for metric, (x, y) in both.items() if len(x) != len(y)]
+    pairs = {metric: (values, b.scores[metric]) for metric, values in a.scores.items() if metric in b.scores}
+    uneven = [metric for metric, (x, y) in pairs.items() if len(x) != len(y)]
     apart = {
         metric: max((abs(v - w) for v, w in zip(x, y, strict=True)), default=0.0)
-        for metric, (x, y) in both.items()
+        for metric, (x, y) in pairs.items()
         if metric not in uneven
     }
     if uneven:
