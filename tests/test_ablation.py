@@ -52,7 +52,7 @@ def test_the_page_has_parts_by_worth_with_tables_kept_aside_by_themselves(tmp_pa
     chosen, aside = text.split("Tables it was chosen on")[1].split("Tables kept aside")
     lines = [line.split("|")[1].strip() for line in chosen.splitlines() if line.startswith("|")]
     assert lines[2:] == ["all of them", "ranks", "average"]
-    assert "| ranks | 2 | +0.000 [+0.000, +0.000] | +1.500 [-4.853, +7.853] |" in chosen
+    assert "| ranks | 2 | +0.000 (no scatter) | +1.500 [-4.853, +7.853] |" in chosen
     assert "| ranks | 1 | +0.000 (one table) | -1.000 (one table) |" in aside
 
 

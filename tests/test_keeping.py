@@ -17,7 +17,7 @@ from tabstep.api import drawing
 from tabstep.api.editing import Filling, GapsStay
 from tabstep.data import comparable
 from tabstep.data.constraint_search import find
-from tabstep.data.constraints import Constraint, Order, broken, share_kept
+from tabstep.data.constraints import Codes, Constraint, Order, Sum, broken, share_kept
 from tabstep.data.keeping import keep
 from tests.test_constraints import common, shop
 
@@ -313,3 +313,30 @@ def test_a_label_that_says_where_gaps_are_is_not_changed_by_another() -> None:
     after = keep(rules, before)
     assert [share_kept(rule, after) for rule in rules] == [1.0] * len(rules)
     pd.testing.assert_frame_equal(after[["owns", "km"]], frame[["owns", "km"]])
+
+
+def test_what_a_label_tells_stays_in_sums_and_orders() -> None:
+    """An exam has as many questions as it has, right and wrong ones; a hall its seats, however many are sold."""
+    rng = np.random.default_rng(0)
+    of = {"A": 20.0, "B": 40.0, "C": 60.0}
+    label = rng.choice(list(of), 300)
+    whole = pd.Series(label).map(of)
+    frame = pd.DataFrame(
+        {
+            "exam": label,
+            "questions": whole,
+            "right": rng.integers(0, 90, 300) * 1.0,
+            "wrong": rng.integers(1, 9, 300) * 1.0,
+        }
+    )
+    codes = Codes("exam", "questions", tuple(of.items()), True)
+    total = Sum("right", "wrong", "questions", (1.0, 1.0, 1.0))
+    after = keep([codes, total], frame)
+    assert not broken(codes, after).any()
+    assert not broken(total, after).any()
+    assert (after["questions"] == whole).all()
+    order = Order("right", "questions", True, (1.0, 1.0))
+    after = keep([codes, order], frame)
+    assert not broken(codes, after).any()
+    assert not broken(order, after).any()
+    assert (after["questions"] == whole).all()

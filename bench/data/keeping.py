@@ -2,7 +2,7 @@
 
     a + b = c          c is computed anew
     a = b              b is a
-    a determines b     b is what a says; where b is fixed, a is a label that says so
+    a determines b     b is what a says; where b is fixed, a is a label that says so; sums and orders leave b alone
     a says b's gaps    b is missing where a says so; elsewhere it has the number that was drawn with its gap
     dates make b       time passed, a weekday, ..: the date or b gives way, whichever loses less (`data.derived`)
     c from a to b      one of a and b goes where the other and c, which no user sees, say (`data.spans`)
@@ -93,6 +93,7 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
     says = {
         rule.on for rule in rules if isinstance(rule, Gaps)
     }  # where numbers have gaps, which are there already
+    coded = {rule.of for rule in rules if isinstance(rule, Codes)}
     for turn in range(len(rules) + PATIENCE + 3):
         before = frame
         for ends, between in around:
@@ -103,6 +104,8 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
             wrong = broken(rule, frame)
             if wrong.any():
                 held = {rule.of} & says if isinstance(rule, Codes) and rule.on not in fixed else set()
+                if isinstance(rule, Order | Sum | Total) and not {*rule.columns} <= {*fixed, *coded}:
+                    held = coded  # a hall has its seats, however many are sold
                 tired = isinstance(rule, Derived) and rule.of not in fixed and turn > PATIENCE + _turn(rule)
                 frame = _mended(
                     rule, frame, wrong, {*fixed, *rule.columns[:-1]} if tired else {*fixed, *held}
