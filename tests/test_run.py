@@ -752,3 +752,14 @@ def test_leftovers_go_whatever_they_are(copy: Done, tmp_path: Path) -> None:
     run.execute(Plan(TINY, (), ()), copy.folder)
     assert list(models.glob("*.tmp")) == []
     assert elsewhere.is_dir()
+
+
+def unheard() -> bool:
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_workers_do_not_hear_ctrl_c() -> None:
+    """Not even while they are born; the run itself does."""
+    with Local(2, 1) as place:
+        assert all(place.submit(unheard, (), None).result() for _ in range(4))
+    assert not unheard()

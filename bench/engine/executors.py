@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -56,6 +57,7 @@ class Local:
 
     def __enter__(self) -> Self:
         self.stack.enter_context(thread_limits(self.threads))
+        resource_tracker.ensure_running()  # begun by the first worker it would let that one hear Ctrl-C (`_deaf`)
         # The fork server of Python would inherit torch's thread pools; a spawned worker starts clean.
         context = multiprocessing.get_context("spawn")
         # A pool for each GPU: the worker that replaces a dead one begins with the same arguments.
