@@ -252,3 +252,22 @@ def test_equal_distances_are_equal_whatever_their_last_bits() -> None:
     found = balls(*(embed(side, real, schema) for side in (real, synthetic)))
     assert found["density"] == pytest.approx(held.sum() / (NEIGHBOURS * 300))
     assert found["coverage"] == held.any(1).mean()
+
+
+@pytest.mark.parametrize(("d", "fresh", "narrow"), [(2, 0.975, 0.89), (10, 0.734, 0.841), (20, 0.543, 0.612)])
+def test_beta_recall_of_fresh_rows_falls_with_columns_and_narrow_rows_may_have_more(
+    d: int, fresh: float, narrow: float
+) -> None:
+    """What the page of scores says of it: not 1, of as many normal rows; and more with a tenth less spread."""
+    names = [f"c{i}" for i in range(d)]
+    schema = Schema("regression", "c0", tuple(names[1:]), ())
+
+    def rows(n: int, seed: int) -> pd.DataFrame:
+        return pd.DataFrame(np.random.default_rng(seed).normal(size=(n, d)), columns=names)
+
+    for spread, expected in ((1.0, fresh), (0.9, narrow)):
+        found = [
+            coverage(spread * rows(1000, 3 * s + 2), rows(1000, 3 * s + 1), rows(2000, 3 * s), schema, seed=0)
+            for s in range(4)
+        ]
+        assert np.mean([scores["beta_recall"] for scores in found]) == pytest.approx(expected, abs=0.01)

@@ -20,6 +20,8 @@ from tabstep.samplers.setting import Artifacts, Grid, Sampler, Setting, Steps, T
 STEPS = 20  # of rows for which none are asked
 KEPT = 8  # of the last samplers and budgets asked for
 
+Key = tuple[Hashable, Hashable, int]
+
 
 @dataclass(frozen=True, eq=False)
 class Way:
@@ -32,7 +34,7 @@ class Way:
     grid: Grid
     steps: int
     said: tuple[str, str, int]
-    key: tuple[Hashable, Hashable, int]
+    key: Key
 
     @classmethod
     def of(cls, sampler: Any = DEFAULT_SAMPLER, grid: Any = None, steps: Any = STEPS, *, T: int) -> Self:
@@ -69,9 +71,7 @@ class Draws:
     held: State | None
     table: Table | None
     artifacts: Artifacts
-    _kept: dict[tuple[Hashable, Hashable, int], Draw] = field(
-        default_factory=dict, repr=False
-    )  # the latest last
+    _kept: dict[Key, Draw] = field(default_factory=dict, repr=False)  # the latest last
 
     def __len__(self) -> int:
         return len(self._kept)

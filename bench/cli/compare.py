@@ -113,7 +113,7 @@ def _show_ranks(ranking: Ranking) -> None:
         table.add_row(escape(str(name)), f"{value:.2f}", *(f"{by[name][s]:.1f}" for s in scores))
     console.print(table)
     n = len(ranking.standing)
-    said = [f"{n} dataset{'s' * (n != 1)}", ranking.note]
+    said = [_counted(n, "dataset"), ranking.note]
     if not math.isnan(ranking.friedman):
         said.insert(1, f"Friedman's test that all are alike: p = {ranking.friedman:.2g}")
     console.print(escape("; ".join(said)), soft_wrap=True)

@@ -168,9 +168,9 @@ class Diffusion:
 
     def _wrong(self, rows: Any, n: int) -> str | None:
         """What is wrong with n encoded rows; None where nothing is."""
-        if not isinstance(rows, State):
-            return f"a State is wanted, got {type(rows).__name__}"
-        sizes = torch.tensor(self.encoder.sizes, device=rows.c.device)
+        if not (isinstance(rows, State) and isinstance(rows.x, Tensor) and isinstance(rows.c, Tensor)):
+            return f"a State of tensors is wanted, got {type(rows).__name__}"
+        sizes = self.process.blocks.counts(rows.c.device)
         if len(rows.x) != n or len(rows.c) != n:
             return f"asked for {n} rows, got {len(rows.x)}"
         if rows.x.shape[1:] != (self.encoder.d_num,) or rows.c.shape[1:] != sizes.shape:

@@ -52,7 +52,7 @@ def fail(folder: Folder, job: Job, error: BaseException, cost: Cost | None = Non
     Where the cell was finished before, with other settings or fewer scores, that record stays.
     """
     said = plain.cleaned(_text(error), schema.MOST_TEXT // 2)
-    finished = _is_finished(folder, job)
+    finished = finished_key(folder, job) is not None
     if isinstance(error, Unsupported):
         if not finished:
             store.write(folder.runs, record(job, "skipped", said, cost))
@@ -68,12 +68,13 @@ def fail(folder: Folder, job: Job, error: BaseException, cost: Cost | None = Non
     return Outcome(job.cell, "failed", reason)
 
 
-def _is_finished(folder: Folder, job: Job) -> bool:
+def finished_key(folder: Folder, job: Job) -> str | None:
+    """The key under which the cell was finished, perhaps where other data could be reached; None if it was not."""
     try:
         found = store.look_up(folder.runs, job.cell)
     except (FileNotFoundError, store.Malformed):
-        return False
-    return found.status == "ok" and found.cell == job.cell
+        return None
+    return found.key if found.status == "ok" and found.cell == job.cell else None
 
 
 def reason_of(error: BaseException) -> str:

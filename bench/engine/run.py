@@ -139,13 +139,13 @@ def _execute(
 ) -> Status:
     status = Status(total=len(plan.jobs) + len(plan.skipped))
     for job, reason in plan.skipped:
-        if not store.done(folder.runs, job.cell, job.key) and _finished_key(folder, job) is None:
+        if not store.done(folder.runs, job.cell, job.key) and outcomes.finished_key(folder, job) is None:
             store.write(folder.runs, outcomes.record(job, "skipped", reason))
         _finish(status, watch, Outcome(job.cell, "skipped", reason))
     pending = []
     for job in plan.jobs:
         # A finished cell needs its rows no more, unless they are what is asked for.
-        scored = stages[-1] != "draw" and _finished_key(folder, job) == job.key
+        scored = stages[-1] != "draw" and outcomes.finished_key(folder, job) == job.key
         if scored or ("score" not in stages and _drawn(folder, job)):
             _finish(status, watch, Outcome(job.cell, "ok", "already done"))
         else:
@@ -223,7 +223,7 @@ def _lost(task: Task, folder: Folder, error: BaseException) -> list[Outcome]:
     """The cells of a task whose worker is gone: what it had finished before stays."""
     return [
         Outcome(job.cell, "ok")
-        if _finished_key(folder, job) == job.key
+        if outcomes.finished_key(folder, job) == job.key
         else outcomes.fail(folder, job, error)
         for job in task.jobs
     ]
@@ -232,15 +232,6 @@ def _lost(task: Task, folder: Folder, error: BaseException) -> list[Outcome]:
 def _finish(status: Status, watch: Watch, outcome: Outcome) -> None:
     status.outcomes.append(outcome)
     watch(status, outcome)
-
-
-def _finished_key(folder: Folder, job: Job) -> str | None:
-    """The key under which the cell was finished, perhaps where other data could be reached; None if it was not."""
-    try:
-        found = store.look_up(folder.runs, job.cell)
-    except (FileNotFoundError, store.Malformed):
-        return None
-    return found.key if found.status == "ok" and found.cell == job.cell else None
 
 
 def _of_one_network(

@@ -62,7 +62,7 @@ def support(real: Points, synthetic: Points) -> dict[str, float]:
 
     The alpha-support of a sample is the ball around its mean that holds the share alpha of it. In many dimensions the
     nearest of any rows lie towards the centre, so that fresh rows have less than 1: of normal columns `beta_recall` is
-    .97 in two dimensions, .74 in ten, .53 in twenty. Rows with too little spread may have more.
+    .97 in two dimensions, .73 in ten, .54 in twenty. Rows with too little spread may have more.
 
     alpha_precision        1 - 2 * area between the curve and the diagonal, of the share of synthetic rows inside the
                            alpha-support of the real ones

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-DUST = 1e-9  # of the largest difference: what scatters less, does so by rounding, and decides nothing
+from tabstep.report.numbers.compare import DUST
 
 Values = Mapping[str, float]
 """One number a table, by its name."""
@@ -24,6 +24,7 @@ class Difference:
     @property
     def interval(self) -> tuple[float, float]:
         mean = float(self.values.mean())
+        # Differences of scores round by parts of the scores, which are of the size of 1 or less.
         if len(self.values) < 2 or self.values.std() <= DUST * max(float(np.abs(self.values).max()), 1.0):
             return -np.inf, np.inf
         half = float(stats.t.ppf(0.975, len(self.values) - 1) * stats.sem(self.values))

@@ -18,10 +18,8 @@ FEWEST = 100  # held-out rows; with fewer, chance allows anything
 OFTEN = 0.05  # where as many fresh rows equal a training row, an equal row gives nobody away
 MUCH = 0.05  # above an even chance by as much: of the area of an attack, and of the share of nearest rows
 DEVIATIONS = 3.0
-SIGN, SURE = (
-    0.01,
-    1e-4,
-)  # how often as many equal rows happen by chance where they are a sign, and where a leak
+SIGN = 0.01  # as many equal rows or more happen by chance less often than that where they are a sign,
+SURE = 1e-4  # and where they are a leak
 
 
 @dataclass(frozen=True)
