@@ -215,6 +215,9 @@ def test_rows_that_coincide_by_themselves_are_no_leak() -> None:
     )  # so may ten, if none of 300 is all that one knows
     assert leak.copies(0.01, 1000, never, leak.Chance(0.0, 2000)).finding == "leak"
     assert leak.copies(0.005, 1000, never, leak.Chance(0.0, 2000)).finding == "sign"
+    # Where equal rows were taken out of the training rows, held-out ones still say what chance does.
+    assert leak.copies(0.03, 5000, leak.Chance(0.03, 1000), leak.Chance(0.0, 2000)).finding == "none"
+    assert leak.copies(0.30, 5000, leak.Chance(0.03, 1000), leak.Chance(0.0, 2000)).finding == "leak"
 
 
 @pytest.mark.parametrize("equal", [0.0005, 0.003, 0.01, 0.04])

@@ -119,8 +119,11 @@ class Chance:
 def copies(share: float, drawn: int, *real: Chance) -> Evidence:
     """Rows that equal a training row in every column.
 
-    real  what chance does, by held-out rows, by training rows, or by both: then it has to explain the share by each
+    real  what chance does, by held-out rows, by training rows, or by both: then it has to explain the share by each.
+          Training rows that do not explain the held-out ones, as equal ones were taken out of them, say nothing
     """
+    first, *others = real
+    real = (first, *(r for r in others if r.of(round(first.share * first.rows), first.rows) >= SIGN))
     expected, allowed = max(r.share for r in real), min(r.reach(drawn) for r in real)
     p = min(r.of(round(share * drawn), drawn) for r in real)
     sure = p < SURE and share > 2 * expected and expected <= OFTEN
