@@ -60,7 +60,7 @@ _FLOOR_AND_CEILING = (Entry("real"), Entry("marginals"))
 _FLOORS = (*_FLOOR_AND_CEILING, Entry("bootstrap"), Entry("holdout"), Entry("mixture"))
 _QUICK = {"T": 100, "steps": 1000, "layers": (256, 256), "batch_size": 512}
 SHORT = {"T": 1000, "steps": 4000, "layers": (256, 256, 256), "batch_size": 1024}
-"""TabDDPM in the size and length of `tabstep`: minutes instead of hours (`--params fast`)."""
+"""TabDDPM in the size of `tabstep` and on as many rows: minutes instead of hours (`--params fast`)."""
 
 _RACERS = (
     *FREE,
@@ -80,6 +80,8 @@ _WITHOUT: dict[str, dict[str, Any]] = {
     "periodic": {"frequencies": 0},
     "average": {"ema_decay": 0.0},
     "held": {"held_share": 0.0},
+    "levels": {"levels": 0},
+    "batches": {"steps": 4000, "batch_size": 1024},
 }
 """What switches a part of `tabstep` off."""
 
@@ -114,7 +116,7 @@ SUITES: dict[str, Suite] = {
                 Entry("tvae", "quick", {"epochs": 10}),
                 Entry("ctgan", "quick", {"epochs": 5}),
                 Entry("tabddpm", "quick", _QUICK),
-                Entry("tabstep", "quick", _QUICK, samplers=_trailing(DEFAULT_SAMPLER)),
+                Entry("tabstep", "quick", {**_QUICK, "steps": 4000, "batch_size": 128}, samplers=_trailing(DEFAULT_SAMPLER)),
             ),
             full=_trailing("ancestral"),
             steps=(2, 5, 20, "T"),
@@ -239,7 +241,7 @@ SUITES: dict[str, Suite] = {
             name="authors",
             about="tabstep by the protocol of TabDDPM's authors: their splits, their evaluator, as many rows as theirs",
             datasets=PAPER_DATASETS,
-            entries=(Entry("mixture"), Entry("tabstep"), Entry("tabstep", "long", {"steps": 12_000})),
+            entries=(Entry("mixture"), Entry("tabstep"), Entry("tabstep", "long", {"steps": 48_000})),
             samplers=_trailing(DEFAULT_SAMPLER),
             steps=(5, 50),
             train_seeds=3,

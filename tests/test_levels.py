@@ -84,8 +84,8 @@ def test_ranges_and_middles_are_of_all_number_columns() -> None:
 
 
 def test_settings_without_levels_have_the_keys_that_they_had() -> None:
-    assert "levels" not in told(TabStep())
-    assert told(TabStep(levels=12))["levels"] == 12
+    assert "levels" not in told(TabStep(levels=0))
+    assert told(TabStep())["levels"] == 12
     with pytest.raises(ValueError, match="levels must be at least 0, got -1"):
         TabStep(levels=-1)
 

@@ -12,21 +12,26 @@ from tabstep.data import plain
 
 T = TypeVar("T")
 
-LATER = {"later": True}
-"""The metadata of a field that a dataclass of settings did not begin with: at its default it is left out of `told`."""
+LATER = "later"
+
+
+def later(meant: Any) -> dict[str, Any]:
+    """The metadata of a field that a dataclass of settings did not begin with, and what settings without it mean: where
+    the field has that value, it is left out of `told`."""
+    return {LATER: meant}
 
 
 def told(settings: Any) -> Any:
     """A dataclass of settings as plain values, for keys and records; settings within settings likewise.
 
-    As `dataclasses.asdict`, but for what is `LATER` and at its default: settings that mean what they always meant have
-    the keys that they always had.
+    As `dataclasses.asdict`, but for fields that came `later` and have the value that settings without them mean: what
+    means what it always meant has the keys that it always had, whatever the default is now.
     """
     if is_dataclass(settings) and not isinstance(settings, type):
         return {
-            field.name: told(value)
+            field.name: told(getattr(settings, field.name))
             for field in fields(settings)
-            if (value := getattr(settings, field.name)) != field.default or not field.metadata.get("later")
+            if LATER not in (meta := field.metadata) or getattr(settings, field.name) != meta[LATER]
         }
     return tuple(map(told, settings)) if isinstance(settings, tuple) else settings
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from tabstep.data.settings import LATER
+from tabstep.data.settings import later
 from tabstep.diffusion import gaussian, multinomial
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.importance import LossSecondMoment
@@ -37,8 +37,8 @@ class ImprovedDDPM(TabDDPM):
 
     objective: Literal["hybrid", "skip", "vlb"] = "hybrid"
     vlb_weight: float = 0.001
-    variance: gaussian.Learned = field(default="range", metadata=LATER)
-    predicts: Literal["eps", "x0", "previous"] = field(default="eps", metadata=LATER)
+    variance: gaussian.Learned = field(default="range", metadata=later("range"))
+    predicts: Literal["eps", "x0", "previous"] = field(default="eps", metadata=later("eps"))
     learned_variance: ClassVar[bool] = True
 
     @property

@@ -76,7 +76,7 @@ class Architecture:
     head: Head = "eps"
     body: Body = "plain"
     frequencies: int = 0
-    variance: gaussian.Learned = field(default="range", metadata=settings.LATER)
+    variance: gaussian.Learned = field(default="range", metadata=settings.later("range"))
 
 
 class Generated(NamedTuple):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tabstep.data.encode import Encoder
 from tabstep.data.scales import Normalization
-from tabstep.data.settings import LATER
+from tabstep.data.settings import later
 from tabstep.data.table import Schema
 from tabstep.diffusion import objective
 from tabstep.diffusion.blocks import Blocks
@@ -51,8 +51,8 @@ class TabStep(TabDDPM):
 
     layers: tuple[int, ...] = (256, 256, 256)
     lr: float = 2e-3
-    batch_size: int = 1024
-    steps: int = 4000
+    batch_size: int = 256
+    steps: int = 16_000
     weights: Literal["raw", "ema"] = "ema"
     normalization: Normalization = "ranks"  # TabDDPM: quantile
     head: Literal["eps", "v"] = "v"  # TabDDPM: eps
@@ -65,7 +65,7 @@ class TabStep(TabDDPM):
     held_share: float = 0.1  # TabDDPM: 0
     patience: float = 0.2
     seconds: float | None = None
-    levels: int = field(default=0, metadata=LATER)
+    levels: int = field(default=12, metadata=later(0))  # TabDDPM: 0
 
     @classmethod
     def suggest(cls, trial: optuna.Trial) -> Self:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tabstep.contracts import Unsupported
-from tabstep.data.settings import LATER
+from tabstep.data.settings import later
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.noise import Noise, stream
 from tabstep.samplers import ggdm
@@ -54,7 +54,7 @@ class DDSS:
     held_rows: int = 1024
     clip_x0: bool = True
     most: int = 20
-    marginal: ggdm.Marginal = field(default="forward", metadata=LATER)
+    marginal: ggdm.Marginal = field(default="forward", metadata=later("forward"))
     grid: ClassVar[str] = "trailing"
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from tabstep.data.settings import LATER
+from tabstep.data.settings import later
 from tabstep.diffusion import multinomial
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.noise import Noise
@@ -37,7 +37,7 @@ class DEQ:
     history: int = 0
     tol: float = 1e-4
     clip_x0: bool = True
-    eta: float = field(default=0.0, metadata=LATER)
+    eta: float = field(default=0.0, metadata=later(0.0))
     grid: ClassVar[str] = "trailing"
 
     def __post_init__(self) -> None:
