@@ -172,7 +172,9 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
         faults.append(f"target {target!r} is missing in {gaps} rows; drop them")
     refuse(faults)
     table = pd.DataFrame({c.name: c.read(frame[c.name]) for c in columns})
-    rules = constraint_search.find(comparable.frame(columns, table), comparable.units(columns))
+    rules = constraint_search.find(
+        comparable.frame(columns, table), comparable.units(columns), comparable.zones(columns)
+    )
     between, constraints = spans.find(columns, table, rules)
     table = table.assign(**{span.name: span.filled(columns, table, seed) for span in between})
     schema = _schema(table, (*columns, *(span.column for span in between)), target)
