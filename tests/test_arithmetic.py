@@ -310,3 +310,37 @@ def test_no_column_is_too_odd_to_be_looked_at(data: st.DataObject) -> None:
             assert not broken(rule, frame).any()
             assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
             assert str(rule)
+
+
+@pytest.mark.parametrize("size", [1, 10_000])
+def test_a_total_is_found_whose_parts_make_each_other(size: int) -> None:
+    """A tax in cents is told by the price but for rounding, a price in another currency to the last digit."""
+    rng = np.random.default_rng(0)
+    price, post = np.round(size * rng.lognormal(3, 1, 900), 2), rng.choice([0, 4.9, 9.9], 900)
+    tax = np.round(0.08 * price, 2)
+    table = {"price": price, "post": post, "tax": tax, "total": np.round(price + post + tax, 2)}
+    frame = pd.DataFrame({**table, "dollars": price * 1.0837})
+    rules = find(frame)
+    assert {str(rule) for rule in rules if isinstance(rule, Total | Scaled)} == {
+        "tax = 0.08 x price",
+        "dollars = 1.0837 x price",
+        "total = price + post + tax",
+    }
+    before = torn(frame, 1)
+    for fixed in ((), ("tax",), ("post",)):
+        after = keep(rules, before, fixed)
+        assert {str(rule): share_kept(rule, after) for rule in rules} == {str(rule): 1.0 for rule in rules}
+    about = keep(rules, before, ("total",))
+    assert about["total"].equals(before["total"])
+    assert min(share_kept(rule, about) for rule in rules) > 0.9  # a total below the postage has no price
+
+
+@pytest.mark.parametrize("places", [0, 1])
+def test_of_a_share_and_its_parts_the_rule_is_the_one_that_tells_the_other(places: int) -> None:
+    """4 of 10 are 40 %, but 37 % of 10 make 4 as well."""
+    rng = np.random.default_rng(0)
+    of = rng.integers(1, 60, 900)
+    part = rng.binomial(of, 0.4)
+    frame = pd.DataFrame({"of": 1.0 * of, "part": 1.0 * part, "share": np.round(100 * part / of, places)})
+    (rule,) = (rule for rule in find(frame) if isinstance(rule, Product))
+    assert str(rule) == "share = 100 x part / of"

@@ -191,7 +191,7 @@ def test_gaps_that_belong_there_stay_with_a_warning(model: tabstep.Synthesizer) 
         ({"age": (90, 200)}, None, r"where: age in 90 \.\. 200: training rows lie within 18 \.\. 89"),
         ({"age": (30, 20)}, None, "ends are out of order"),
         ({"age": (1, 2, 3)}, None, r"the range of 'age' must be \(low, high\)"),
-        ({"age": (18.5, None)}, None, "holds whole numbers, got 18.5"),
+        ({"age": 18.5}, None, "holds whole numbers, got 18.5"),
         ({"city": ("Lima", "Oslo")}, None, r"give a list, where=\{'city': \['Lima', 'Oslo'\]\}"),
         ({"city": []}, None, "'city' is given no value"),
         ({"age": None}, None, "in no training row it is"),
@@ -330,3 +330,14 @@ def test_floats_beyond_64_bits_are_floats_in_conditions_and_edits() -> None:
 def test_a_day_of_numpy_is_all_of_that_day() -> None:
     assert conditions._is_day(np.datetime64("2024-02-10"))
     assert not conditions._is_day(np.datetime64("2024-02-10T00:00"))
+
+
+def test_ends_of_a_range_of_whole_numbers_may_lie_between_and_beyond(model: tabstep.Synthesizer) -> None:
+    inf = float("inf")
+    for ends, low, high in (((50.5, None), 51, 89), ((-inf, 20.5), 18, 20), ((30.5, inf), 31, 89)):
+        assert model.sample(40, steps=5, where={"age": ends})["age"].between(low, high).all()
+    fees = model.sample(40, steps=5, where={"fee": (10.295, 30)})["fee"].str.removeprefix("$").astype(float)
+    assert fees.between(10.3, 30).all()
+    assert model.sample(40, steps=5, where={"spent": (12, inf)})["spent"].min() >= 12
+    with pytest.raises(ValueError, match=r"age in 20.1 .. 20.0 is no range, its ends are out of order"):
+        model.sample(4, where={"age": (20.1, 20.0)})

@@ -309,3 +309,60 @@ def test_few_rows_of_durations_alone_have_no_products() -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({c: pd.to_timedelta(rng.integers(0, 9000, 100), unit="m") for c in "abc"})
     assert products(frame, list(frame), dict.fromkeys("abc", 60.0)) == []
+
+
+def office(zone: str) -> pd.DataFrame:
+    """What the clocks of a zone say of moments, of visits and of lives; some of them within a day of summer time."""
+    rng = np.random.default_rng(0)
+    moments = pd.Series(pd.Timestamp("2023-01-01") + pd.to_timedelta(rng.integers(0, 700_000, N), unit="min"))
+    at = moments.dt.tz_localize("UTC").dt.tz_convert(zone)
+    nights = rng.geometric(0.2, N) - 1
+    left = at + pd.to_timedelta(nights * 1440 + rng.integers(-600, 600, N), unit="min")
+    shown, gone = (times.dt.tz_localize(None) for times in (at, left))
+    return pd.DataFrame(
+        {
+            "at": at,
+            "left": left,
+            "nights": (gone.dt.normalize() - shown.dt.normalize()).dt.days,
+            "hours": ((left - at).dt.total_seconds() / 3600).round(2),
+            "weekday": at.dt.day_name(),
+            "hour": at.dt.hour,
+            "day": shown.dt.normalize(),
+            "noise": rng.normal(size=N),
+        }
+    )
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "UTC+09:00"])
+@pytest.mark.parametrize("as_text", [False, True])
+def test_the_calendar_is_that_of_the_zone(zone: str, *, as_text: bool) -> None:
+    table = office(zone)
+    if as_text:
+        table = table.assign(**{name: table[name].map(pd.Timestamp.isoformat) for name in ("at", "left")})
+    columns, faults = inference.infer(table, Wishes(), Python())
+    assert not faults
+    frame = comparable.frame(columns, pd.DataFrame({c.name: c.read(table[c.name]) for c in columns}))
+    rules = find(frame, comparable.units(columns), comparable.zones(columns))
+    assert {str(rule) for rule in made(rules)} == {
+        "nights = nights from at to left",
+        "hours = hours from at to left",
+        "weekday is told by the weekday of at",
+        "hour is told by the hour of at",
+        "day is the day of at",
+    }
+    for rule in rules:
+        assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
+    before = torn(frame, 1)
+    for fixed in ((), ("day",), ("weekday",), ("nights",)):
+        after = keep(rules, before, fixed)
+        assert min(share_kept(rule, after) for rule in rules) > 0.995
+        assert after[list(fixed)].equals(before[list(fixed)])
+
+
+def test_a_rule_of_a_file_with_a_zone_that_there_is_not_is_refused() -> None:
+    said = to_json(Begins("at", "day", "day", ("day", "at"), "Europe/Berlin"))
+    assert from_json({key: value for key, value in said.items() if key != "zone"}).zone == ""  # type: ignore[union-attr]
+    with pytest.raises(
+        ValueError, match="a rule with zone 'Mars/Olympus', expected one such as Europe/Berlin"
+    ):
+        from_json(said | {"zone": "Mars/Olympus"})

@@ -17,7 +17,10 @@ import tabstep
 from tabstep.api.way import Way
 from tabstep.diffusion.mixed import State
 from tabstep.samplers.ddim import DDIM
+from tabstep.samplers.distilled import Distilled
 from tabstep.samplers.grid import linspace
+from tabstep.samplers.setting import digest
+from tabstep.samplers.start import Gaussians, Products
 from tests.test_asked import fitted, plain
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "adding-a-sampler.md"
@@ -154,3 +157,30 @@ class Wrong:
 def test_what_a_sampler_of_ones_own_gives_is_checked(model: tabstep.Synthesizer, how: str) -> None:
     with pytest.raises(ValueError, match="a sampler gave what are no rows"):
         model.sample(5, sampler=Wrong(how), steps=3)
+
+
+@dataclass(frozen=True)
+class Walks(Distilled):
+    """As `Distilled` in its settings, with other paths."""
+
+    @property
+    def update(self) -> DDIM:  # type: ignore[override]
+        return DDIM()
+
+
+@dataclass(frozen=True)
+class Begins(Products):
+    """A start of one's own with the settings of another."""
+
+
+def test_what_is_prepared_for_a_class_is_not_that_of_another_with_its_settings() -> None:
+    ones = [
+        Distilled(),
+        Walks(),
+        Distilled(starts=(Begins(), Gaussians())),
+        Distilled(starts=(Products(), Begins())),
+    ]
+    assert len(
+        {name for each in ones for name in (each.reached(1, 0), *each.names(0, (5, 0), 0))}
+    ) == 2 * len(ones)
+    assert digest(Distilled()) == "3df642cbe41a"  # models that are kept have it

@@ -66,3 +66,12 @@ def test_marks_of_gaps_among_them(tmp_path: Path) -> None:
     assert told(read_table(tmp_path / "a.csv", missing=["?"])["v"]) == [2**63, None, None, 2**63 + 1]
     with pytest.raises(DataError, match="no column"):
         read_table(tmp_path / "a.csv", literal="z")
+
+
+@pytest.mark.parametrize("far", [-(2**63), 2**62])
+def test_one_far_value_leaves_the_others_as_they_are(far: int) -> None:
+    """As a program writes that has -2**63 for none."""
+    frame = pd.DataFrame({"n": [far, *range(-40, 40)], "x": 1.0})
+    (column, _), faults = infer(frame, Wishes(), CommandLine())
+    assert not faults
+    assert column.write(pd.Series(column.read(frame["n"]).astype("float64"))).tolist() == frame["n"].tolist()

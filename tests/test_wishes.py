@@ -68,15 +68,18 @@ def test_numbers_are_new_and_each_its_own_or_there_are_none(dtype: str, last: in
         found.write(0, 21, 0)
 
 
-@pytest.mark.parametrize("shape", [str, lambda u: u.hex], ids=["dashed", "plain"])
+@pytest.mark.parametrize(
+    "shape", [str, lambda u: u.hex, lambda u: str(u).upper()], ids=["dashed", "plain", "capitals"]
+)
 def test_uuids_are_others_in_every_draw(shape: Any) -> None:
-    column = pd.Series([shape(uuid.UUID(int=i)) for i in range(9)], name="key")
+    column = pd.Series([shape(uuid.UUID(int=171 + i)) for i in range(9)], name="key")
     found = Identifier.of(column, 0)
     once, again, other = found.write(0, 50, 1), found.write(0, 50, 1), found.write(0, 50, 2)
     assert once.tolist() == again.tolist()
     assert not set(once) & set(other)
     assert len(once[0]) == len(column[0])
     assert uuid.UUID(once[0]).version == 4
+    assert (once[0] == once[0].upper()) == (shape(uuid.UUID(int=171)) == shape(uuid.UUID(int=171)).upper())
 
 
 @pytest.mark.parametrize("values", [[0.5, 1.5], [True, False], [(1,), (2,)], [None, None]], ids=str)
@@ -107,6 +110,11 @@ def test_ids_come_back_in_their_places_and_go_with_a_model(tmp_path: Path) -> No
     assert pd.read_csv(tmp_path / "rows.csv")["key"].tolist() == rows["key"].tolist()
     some = model.sample(10, steps=2, where={"n": (20, 60)})
     assert some["key"].tolist() == [f"id{i:03}" for i in range(60, 70)]
+    for asked in ({"keep": "key"}, {"changes": {"mail": "a@example.org"}}):
+        with pytest.raises(
+            ValueError, match=r"'(key|mail)' names rows, and new names are made: put yours into"
+        ):
+            model.edit(frame.head(3), **asked)
     filled = model.impute(frame.head(5).assign(n=np.nan), steps=2, particles=2)
     assert filled["key"].tolist() == frame["key"].head(5).tolist()
 
@@ -271,3 +279,19 @@ def test_a_mapping_of_gaps_names_columns_that_are_there(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="missing: no column 'X'"):
             frame_of(table, (), {"X": 5})
         assert frame_of(table, (), {"x": 5})["x"].isna().sum() == 20
+
+
+def test_what_names_no_columns_is_refused_and_none_is_none() -> None:
+    said = {option: None for option in ("drop", "numeric", "categorical", "date", "id", "literal", "missing")}
+    assert fitted(plain(), **said).sample(3, steps=2).shape == (3, 3)
+    with pytest.raises(ValueError, match="columns are named by a text or by several, got 5"):
+        fitted(plain(), drop=5)
+    with pytest.raises(ValueError, match=r"target must be the name of a column, got \['k'\]"):
+        fitted(plain(), target=["k"])
+
+
+def test_days_in_texts_of_digits_are_told_as_those_of_numbers_are() -> None:
+    days = pd.Timestamp("2023-01-01") + pd.to_timedelta(np.arange(40) * 7, unit="D")
+    frame = plain().assign(day=days.strftime("%Y%m%d"))
+    with pytest.warns(UserWarning, match=r"day is drawn as a number, and looks like days: date=\['day'\]"):
+        fitted(frame, numeric="day")

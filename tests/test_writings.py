@@ -1,5 +1,7 @@
 """Ways of writing that real exports have: mixed dates, codes, bounds, marks that are labels, units."""
 
+import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from tabstep.data import comparable, constraint_search, inference
 from tabstep.data.columns import Category, Number, from_json, to_json
 from tabstep.data.doubtful_numbers import doubts
 from tabstep.data.wishes import Sampling, Wishes
+from tests.test_asked import fitted
 
 DAYS = pd.Series(pd.date_range("2024-01-03", periods=60, freq="5D"))
 SLASHED = DAYS.map(lambda day: f"{day.month}/{day.day}/{day.year}")
@@ -101,3 +104,44 @@ def test_columns_of_other_units_are_in_no_order() -> None:
 def test_a_label_is_meant_whatever_blanks_stand_around_it() -> None:
     labels = Category.of(pd.Series([" <=50K", " >50K", "a", "a "]))
     assert [labels.meant(text) for text in (">50K", "a", " a", "b")] == [" >50K", "a", " a", "b"]
+
+
+def european(n: int = 300) -> pd.DataFrame:
+    """Thousands with points, all below a million, and decimals with commas as pandas writes them."""
+    rng = np.random.default_rng(0)
+    whole = np.concatenate([rng.integers(1, 999, n // 5), rng.integers(1000, 90_000, n - n // 5)])
+    return pd.DataFrame(
+        {
+            "km": [f"{v:,}".replace(",", ".") for v in whole],
+            "price": [str(v).replace(".", ",") for v in np.round(rng.normal(60, 9, n), 1)],
+            "mark": rng.choice(list("abc"), n),
+        }
+    )
+
+
+def test_thousands_that_a_program_reads_as_decimals_are_told_and_read_where_one_says_so(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "cars.csv"
+    european().to_csv(path, sep=";", index=False)
+    with pytest.warns(
+        UserWarning, match=r"km is drawn with decimals, and \d+\.\d\d0 beside whole numbers looks like "
+    ):
+        fitted(path)
+    model = fitted(path, numeric="km=1.234,5")
+    rows = model.sample(200, steps=5)
+    assert rows["km"].str.fullmatch(r"\d{1,3}(\.\d{3})?").all()
+    assert rows["km"].str.contains(".", regex=False).mean() > 0.5
+    assert rows["price"].str.fullmatch(r"-?\d+,\d").all()
+    # Another file is read as the first was, also where all its numbers are below a thousand.
+    european(1000).head(200).to_csv(path, sep=";", index=False)
+    assert "km" in str(model.report(path, steps=2))
+
+
+@pytest.mark.parametrize("texts", [["0.500", "850"], ["1.250", "1.25"], ["1.250", "0.125"], ["1.255", "850"]])
+def test_decimals_are_not_told_as_thousands(texts: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    pd.DataFrame({"x": texts * 30, "y": np.arange(60) % 7, "k": list("ab") * 30}).to_csv(path, index=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted(path)

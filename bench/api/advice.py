@@ -15,7 +15,7 @@ from tabstep.api import asked, choosing, fitting
 from tabstep.api.compared import Parts, canonical, varying, vector
 from tabstep.api.preparing import frame_of, prepare, wishes_of
 from tabstep.api.synthesizer import Synthesizer
-from tabstep.data.wishes import Gaps, Python
+from tabstep.data.wishes import Gaps, Python, as_written
 from tabstep.registry import DEFAULT_SAMPLER
 from tabstep.report.numbers.budget import BASE
 from tabstep.report.numbers.vector import VECTOR, Score
@@ -120,7 +120,7 @@ def advise(
     be used: a longer one is sharper and may want more steps. The other arguments are those of `fit`. Raises ValueError
     as `fit`, and for a table that is too short.
     """
-    frame = asked.frame("table", frame_of(table, literal, missing))
+    frame = asked.frame("table", frame_of(table, literal, missing, as_written(numeric)))
     settings, seed = choosing.settings_of(method, seconds=seconds), asked.seed(seed)
     if not choosing.has_steps(settings):
         raise ValueError(f"advice is on steps, and {type(settings).__name__} draws rows without any")

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ import pandas as pd
 
 from tabstep.api import asked
 from tabstep.data.columns import Category, Column, Number
-from tabstep.data.comparable import units_of_a_day
+from tabstep.data.comparable import scaled, units_of_a_day
 from tabstep.data.completion import Completion
 from tabstep.data.encode import Encoder
 from tabstep.data.fixed import given
@@ -171,6 +172,11 @@ def _is_day(end: Any) -> bool:
 
 def _end(column: Number, end: Any) -> float:
     """An end of a range, which may have more decimals than the column, but no part of a day where it holds days."""
+    if isinstance(end, int | float | np.number) and column.shown in (None, "number in text"):
+        if math.isinf(end):
+            return float(end)
+        if not column.is_continuous:  # whole numbers, of the last decimal, and ends between them
+            return float(Decimal(str(end)).scaleb(scaled(column)) - column.origin)
     series = pd.Series([end], dtype=object)
     found = column.read(column.like(series)) if column.shown is None else _canonical(column, series)
     return float(found[0])

@@ -15,17 +15,29 @@ from tabstep.data import comparable
 from tabstep.data.columns import Column, Number
 from tabstep.data.completion import Completion
 from tabstep.data.constraints import Constraint, Gaps, broken
+from tabstep.data.wishes import named
 
 
 def fixed(
-    rows: Any, changes: Mapping[str, Any] | None, keep: str | Sequence[str], columns: Sequence[Column]
+    rows: Any,
+    changes: Mapping[str, Any] | None,
+    keep: str | Sequence[str],
+    columns: Sequence[Column],
+    ids: Collection[str],
 ) -> pd.DataFrame:
     """The columns that an edit fixes, in the user's form, rows numbered from 0.
+
+    ids  columns that name rows, and are made anew
 
     Raises ValueError for what there is not, for a column that is both changed and kept, and where nothing is fixed.
     """
     rows = asked.frame("rows", rows)
     names = [c.name for c in columns]
+    for name in (*(changes or {}), *named(keep, names)):
+        if name in ids:
+            raise ValueError(
+                f"{name!r} names rows, and new names are made: put yours into the rows that come back"
+            )
     new = {
         name: asked.values(name, value, len(rows))
         for name, value in dict(changes or {}).items()

@@ -28,7 +28,7 @@ from tabstep.data.doubtful_numbers import doubts
 from tabstep.data.encode import Encoder, schema_from_json
 from tabstep.data.identifiers import Identifier
 from tabstep.data.spans import Span
-from tabstep.data.wishes import Gaps, Python
+from tabstep.data.wishes import Gaps, Python, as_written
 from tabstep.diffusion.mixture_em import EM
 from tabstep.diffusion.model import FILE, Diffusion, Saved
 from tabstep.diffusion.tabddpm import TabDDPM
@@ -136,7 +136,7 @@ def fit(
     `constraints` of what is returned. Warns of whole numbers that may be names of rows or days. Raises ValueError with
     all that stands in the way, and what to do about it.
     """
-    table = frame_of(frame, literal, missing)
+    table = frame_of(frame, literal, missing, as_written(numeric))
     tell_of_index(frame)
     settings, where = choosing.settings_of(method, seconds=seconds), asked.device(device)
     seed, budgets = asked.seed(seed), taught.wanted(distill, settings)

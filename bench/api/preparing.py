@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,11 +69,14 @@ class Prepared:
     types: Mapping[str, str]
 
 
-def frame_of(table: Any, literal: str | Sequence[str], missing: Gaps) -> Any:
-    """The rows of a frame or of a file, with texts that stand for gaps taken for such. Raises ValueError."""
+def frame_of(table: Any, literal: str | Sequence[str], missing: Gaps, written: Collection[str] = ()) -> Any:
+    """The rows of a frame or of a file, with texts that stand for gaps taken for such. Raises ValueError.
+
+    written  columns of a file whose texts are not to be read as numbers
+    """
     texts = gaps(missing)
     if isinstance(table, str | Path):
-        rows = read_table(Path(table), literal, texts)
+        rows = read_table(Path(table), literal, texts, written)
         for note in told(Path(table)):
             warnings.warn(note, UserWarning, stacklevel=3)
         _check_named(missing, rows)
@@ -154,6 +157,8 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
     started = time.perf_counter()
     if not isinstance(frame, pd.DataFrame):
         raise ValueError(f"frame must be a DataFrame or the path of a table, got {type(frame).__name__}")
+    if target is not None and not isinstance(target, str):
+        raise ValueError(f"target must be the name of a column, got {target!r}")
     refuse(check_names(frame))
     if len(frame) < FEWEST_ROWS:
         raise ValueError(f"fit needs at least {FEWEST_ROWS} rows, got {len(frame)}")
@@ -172,7 +177,9 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
         faults.append(f"target {target!r} is missing in {gaps} rows; drop them")
     refuse(faults)
     table = pd.DataFrame({c.name: c.read(frame[c.name]) for c in columns})
-    rules = constraint_search.find(comparable.frame(columns, table), comparable.units(columns))
+    rules = constraint_search.find(
+        comparable.frame(columns, table), comparable.units(columns), comparable.zones(columns)
+    )
     between, constraints = spans.find(columns, table, rules)
     table = table.assign(**{span.name: span.filled(columns, table, seed) for span in between})
     schema = _schema(table, (*columns, *(span.column for span in between)), target)

@@ -13,6 +13,7 @@ import pandas as pd
 from tabstep.api import asked
 from tabstep.api.judging import Drawn, judge
 from tabstep.api.preparing import frame_of
+from tabstep.data.columns import as_written
 from tabstep.data.replacing import replace
 from tabstep.report.numbers.leak import Verdict
 from tabstep.report.numbers.portrait import Level, Portrait, headline
@@ -70,7 +71,8 @@ def _rows(what: str, table: Any, model: Drawn) -> pd.DataFrame | None:
     if what == "holdout" and table is None:
         return None
     literal = model.origin.literal if isinstance(table, str | Path) else ()
-    return asked.frame(what, frame_of(table, literal, model.origin.missing))
+    written = as_written(model.columns)
+    return asked.frame(what, frame_of(table, literal, model.origin.missing, written))
 
 
 def _written(path: str | Path, text: str) -> Path:

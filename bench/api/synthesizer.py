@@ -208,7 +208,7 @@ class Synthesizer:
         what the particles were worth, and a warning when it is little. Raises ValueError that names the column for a
         value that the training rows do not have, and for numbers outside their range.
         """
-        wanted = editing.fixed(rows, changes, keep, self.columns)
+        wanted = editing.fixed(rows, changes, keep, self.columns, [each.name for each in self.identifiers])
         particles, seed = asked.whole("particles", particles, 1), asked.seed(seed)
         drawn, effective = self._completing.rows(wanted, steps, particles, seed)
         drawn = finished(drawn, self.identifiers, 0, seed)

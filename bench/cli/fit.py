@@ -53,7 +53,7 @@ def fit(
         table.refuse_to_keep(settings)
         budgets = table.budgets(distill, settings)
     with found.faults():
-        frame = table.read(source, literal, missing)
+        frame = table.read(source, literal, missing, table.as_written(numeric))
         with found.faults(source.name):
             ready = table.prepared(frame, target, said, seed)
     found.end()

@@ -38,9 +38,11 @@ def of_model(
     if real is None:
         stop(f"{folder} is a model: its report needs --real, the table that it was fitted on")
     from tabstep.api.fitting import load
+    from tabstep.data import columns
 
     model = load(folder)
-    said = model.origin.literal, model.origin.missing  # of gaps, which these files write as the first did
+    # These files write gaps and numbers as the first did.
+    said = model.origin.literal, model.origin.missing, columns.as_written(model.columns)
     rows = table.read(real, *said)
     held = None if holdout is None else table.read(holdout, *said)
     given = [(path, part) for path, part in ((real, rows), (holdout, held)) if part is not None]
@@ -93,7 +95,7 @@ def advise(
     from tabstep.api import advice
 
     settings = table.settings("tabstep", None, seconds)
-    frame = table.read(source, literal, missing)
+    frame = table.read(source, literal, missing, table.as_written(numeric))
     known, held = advice.apart(frame, seed)
     said = table.Said(numeric, categorical, date, id, drop, literal, missing)
     found = table.gathered()

@@ -126,7 +126,7 @@ def sample(
         with found.faults():
             _check_way(settings, way)
         with found.faults():
-            frame = table.read(source, literal, missing)
+            frame = table.read(source, literal, missing, table.as_written(numeric))
             with found.faults():
                 _check_named([str(name) for name in frame.columns], wanted)
             with found.faults(source.name):

@@ -62,14 +62,26 @@ Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
 Save = Annotated[Path | None, typer.Option(help="Folder to keep the model in.")]
 
 
-def read(path: Path, literal: Sequence[str] | None, missing: Sequence[str] | None) -> pd.DataFrame:
-    """The table in a file. Raises ValueError where it cannot be read."""
+def read(
+    path: Path, literal: Sequence[str] | None, missing: Sequence[str] | None, written: Sequence[str] = ()
+) -> pd.DataFrame:
+    """The table in a file. Raises ValueError where it cannot be read.
+
+    written  columns whose texts are not to be read as numbers
+    """
     from tabstep.data.files import read_table, told
 
-    frame = read_table(path, tuple(literal or ()), tuple(missing or ()))
+    frame = read_table(path, tuple(literal or ()), tuple(missing or ()), written)
     for said in told(path):
         note(said)
     return frame
+
+
+def as_written(numeric: Sequence[str] | None) -> tuple[str, ...]:
+    """The columns that --numeric says the writing of. Raises ValueError for an example that is none."""
+    from tabstep.data import wishes
+
+    return wishes.as_written(numeric or ())
 
 
 def gathered() -> Gathered:

@@ -68,7 +68,8 @@ class Number:
         if raw.values.dtype.kind == "f" or not len(shown):
             return cls(name, form, gap=gap)
         low, high = int(shown.min()), int(shown.max())
-        if max(abs(low), abs(high)) <= EXACT:
+        # One far value beside others, such as -2**63 for none, has a float64 as they have.
+        if max(abs(low), abs(high)) <= EXACT or (high <= INT64.max and _have_floats(shown)):
             return cls(name, form, gap=gap)
         return cls(name, form, low, high - low, gap)
 
@@ -87,7 +88,7 @@ class Number:
         values = np.asarray(column)
         gap = np.asarray(pd.isna(values))
         values = np.where(gap, 0, values)
-        if not self._is_continuous:
+        if not self.is_continuous:
             values = self._whole(values)
         return self._marked(self.form.write(Raw(values, gap)), gap)
 
@@ -113,7 +114,7 @@ class Number:
         return name if name is None or grain is None else f"{name}, by {UNITS.get(grain, grain)}"
 
     @property
-    def _is_continuous(self) -> bool:
+    def is_continuous(self) -> bool:
         """Whether the form's values are floats."""
         if isinstance(self.form, Plain):
             return bool(dtypes.made(self.form.dtype).kind == "f")
@@ -232,6 +233,13 @@ def as_text(columns: Sequence[Column], frame: pd.DataFrame, gaps: Collection[str
     return frame.assign(**texts)
 
 
+def as_written(columns: Sequence[Column]) -> tuple[str, ...]:
+    """The names of those that are numbers in writing, which a file's texts are needed for."""
+    return tuple(
+        c.name for c in columns if isinstance(c, Number) and isinstance(c.form, writing.WrittenNumbers)
+    )
+
+
 def to_json(column: Column) -> dict[str, Any]:
     """A column as plain values."""
     if isinstance(column, Category):
@@ -253,6 +261,13 @@ def from_json(data: dict[str, Any]) -> Column:
         return Number(**(fields | {"form": FORMS[form.pop("kind")](**form)}))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no column as this version writes them: {error!r}") from error
+
+
+def _have_floats(whole: np.ndarray) -> bool:
+    """Whether float64 tells whole numbers (n,) from their neighbours, and gives them back as int64."""
+    return all(
+        int(near) == exact for near, exact in zip(whole.astype(np.float64), whole.tolist(), strict=True)
+    )
 
 
 def _check_flags_among_numbers(column: pd.Series[Any]) -> None:

@@ -51,6 +51,13 @@ def units(columns: Sequence[Column]) -> dict[str, str]:
     }
 
 
+def zones(columns: Sequence[Column]) -> dict[str, str]:
+    """The time zones on whose clocks instants are shown; of other times `values` are on the clock already."""
+    forms: dict[str, Any] = {c.name: c.form for c in columns if isinstance(c, Number)}
+    zoned = {n: form for n, form in forms.items() if isinstance(form, Moments | ZonedMoments)}
+    return {n: form.zone for n, form in zoned.items() if form.clock == "utc" and form.zone}
+
+
 def compares(column: Number) -> bool:
     """Whether a column of numbers has a unit in common with others."""
     if isinstance(column.form, Periods):

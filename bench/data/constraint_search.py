@@ -30,7 +30,9 @@ SECONDS = dict(
 )
 
 
-def find(frame: pd.DataFrame, units: Mapping[str, str] | None = None) -> tuple[Constraint, ...]:
+def find(
+    frame: pd.DataFrame, units: Mapping[str, str] | None = None, zones: Mapping[str, str] | None = None
+) -> tuple[Constraint, ...]:
     """The rules of a frame in common units (`data.comparable`), none that follows from another of them.
 
     Equal columns, sums of two, one column at most another, and columns that a column of labels determines. Gaps are
@@ -38,6 +40,7 @@ def find(frame: pd.DataFrame, units: Mapping[str, str] | None = None) -> tuple[C
     numbers has them, that is a rule too.
 
     units  that columns write, as € or kg: hours are below no wages, whatever the numbers
+    zones  on whose clocks columns of instants are shown
     """
     numbers = [str(c) for c in frame.columns if frame[c].dtype.kind in "iufmM" and frame[c].nunique() > 1]
     labels = [str(c) for c in frame.columns if frame[c].dtype == object and frame[c].nunique() > 1]
@@ -63,7 +66,9 @@ def find(frame: pd.DataFrame, units: Mapping[str, str] | None = None) -> tuple[C
         return _could_break(rule, shuffled)
 
     with np.errstate(all="ignore"):  # what overflows is no rule
-        made = list(derived(frame, single, labels[:MOST_CODED], steps, units or {}, given, counts))
+        made = list(
+            derived(frame, single, labels[:MOST_CODED], steps, units or {}, zones or {}, given, counts)
+        )
     days = {
         (rule.of, rule.by) for rule in made if isinstance(rule, Begins)
     }  # which is no later than its time

@@ -7,8 +7,9 @@ makes it must go (`moved`). Which of them gives way in drawn rows matters: days 
 be the difference of two errors, and a weekday that of a day's error, so there the date goes where the other says.
 `gives` has the columns in the order in which they give way.
 
-All are told from frames in common units (`data.comparable`). Times are counted in seconds. A row with a gap among the
-columns that make `of` breaks nothing.
+All are told from frames in common units (`data.comparable`). Times are counted in seconds; days, months and years are
+those of the clocks of a `zone`, "" where times have none. A row with a gap among the columns that make `of` breaks
+nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from tabstep.data import clocks
 from tabstep.data.apart import Apart
 from tabstep.data.arithmetic import Product, Rated, Scaled, Total
 from tabstep.data.comparable import plain
@@ -69,9 +71,11 @@ class Elapsed:
     step: float
     ends: tuple[tuple[float, float], tuple[float, float]]
     gives: tuple[str, ...]
+    zone: str = ""
 
     def __post_init__(self) -> None:
         _check("unit", self.unit, UNITS)
+        clocks.check(self.zone)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -100,7 +104,11 @@ class Elapsed:
         more = frame[self.of].to_numpy(np.float64) - (np.floor(passed) if self.down else passed)
         more = more if name == self.end else -more
         times, in_seconds = frame[name], more * UNITS[self.unit]
-        return _on(times, more, "years") if self.unit == YEARS else shifted(times, in_seconds)
+        if self.unit not in (YEARS, NIGHTS):
+            return shifted(times, in_seconds)
+        shown = clocks.local(times, self.zone)
+        to = _on(shown, more, "years") if self.unit == YEARS else shifted(shown, in_seconds)
+        return pd.Series(clocks.instants(to, self.zone)).astype(times.dtype)
 
     def beyond(self, name: str, times: pd.Series[Any]) -> np.ndarray:
         """Which moved starts or ends (n,) lie outside those that were seen."""
@@ -109,10 +117,9 @@ class Elapsed:
 
     def passed(self, frame: pd.DataFrame) -> np.ndarray:
         """Units (n,) float64 between the two, NaN for gaps."""
-        if self.unit == YEARS:
-            return _full_years(frame[self.start], frame[self.end])
-        if self.unit == NIGHTS:
-            return np.asarray(_days(frame[self.end]) - _days(frame[self.start]))
+        if self.unit in (YEARS, NIGHTS):
+            start, end = (clocks.local(frame[name], self.zone) for name in (self.start, self.end))
+            return _full_years(start, end) if self.unit == YEARS else np.asarray(_days(end) - _days(start))
         between = seconds(frame[self.end]) - seconds(frame[self.start])
         return np.asarray(between / UNITS[self.unit])
 
@@ -157,9 +164,11 @@ class Calendar(_Telling):
     pairs: tuple[tuple[int, str | float | None], ...]
     ends: tuple[float, float]
     gives: tuple[str, ...]
+    zone: str = ""
 
     def __post_init__(self) -> None:
         _check("part", self.part, PARTS)
+        clocks.check(self.zone)
 
     def __str__(self) -> str:
         return f"{self.of} is told by the {self.part} of {self.by}"
@@ -188,7 +197,7 @@ class Calendar(_Telling):
         """The place among the labels that each time wants, -1 for a gap and a part that was not seen."""
         place = {label: i for i, label in enumerate(self._labels)}
         known = {part: place[label] for part, label in self.pairs}
-        found, unique = pd.factorize(part_of(times, self.part))
+        found, unique = pd.factorize(part_of(clocks.local(times, self.zone), self.part))
         return np.array([*(known.get(part, -1) for part in unique), -1])[found]
 
 
@@ -200,9 +209,11 @@ class Begins:
     of: str
     unit: str
     gives: tuple[str, ...]
+    zone: str = ""
 
     def __post_init__(self) -> None:
         _check("unit", self.unit, (DAY, MONTH))
+        clocks.check(self.zone)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -219,16 +230,16 @@ class Begins:
         return pd.Series(self._begin(frame[self.by]).astype(frame[self.of].dtype))
 
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
-        times, begins = frame[name], frame[self.of]
+        times, begins = clocks.local(frame[name], self.zone), frame[self.of]
         if self.unit == MONTH:
             months = 12 * (begins.dt.year - times.dt.year) + begins.dt.month - times.dt.month
-            return _on(times, months.to_numpy(np.float64), "months")
-        return pd.Series((begins + (times - self._begin(times))).astype(times.dtype))
+            to = _on(times, months.to_numpy(np.float64), "months")
+        else:
+            to = begins + (times - _floor(times, DAY))
+        return pd.Series(clocks.instants(to, self.zone).astype(frame[name].dtype))
 
     def _begin(self, times: Any) -> Any:
-        if self.unit == MONTH:
-            return (times - pd.to_timedelta(times.dt.day - 1, unit="D")).dt.floor("D")
-        return times.dt.floor("D")
+        return _floor(clocks.local(times, self.zone), self.unit)
 
 
 @dataclass(frozen=True)
@@ -294,6 +305,12 @@ def _check(what: str, name: str, known: Collection[str]) -> None:
 def part_of(times: pd.Series[Any], part: str) -> np.ndarray:
     """The part of the calendar (n,) float64 that each time is in, NaN for gaps."""
     return np.asarray(PARTS[part](pd.DatetimeIndex(times)), dtype=np.float64)
+
+
+def _floor(times: Any, unit: str) -> Any:
+    """The begin of the days, or the months, that times are in."""
+    days = times.dt.floor("D")
+    return days - pd.to_timedelta(days.dt.day - 1, unit="D") if unit == MONTH else days
 
 
 def _full_years(start: pd.Series[Any], end: pd.Series[Any]) -> np.ndarray:

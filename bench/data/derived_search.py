@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data import arithmetic_search
+from tabstep.data import arithmetic_search, clocks
 from tabstep.data.comparable import plain
 from tabstep.data.counted import RELATIVE, counted, seconds
 from tabstep.data.derived import (
@@ -55,6 +55,7 @@ def derived(
     labels: Sequence[str],
     steps: Mapping[str, float],
     units: Mapping[str, str],
+    zones: Mapping[str, str],
     given: Mapping[str, tuple[str, ...]],
     counts: Callable[[Derived], bool],
 ) -> Iterator[Derived]:
@@ -63,6 +64,7 @@ def derived(
     numbers  columns of numbers or times that are no copies of others
     steps    of their grids
     units    that columns write: times of several offsets are held against none of another
+    zones    on whose clocks instants are shown
     given    columns that other rules make, with those that make them
     counts   whether a rule is a discovery, and no chance
     """
@@ -70,14 +72,15 @@ def derived(
     times = [name for name in numbers if kinds[name] == "M"][:MOST_TIMES]
     plain_numbers = [name for name in numbers if kinds[name] in "iuf"]
     pairs = [(a, b) for a, b in permutations(times, 2) if units.get(a) == units.get(b)]
+    days = [(a, b) for a, b in permutations(times, 2) if (a, b) in pairs or b not in units]
     told = [name for name in (*labels, *plain_numbers) if frame[name].nunique(dropna=False) <= MOST_TOLD]
     few = [name for name in told if frame[name].nunique(dropna=False) <= MOST_BANDS + 1]
     made = dict(given)
     moving = Moving(frame, set(), set())
     for found in (
-        _elapsed(frame, pairs, plain_numbers, steps),
-        _calendar(frame, times, told),
-        _begins(frame, pairs, steps),
+        _elapsed(frame, pairs, plain_numbers, steps, zones),
+        _calendar(frame, times, told, zones),
+        _begins(frame, days, steps, zones),
         arithmetic_search.scaled(frame, numbers, steps),
         arithmetic_search.totals(frame, numbers, steps, made),
         _bands(frame, numbers, few, steps),
@@ -155,7 +158,11 @@ def is_spiked(column: pd.Series[Any]) -> bool:
 
 
 def _elapsed(
-    frame: pd.DataFrame, pairs: Sequence[tuple[str, str]], numbers: Sequence[str], steps: Mapping[str, float]
+    frame: pd.DataFrame,
+    pairs: Sequence[tuple[str, str]],
+    numbers: Sequence[str],
+    steps: Mapping[str, float],
+    zones: Mapping[str, str],
 ) -> Iterator[Elapsed]:
     head = frame.iloc[:FIRST]
     shown = head[list(numbers)].to_numpy(np.float64)
@@ -164,12 +171,13 @@ def _elapsed(
     for start, end in pairs:
         ends = spans[start], spans[end]
         left = list(range(len(numbers)))
+        zone = zones.get(start, "") if zones.get(start) == zones.get(end) else ""
         for unit, down in WAYS:
-            passed = Elapsed(start, end, "", unit, down, 0.0, ends, ()).passed(head)[:, None]
+            passed = Elapsed(start, end, "", unit, down, 0.0, ends, (), zone).passed(head)[:, None]
             off = np.abs(np.floor(passed) - shown) if down else np.abs(passed - shown) - 0.51 * grid
             near = ~(off > (0 if down else 2 * RELATIVE * np.maximum(1, np.abs(passed)))).any(axis=0)
             for k in [k for k in left if near[k] and (not down or grid[k] == 1)]:
-                rule = Elapsed(start, end, numbers[k], unit, down, steps[numbers[k]], ends, ())
+                rule = Elapsed(start, end, numbers[k], unit, down, steps[numbers[k]], ends, (), zone)
                 if not rule.breaks(frame).any():
                     left.remove(k)
                     yield rule
@@ -180,9 +188,11 @@ def _span(column: pd.Series[Any]) -> tuple[float, float]:
     return float(np.nanmin(x)), float(np.nanmax(x))
 
 
-def _calendar(frame: pd.DataFrame, times: Sequence[str], told: Sequence[str]) -> list[Calendar]:
+def _calendar(
+    frame: pd.DataFrame, times: Sequence[str], told: Sequence[str], zones: Mapping[str, str]
+) -> list[Calendar]:
     """What parts of times tell, first what is the number of the part itself."""
-    found = list(_told_by(frame, times, told))
+    found = list(_told_by(frame, times, told, zones))
     return sorted(found, key=lambda rule: not _is_number(rule))
 
 
@@ -192,12 +202,15 @@ def _is_number(rule: Calendar) -> bool:
     return len(away) == 1 and None not in away and abs(min(away)) <= 1  # type: ignore[arg-type, type-var]
 
 
-def _told_by(frame: pd.DataFrame, times: Sequence[str], names: Sequence[str]) -> Iterator[Calendar]:
+def _told_by(
+    frame: pd.DataFrame, times: Sequence[str], names: Sequence[str], zones: Mapping[str, str]
+) -> Iterator[Calendar]:
     coded = {name: pd.factorize(frame[name], use_na_sentinel=False) for name in names}
     for by in times:
-        ends = _span(frame[by])
+        ends, zone = _span(frame[by]), zones.get(by, "")
+        shown = clocks.local(frame[by], zone)
         for part in PARTS:
-            parts = part_of(frame[by], part)
+            parts = part_of(shown, part)
             there = np.flatnonzero(~np.isnan(parts))
             seen, first, places = np.unique(parts[there], return_index=True, return_inverse=True)
             for of, (codes, values) in coded.items() if len(seen) > 1 else ():
@@ -206,7 +219,7 @@ def _told_by(frame: pd.DataFrame, times: Sequence[str], names: Sequence[str]) ->
                     continue
                 if not agreed_by_luck(places, codes[there]):
                     pairs = tuple((int(p), plain(values[code])) for p, code in zip(seen, told, strict=True))
-                    yield Calendar(by, of, part, pairs, ends, ())  # type: ignore[arg-type]
+                    yield Calendar(by, of, part, pairs, ends, (), zone)  # type: ignore[arg-type]
 
 
 def agreed_by_luck(on: np.ndarray, of: np.ndarray) -> bool:
@@ -217,11 +230,14 @@ def agreed_by_luck(on: np.ndarray, of: np.ndarray) -> bool:
 
 
 def _begins(
-    frame: pd.DataFrame, pairs: Sequence[tuple[str, str]], steps: Mapping[str, float]
+    frame: pd.DataFrame,
+    pairs: Sequence[tuple[str, str]],
+    steps: Mapping[str, float],
+    zones: Mapping[str, str],
 ) -> Iterator[Begins]:
     for by, of in pairs:
         for unit, step in BEGINS.items():
-            rule = Begins(by, of, unit, ())
+            rule = Begins(by, of, unit, (), zones.get(by, ""))
             if steps[by] < step == steps[of] and not rule.breaks(frame).any():
                 yield rule
 

@@ -11,9 +11,10 @@ import pandas as pd
 from tabstep.data.columns import Category, Column, Number
 from tabstep.data.comparable import scaled
 from tabstep.data.doubtful_writing import FEW
+from tabstep.data.files import WRITTEN, Writing
 from tabstep.data.forms import Objects, Plain
 from tabstep.data.identifiers import Identifier
-from tabstep.data.wishes import Speech
+from tabstep.data.wishes import COMMA, Speech
 from tabstep.data.writing import WrittenNumbers
 from tabstep.data.written_dates import is_day
 
@@ -33,6 +34,7 @@ def doubts(
                 f"{each.name} has {names:,} names in {rows:,} rows, and new ones come once each: which rows belong "
                 "together is not learned"
             )
+    writings = frame.attrs.get(WRITTEN, {})
     for column in columns:
         name, values = column.name, frame[column.name]
         if reason := _names_rows(column, values):
@@ -42,6 +44,11 @@ def doubts(
             )
         for label, times in _labels_like_gaps(column, values):
             yield f"{name} is {label!r} in {times} rows, which is drawn as a label: {speech.gap(f'{name}={label}')}"
+        if grouped := writings.get(name, Writing()).grouped:
+            yield (
+                f"{name} is drawn with decimals, and {grouped} beside whole numbers looks like thousands: "
+                f"{speech.counted(name, COMMA)} says so"
+            )
         if _are_days(column, values):
             yield f"{name} is drawn as a number, and looks like days: {speech.advise('date', name)}"
         for mark, times, low, high in _marks(column, values):
@@ -49,7 +56,7 @@ def doubts(
 
 
 def _are_days(column: Column, values: pd.Series[Any]) -> bool:
-    if not isinstance(column, Number) or not isinstance(column.form, Plain):
+    if not isinstance(column, Number) or not isinstance(column.form, Plain | WrittenNumbers):
         return False
     numbers, gaps = _plain_numbers(column, values)
     return not gaps and is_day(numbers)

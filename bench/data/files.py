@@ -6,7 +6,7 @@ import csv
 import re
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ WRITTEN = (
 SEPARATED = "tabstep.separator"  # among them: what stands between the values of a .csv
 LOOKED_AT = 10_000  # rows whose writing is looked at
 _ZEROS = re.compile(rb"(?:^|[,;\t|\"])0\d+(?:$|[,;\t|\"\r\n])")
+_GROUPED = r"-?[1-9]\d{0,2}(?:\.\d{3})?|0"
 _FLOAT = r"^-?\d+(?:\.(?P<part>\d+))?(?P<mark>[eE]?)(?:(?<=[eE])[-+]\d\d+)?$"
 
 
@@ -38,18 +39,26 @@ class Writing:
     places  decimals that are written throughout, the last zeros too
     mark    e or E before an exponent
     flags   the texts of False and True
+    grouped  one of its numbers, where points seem to separate thousands
     """
 
     places: int = 0
     mark: str = ""
     flags: tuple[str, ...] = ()
+    grouped: str = ""
 
 
-def read_table(path: Path, literal: str | Sequence[str] = (), missing: Sequence[str] = ()) -> pd.DataFrame:
+def read_table(
+    path: Path,
+    literal: str | Sequence[str] = (),
+    missing: Sequence[str] = (),
+    texts: Collection[str] = (),
+) -> pd.DataFrame:
     """Read the file as it is, with its header checked. Raises DataError.
 
     literal  columns of a CSV of which only an empty field is missing; texts such as NA are values
     missing  texts that stand for gaps of a CSV too, such as ? or unknown; `age=999` in one column alone
+    texts    columns of a CSV that are left as they are written, though pandas would read numbers
     """
     suffix = path.suffix.lower()
     if not suffix and not path.exists():
@@ -60,7 +69,7 @@ def read_table(path: Path, literal: str | Sequence[str] = (), missing: Sequence[
         raise DataError(f"no file at {path}")
     try:
         layout = Layout.of(path)
-        table = _parquet(path) if layout is None else _csv(layout, literal, missing)
+        table = _parquet(path) if layout is None else _csv(layout, literal, missing, texts)
     except DataError:
         raise
     except UnicodeDecodeError as error:
@@ -96,7 +105,9 @@ def taken_for_gaps(path: Path, columns: Sequence[str]) -> dict[str, dict[str, in
     }
 
 
-def _csv(layout: Layout, literal: str | Sequence[str], missing: Sequence[str]) -> pd.DataFrame:
+def _csv(
+    layout: Layout, literal: str | Sequence[str], missing: Sequence[str], texts: Collection[str]
+) -> pd.DataFrame:
     header, file = layout.header, layout.path.name
     if not header:
         raise DataError(f"{file} is empty: expected a header line and rows")
@@ -105,14 +116,15 @@ def _csv(layout: Layout, literal: str | Sequence[str], missing: Sequence[str]) -
         if name not in header:
             raise DataError(f"{file}: no column {name!r}: {suggest(name, header)}")
     gaps = {
-        name: ["", *(() if name in asis else MARKS), *texts] for name, texts in marks(missing, header).items()
+        name: ["", *(() if name in asis else MARKS), *found] for name, found in marks(missing, header).items()
     }
+    written = [*asis, *(name for name in texts if name in header and name not in asis)]
     with warnings.catch_warnings():
         # a row longer than the header would be cut off with no more than this warning
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
             table = layout.read(
-                low_memory=False, dtype=dict.fromkeys(asis, str), keep_default_na=False, na_values=gaps
+                low_memory=False, dtype=dict.fromkeys(written, str), keep_default_na=False, na_values=gaps
             )
         except pd.errors.ParserWarning as error:
             raise DataError(
@@ -122,7 +134,7 @@ def _csv(layout: Layout, literal: str | Sequence[str], missing: Sequence[str]) -
     codes = _codes(layout, table)
     for name in map(str, codes):
         table[name] = codes[name].where(table[name].notna(), None)
-    others = [name for name in header if name not in asis and name not in codes]
+    others = [name for name in header if name not in written and name not in codes]
     whole = [name for name in others if whole_numbers.may_differ(table[name], gaps[name])]
     exact = _texts(layout, whole) if whole else table[[]]
     for name in whole:
@@ -146,6 +158,8 @@ def _writings(layout: Layout, table: pd.DataFrame) -> dict[str, Writing]:
     for name in floats:
         parts = texts[name][table[name].head(len(texts)).notna()].str.extract(_FLOAT)
         places, marks = parts["part"].fillna("").str, set(parts["mark"])
+        if grouped := _grouped(texts[name][table[name].head(len(texts)).notna()]):
+            found[name] = Writing(grouped=grouped)
         if parts["mark"].isna().any() or places.len().nunique() != 1 or len(marks) != 1:
             continue
         if marks != {""} or places.endswith("0").any():
@@ -155,6 +169,14 @@ def _writings(layout: Layout, table: pd.DataFrame) -> dict[str, Writing]:
         if all(len(each) == 1 for each in seen) and seen != [{"False"}, {"True"}]:
             found[name] = Writing(flags=tuple(each.pop() for each in seen))
     return found
+
+
+def _grouped(texts: pd.Series[Any]) -> str:
+    """A text such as 1.250 beside 850, neither of which anybody writes who has decimals; empty where there is none."""
+    grouped = texts[texts.str.contains(".", regex=False)]
+    if not len(grouped) < len(texts) or not texts.str.fullmatch(_GROUPED).all():
+        return ""
+    return next((str(text) for text in grouped if text.endswith("0")), "")
 
 
 def _are_flags(column: pd.Series[Any]) -> bool:

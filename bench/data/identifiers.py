@@ -16,7 +16,7 @@ from tabstep.data.doubtful_text import EMAIL, UUID
 
 _CODE = re.compile(r"(?P<head>.*?)(?P<digits>\d{1,100})", re.DOTALL)
 
-Kind = Literal["number", "text", "uuid"]
+Kind = Literal["number", "text", "uuid", "UUID"]  # the last in capitals
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class Identifier:
                 f"is {column.dtype} with other values than text, which are not made anew; drop it"
             )
         if all(UUID.fullmatch(text) for text in texts):
-            return cls(name, place, dtype, "uuid", tail="" if "-" not in texts[0] else "-")
+            kind: Kind = "UUID" if all(text == text.upper() for text in texts) else "uuid"
+            return cls(name, place, dtype, kind, tail="" if "-" not in texts[0] else "-")
         codes = [_CODE.fullmatch(text) for text in texts]
         if all(codes) and len({code["head"] for code in codes if code}) == 1:
             digits = [code["digits"] for code in codes if code]
@@ -92,7 +93,7 @@ class Identifier:
         return dtypes.restored(names, self.dtype)
 
     def _names(self, start: int, n: int, seed: int) -> list[Any]:
-        if self.kind == "uuid":
+        if self.kind in ("uuid", "UUID"):
             return [self._uuid(seed, i) for i in range(start, start + n)]
         if lack := self._lack(start + n):
             raise ValueError(f"column {self.name!r} {lack}")
@@ -128,7 +129,8 @@ class Identifier:
 
     def _uuid(self, seed: int, i: int) -> str:
         found = uuid.UUID(bytes=hashlib.sha256(f"{self.name}\n{seed}\n{i}".encode()).digest()[:16], version=4)
-        return str(found) if self.tail else found.hex
+        text = str(found) if self.tail else found.hex
+        return text.upper() if self.kind == "UUID" else text
 
 
 def finished(rows: pd.DataFrame, identifiers: tuple[Identifier, ...], start: int, seed: int) -> pd.DataFrame:

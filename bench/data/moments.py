@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tabstep.data import dtypes
+from tabstep.data import clocks, dtypes
 from tabstep.data.forms import Raw
 
 GRAINS = ("Y", "M", "D", "h", "m", "s", "ms", "us", "ns")
@@ -70,6 +70,13 @@ class Moments:
         utc, wall = (grain(_naive(base.dropna(), clock)) for clock in ("utc", "wall"))
         clock: Literal["wall", "utc"] = "wall" if GRAINS.index(wall) < GRAINS.index(utc) else "utc"
         return cls(dtypes.name(column.dtype), inner, wall if clock == "wall" else utc, clock, element)
+
+    @property
+    def zone(self) -> str:
+        """The name of the time zone, or of its offset from UTC; "" for none."""
+        kind = dtypes.made(self.inner)
+        name = str(kind.tz) if isinstance(kind, pd.DatetimeTZDtype) else ""
+        return name if clocks.is_known(name) and name != "UTC" else ""
 
     def read(self, column: pd.Series[Any]) -> Raw:
         base = _moments(column)

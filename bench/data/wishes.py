@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -110,6 +110,8 @@ Gaps = str | float | Sequence[str | float] | Mapping[str, Any]
 
 def gaps(given: Gaps) -> tuple[str, ...]:
     """What stands for gaps, as texts in one order."""
+    if given is None:
+        return ()
     if isinstance(given, Mapping):
         return tuple(f"{name}={text}" for name, texts in given.items() for text in gaps(texts))
     return tuple(map(str, (given,) if isinstance(given, str | float | int) else given))
@@ -130,15 +132,27 @@ def marks(missing: Sequence[str], known: Sequence[str]) -> dict[str, list[str]]:
 
 
 def named(given: str | Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """Names as they were given: one, several, or several in one text with commas between."""
+    """Names as they were given: one, several, or several in one text with commas between; none of None.
+
+    Raises DataError for what is no name.
+    """
     found: list[str] = []
-    for text in (given,) if isinstance(given, str) else given:
+    for text in _several(given):
         found += (
             [text]
             if text in known or not isinstance(text, str)
             else [p.strip() for p in text.split(",") if p.strip()]
         )
     return tuple(found)
+
+
+def _several(given: Any) -> Sequence[Any]:
+    """What was given, once or several times; nothing for None."""
+    if given is None or isinstance(given, str):
+        return () if given is None else (given,)
+    if not isinstance(given, Iterable):
+        raise DataError(f"columns are named by a text or by several, got {given!r}")
+    return tuple(given)
 
 
 def dates(
@@ -148,7 +162,7 @@ def dates(
     if isinstance(given, Mapping):
         return dict(given)
     found: dict[str, str | None] = {}
-    for text in (given,) if isinstance(given, str) else given:
+    for text in _several(given):
         name, sign, form = str(text).partition("=")
         if sign and text not in known and "%" in form:
             found[name] = form
@@ -171,13 +185,18 @@ def numbers(
         for name, form in given.items():
             found[name] = None if form is None else _decimal(name, form)
         return found
-    for text in (given,) if isinstance(given, str) else given:
+    for text in _several(given):
         name, sign, form = str(text).partition("=")
         if sign and text not in known and (name in known or form in DECIMALS):
             found[name] = _decimal(name, form)
         else:
             found |= dict.fromkeys(named(text, known))
     return found
+
+
+def as_written(given: str | Sequence[str] | Mapping[str, str | None]) -> tuple[str, ...]:
+    """The columns of which `numbers` are told how they are written, whatever a program would read."""
+    return tuple(name for name, mark in numbers(given, ()).items() if mark is not None)
 
 
 def _decimal(name: str, form: str) -> str:

@@ -40,7 +40,7 @@ class Ambiguous(ValueError):
 class WrittenNumbers:
     """Whole numbers of the last decimal, with what stands around them.
 
-    places    decimals; `exact` has all of them written, else trailing zeros are left out
+    places    decimals; `exact` has all of them written, else trailing zeros beyond the `least` are left out
     outside   whether a minus stands before the prefix, or after it
     brackets  whether negative numbers stand in brackets in place of a minus, as in accounts
     width     digits of codes, with zeros before them
@@ -56,6 +56,7 @@ class WrittenNumbers:
     outside: bool = True
     brackets: bool = False
     width: int = 0
+    least: int = 0
 
     def parse(self, text: str) -> int | None:
         """The number in units of the last decimal, None where it is not written so."""
@@ -83,7 +84,7 @@ class WrittenNumbers:
         digits = str(abs(number)).rjust(self.places + 1, "0")
         whole, part = (digits[: -self.places], digits[-self.places :]) if self.places else (digits, "")
         if not self.exact:
-            part = part.rstrip("0")
+            part = part.rstrip("0").ljust(self.least, "0")
         whole = f"{int(whole):,}".replace(",", self.thousands).rjust(self.width, "0")
         body = whole + (self.decimal + part if part else "")
         if number < 0 and self.brackets:
@@ -171,10 +172,11 @@ def _forms(few: Sequence[str], texts: Sequence[str], dtype: str) -> Iterator[Wri
         if places > 12 or (decimal == "," and not decimals and thousands != "."):
             continue
         thousand = decimals == {3} and decimal == ","  # 85 and 9,926 are whole: decimals would vary in number
-        written = (True, False) if decimals and not thousand else (True,)
-        for exact, outside in product(written, (True, False) if prefix and not brackets else (True,)):
+        # All decimals, none that are zeros, or of those the first, as programs write floats.
+        ways = ((True, 0), (False, 0), (False, 1)) if decimals and not thousand else ((True, 0),)
+        for (exact, least), outside in product(ways, (True, False) if prefix and not brackets else (True,)):
             form = WrittenNumbers(
-                dtype, prefix, suffix, thousands, decimal, places, exact, outside, brackets=brackets
+                dtype, prefix, suffix, thousands, decimal, places, exact, outside, brackets, least=least
             )
             if all(form.parse(text) is not None for text in few):
                 yield form

@@ -6,8 +6,8 @@ import hashlib
 import json
 import operator
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from itertools import pairwise
 from numbers import Integral
 from pathlib import Path
@@ -87,9 +87,27 @@ class Artifacts:
 
 
 def digest(settings: Any) -> str:
-    """A short hash of a dataclass of settings, for the names of artifacts."""
+    """A short hash of a dataclass of settings, for the names of artifacts.
+
+    Classes from outside, here and within, are told apart by their modules, whose names are of what their files hold.
+    """
     plain = told(settings) | {"kind": type(settings).__name__}
+    if own := sorted(_from_outside(settings)):
+        plain["own"] = own
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _from_outside(settings: Any) -> Iterator[str]:
+    """The classes among settings within settings that are none of this package."""
+    if is_dataclass(settings):
+        kind = type(settings)
+        if kind.__module__.partition(".")[0] != __name__.partition(".")[0]:
+            yield f"{kind.__module__}.{kind.__qualname__}"
+        for each in fields(settings):
+            yield from _from_outside(getattr(settings, each.name))
+    elif isinstance(settings, tuple):
+        for each in settings:
+            yield from _from_outside(each)
 
 
 @dataclass(frozen=True, eq=False)
