@@ -17,7 +17,7 @@ import torch
 
 from tabstep.engine import executors, run
 from tabstep.engine.executors import Local
-from tabstep.tuning import methods as tuning
+from tabstep.tuning import rounds
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ def worker() -> Iterator[Kept]:
 
 
 def _use(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (executors, run, tuning):
+    for module in (executors, run, rounds):
         monkeypatch.setattr(module, "Local", lambda *_, **__: kept)
 
 

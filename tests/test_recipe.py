@@ -13,6 +13,7 @@ import pytest
 from tabstep.data.table import Schema
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.diffusion.tabstep import TabStep
+from tabstep.diffusion.work import arithmetic
 from tabstep.records.gather import gather
 from tabstep.records.store import Record
 from tabstep.study import recipe
@@ -64,11 +65,11 @@ def test_arithmetic_is_six_for_every_weight_and_row() -> None:
     schema = Schema("regression", "b", ("a",), (), frozenset())
     plain = TabDDPM(layers=(8, 4), batch_size=32, steps=10)
     weights = 2 * 128 + 128 * 8 + 8 * 4 + 4 * 2 + 2 * 128 * 128  # in, hidden, out, embedding of the time
-    assert recipe.arithmetic(plain, plain.encoder(frame, schema), 50) == 6 * weights * 32 * 10
-    assert recipe.arithmetic(plain, plain.encoder(frame, schema), 20) == 6 * weights * 20 * 10
+    assert arithmetic(plain, plain.encoder(frame, schema), 50) == 6 * weights * 32 * 10
+    assert arithmetic(plain, plain.encoder(frame, schema), 20) == 6 * weights * 20 * 10
     ours = TabStep(layers=(8, 4), batch_size=32, steps=10, frequencies=3)
     weights = (2 + 12) * 8 + 8 * 8 + 8 * 4 + 4 * 2 + 128 * 128 + 128 * 8
-    assert recipe.arithmetic(ours, ours.encoder(frame, schema), 50) == 6 * weights * 32 * 10
+    assert arithmetic(ours, ours.encoder(frame, schema), 50) == 6 * weights * 32 * 10
 
 
 def test_what_is_tuned_costs_at_most_four_times_the_default_and_has_layers_that_add() -> None:
@@ -77,8 +78,8 @@ def test_what_is_tuned_costs_at_most_four_times_the_default_and_has_layers_that_
     schema = Schema("regression", "f", tuple("abcde"), (), frozenset())
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     drawn = [TabStep.suggest(study.ask()) for _ in range(100)]
-    usual = recipe.arithmetic(TabStep(), TabStep().encoder(frame, schema), 2000)
-    costs = [recipe.arithmetic(method, method.encoder(frame, schema), 2000) / usual for method in drawn]
+    usual = arithmetic(TabStep(), TabStep().encoder(frame, schema), 2000)
+    costs = [arithmetic(method, method.encoder(frame, schema), 2000) / usual for method in drawn]
     assert 0.02 < min(costs) < max(costs) < 4
     assert all(len({*method.layers}) == 1 for method in drawn)
     assert {method.levels for method in drawn} == {0, 12}

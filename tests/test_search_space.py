@@ -20,9 +20,9 @@ from tabstep.engine.job import Source
 from tabstep.metrics.catboost_trees import CatBoostParams
 from tabstep.registry import METHODS
 from tabstep.samplers import space
-from tabstep.tuning import evaluators, search_space, studies
+from tabstep.tuning import evaluators, rounds, search_space, studies
 from tabstep.tuning import methods as tuning
-from tabstep.tuning.methods import Budget
+from tabstep.tuning.rounds import Budget
 from tabstep.tuning.trials import SamplerTask, Task
 from tests.test_run import small_table
 from tests.test_tuning import FAST
@@ -143,7 +143,7 @@ def test_a_method_whose_space_changes_starts_another_study(
 ) -> None:
     source = Source("small", file=small_table(tmp_path / "small.csv"), target="label")
     task, place = Task(source, "smote", FAST, draws=1), tmp_path / "smote.journal"
-    monkeypatch.setattr(tuning, "Local", Here)
+    monkeypatch.setattr(rounds, "Local", Here)
     found = {}
     for low, high in [(5, 6), (8, 9), (5, 6)]:
         monkeypatch.setattr(SMOTE, "suggest", narrowed(low, high))

@@ -32,8 +32,8 @@ from tabstep.samplers.tempered import Tempered
 from tabstep.suite import Entry
 from tabstep.tuning import methods as tuning
 from tabstep.tuning import studies, trials
-from tabstep.tuning.methods import Budget
-from tabstep.tuning.trials import Ended, SamplerTask, Task
+from tabstep.tuning.rounds import Budget, Ended
+from tabstep.tuning.trials import SamplerTask, Task
 from tests.test_run import TINY, small_table
 
 FAST = asdict(CatBoostParams.fast())

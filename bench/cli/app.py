@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from tabstep.cli import cache, checks, compare, fit, judge, pages, run, sample, share, study, tune
+from tabstep.cli import cache, checks, compare, fit, judge, pages, run, sample, share, study, tune, tune_joint
 from tabstep.cli.carrying import make_report
 from tabstep.cli.door import behind_door
 from tabstep.cli.options import (
@@ -94,6 +94,7 @@ for _command in (
     app.command()(_command)
 app.command()(tune.tune)
 app.command("tune-sampler")(tune.tune_sampler)
+app.command("tune-joint")(tune_joint.tune_joint)
 app.command("tune-evaluator")(tune.tune_evaluator)
 
 

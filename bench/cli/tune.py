@@ -26,7 +26,7 @@ from tabstep.cli.options import (
 
 if TYPE_CHECKING:
     from tabstep.suite import EvaluatorSource
-    from tabstep.tuning.trials import Ended
+    from tabstep.tuning.rounds import Ended
 
 
 def tune(
@@ -72,6 +72,7 @@ def tune(
     from tabstep.suite import EvaluatorSource
     from tabstep.tuning import methods as tuning
     from tabstep.tuning import studies
+    from tabstep.tuning.rounds import Budget
     from tabstep.tuning.trials import Task
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -82,10 +83,10 @@ def tune(
         choose("evaluator", evaluator, get_args(EvaluatorSource))
         choose("sampler", sampler, SAMPLERS)
         on = choose("grid", grid or SAMPLERS[sampler].grid, GRIDS)
-        budget = tuning.Budget(trials, seconds, timeout)
+        budget = Budget(trials, seconds, timeout)
     except ValueError as error:
         stop(str(error))
-    _reach(storage)
+    reach(storage)
 
     where, without = device_named(device), 0
     for name in datasets:
@@ -109,7 +110,7 @@ def tune(
                     draws=draws,
                     device=where,
                 )
-                found = tuning.tune(task, budget, place, workers=count, watch=_watch)
+                found = tuning.tune(task, budget, place, workers=count, watch=watch)
             except KeyboardInterrupt:
                 errors.print("stopped; ended trials are kept, the same command goes on from here")
                 raise typer.Exit(130) from None
@@ -166,12 +167,13 @@ def tune_sampler(
     from tabstep.engine.run import execute
     from tabstep.tuning import methods as tuning
     from tabstep.tuning import studies
+    from tabstep.tuning.rounds import Budget
     from tabstep.tuning.trials import SamplerTask
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     count = workers or os.cpu_count() or 1
     try:
-        budget = tuning.Budget(trials, seconds, timeout)
+        budget = Budget(trials, seconds, timeout)
         budgets = parse_steps(steps)
         filters = Filters(split(dataset), split(method), ("ddim",), (), budgets, (0,))
         narrowed = narrow(suite_named(suite), filters)
@@ -186,7 +188,7 @@ def tune_sampler(
         )
     except ValueError as error:
         stop(str(error))
-    _reach(storage)
+    reach(storage)
     jobs = [job for job in todo.jobs if is_diffusion(job) and job.cell.sample_seed == 0]
     for reason in sorted({reason for _, reason in todo.skipped}):
         errors.print(f"[yellow]skipped[/] {escape(reason)}", soft_wrap=True)
@@ -224,7 +226,7 @@ def tune_sampler(
                 soft_wrap=True,
             )
             try:
-                found = tuning.tune(task, budget, place, workers=count, watch=_watch)
+                found = tuning.tune(task, budget, place, workers=count, watch=watch)
             except studies.NothingFound as error:
                 errors.print(f"[yellow]without a result[/] {escape(str(error))}", soft_wrap=True)
                 without += 1
@@ -249,7 +251,7 @@ def _said(found: dict[str, Any]) -> str:
     return f"{found['update']} on {found['grid']} ({shown})"
 
 
-def _reach(storage: str | None) -> None:
+def reach(storage: str | None) -> None:
     """Open what --storage names, so that a wrong address is told before work starts."""
     from tabstep.tuning import studies
 
@@ -260,8 +262,10 @@ def _reach(storage: str | None) -> None:
         stop(f"--storage: {error}")
 
 
-def _watch(done: int, asked: int, ended: Ended) -> None:
-    value = f"{ended.value:.4f}" if ended.value is not None else escape(ended.reason or "")
+def watch(done: int, asked: int, ended: Ended) -> None:
+    """Print how a trial ended, one of so many asked for."""
+    values = (ended.value,) if isinstance(ended.value, float) else ended.value or ()
+    value = ", ".join(f"{value:.4g}" for value in values) or escape(ended.reason or "")
     console.print(f"[{done:>4}/{asked}] {ended.state.name.lower()} {value}", soft_wrap=True, markup=False)
 
 

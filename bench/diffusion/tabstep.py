@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import pandas as pd
 import torch
@@ -66,6 +66,18 @@ class TabStep(TabDDPM):
     patience: float = 0.2
     seconds: float | None = None
     levels: int = field(default=12, metadata=later(0))  # TabDDPM: 0
+
+    USUAL: ClassVar[dict[str, Any]] = {
+        "batch_size": 1024,
+        "log2_seen": 22,
+        "width": 256,
+        "depth": 3,
+        "lr": 2e-3,
+        "frequencies": 8,
+        "signal_floor": 0.1,
+        "levels": 0,
+    }
+    """The point of the space of `suggest` that is next to the default."""
 
     @classmethod
     def suggest(cls, trial: optuna.Trial) -> Self:

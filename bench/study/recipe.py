@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from tabstep import published
 from tabstep.contracts import Unsupported
 from tabstep.data.completion import Completion
-from tabstep.data.encode import Encoder
-from tabstep.diffusion.model import build
 from tabstep.diffusion.tabddpm import TabDDPM
+from tabstep.diffusion.work import arithmetic
 from tabstep.engine.job import Job
 from tabstep.records import store
 from tabstep.records.store import Record
@@ -29,17 +27,6 @@ from tabstep.suites import DEVELOPMENT, KEPT_ASIDE
 
 OURS, THEIRS = "tabstep", "tabddpm"
 COPIES = "dcr_share"  # of drawn rows nearer to a training row than to a fresh one, on a scale where fresh rows are 0.5
-
-
-def arithmetic(method: TabDDPM, encoder: Encoder, rows: int) -> float:
-    """Multiplications and additions of the matrix products of a whole training of `steps` on rows like these.
-
-    Six for every weight and row: two forward, four backward. What is ended early takes less.
-    """
-    with torch.random.fork_rng(devices=[]):
-        network = build(encoder, method.architecture)
-    weights = sum(layer.weight.numel() for layer in network.modules() if isinstance(layer, torch.nn.Linear))
-    return 6.0 * weights * min(method.batch_size, rows) * method.steps
 
 
 def costs(jobs: Iterable[Job]) -> dict[str, dict[str, float]]:

@@ -18,12 +18,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import optuna
 import pandas as pd
-from optuna.trial import Trial, TrialState
+from optuna.trial import Trial
 
-from tabstep.contracts import Unsupported
 from tabstep.data import validity
 from tabstep.data.completion import Completion
 from tabstep.data.settings import told
@@ -36,6 +34,7 @@ from tabstep.registry import GRIDS, METHODS, SAMPLERS
 from tabstep.samplers import space
 from tabstep.samplers.setting import Sampler, Setting, Table, path_for
 from tabstep.tuning import search_space
+from tabstep.tuning.rounds import Ended, outcome_of
 
 VERSION = 1  # raise when the same settings lead to other trials: old studies are then left alone
 
@@ -91,17 +90,8 @@ class Task:
         """Fit the method that the trial suggests."""
         method, log2_rows = self.suggest(trial)
         rows = max(1, round(len(data.train) * 2.0**log2_rows))
-        completion = Completion.fit(data.train, data.schema)
-        train = completion.forward(data.train)
-        model = method.fit(train.copy(), completion.inner, seed=self.seed, device=self.device)
-        if isinstance(model, Diffusion):
-            steps = min(self.steps or model.schedule.T, model.schedule.T)
-            draw = _drawer(
-                model, SAMPLERS[self.sampler], self.grid, steps, self.seed, completion, train, data
-            )
-        else:
-            draw = lambda n, seed: model.sample(n, seed=seed)  # noqa: E731
-        return Candidate(told(method), rows, _checked(draw, completion, train))
+        draw = draws_of(method, data, self.sampler, self.grid, self.steps, seed=self.seed, device=self.device)
+        return Candidate(told(method), rows, draw)
 
     def facts(self) -> dict[str, Any]:
         """What was tuned under which conditions, for the result."""
@@ -173,15 +163,6 @@ class SamplerTask:
 AnyTask = Task | SamplerTask
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a trial ended: its value or, for a failure, the reason."""
-
-    state: TrialState
-    value: float | None = None
-    reason: str | None = None
-
-
 def metric(data: Development) -> Literal["r2", "f1_macro"]:
     return "r2" if data.schema.is_regression else "f1_macro"
 
@@ -215,6 +196,21 @@ def objective(trial: Trial, task: AnyTask, data: Development) -> float:
             report(fmean(scores), len(scores))
     trial.set_user_attr("scores", scores)
     return fmean(scores)
+
+
+def draws_of(
+    method: Any, data: Development, sampler: str, grid: str, steps: int | None, *, seed: int, device: str
+) -> Callable[[int, int], pd.DataFrame]:
+    """Fit a method; return what draws rows, given their number and a seed. Of a diffusion by at most all its steps."""
+    completion = Completion.fit(data.train, data.schema)
+    train = completion.forward(data.train)
+    model = method.fit(train.copy(), completion.inner, seed=seed, device=device)
+    if isinstance(model, Diffusion):
+        budget = min(steps or model.schedule.T, model.schedule.T)
+        draw = _drawer(model, SAMPLERS[sampler], grid, budget, seed, completion, train, data)
+    else:
+        draw = lambda n, seed: model.sample(n, seed=seed)  # noqa: E731
+    return _checked(draw, completion, train)
 
 
 def _checked(
@@ -256,18 +252,5 @@ def _model(path: Path, device: str) -> Diffusion:
 
 
 def attempt(trial: Trial, task: AnyTask, data: Development) -> Ended:
-    """Run one trial. Whatever a method raises is a failed trial with its reason, never a score.
-
-    `Unsupported` is passed on: it would be the end of every trial.
-    """
-    try:
-        value = objective(trial, task, data)
-    except optuna.TrialPruned:
-        return Ended(TrialState.PRUNED)
-    except Unsupported:
-        raise
-    except Exception as error:  # noqa: BLE001  see above
-        return Ended(TrialState.FAIL, reason=f"{type(error).__name__}: {error}")
-    if not np.isfinite(value):
-        return Ended(TrialState.FAIL, reason=f"the score is {value}")
-    return Ended(TrialState.COMPLETE, value)
+    """Run one trial, see `rounds.outcome_of`."""
+    return outcome_of(partial(objective, trial, task, data))
