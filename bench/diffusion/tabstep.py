@@ -68,14 +68,14 @@ class TabStep(TabDDPM):
     levels: int = field(default=12, metadata=later(0))  # TabDDPM: 0
 
     USUAL: ClassVar[dict[str, Any]] = {
-        "batch_size": 1024,
+        "batch_size": 256,
         "log2_seen": 22,
         "width": 256,
         "depth": 3,
         "lr": 2e-3,
         "frequencies": 8,
         "signal_floor": 0.1,
-        "levels": 0,
+        "levels": 12,
     }
     """The point of the space of `suggest` that is next to the default."""
 
