@@ -59,8 +59,12 @@ def _trailing(*samplers: str) -> Pairs:
 _FLOOR_AND_CEILING = (Entry("real"), Entry("marginals"))
 _FLOORS = (*_FLOOR_AND_CEILING, Entry("bootstrap"), Entry("holdout"), Entry("mixture"))
 _QUICK = {"T": 100, "steps": 1000, "layers": (256, 256), "batch_size": 512}
+_QUICK_OURS = {**_QUICK, "steps": 4000, "batch_size": 128}
 SHORT = {"T": 1000, "steps": 4000, "layers": (256, 256, 256), "batch_size": 1024}
 """TabDDPM in the size of `tabstep` and on as many rows: minutes instead of hours (`--params fast`)."""
+
+LARGE = {"steps": 4000, "batch_size": 1024, "levels": 0}
+"""What the default of `tabstep` was, on as many rows in larger batches: what some studies have been run with so far."""
 
 _RACERS = (
     *FREE,
@@ -80,8 +84,6 @@ _WITHOUT: dict[str, dict[str, Any]] = {
     "periodic": {"frequencies": 0},
     "average": {"ema_decay": 0.0},
     "held": {"held_share": 0.0},
-    "levels": {"levels": 0},
-    "batches": {"steps": 4000, "batch_size": 1024},
 }
 """What switches a part of `tabstep` off."""
 
@@ -116,7 +118,7 @@ SUITES: dict[str, Suite] = {
                 Entry("tvae", "quick", {"epochs": 10}),
                 Entry("ctgan", "quick", {"epochs": 5}),
                 Entry("tabddpm", "quick", _QUICK),
-                Entry("tabstep", "quick", {**_QUICK, "steps": 4000, "batch_size": 128}, samplers=_trailing(DEFAULT_SAMPLER)),
+                Entry("tabstep", "quick", _QUICK_OURS, samplers=_trailing(DEFAULT_SAMPLER)),
             ),
             full=_trailing("ancestral"),
             steps=(2, 5, 20, "T"),
@@ -128,7 +130,7 @@ SUITES: dict[str, Suite] = {
         ),
         Suite(
             name="recipe",
-            about="tabstep beside TabDDPM of the same size, on tables that it was chosen on and on tables kept aside",
+            about="tabstep beside TabDDPM of the same size and its former default, on tables chosen on and kept aside",
             datasets=(*DEVELOPMENT, *KEPT_ASIDE),
             entries=(
                 *_FLOOR_AND_CEILING,
@@ -136,6 +138,7 @@ SUITES: dict[str, Suite] = {
                 Entry("smote"),
                 Entry("tabddpm", "short", SHORT),
                 Entry("tabstep"),
+                Entry("tabstep", "large-batches", LARGE),
             ),
             samplers=_trailing("dpmpp-2m-sde"),
             steps=(5, 10, 50),
@@ -159,12 +162,12 @@ SUITES: dict[str, Suite] = {
                 "buddy",
             ),
             entries=(
-                Entry("tabstep"),
-                *(Entry("tabstep", f"no-{part}", {**off}) for part, off in _WITHOUT.items()),
+                Entry("tabstep", "large-batches", LARGE),
+                *(Entry("tabstep", f"no-{part}", {**LARGE, **off}) for part, off in _WITHOUT.items()),
                 Entry(
                     "tabstep",
                     "none",
-                    {name: value for off in _WITHOUT.values() for name, value in off.items()},
+                    LARGE | {name: value for off in _WITHOUT.values() for name, value in off.items()},
                 ),
             ),
             samplers=_trailing("dpmpp-2m-sde"),
@@ -204,7 +207,7 @@ SUITES: dict[str, Suite] = {
             name="rivals",
             about="tabstep on the tables and by the scores that TabSyn, TabDiff and TabPC are published with",
             datasets=("tabsyn-magic", "tabsyn-default", "tabsyn-adult"),
-            entries=(*_FLOORS, Entry("smote"), Entry("tabstep")),
+            entries=(*_FLOORS, Entry("smote"), Entry("tabstep", "large-batches", LARGE)),
             samplers=_trailing("mixture-dpmpp-2m-sde", "distilled"),
             steps=(1, 2, 5, 10, 50),
             steps_of={"distilled": (1, 2)},
@@ -241,7 +244,11 @@ SUITES: dict[str, Suite] = {
             name="authors",
             about="tabstep by the protocol of TabDDPM's authors: their splits, their evaluator, as many rows as theirs",
             datasets=PAPER_DATASETS,
-            entries=(Entry("mixture"), Entry("tabstep"), Entry("tabstep", "long", {"steps": 48_000})),
+            entries=(
+                Entry("mixture"),
+                Entry("tabstep", "large-batches", LARGE),
+                Entry("tabstep", "long", {**LARGE, "steps": 12_000}),
+            ),
             samplers=_trailing(DEFAULT_SAMPLER),
             steps=(5, 50),
             train_seeds=3,

@@ -17,6 +17,7 @@ from tabstep.diffusion.work import arithmetic
 from tabstep.records.gather import gather
 from tabstep.records.store import Record
 from tabstep.study import recipe
+from tabstep.suites import LARGE, SUITES
 from tests.test_families import record
 
 
@@ -129,3 +130,32 @@ def test_the_docs_say_what_the_committed_records_say() -> None:
     (near,) = (row[-2].strip() for row in rows if [c.strip() for c in row[1:3]] == ["diabetes", "50"])
     theirs, ours = near.split(" -> ")
     assert f"fresh ones {theirs[1:]} against {ours[1:]})" in docs
+
+
+def before(dataset: str, seed: int, value: float) -> Record:
+    plain = of("tabstep", dataset, seed, c2st_xgboost=value)
+    return replace(plain, cell=replace(plain.cell, params=recipe.WAS))
+
+
+def test_what_the_default_was_is_a_contestant_of_its_own(tmp_path: Path) -> None:
+    """It is in no pair of the two methods, and stands beside what the default is by the seeds that both have."""
+    known = [*RECORDS, before("churn2", 0, 0.58), before("churn2", 1, 0.60), before("buddy", 1, 0.9)]
+    alone, beside = recipe.pairs(RECORDS), recipe.pairs(known)
+    assert recipe.numbers(beside).equals(recipe.numbers(alone))
+    (pair,) = recipe.pairs(known, recipe.WAS)
+    assert pair.theirs.tolist() == [0.58, 0.60]
+    assert pair.gain == pytest.approx([0.06, 0.06])
+    page = recipe.write(known, {}, tmp_path)[0].read_text(encoding="utf-8")
+    assert "## What the default was" in page
+    assert "0.590 -> **0.530**" in page
+    assert (
+        "what the default was"
+        not in recipe.write(RECORDS, {}, tmp_path)[0].read_text(encoding="utf-8").lower()
+    )
+
+
+def test_studies_of_before_name_the_settings_that_they_had() -> None:
+    for name in ("recipe", "parts", "rivals", "authors"):
+        (entry,) = (e for e in SUITES[name].entries if e.params == recipe.WAS)
+        assert TabStep(**entry.settings) == TabStep(steps=4000, batch_size=1024, levels=0)
+    assert TabStep(**LARGE).steps * LARGE["batch_size"] == TabStep().steps * TabStep().batch_size
