@@ -344,3 +344,15 @@ def test_of_a_share_and_its_parts_the_rule_is_the_one_that_tells_the_other(place
     frame = pd.DataFrame({"of": 1.0 * of, "part": 1.0 * part, "share": np.round(100 * part / of, places)})
     (rule,) = (rule for rule in find(frame) if isinstance(rule, Product))
     assert str(rule) == "share = 100 x part / of"
+
+
+def test_columns_of_which_no_row_has_all_are_looked_at_for_totals() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.lognormal(size=(300, 3)).round(2), columns=list("abc"))
+    gaps = frame.assign(
+        d=frame["a"] + 5,
+        e=2 * frame["b"],
+        a=frame["a"].where(frame.index < 150),
+        b=frame["b"].where(frame.index >= 150),
+    )
+    assert not any(isinstance(rule, Total) for rule in find(gaps))

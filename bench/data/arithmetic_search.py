@@ -119,12 +119,12 @@ def totals(
     order = sorted(range(len(known)), key=lambda k: size[k])
     taken: set[str] = set()
     for place, k in enumerate(order):
+        if known[k] in given:
+            continue
         smaller = [j for j in order[:place] if known[j] not in taken and size[j] > 0]
         own = [j for j in smaller if known[j] not in given]
         others = [j for j in smaller if known[j] in given]
         apart = [(own + others)[i] for i in _apart(x[:, own + others])]
-        if known[k] in given:
-            continue
         # Of rounded totals small columns of others are not told.
         for among in (apart, own) if apart != own else (own,):
             found = _signs(x[:, among], x[:, k], steps[known[k]]) if len(among) > 1 else None
@@ -147,7 +147,7 @@ def totals(
 def _apart(x: np.ndarray) -> list[int]:
     """Which columns of x (n, d), in order, are no combination of a constant and those before them."""
     there = x[~np.isnan(x).any(axis=1)][: FIRST + 4 * x.shape[1]]
-    basis, found = np.full((len(there), 1), len(there) ** -0.5), []
+    basis, found = np.full((len(there), 1), max(1, len(there)) ** -0.5), []
     for k, column in enumerate(there.T):
         size = np.linalg.norm(column)
         rest = column / size if size > 0 else column

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -10,9 +11,14 @@ import numpy as np
 import pandas as pd
 
 
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
 def is_known(zone: str) -> bool:
     """Whether there is such a zone, by name or as UTC+02:00."""
-    return zone in available_timezones() or re.fullmatch(r"UTC[+-]\d\d:\d\d", zone) is not None
+    return zone in _names() or re.fullmatch(r"UTC[+-]\d\d:\d\d", zone) is not None
 
 
 def check(zone: str) -> None:
