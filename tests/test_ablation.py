@@ -10,6 +10,7 @@ import pytest
 from tabstep.records.gather import gather
 from tabstep.records.store import Record
 from tabstep.study import parts
+from tabstep.study.parts import WHOLE
 from tests.test_families import record
 
 FULL = {
@@ -25,7 +26,7 @@ def of(dataset: str, params: str, seed: int = 0, steps: int = 50, **worse: float
 
 
 RECORDS = [
-    *(of(name, "default") for name in ("churn2", "wilt", "buddy")),
+    *(of(name, WHOLE) for name in ("churn2", "wilt", "buddy")),
     of("churn2", "no-ranks", c2st_xgboost=0.03),
     of("wilt", "no-ranks", c2st_xgboost=0.06),
     of("buddy", "no-ranks", c2st_xgboost=-0.03),
