@@ -390,7 +390,7 @@ def test_margins_are_wider_than_the_scatter_they_are_seen_through() -> None:
             least = (
                 1 if metric == "catboost_f1_macro" else 1.5
             )  # F1 scatters more than R2, and is allowed no more
-            assert least < score.margin / deviation < 10, (metric, deviation)
+            assert least < score.margin / deviation < 11, (metric, deviation)
         (line,) = (
             line for line in page.splitlines() if line.startswith(f"| `{score.name}`") and "| 0.0" in line
         )
