@@ -41,7 +41,14 @@ def test_with_all_parts_off_it_is_tabddpm() -> None:
     frame = table()
     tiny = {"T": 10, "steps": 3, "layers": (8,), "lr": 1e-3, "batch_size": 64, "weights": "raw"}
     off = {"normalization": "quantile", "head": "eps", "signal_floor": 0.0, "balance": "kinds"}
-    off |= {"times": "uniform", "body": "plain", "frequencies": 0, "ema_warmup": 1, "held_share": 0.0}
+    off |= {
+        "times": "uniform",
+        "body": "plain",
+        "frequencies": 0,
+        "ema_warmup": 1,
+        "held_share": 0.0,
+        "levels": 0,
+    }
     same = TabStep(**tiny, **off).fit(frame, SCHEMA, seed=0)  # type: ignore[arg-type]
     base = TabDDPM(**tiny).fit(frame, SCHEMA, seed=0)  # type: ignore[arg-type]
     for key, value in base.network.state_dict().items():
