@@ -48,6 +48,15 @@ Archive = Annotated[
         show_envvar=True,
     ),
 ]
+Trials = Annotated[int, typer.Option(help="Trials in all, those of earlier calls counted.", min=1)]
+TrialSeconds = Annotated[
+    float | None, typer.Option(help="No trial starts once all trials together took this long.")
+]
+TrialTimeout = Annotated[float, typer.Option(help="Seconds after which a trial fails.", min=1)]
+TrialWorkers = Annotated[int, typer.Option(help="Trials at a time; 0 takes one a core.", min=0)]
+Storage = Annotated[
+    str | None, typer.Option(help="Database URL of the studies, instead of a journal file in results/tuned.")
+]
 Results = Annotated[Path, typer.Option("--results", help="Folder that holds a folder for each suite.")]
 Csv = Annotated[
     Path | None, typer.Option("--csv", help="A table of your own, CSV or Parquet; needs --target.")

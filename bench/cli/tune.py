@@ -16,6 +16,11 @@ from tabstep.cli.options import (
     Methods,
     Mirror,
     Results,
+    Storage,
+    Trials,
+    TrialSeconds,
+    TrialTimeout,
+    TrialWorkers,
     console,
     device_named,
     errors,
@@ -32,18 +37,11 @@ if TYPE_CHECKING:
 def tune(
     method: Annotated[list[str], typer.Argument(help="Methods, in this order.")],
     dataset: Annotated[list[str], typer.Option(help="Datasets (repeat or separate by commas).")],
-    trials: Annotated[int, typer.Option(help="Trials in all, those of earlier calls counted.", min=1)] = 50,
-    seconds: Annotated[
-        float | None, typer.Option(help="No trial starts once all trials together took this long.")
-    ] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds after which a trial fails.", min=1)] = 3600.0,
-    workers: Annotated[int, typer.Option(help="Trials at a time; 0 takes one a core.", min=0)] = 1,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            help="Database URL of the studies, instead of a journal file in results/tuned/<dataset>."
-        ),
-    ] = None,
+    trials: Trials = 50,
+    seconds: TrialSeconds = None,
+    timeout: TrialTimeout = 3600.0,
+    workers: TrialWorkers = 1,
+    storage: Storage = None,
     sampler: Annotated[str, typer.Option(help="Draws the rows of a diffusion's trial.")] = "ancestral",
     grid: Annotated[str | None, typer.Option(help="Its timestep grid.")] = None,
     steps: Annotated[int | None, typer.Option(help="Its step budget; all steps if left out.", min=1)] = None,
@@ -134,15 +132,11 @@ def tune_sampler(
     steps: Annotated[
         Many, typer.Option(help="Step budgets, a study each; the suite's when left out.")
     ] = None,
-    trials: Annotated[int, typer.Option(help="Trials in all, those of earlier calls counted.", min=1)] = 50,
-    seconds: Annotated[
-        float | None, typer.Option(help="No trial starts once all trials together took this long.")
-    ] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds after which a trial fails.", min=1)] = 3600.0,
-    workers: Annotated[int, typer.Option(help="Trials at a time; 0 takes one a core.", min=0)] = 1,
-    storage: Annotated[
-        str | None, typer.Option(help="Database URL of the studies, instead of journal files.")
-    ] = None,
+    trials: Trials = 50,
+    seconds: TrialSeconds = None,
+    timeout: TrialTimeout = 3600.0,
+    workers: TrialWorkers = 1,
+    storage: Storage = None,
     draws: Annotated[int, typer.Option(help="Sampling seeds that a trial is averaged over.", min=1)] = 3,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
     data_mirror: Mirror = None,

@@ -10,23 +10,32 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from tabstep.cli.options import Archive, Mirror, Results, console, device_named, errors, split, stop
+from tabstep.cli.options import (
+    Archive,
+    Mirror,
+    Results,
+    Storage,
+    Trials,
+    TrialSeconds,
+    TrialTimeout,
+    TrialWorkers,
+    console,
+    device_named,
+    errors,
+    split,
+    stop,
+)
 from tabstep.cli.tune import reach, watch
 
 
 def tune_joint(
     method: Annotated[str, typer.Argument(help="A diffusion, as tabstep.")],
     dataset: Annotated[list[str], typer.Option(help="Two datasets or more (repeat or separate by commas).")],
-    trials: Annotated[int, typer.Option(help="Trials in all, those of earlier calls counted.", min=1)] = 50,
-    seconds: Annotated[
-        float | None, typer.Option(help="No trial starts once all trials together took this long.")
-    ] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds after which a trial fails.", min=1)] = 36000.0,
-    workers: Annotated[int, typer.Option(help="Trials at a time; 0 takes one a core.", min=0)] = 1,
-    storage: Annotated[
-        str | None,
-        typer.Option(help="Database URL of the studies, instead of a journal file in results/tuned/joint."),
-    ] = None,
+    trials: Trials = 50,
+    seconds: TrialSeconds = None,
+    timeout: TrialTimeout = 36000.0,
+    workers: TrialWorkers = 1,
+    storage: Storage = None,
     sampler: Annotated[str, typer.Option(help="Draws the rows of a trial.")] = "dpmpp-2m-sde",
     grid: Annotated[str | None, typer.Option(help="Its timestep grid.")] = None,
     steps: Annotated[int, typer.Option(help="Its step budget.", min=1)] = 50,

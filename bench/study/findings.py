@@ -185,7 +185,7 @@ def _recipe(pairs: Sequence[Record], ours: Sequence[Record], beside: Sequence[Re
     return [
         "## 4. The recipe beside TabDDPM",
         "",
-        "Gain of `tabstep` over `tabddpm` of the same size and number of steps, towards the best value of each score,",
+        "Gain of `tabstep` over `tabddpm` of the same size, on as many rows, towards the best value of each score,",
         "`dpmpp-2m-sde`. `tabstep study recipe` ([page](recipe/report/recipe.md), with the arithmetic of each).",
         "",
         *pipes(rows),
@@ -199,8 +199,8 @@ def _by_their_protocol(ours: Sequence[Record], beside: Sequence[Record]) -> list
         return []
     return [
         "Beside the configuration of TabDDPM's authors trained in full, by the CatBoost that they tuned and on as many",
-        "drawn rows as theirs (`tabstep study authors`, [page](authors/report/authors.md)); `long` is three times the",
-        "training of the default.",
+        "drawn rows as theirs (`tabstep study authors`, [page](authors/report/authors.md)). Both settings are",
+        "of before: `large batches` is what the default was, and `long` three times its training.",
         "",
         *authors.counts(authors.numbers(ours, beside)),
         "",

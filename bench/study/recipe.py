@@ -33,17 +33,17 @@ COPIES = "dcr_share"  # of drawn rows nearer to a training row than to a fresh o
 
 
 def costs(jobs: Iterable[Job]) -> dict[str, dict[str, float]]:
-    """`arithmetic` by table, of both methods and of the published configuration where there is one."""
+    """`arithmetic` by table, of all contestants and of the published configuration where there is one."""
     out: dict[str, dict[str, float]] = {}
     for job in {(job.cell.dataset, who(job.cell)): job for job in jobs}.values():
-        if who(job.cell) not in (OURS, THEIRS):
+        if who(job.cell) not in (OURS, THEIRS, WAS):
             continue
         dataset = job.source.load()
         completion = Completion.fit(dataset.train, dataset.schema)
         train, inner = completion.forward(dataset.train), completion.inner
         cost = out.setdefault(job.cell.dataset, {})
         method: Any = job.method
-        cost[job.cell.method] = arithmetic(method, method.encoder(train, inner), len(train))
+        cost[who(job.cell)] = arithmetic(method, method.encoder(train, inner), len(train))
         if job.cell.method == THEIRS:
             with suppress(Unsupported):
                 kind = TabDDPM(**published.tabddpm(job.cell.dataset).settings)
