@@ -62,7 +62,7 @@ _QUICK = {"T": 100, "steps": 1000, "layers": (256, 256), "batch_size": 512}
 SHORT = {"T": 1000, "steps": 4000, "layers": (256, 256, 256), "batch_size": 1024}
 """TabDDPM in the size of `tabstep` and on as many rows: minutes instead of hours (`--params fast`)."""
 
-LARGE = {"steps": 4000, "batch_size": 1024, "levels": 0}
+LARGE: dict[str, Any] = {"steps": 4000, "batch_size": 1024, "levels": 0}
 """What the default of `tabstep` was, on as many rows in larger batches: what some studies have been run with so far."""
 
 _RACERS = (
