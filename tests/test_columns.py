@@ -360,6 +360,44 @@ def test_ways_of_scripts_and_spreadsheets_are_known(text: str, form: str) -> Non
     assert found.write(found.read(column)).tolist() == [text, None]
 
 
+@pytest.mark.parametrize(
+    ("day", "text", "form"),
+    [
+        ("2015-01-07", "07-JAN-15", "%d-%^b-%y"),
+        ("2015-01-07", "07JAN2015", "%d%^b%Y"),
+        ("2015-01-07", "7-Jan-15", "%-d-%b-%y"),
+        ("1999-01-17", "17-01-99", "%d-%m-%y"),
+        ("2015-01-01", "Jan-15", "%b-%y"),
+        ("2015-01-01", "1/2015", "%-m/%Y"),
+        ("2015-01-01", "2015 Jan", "%Y %b"),
+        ("2015-01-07T03", "2015-01-07 03", "%Y-%m-%d %H"),
+    ],
+)
+def test_dates_of_databases_spreadsheets_and_months_are_read(day: str, text: str, form: str) -> None:
+    found = written_dates.dates([text], "object")
+    assert found is not None
+    assert found.form == form
+    assert written_dates.parsed(pd.Series([text], dtype=object), form)[0] == np.datetime64(day)
+    column = objects([text, None])
+    for way in (found, written_dates.dated(column, form.replace("^", ""))):
+        assert way.write(way.read(column)).tolist() == [text, None]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["9", "10", "11", "12", "other"],
+        ["5 hours", "6 hours", "10 or more hours"],
+        ["2500-4999", "5000-7499", "10000-12499"],
+        ["5", "6", "7", "8", "10+"],
+    ],
+)
+def test_few_labels_that_all_come_back_are_categories(labels: list[str]) -> None:
+    """Though most rows read as numbers: drawn as they are, nothing is lost."""
+    often = objects([*labels[:-1] * 30, *labels[-1:] * 3])
+    assert isinstance(only(often), Category)
+
+
 @pytest.mark.parametrize("mark", ["-", "?", "n.a."])
 @pytest.mark.parametrize(
     "values", [[f"{v}.5" for v in range(30)], [f"2024-03-{v + 1:02}" for v in range(30)]]

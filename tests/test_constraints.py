@@ -125,6 +125,19 @@ def test_gaps_break_no_order_and_are_labels_of_codes() -> None:
     assert {"net + tax = gross", "city and code are codes of one another"} <= found
 
 
+def test_columns_that_are_never_there_together_make_no_rule() -> None:
+    """What was and what is forecast: of every sum and product of the two there is no row that could break it."""
+    rng = np.random.default_rng(0)
+    past = np.arange(N) < N - 60
+    size = rng.uniform(1e12, 2e13, (N, 6))
+    frame = pd.DataFrame(size, columns=["was", "trend", "will", "low", "high", "far"])
+    frame.loc[~past, ["was", "far"]] = np.nan
+    frame.loc[past, ["will", "low", "high"]] = np.nan
+    assert not find(common(frame))
+    frame["high"] = frame["low"] + frame["trend"]
+    assert {str(rule) for rule in find(common(frame))} == {"trend + low = high"}
+
+
 def test_times_and_lengths_add_up_and_units_do_not_matter() -> None:
     frame = shop()
     frame["took"] = frame["sent"] - frame["ordered"] + pd.Timedelta(90, "s")

@@ -55,16 +55,19 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
     if not texts:
         return
     distinct, rows = present.nunique(), len(present)
+    labels = distinct <= FEW and bool(present.value_counts().min() >= RECURS)
     drop = f"{speech.advise('drop', name)} leaves it out"
     insist = f"{drop}, {speech.advise('categorical', name)} has its values repeated as they are"
     if not isinstance(column.dtype, pd.CategoricalDtype):
-        check_stray(present, name, speech)
+        if not labels:
+            check_stray(present, name, speech)
         check_one_way(texts, name, speech)
     anew = f"{speech.anew(name)}{insist}"
     for what, mark in PERSONAL.items():
-        # A date, and a number of a year, have the digits of a telephone number.
+        # A date, a number of a year and a range have the digits of a telephone number.
         found = [
-            mark.fullmatch(t) is not None and not reads(MOMENT, t) and not OF_A_YEAR.fullmatch(t)
+            mark.fullmatch(t) is not None
+            and not (reads(MOMENT, t) or OF_A_YEAR.fullmatch(t) or (labels and PAIR.fullmatch(t)))
             for t in texts
         ]
         if sum(found) * 2 > len(texts):

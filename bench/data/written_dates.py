@@ -26,6 +26,10 @@ DATES = (
     *("%a, %d %b %Y", "%a, %-d %b %Y", "%a %d %b %Y", "%a %-d %b %Y", "%a %b %d %Y", "%a %-d %b, %Y"),
     *("%a, %b %d, %Y", "%a, %b %-d, %Y", "%A, %B %d, %Y", "%A, %B %-d, %Y", "%A, %d %B %Y", "%A, %-d %B %Y"),
     *("%a, %d.%m.%Y", "%a %d.%m.%Y", "%a %d/%m/%Y", "%a %m/%d/%Y"),
+    *("%d-%m-%y", "%m-%d-%y", "%y-%m-%d", "%d %b %y", "%-d %b %y"),
+    *("%-d-%b-%Y", "%d-%b-%y", "%-d-%b-%y", "%d%b%Y"),  # as spreadsheets and statistics packages write them
+    *("%d-%^b-%Y", "%d-%^b-%y", "%d%^b%Y"),  # as databases do
+    *("%Y/%m", "%m/%Y", "%-m/%Y", "%m-%Y", "%Y %b", "%Y %B", "%Y-%b", "%b-%Y", "%B-%Y", "%b-%y", "%^b-%Y"),
 )
 TIMES = (
     *("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%H:%M:%S.%3f", "%I:%M %p", "%I:%M:%S %p"),
@@ -33,7 +37,7 @@ TIMES = (
 )
 STAMPS = (
     *DATES,
-    *(f"{d}{mark}{t}{z}" for d in DATES for t in TIMES for mark in " T" for z in ("", "Z")),
+    *(f"{d}{mark}{t}{z}" for d in DATES for t in (*TIMES, "%H") for mark in " T" for z in ("", "Z")),
     *TIMES,
     *("%a %b %_d %H:%M:%S %Y", "%a %b %d %H:%M:%S %Y"),  # as ctime and logs
 )
@@ -43,8 +47,8 @@ _ZONE = re.compile(
 MOST_WAYS = 4  # in which the dates of one column are written
 LONGEST = 60  # characters of a date
 _ALONE = re.compile(
-    r"%-[dmHI]|%_d|%3f"
-)  # our own: without a zero, with a space for it, thousandths of a second
+    r"%-[dmHI]|%_d|%3f|%\^b"
+)  # our own: without a zero, with a space for it, thousandths of a second, a month in capitals
 
 
 _CLOCK = re.compile(r"[ T]+%[HI]")
@@ -182,7 +186,8 @@ def dated(column: pd.Series[Any], form: str | None) -> WrittenMoments:
     if form is None and pd.api.types.is_numeric_dtype(column.dtype):
         form = next((way for way in NUMBERED if _gives_back(pd.Series(texts, dtype=object), way)), None)
     if form is not None:
-        odd = {way: _unread(texts, way) for way in (form, _without_zeros(form))}
+        ways = (form, _without_zeros(form), form.replace("%b", "%^b"))
+        odd = {way: _unread(texts, way) for way in ways}
         way = min(odd, key=lambda way: len(odd[way]))
         if not odd[way]:
             return WrittenMoments(dtype, way, moments.grain(parsed(pd.Series(texts, dtype=object), way)))
@@ -226,7 +231,7 @@ def _shape(text: str) -> str:
 
 
 _SHAPES = {
-    form: _shape(re.sub(r"%[aAbBp]", "a", re.sub(r"%[-_3]?[YmdyHMSfI]", "9", form))) for form in STAMPS
+    form: _shape(re.sub(r"%\^?[aAbBp]", "a", re.sub(r"%[-_3]?[YmdyHMSfI]", "9", form))) for form in STAMPS
 }
 
 
@@ -274,6 +279,7 @@ def in_text(values: np.ndarray, form: str) -> list[Any]:
                 "%_d": f"{moment.day:2}",
                 "%-I": str(moment.hour % 12 or 12),
                 "%3f": f"{moment.microsecond // 1000:03}",
+                "%^b": moment.strftime("%b").upper(),
             },
         }
         found.append(moment.strftime(_ALONE.sub(lambda mark, alone=alone: alone[mark[0]], form)))  # type: ignore[misc]
