@@ -117,7 +117,12 @@ SUITES: dict[str, Suite] = {
                 Entry("tvae", "quick", {"epochs": 10}),
                 Entry("ctgan", "quick", {"epochs": 5}),
                 Entry("tabddpm", "quick", _QUICK),
-                Entry("tabstep", "quick", {**_QUICK, "levels": 0}, samplers=_trailing(DEFAULT_SAMPLER)),
+                Entry(
+                    "tabstep",
+                    "quick",
+                    {**_QUICK, "steps": 8000, "batch_size": 256},
+                    samplers=_trailing(DEFAULT_SAMPLER),
+                ),
             ),
             full=_trailing("ancestral"),
             steps=(2, 5, 20, "T"),
