@@ -230,6 +230,17 @@ def test_a_rate_of_one_row_a_label_is_no_discovery() -> None:
     )
 
 
+def test_numbers_that_a_label_fixes_are_no_multiples_by_it() -> None:
+    """People and wages of a city are one factor apart in each, whatever they are."""
+    rng = np.random.default_rng(0)
+    k = rng.integers(0, 26, N)
+    frame = pd.DataFrame(
+        {name: rng.uniform(1, high, 26)[k] for name, high in (("people", 1e7), ("wage", 3e4))}
+    )
+    frame = frame.assign(city=[f"c{i}" for i in k], x=rng.normal(size=N))
+    assert not any(isinstance(rule, Rated) for rule in find(frame.astype({"city": object})))
+
+
 def test_gaps_break_nothing() -> None:
     table = office()
     table.loc[::7, "price"] = np.nan

@@ -20,7 +20,7 @@ from tabstep.api.preparing import Prepared, frame_of, prepare, tell_of_index, wi
 from tabstep.api.stepless import Stepless
 from tabstep.api.synthesizer import FORMAT, Synthesizer
 from tabstep.contracts import Model, Unsupported
-from tabstep.data import artifact
+from tabstep.data import artifact, naming
 from tabstep.data.columns import Category, from_json
 from tabstep.data.completion import MISSING, Completion
 from tabstep.data.constraints import from_json as constraint_from_json
@@ -153,7 +153,10 @@ def fit(
         missing=missing,
     )
     ready = prepare(table, target, wishes, Python(), seed)
-    for doubt in doubts(table, ready.columns, ready.identifiers, Python()):
+    for doubt in (
+        *doubts(table, ready.columns, ready.identifiers, Python()),
+        *naming.told(ready.things, Python()),
+    ):
         warnings.warn(doubt, UserWarning, stacklevel=2)
     model = train(ready, settings, where, progress)
     if budgets and isinstance(model, Synthesizer):

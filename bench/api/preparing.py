@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from tabstep.data import comparable, constraint_search, frames, inference, spans
+from tabstep.data import comparable, constraint_search, frames, inference, naming, spans
 from tabstep.data.cards import suggest
 from tabstep.data.columns import Category, Column, Number
 from tabstep.data.completion import Completion
@@ -46,6 +46,7 @@ class Prepared:
     identifiers  columns that name rows
     constraints  rules that hold in every row
     spans        what lies between columns, which is learned beside them
+    things       by columns of whole numbers that are labels what they determine (`data.naming`)
     train        complete rows of `completion.inner`
     target       as it was asked for
     wishes       what was said of columns
@@ -60,6 +61,7 @@ class Prepared:
     completion: Completion
     constraints: tuple[Constraint, ...]
     spans: tuple[Span, ...]
+    things: Mapping[str, tuple[str, ...]]
     train: pd.DataFrame
     target: str | None
     wishes: Wishes
@@ -176,7 +178,14 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
     if target in frame.columns and (gaps := int(frame[target].isna().sum())):
         faults.append(f"target {target!r} is missing in {gaps} rows; drop them")
     refuse(faults)
-    table = pd.DataFrame({c.name: c.read(frame[c.name]) for c in columns})
+    table = _read(columns, frame)
+    common = comparable.frame(columns, table)
+    may_be = [n for n in naming.whole(columns, common) if n != target and n not in wishes.numeric]
+    things = naming.described(common, may_be)
+    if things:
+        labels = replace(wishes, categorical=(*wishes.categorical, *things))
+        columns, _ = inference.infer(frame, labels, speech, target)
+        table = _read(columns, frame)
     rules = constraint_search.find(
         comparable.frame(columns, table), comparable.units(columns), comparable.zones(columns)
     )
@@ -192,6 +201,7 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
         completion,
         constraints,
         between,
+        things,
         train,
         target,
         wishes,
@@ -200,6 +210,10 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
         frame.attrs.get(SEPARATED, SEPARATORS[CSV]),
         frame.attrs.get(TYPES, {}),
     )
+
+
+def _read(columns: Sequence[Column], frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({c.name: c.read(frame[c.name]) for c in columns})
 
 
 def _schema(table: pd.DataFrame, columns: Sequence[Column], target: str | None) -> Schema:

@@ -224,6 +224,7 @@ def note(text: str) -> None:
 
 
 def show(path: Path, frame: pd.DataFrame, ready: Prepared) -> None:
+    from tabstep.data import naming
     from tabstep.data.doubtful_numbers import doubts
     from tabstep.data.files import taken_for_gaps
     from tabstep.data.listed import lines
@@ -244,6 +245,8 @@ def show(path: Path, frame: pd.DataFrame, ready: Prepared) -> None:
         console.print(escape(str(span)), highlight=False, soft_wrap=True)
     for doubt in doubts(frame, ready.columns, ready.identifiers, Sampling()):
         note(doubt)
+    for told in naming.told(ready.things, Sampling()):
+        note(told)
     labels = [c.name for c in ready.columns if c.name in ready.completion.schema.labels]
     for name, marks in taken_for_gaps(path, [n for n in labels if frame[n].isna().any()]).items():
         found = ", ".join(f"{text!r} in {count:,} rows" for text, count in marks.items())

@@ -196,6 +196,8 @@ def rated(
         for by in many:
             x = frame[by].to_numpy(np.float64)
             near = _levels_fit(x[head], y[head], by_step[head], codes[head]).all(axis=0)
+            if not near.any() or not _vary(x, codes):
+                continue
             for k in np.flatnonzero(near):
                 of = many[k]
                 if (
@@ -215,6 +217,17 @@ def rated(
                     if not rule.breaks(frame).any():
                         yield rule
                         break
+
+
+def _vary(x: np.ndarray, codes: np.ndarray) -> bool:
+    """Whether x (n,) has values enough within some codes (n,) to show factors: of each code one says its factor.
+
+    A city's people and its wages are a multiple of one another in every city, whatever they are.
+    """
+    shown = ~np.isnan(x) & (x != 0)
+    pairs = len(np.unique(np.column_stack([codes, x])[shown], axis=0))
+    told = len(np.unique(codes[shown]))
+    return pairs - told >= max(MANY, told)
 
 
 def _levels_fit(x: np.ndarray, y: np.ndarray, by: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -240,7 +240,7 @@ def _codes(frame: pd.DataFrame, labels: list[str], numbers: list[str]) -> list[C
     coded |= {
         name: pd.factorize(frame[name], use_na_sentinel=False)[0]
         for name in numbers
-        if frame[name].dtype.kind in "iuf" and frame[name].nunique() <= MOST_LABELS
+        if frame[name].nunique() <= MOST_LABELS
     }
     width = {name: int(codes.max()) + 1 for name, codes in coded.items()}
     found: list[Codes] = []

@@ -15,6 +15,9 @@ from tabstep.data.wishes import Speech
 RECURS = (
     3  # times that a value comes back in the mean, for a text column with more values to be one of categories
 )
+COME_BACK = (
+    10  # times that numbered texts do, and numbers, where they name things: fewer may be rows of one person
+)
 WORDY, WORDY_RECURS = 4.0, 20  # more words than that in the mean are prose, unless they come back so often
 
 MOST_PAIRS = 200  # different ones that may be labels, as 90-99 is of an age
@@ -86,7 +89,7 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
     if distinct <= FEW:
         return
     codes = [CODE.fullmatch(t) for t in texts]
-    if all(codes) and len({c["head"] for c in codes if c}) == 1:
+    if all(codes) and len({c["head"] for c in codes if c}) == 1 and distinct * COME_BACK > rows:
         raise ValueError(f"has {distinct} numbered texts such as {codes[0]['head']}.., like an id; {anew}")  # type: ignore[index]
     declared = isinstance(column.dtype, pd.CategoricalDtype)
     recurs = WORDY_RECURS if words > WORDY else 2 if declared else RECURS

@@ -1,0 +1,99 @@
+"""Whole numbers that name things which other columns describe, as a shop's number says its city and its size.
+
+As numbers they would be drawn by their size, shop 105 in the city of 104; as labels each says what it determines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabstep.data.columns import Column, Number
+from tabstep.data.derived_search import agreed_by_luck
+from tabstep.data.doubtful_text import COME_BACK
+from tabstep.data.forms import Plain
+from tabstep.data.wishes import Speech
+
+MOST_NAMED = 200  # things in a column
+FEWEST = 3
+
+
+def whole(columns: Sequence[Column], frame: pd.DataFrame) -> list[str]:
+    """The columns of plain whole numbers without gaps, of a frame in common units."""
+    plain = [
+        c.name for c in columns if isinstance(c, Number) and isinstance(c.form, Plain) and c.name in frame
+    ]
+    return [name for name in plain if bool((frame[name] % 1 == 0).all())]
+
+
+def described(frame: pd.DataFrame, whole: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """By each column of whole numbers that names things the columns that it determines, though not in its order.
+
+    What rises or falls with a number, or has a band of it for each label, is told of its size: a bonus by years.
+
+    frame  in common units (`data.comparable`)
+    whole  those that may be labels
+    """
+    codes = {str(name): pd.factorize(frame[name], use_na_sentinel=False)[0] for name in frame.columns}
+    labels = [name for name in codes if frame[name].dtype == object]
+    said = {name for label in labels for name in _told(label, whole, codes)}
+    found: dict[str, tuple[str, ...]] = {
+        name: _out_of_order(name, _told(name, list(codes), codes), frame)
+        for name in whole
+        if name not in said and _few(frame[name])
+    }
+    density = {name: _sparse(frame[name]) for name in found}
+    names: dict[str, tuple[str, ...]] = {}
+    for name in sorted(found, key=lambda name: (-len(found[name]), density[name])):
+        if found[name] and not any(name in of for of in names.values()):  # one that another says follows it
+            names[name] = found[name]
+    return names
+
+
+def _few(numbers: Any) -> bool:
+    return bool(FEWEST <= numbers.nunique() <= min(MOST_NAMED, len(numbers) // COME_BACK))
+
+
+def _told(on: str, among: Collection[str], codes: Mapping[str, np.ndarray]) -> list[str]:
+    """The columns that one determines, by codes (n,) of their values, and not by luck."""
+    _, first = np.unique(codes[on], return_index=True)
+    return [
+        of
+        for of in among
+        if of != on
+        and bool((codes[of][first][codes[on]] == codes[of]).all())
+        and not agreed_by_luck(codes[on], codes[of])
+    ]
+
+
+def _out_of_order(name: str, of: Collection[str], frame: pd.DataFrame) -> tuple[str, ...]:
+    """Those of some columns that are not told in the order of the numbers that tell them."""
+    each = frame.drop_duplicates(name).sort_values(name)
+    return tuple(other for other in of if not _in_order(each[other]))
+
+
+def _sparse(numbers: Any) -> float:
+    """Numbers from the least to the largest for each that is there: few for a count of things, many for amounts."""
+    return float((numbers.max() - numbers.min()) / numbers.nunique())
+
+
+def _in_order(values: pd.Series[Any]) -> bool:
+    """Whether what numbers tell, in their order, rises or falls, or has every label in one run.
+
+    A label of its own for each number stands for the number, and needs none beside it.
+    """
+    codes = pd.factorize(values, use_na_sentinel=False)[0]
+    runs, kinds = 1 + int((np.diff(codes) != 0).sum()), len(set(codes))
+    if values.dtype == object or kinds < len(values):
+        return runs == kinds
+    return bool(values.is_monotonic_increasing or values.is_monotonic_decreasing)
+
+
+def told(things: Mapping[str, Sequence[str]], speech: Speech) -> Iterator[str]:
+    """One line for each column that is drawn as labels, with what to say where it is an amount."""
+    for name, of in things.items():
+        shown = f"{', '.join(of[:-1])} and {of[-1]}" if len(of) > 1 else of[0]
+        yield f"{name} is drawn as labels, which say what {shown} holds: {speech.advise('numeric', name)} draws amounts"

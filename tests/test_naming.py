@@ -1,0 +1,130 @@
+"""Whole numbers that name things: labels where other columns describe them, amounts where they are in order."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tabstep
+from tabstep.data import naming
+from tabstep.data.constraint_search import find
+from tabstep.data.constraints import Codes, from_json, to_json
+from tabstep.data.doubtful_text import COME_BACK
+from tests.test_asked import fitted
+from tests.test_cli import call
+from tests.test_constraints import common
+
+N, SHOPS = 900, 30
+
+
+def shops(n: int = N) -> pd.DataFrame:
+    """Sales of shops, each with a number, a city, a size and a day on which it opened."""
+    rng = np.random.default_rng(1)
+    k = rng.integers(0, SHOPS, n)
+    opened = pd.Timestamp("2001-05-01") + pd.to_timedelta(rng.integers(0, 5000, SHOPS), unit="D")
+    return pd.DataFrame(
+        {
+            "sales": np.round(rng.lognormal(4, 1, n), 2),
+            "shop": 101 + k,
+            "city": rng.choice(["Rome", "Oslo", "Lima", "Bern"], SHOPS)[k],
+            "area": rng.integers(100, 3000, SHOPS)[k],
+            "opened": opened[k],
+            "sold": rng.integers(1, 40, n),
+        }
+    )
+
+
+def things(frame: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    whole = [str(name) for name in frame.columns if frame[name].dtype.kind == "i"]
+    return naming.described(common(frame), whole)
+
+
+def test_a_number_that_says_what_others_hold_names_things() -> None:
+    assert things(shops()) == {"shop": ("city", "area", "opened")}
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), values=st.integers(3, 90))
+def test_amounts_are_not(seed: int, values: int) -> None:
+    """What rises, falls, has bands or is drawn by itself is no description."""
+    rng = np.random.default_rng(seed)
+    years = rng.integers(0, values, N)
+    frame = pd.DataFrame(
+        {
+            "years": years,
+            "bonus": np.cumsum(rng.uniform(0, 9, values))[years],
+            "left": -years // 3,
+            "class": pd.Series(years * 3 // values).map({0: "new", 1: "known", 2: "old"}),
+            "name": [f"{y} years" for y in years],
+            "color": rng.choice(["red", "blue"], N),
+            "x": rng.normal(size=N),
+        }
+    )
+    assert not things(frame)
+
+
+def test_few_rows_of_a_thing_may_be_those_of_a_person() -> None:
+    rng = np.random.default_rng(0)
+    who = np.repeat(np.arange(100), COME_BACK - 1)
+    frame = pd.DataFrame(
+        {"who": who, "born": rng.integers(1900, 2000, 100)[who], "y": rng.normal(size=len(who))}
+    )
+    assert "who" not in things(frame)
+
+
+def known(frame: pd.DataFrame) -> set[Any]:
+    return set(frame[["shop", "city", "area", "opened"]].itertuples(index=False, name=None))
+
+
+def test_rows_are_of_things_that_are_there(tmp_path: Path) -> None:
+    frame = shops()
+    with pytest.warns(
+        UserWarning, match=r"shop is drawn as labels, .* city, area and opened .*numeric=\['shop'\]"
+    ):
+        model = fitted(frame)
+    rows = model.sample(200, steps=2, seed=0)
+    assert rows.dtypes.equals(frame.dtypes)
+    assert known(rows) <= known(frame)
+    model.save(tmp_path / "model")
+    assert tabstep.load(tmp_path / "model").sample(200, steps=2, seed=0).equals(rows)
+    moved = model.edit(frame.head(20), {"shop": 103}, steps=2)
+    assert set(moved["shop"]) == {103}
+    assert known(moved) <= known(frame)
+
+
+@pytest.mark.parametrize(
+    "options", [{"numeric": ["shop", "area"]}, {"numeric": ["area"], "target": "shop"}], ids=str
+)
+def test_a_user_has_the_last_word(options: dict[str, Any]) -> None:
+    frame = shops()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rows = fitted(frame, **options).sample(200, steps=2, seed=0)
+    assert not known(rows) <= known(frame)
+
+
+def test_the_command_says_so(tmp_path: Path) -> None:
+    shops().to_csv(tmp_path / "my.csv", index=False)
+    tiny = ("--set", "T=20", "--set", "steps=2", "--set", "layers=8,8")
+    done = call("fit", tmp_path / "my.csv", "--save", tmp_path / "model", *tiny)
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    assert "shop is drawn as labels, which say what city, area and opened holds: --numeric shop" in said
+    assert "in every row: shop determines city" in said
+
+
+def test_labels_determine_days_too() -> None:
+    """Of a project its begin; through JSON and back."""
+    frame = shops().assign(shop=lambda table: "S" + table["shop"].astype(str))
+    (rule,) = (rule for rule in find(common(frame)) if isinstance(rule, Codes) and rule.of == "opened")
+    assert from_json(to_json(rule)) == rule
+    assert not naming.described(common(frame), ["area"]), "the shop says it"
+    rows = tabstep.fit(frame, method="marginals").sample(300, seed=0)
+    assert known(rows) <= known(frame)
