@@ -155,6 +155,35 @@ def test_numbers_keep_their_place_within_a_band() -> None:
     assert keep((rule,), frame)["band"].tolist() == ["low", "low", "low", "high", "low"]
 
 
+def test_a_label_may_be_on_both_sides_of_another() -> None:
+    """Tickets that cost less for the young and the old, hours of little traffic."""
+    rng = np.random.default_rng(0)
+    age, hour = rng.integers(3, 95, N), rng.integers(0, 24, N)
+    frame = common(
+        pd.DataFrame(
+            {
+                "age": age,
+                "cheap": np.where((age < 18) | (age >= 65), "yes", "no"),
+                "hour": hour,
+                "peak": (hour >= 7) & (hour < 20),
+                "x": rng.normal(size=N),
+            }
+        )
+    )
+    rules = find(frame)
+    assert {str(rule) for rule in rules} == {"cheap is a band of age", "peak is a band of hour"}
+    assert tuple(from_json(to_json(rule)) for rule in rules) == rules
+    before = torn(frame, 1)
+    for fixed in ((), ("cheap", "peak"), ("age", "hour")):
+        after = keep(rules, before, fixed)
+        assert not any(broken(rule, after).any() for rule in rules)
+        assert after[list(fixed)].equals(before[list(fixed)])
+        assert after["age"].between(3, 94).all()
+    moved = keep(rules, before, ("cheap",))
+    old = (before["age"] >= 60) & (before["age"] < 65) & (before["cheap"] == "yes")
+    assert (moved["age"][old] >= 65).all(), "to the nearer side"
+
+
 def test_labels_of_clusters_are_no_bands() -> None:
     rng = np.random.default_rng(0)
     kind = rng.choice(["low", "mid", "high"], N)

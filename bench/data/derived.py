@@ -244,7 +244,7 @@ class Begins:
 
 @dataclass(frozen=True)
 class Bands(_Telling):
-    """Each value of `of`, a label or a number, stands for a range of the numbers or times of `by`.
+    """Each value of `of`, a label or a number, stands for a range of the numbers or times of `by`, or for several.
 
     ranges  (value, least, most) of those seen in each, in rising order; of times in seconds
     step    of the grid of `by`: 10^-decimals, of times in seconds, 0 where it is continuous
@@ -268,30 +268,38 @@ class Bands(_Telling):
         return f"{self.of} is a band of {self.by}"
 
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
-        """The numbers at the place in the wanted range that they have in their own."""
+        """The numbers at the place in the nearest wanted range that they have in their own."""
         x, low, high = counted(frame[name]), *np.array([ends for _, *ends in self.ranges]).T
-        own, wanted = self._wanted(frame[name]), _places(frame[self.of], self._labels)
+        own, wanted = self.places(frame[name]), _places(frame[self.of], self._labels)
+        away = np.maximum(low - x[:, None], x[:, None] - high)
+        nearest = np.where(self._meant == wanted[:, None], away, np.inf).argmin(axis=1)
         share = np.clip((x - low[own]) / np.maximum(high - low, 1e-300)[own], 0, 1)
-        into = share * (high - low)[wanted]
+        into = share * (high - low)[nearest]
         into = np.round(into / self.step) * self.step if self.step else into
-        to = np.where((own >= 0) & (wanted >= 0), low[wanted] + into, x)
+        to = np.where((own >= 0) & (wanted >= 0), low[nearest] + into, x)
         if frame[name].dtype.kind in "mM":
             return shifted(frame[name], to - x)
         return pd.Series(on_grid(pd.Series(to, index=frame.index), self.step))
 
     def places(self, numbers: pd.Series[Any]) -> np.ndarray:
         """The place among the ranges (n,) that each number is in, -1 for a gap."""
-        return self._wanted(numbers)
-
-    @property
-    def _labels(self) -> list[Any]:
-        return [label for label, *_ in self.ranges]
-
-    def _wanted(self, numbers: pd.Series[Any]) -> np.ndarray:
         x = counted(numbers)
         below = [most for *_, most in self.ranges[:-1]]
         ends = [roundest(most, least) for most, (_, least, _) in zip(below, self.ranges[1:], strict=True)]
         return np.where(np.isnan(x), -1, np.searchsorted(ends, x, side="right"))
+
+    @property
+    def _labels(self) -> list[Any]:
+        return list(dict.fromkeys(label for label, *_ in self.ranges))
+
+    @property
+    def _meant(self) -> np.ndarray:
+        """The place among the labels of that of each range."""
+        return np.array([self._labels.index(label) for label, *_ in self.ranges])
+
+    def _wanted(self, numbers: pd.Series[Any]) -> np.ndarray:
+        place = self.places(numbers)
+        return np.where(place < 0, -1, self._meant[place])
 
 
 Derived = Elapsed | Calendar | Begins | Bands | Scaled | Product | Rated | Total | Apart

@@ -256,7 +256,7 @@ def _bands(
             if of == by or 3 * distinct[of] > distinct[by] or not _is_banded(x[:FIRST], codes[:FIRST]):
                 continue
             at = np.flatnonzero(np.diff(codes[order])) + 1  # where a band begins
-            if not 1 <= len(at) == len(np.unique(codes[order])) - 1 or not _are_edges(rising, at):
+            if not 1 <= len(at) <= _most_ends(codes[order]) or not _are_edges(rising, at):
                 continue
             ends = zip((0, *at), (*at, len(order)), strict=True)
             ranges = tuple(
@@ -279,4 +279,10 @@ def _are_edges(rising: np.ndarray, at: np.ndarray) -> bool:
 def _is_banded(x: np.ndarray, codes: np.ndarray) -> bool:
     """Whether some rows (n,) do not rule out that every code is a range of numbers."""
     order = np.argsort(x, kind="stable")[: np.count_nonzero(~np.isnan(x))]
-    return bool(np.count_nonzero(np.diff(codes[order])) < max(1, len(np.unique(codes[order]))))
+    return bool(np.count_nonzero(np.diff(codes[order])) <= _most_ends(codes[order]))
+
+
+def _most_ends(codes: np.ndarray) -> int:
+    """Of bands, one of each label; of two labels one may be on both sides of the other, as hours of little traffic."""
+    kinds = len(np.unique(codes))
+    return 2 if kinds == 2 else kinds - 1
