@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,15 +23,25 @@ POWERS = ((1, 1), (1, -1), (1, 2), (1, -2))
 SIGNS = {(1, 1): "{} x {}", (1, -1): "{} / {}", (1, 2): "{} x {}^2", (1, -2): "{} / {}^2"}
 
 
-class _Made:
+class Made:
     """A rule by which numbers `of` are others, to the nearest on their grid, or the next lower where `down`.
 
     step  of that grid, 10^-decimals; 0 for continuous numbers
+    seen  (name, least, largest) of columns of numbers, in seconds of lengths of time; those of others may be any
     """
 
     of: str
     down: bool
     step: float
+    seen: tuple[tuple[str, float, float], ...]
+
+    def beyond(self, name: str, values: pd.Series[Any]) -> np.ndarray:
+        """Which numbers (n,) of a column lie outside those that were seen."""
+        x, found = counted(values), np.zeros(len(values), bool)
+        for low, high in (ends for of, *ends in self.seen if of == name):
+            near = RELATIVE * max(abs(low), abs(high))
+            found |= (x < low - near) | (x > high + near)
+        return found
 
     def exact(self, frame: pd.DataFrame) -> np.ndarray:
         """The numbers (n,) before they are rounded, NaN for gaps and where there are none."""
@@ -51,7 +61,7 @@ class _Made:
 
 
 @dataclass(frozen=True)
-class Scaled(_Made):
+class Scaled(Made):
     """`of` is `factor` times the numbers, or the seconds of the times, of `by`, and `offset`."""
 
     by: str
@@ -61,6 +71,7 @@ class Scaled(_Made):
     down: bool
     step: float
     grid: float  # of `by`
+    seen: tuple[tuple[str, float, float], ...] = ()
 
     def __post_init__(self) -> None:
         _check(self.factor)
@@ -93,7 +104,7 @@ class Scaled(_Made):
 
 
 @dataclass(frozen=True)
-class Product(_Made):
+class Product(Made):
     """`of` is `factor` times `first` times a power, by `powers`, of `second`; lengths of time count in seconds.
 
     gives  `of`, and then first the one of the two whose grid leaves the smaller steps of `of`
@@ -108,6 +119,7 @@ class Product(_Made):
     step: float
     grids: tuple[float, float]  # of the other two
     gives: tuple[str, ...]
+    seen: tuple[tuple[str, float, float], ...] = ()
 
     def __post_init__(self) -> None:
         _check(self.factor)
@@ -143,7 +155,7 @@ class Product(_Made):
 
 
 @dataclass(frozen=True)
-class Rated(_Made):
+class Rated(Made):
     """`of` is `by` times a factor that the value of `on`, a label or a number, tells: a tax by country, a discount.
 
     pairs  (value, factor) of every value that was seen, None for a gap
@@ -156,6 +168,7 @@ class Rated(_Made):
     down: bool
     step: float
     grid: float  # of `by`
+    seen: tuple[tuple[str, float, float], ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -191,7 +204,7 @@ class Rated(_Made):
 
 
 @dataclass(frozen=True)
-class Total(_Made):
+class Total(Made):
     """`of` is `base` and what two columns of numbers or more come to, each with its sign.
 
     Of two without a base it is `constraints.Sum`.
@@ -204,6 +217,7 @@ class Total(_Made):
     step: float
     grids: tuple[float, ...]  # of the parts
     gives: tuple[str, ...]
+    seen: tuple[tuple[str, float, float], ...] = ()
     down = False
 
     def __post_init__(self) -> None:
@@ -279,3 +293,10 @@ def _value(value: str | float | None) -> str:
 
 def _rounded(down: bool) -> str:
     return ", rounded down" if down else ""
+
+
+def bounded(rule: Any, frame: pd.DataFrame) -> Any:
+    """A rule that knows what was seen of its columns."""
+    numbers = [name for name in rule.columns if frame[name].dtype.kind in "iufm"]
+    ends = ((name, counted(frame[name])) for name in numbers)
+    return replace(rule, seen=tuple((name, float(np.nanmin(x)), float(np.nanmax(x))) for name, x in ends))

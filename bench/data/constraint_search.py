@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabstep.data.arithmetic import Made, bounded
 from tabstep.data.comparable import plain
 from tabstep.data.constraints import Codes, Constraint, Gaps, Order, Same, Sum, broken
 from tabstep.data.counted import RELATIVE
@@ -73,6 +74,7 @@ def find(
         (rule.of, rule.by) for rule in made if isinstance(rule, Begins)
     }  # which is no later than its time
     orders = [rule for rule in orders if (rule.low, rule.high) not in days]
+    made = [bounded(rule, frame) if isinstance(rule, Made) else rule for rule in made]
     return (*same, *sums, *orders, *codes, *gaps, *made)
 
 

@@ -12,9 +12,10 @@
 
 Values that change places stay within the training ranges: of an order that was found, the least b is no less than the
 least a, and the largest a no more than the largest b (`data.constraint_search`). Where one column has the finer grid,
-it takes the value of the other instead, since the other way round a whole number would get decimals. A total is what
-its parts make, which may lie outside the training rows' totals. A rule that no free column could keep without leaving
-its grid is not kept; a report says of every rule in how many rows it holds.
+it takes the value of the other instead, since the other way round a whole number would get decimals. Where what
+arithmetic makes would lie outside the training rows', a part of it moves instead, if it has room; a sum of two is what
+its parts make. A rule that no free column could keep without leaving its grid is not kept; a report says of every rule
+in how many rows it holds.
 
 Columns can be fixed: they stay, and so does what they determine; the others follow.
 """
@@ -29,7 +30,7 @@ import pandas as pd
 
 from tabstep.data import comparable
 from tabstep.data.apart import Apart
-from tabstep.data.arithmetic import Total
+from tabstep.data.arithmetic import Made, Total
 from tabstep.data.columns import Column, Number
 from tabstep.data.comparable import plain
 from tabstep.data.completion import MISSING, Completion, companion
@@ -89,6 +90,7 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
     """
     frame = _spanned([rule for rule in rules if isinstance(rule, Apart)], frame, fixed)
     frame, fixed = _determined(rules, frame, fixed)
+    frame = _in_reach(rules, frame, fixed)
     sequence, around = _sequence(rules), _around(rules)
     says = {
         rule.on for rule in rules if isinstance(rule, Gaps)
@@ -168,6 +170,28 @@ def _spanned(rules: Sequence[Apart], frame: pd.DataFrame, fixed: Collection[str]
         left.remove(rule)
         frame = _mended(rule, frame, broken(rule, frame), known)
         known.update(rule.columns)
+    return frame
+
+
+def _in_reach(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str]) -> pd.DataFrame:
+    """The frame with another column moved where what arithmetic makes would lie outside the training rows' numbers.
+
+    What was drawn of it stays there: a part of it goes where that says, if it stays within its own. What others make
+    or determine is no such part.
+    """
+    made = [rule for rule in rules if isinstance(rule, Made)]
+    held = {*fixed, *(rule.of for rule in rules if isinstance(rule, Codes | Made))}
+    held |= {rule.total for rule in rules if isinstance(rule, Sum)}
+    for rule in (rule for rule in made if rule.of not in fixed):
+        out = broken(rule, frame)
+        if out.any():
+            out &= rule.beyond(rule.of, rule.made(frame)) & ~rule.beyond(rule.of, frame[rule.of])
+        for name in (name for name in rule.gives if name not in held):
+            if out.any():
+                moved = rule.moved(name, frame)
+                tried = _with(frame, name, moved, out)
+                stays = out & ~rule.beyond(name, moved) & ~rule.beyond(rule.of, rule.made(tried))
+                frame, out = _with(frame, name, moved, stays), out & ~stays
     return frame
 
 
