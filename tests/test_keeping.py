@@ -60,6 +60,18 @@ def test_rows_keep_all_rules_whatever_they_were(
         pd.testing.assert_series_equal(after[name], before[name])
 
 
+def test_continuous_numbers_beside_a_grid_are_strictly_below_it_and_above_it() -> None:
+    frame = pd.DataFrame({"a": [0.5, 0.1234567, 0.315], "b": [0.315, 0.2, 0.315]})
+    for rule in (
+        Order("a", "b", strict=True, steps=(0.0, 0.001)),
+        Order("a", "b", strict=True, steps=(0.001, 0.0)),
+    ):
+        after = keep((rule,), frame)
+        assert (after["a"] < after["b"]).all()
+        assert after.iloc[1].equals(frame.iloc[1])
+        assert (after - frame).abs().to_numpy().max() < 0.2
+
+
 def test_rows_that_keep_the_rules_are_untouched(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
     frame, rules = learned
     before = torn(frame, 0, share=0.2)

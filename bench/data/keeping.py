@@ -341,10 +341,13 @@ def _ordered(rule: Order, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collect
         frame = _with(_with(frame, rule.low, high, turned), rule.high, low, turned)
         wrong = wrong & broken(rule, frame)  # only those that are equal and must not be
         low, high = frame[rule.low], frame[rule.high]
+    # Continuous numbers have no step: a tenth of one of the other grid is less than two values of that are apart.
     if free[1] and _fits(below, above):
-        return _with(frame, rule.high, _moved(low, above if rule.strict else 0.0), wrong)
+        by = above or 0.1 * below
+        return _with(frame, rule.high, _moved(low, by if rule.strict else 0.0), wrong)
     if free[0] and _fits(above, below):
-        return _with(frame, rule.low, _moved(high, -below if rule.strict else 0.0), wrong)
+        by = below or 0.1 * above
+        return _with(frame, rule.low, _moved(high, -by if rule.strict else 0.0), wrong)
     if free[0] and 0 < below <= DAY:  # the coarser one, beside one that is fixed
         return _with(frame, rule.low, _floored(_moved(high, -above if rule.strict else 0.0), below), wrong)
     return frame
