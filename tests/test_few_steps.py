@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tabstep.records.gather import gather
 from tabstep.records.store import Record
-from tabstep.study import few_steps, glance
+from tabstep.study import few_steps, glance, seeds
 from tests.test_families import record
 
 FULL = {
@@ -123,6 +124,13 @@ def test_what_is_said_of_adult_is_what_the_page_has() -> None:
     ]
     text = " ".join((root / "README.md").read_text(encoding="utf-8").split())
     assert "{} and {} at one and two evaluations beside {} and {}.".format(*said) in text
+
+
+def test_the_readme_names_the_seeds_that_are_there() -> None:
+    root = Path(__file__).parents[1]
+    records = gather(root / "results" / "few-steps" / "runs")[0]
+    text = " ".join((root / "README.md").read_text(encoding="utf-8").split())
+    assert seeds.said(r for r in records if r.cell.method == "tabstep") in text
 
 
 def test_a_sampler_that_lacks_networks_is_named(tmp_path: Path) -> None:
