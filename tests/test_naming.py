@@ -119,7 +119,7 @@ def test_the_command_says_so(tmp_path: Path) -> None:
     done = call("fit", tmp_path / "my.csv", "--save", tmp_path / "model", *tiny)
     assert done.exit_code == 0, done.output
     said = " ".join(done.output.split())
-    assert "shop is drawn as labels, which say what city, area and opened holds: --numeric shop" in said
+    assert "shop is drawn as labels, which say what city, area and opened hold: --numeric shop" in said
     assert "in every row: shop determines city" in said
 
 

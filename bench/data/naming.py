@@ -97,5 +97,5 @@ def _in_order(values: pd.Series[Any]) -> bool:
 def told(things: Mapping[str, Sequence[str]], speech: Speech) -> Iterator[str]:
     """One line for each column that is drawn as labels, with what to say where it is an amount."""
     for name, of in things.items():
-        shown = f"{', '.join(of[:-1])} and {of[-1]}" if len(of) > 1 else of[0]
-        yield f"{name} is drawn as labels, which say what {shown} holds: {speech.advise('numeric', name)} draws amounts"
+        shown = f"{', '.join(of[:-1])} and {of[-1]} hold" if len(of) > 1 else f"{of[0]} holds"
+        yield f"{name} is drawn as labels, which say what {shown}: {speech.advise('numeric', name)} draws amounts"
