@@ -63,9 +63,7 @@ def test_amounts_are_not(seed: int, values: int) -> None:
             "left": -years // 3,
             "class": pd.Series(years * 3 // values).map({0: "new", 1: "known", 2: "old"}),
             "name": [f"{y} years" for y in years],
-            "window": np.where((years > values // 3) & (years < values // 2), "yes", "no")
-            if values > 12
-            else "no",
+            "window": np.where((years > values // 3) & (years < values // 2), "yes", "no"),
             "color": rng.choice(["red", "blue"], N),
             "x": rng.normal(size=N),
         }

@@ -19,7 +19,6 @@ from tabstep.data.wishes import Speech
 
 MOST_NAMED = 200  # things in a column
 FEWEST = 3
-CLASSES = 12  # values of numbers that are drawn as classes whatever they name
 
 
 def whole(columns: Sequence[Column], frame: pd.DataFrame) -> list[str]:
@@ -84,13 +83,13 @@ def _sparse(numbers: Any) -> float:
 def _in_order(values: pd.Series[Any]) -> bool:
     """Whether what numbers tell, in their order, rises or falls, or has every label in one run.
 
-    A label of its own for each number stands for the number, and needs none beside it. Of many numbers one label may
-    be what is on both sides of another: ages that pay less.
+    A label of its own for each number stands for the number, and needs none beside it. One label may be on both sides
+    of another: ages that pay less.
     """
     codes = pd.factorize(values, use_na_sentinel=False)[0]
     runs, kinds = 1 + int((np.diff(codes) != 0).sum()), len(set(codes))
     if values.dtype == object or kinds < len(values):
-        return runs <= kinds + (len(values) > CLASSES)
+        return runs <= kinds + 1
     return bool(values.is_monotonic_increasing or values.is_monotonic_decreasing)
 
 
