@@ -19,7 +19,7 @@ from tabstep.data.comparable import plain
 from tabstep.data.constraints import Codes, Constraint, Gaps, Order, Same, Sum, broken
 from tabstep.data.counted import RELATIVE
 from tabstep.data.derived import Begins, Derived
-from tabstep.data.derived_search import FIRST, LEAST, agreed_by_luck, derived
+from tabstep.data.derived_search import FIRST, LEAST, derived, says
 from tabstep.data.forms import decimals
 from tabstep.data.moments import GRAINS, grain
 
@@ -95,12 +95,10 @@ def _shuffled(frame: pd.DataFrame) -> pd.DataFrame:
     many rows more than say anything about them: those of years that were and of years to come.
     """
     generator = np.random.default_rng(0)
-    return pd.DataFrame({name: _apart(frame[name], generator) for name in frame.columns}).reset_index(
-        drop=True
-    )
+    return pd.DataFrame({name: _in_own_order(frame[name], generator) for name in frame.columns})
 
 
-def _apart(column: Any, generator: np.random.Generator) -> Any:
+def _in_own_order(column: Any, generator: np.random.Generator) -> Any:
     there = np.ones(len(column), bool) if column.dtype == object else column.notna().to_numpy()
     places = np.arange(len(column))
     places[there] = generator.permutation(places[there])
@@ -254,7 +252,7 @@ def _codes(frame: pd.DataFrame, labels: list[str], numbers: list[str]) -> list[C
         for of in coded:
             if of == on or of in aliases or width[of] > width[on]:
                 continue
-            if not _determines(coded[on], coded[of], first) or agreed_by_luck(coded[on], coded[of]):
+            if not says(coded[on], coded[of], first):
                 continue
             one_to_one = width[of] == width[on]
             if one_to_one and of in labels:
@@ -272,11 +270,7 @@ def _gaps(frame: pd.DataFrame, labels: list[str], numbers: list[str]) -> Iterato
         gap = frame[of].isna().to_numpy().astype(int)
         for on, codes in coded.items() if gap.any() else ():
             _, first = np.unique(codes, return_index=True)
-            if _determines(codes, gap, first) and not agreed_by_luck(codes, gap):
+            if says(codes, gap, first):
                 missing = [plain(frame[on].iloc[i]) for i in first if gap[i]]
                 yield Gaps(on, of, tuple(sorted(missing, key=lambda label: (label is None, label))))  # type: ignore
                 break
-
-
-def _determines(on: np.ndarray, of: np.ndarray, first: np.ndarray) -> bool:
-    return bool((of == of[first][on]).all())

@@ -222,6 +222,11 @@ def _told_by(
                     yield Calendar(by, of, part, pairs, ends, (), zone)  # type: ignore[arg-type]
 
 
+def says(on: np.ndarray, of: np.ndarray, first: np.ndarray) -> bool:
+    """Whether each code `on` (n,) has one code `of` (n,), and not by luck; `first` has the first row of each."""
+    return bool((of == of[first][on]).all()) and not agreed_by_luck(on, of)
+
+
 def agreed_by_luck(on: np.ndarray, of: np.ndarray) -> bool:
     """Whether rows whose code `on` was seen before would hardly ever disagree, were their codes `of` drawn alone."""
     repeats = len(on) - (int(on.max()) + 1)

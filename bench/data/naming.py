@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.columns import Column, Number
-from tabstep.data.derived_search import agreed_by_luck
+from tabstep.data.derived_search import says
 from tabstep.data.doubtful_text import COME_BACK
 from tabstep.data.forms import Plain
 from tabstep.data.wishes import Speech
@@ -29,20 +29,20 @@ def whole(columns: Sequence[Column], frame: pd.DataFrame) -> list[str]:
     return [name for name in plain if bool((frame[name] % 1 == 0).all())]
 
 
-def described(frame: pd.DataFrame, whole: Collection[str]) -> dict[str, tuple[str, ...]]:
+def described(frame: pd.DataFrame, may_be: Collection[str]) -> dict[str, tuple[str, ...]]:
     """By each column of whole numbers that names things the columns that it determines, though not in its order.
 
     What rises or falls with a number, or has a band of it for each label, is told of its size: a bonus by years.
 
-    frame  in common units (`data.comparable`)
-    whole  those that may be labels
+    frame   in common units (`data.comparable`)
+    may_be  those that may be labels
     """
     codes = {str(name): pd.factorize(frame[name], use_na_sentinel=False)[0] for name in frame.columns}
     labels = [name for name in codes if frame[name].dtype == object]
-    said = {name for label in labels for name in _told(label, whole, codes)}
+    said = {name for label in labels for name in _told(label, may_be, codes)}
     found: dict[str, tuple[str, ...]] = {
         name: _out_of_order(name, _told(name, list(codes), codes), frame)
-        for name in whole
+        for name in may_be
         if name not in said and _few(frame[name])
     }
     density = {name: _sparse(frame[name]) for name in found}
@@ -60,13 +60,7 @@ def _few(numbers: Any) -> bool:
 def _told(on: str, among: Collection[str], codes: Mapping[str, np.ndarray]) -> list[str]:
     """The columns that one determines, by codes (n,) of their values, and not by luck."""
     _, first = np.unique(codes[on], return_index=True)
-    return [
-        of
-        for of in among
-        if of != on
-        and bool((codes[of][first][codes[on]] == codes[of]).all())
-        and not agreed_by_luck(codes[on], codes[of])
-    ]
+    return [of for of in among if of != on and says(codes[on], codes[of], first)]
 
 
 def _out_of_order(name: str, of: Collection[str], frame: pd.DataFrame) -> tuple[str, ...]:
