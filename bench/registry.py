@@ -133,6 +133,12 @@ SAMPLERS: Named[Sampler] = Named(
             for start in ("mixture", "correlated")
             for name in MIXED
         },
+        **{
+            f"{start}-unipc-2": made(
+                "tabstep.samplers.budget_stop:SolvedStop", update=FREE["unipc-2"], start=BUDGETED[start]
+            )
+            for start in ("mixture", "correlated")
+        },
         "distilled": made("tabstep.samplers.distilled:Distilled"),
         **{
             f"distilled-{start}": made("tabstep.samplers.distilled:Distilled", starts=(BUDGETED[start],))

@@ -191,11 +191,9 @@ SUITES: dict[str, Suite] = {
                 Entry("smote"),
                 Entry("tabstep"),
             ),
-            samplers=_trailing(
-                "dpmpp-2m-sde",
-                "free-dpmpp-2m-sde",
-                "mixture-dpmpp-2m-sde",
-                "distilled",
+            samplers=(
+                *_trailing("dpmpp-2m-sde", "free-dpmpp-2m-sde", "mixture-dpmpp-2m-sde", "distilled"),
+                ("mixture-unipc-2", "quad"),
             ),
             full=_trailing("ancestral"),
             steps=(1, 2, 3, 5, 8, 10, 20, 50),

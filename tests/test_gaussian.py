@@ -159,6 +159,19 @@ def test_sigma_grid_has_even_steps_in_the_root_of_sigma() -> None:
     assert steps == pytest.approx(steps.mean(), rel=0.02)
 
 
+def test_sigma_grid_of_a_path_that_begins_early_begins_there() -> None:
+    """Every time is in use: none of the K is spent above the begin, where the path has no times."""
+    early = bare(1000).until(250)
+    sigma = np.exp(-make("cosine", 1000).half_log_snr.numpy())
+    path = grid.Karras()(early, 5)
+    assert path[0] == 250
+    roots = sigma[list(path[:-1])] ** (1 / 7)
+    assert np.diff(roots) == pytest.approx(np.diff(roots).mean(), rel=0.05)  # of the nearest whole times
+    assert sigma[path[-2]] == pytest.approx(0.1, rel=0.02)
+    short = grid.Karras()(bare(1000).until(60), 2)  # sigma is less than .1 throughout
+    assert sigma[short[1]] / sigma[short[0]] == pytest.approx(0.5, rel=0.03)
+
+
 @pytest.mark.parametrize("K", [2, 5, 20])
 @pytest.mark.parametrize("family", [grid.Karras(), grid.Karras(3.0, 20.0, 0.03)], ids=["default", "wide"])
 def test_sigma_grid_is_the_formula_to_the_nearest_time(family: grid.Karras, K: int) -> None:

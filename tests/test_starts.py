@@ -22,10 +22,11 @@ from tabstep.diffusion.mixture_em import EM, expectation, maximisation
 from tabstep.diffusion.model import Counted
 from tabstep.diffusion.noise import Noise
 from tabstep.diffusion.schedule import make
-from tabstep.registry import SAMPLERS
+from tabstep.registry import GRIDS, SAMPLERS
 from tabstep.samplers import budget_stop
 from tabstep.samplers.ancestral import Ancestral
 from tabstep.samplers.budget_stop import (
+    SOLVED,
     BudgetStop,
     KnownStop,
     begin_at,
@@ -251,6 +252,18 @@ def test_a_begin_that_is_known_is_that_of_its_budget_and_measures_nothing(K: int
     rows = [s.prepare(setting, path)(setting.process.noise(1, 0, 50), None) for s in (known, fixed)]
     assert torch.equal(rows[0].x, rows[1].x)
     assert torch.equal(rows[0].c, rows[1].c)
+
+
+def test_solvers_begin_earlier_in_noise_and_end_at_shorter_steps() -> None:
+    setting = mixed_table(1000).setting(500)
+    solver, other = SAMPLERS["mixture-unipc-2"], SAMPLERS["mixture-dpmpp-2m-sde"]
+    assert [prior_share(K, SOLVED) for K in (1, 2, 3, 5, 10)] == pytest.approx([0.1, 0.2, 0.4, 0.5, 0.6])
+    for K in (1, 2, 5, 10, 50, 1000):
+        path = path_for(solver, GRIDS[solver.grid], setting, K)
+        assert path[0] == begin_at(prior_share(K, SOLVED), 1000, K)
+        assert path[0] >= path_for(other, trailing, setting, K)[0]
+    steps = -np.diff(path_for(solver, GRIDS[solver.grid], setting, 5))
+    assert all(sooner > later for sooner, later in pairwise(steps))
 
 
 def test_a_mixture_that_is_held_stands_in_for_the_training_rows() -> None:

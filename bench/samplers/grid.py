@@ -82,7 +82,8 @@ class Karras:
     """Even steps in sigma^(1/rho), with sigma^2 = (1 - abar)/abar, from well below T (Karras et al. 2022, eq. 5).
 
     At sigma = 8 rows are noise to within 1/65 of the variance, and no call is spent on times where the network can say
-    nothing; the paper's 80 and .002 are of images.
+    nothing; the paper's 80 and .002 are of images. A path that begins where sigma is less begins there, and ends at no
+    more than half of it.
     """
 
     rho: float = 7.0
@@ -90,10 +91,11 @@ class Karras:
     sigma_min: float = 0.1
 
     def __call__(self, setting: Setting, K: int) -> Steps:
-        """The K times of nearest sigma; a single one is that of sigma_max."""
+        """The K times of nearest sigma; a single one is that of the largest."""
         T = setting.T
         K = whole_steps(K, T)
-        ends = np.array([self.sigma_min, self.sigma_max]) ** (1 / self.rho)
-        rising = np.linspace(ends[0], ends[1], K) ** self.rho if K > 1 else np.array([self.sigma_max])
         log_sigma = -setting.process.schedule.half_log_snr.numpy()[1:]  # rises with time
+        high = min(self.sigma_max, float(np.exp(log_sigma[-1])))
+        ends = np.array([min(self.sigma_min, high / 2), high]) ** (1 / self.rho)
+        rising = np.linspace(ends[0], ends[1], K) ** self.rho if K > 1 else np.array([high])
         return distinct(1 + np.interp(np.log(rising), log_sigma, np.arange(T)), T)

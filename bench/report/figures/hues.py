@@ -28,6 +28,7 @@ HUES = {
     "deq": "#999933",
     "free_dpmpp_2m_sde": "#3355BB",
     "mixture_dpmpp_2m_sde": "#22AA55",
+    "mixture_unipc_2": "#DD9911",
     "correlated_dpmpp_2m_sde": "#117799",
     "distilled": "#BB2255",
     "distilled_correlated": "#CC4477",
