@@ -197,7 +197,7 @@ SUITES: dict[str, Suite] = {
             ),
             full=_trailing("ancestral"),
             steps=(1, 2, 3, 5, 8, 10, 20, 50),
-            steps_of={"distilled": (1, 2)},
+            steps_of={"distilled": (1, 2), "mixture-unipc-2": (2, 3, 5, 8, 10, 20)},
             train_seeds=3,
             sample_seeds=2,
             eval_seeds=1,

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from tabstep.records.gather import gather
 from tabstep.records.store import Record
 from tabstep.study import few_steps, glance, seeds
+from tabstep.study.paired import difference
 from tests.test_families import record
+
+ROOT = Path(__file__).parents[1]
 
 FULL = {
     **{"catboost_f1_macro": 0.8, "c2st_xgboost": 0.55, "wasserstein": 0.01},
@@ -140,3 +144,26 @@ def test_a_sampler_that_lacks_networks_is_named(tmp_path: Path) -> None:
     few_steps.write([*RECORDS, *second], tmp_path)
     text = " ".join((tmp_path / "few-steps.md").read_text().split())
     assert "`ddim` drew from 2 of these 4 networks: means are over these." in text
+
+
+def test_the_page_of_samplers_says_what_the_solver_of_the_study_does() -> None:
+    """The two samplers from a mixture, by the records, and that none of their differences is decided."""
+    records, _ = gather(ROOT / "results" / "few-steps" / "runs")
+    page = " ".join((ROOT / "docs" / "samplers.md").read_text().split())
+
+    def c2st(dataset: str, sampler: str, steps: int) -> str:
+        own = [
+            r for r in records if (r.cell.dataset, r.cell.sampler, r.cell.steps) == (dataset, sampler, steps)
+        ]
+        return f"{np.mean([np.mean(r.scores['c2st_xgboost']) for r in own]):.3f}"[1:]
+
+    solver, usual = "mixture-unipc-2", "mixture-dpmpp-2m-sde"
+    on_gesture = [c2st("gesture", *way) for way in ((solver, 5), (usual, 5), ("ancestral", 1000))]
+    assert "a C2ST of {} where the default has {} and all steps {}".format(*on_gesture) in page
+    assert f"on adult {c2st('adult', solver, 5)} to {c2st('adult', usual, 5)}" in page
+    found = few_steps.losses(records)
+    found = found[~found["kept_aside"]]
+    for steps in (3, 5, 8, 10, 20):
+        each = found[found["steps"] == steps].pivot(index="dataset", columns="sampler", values="regret")
+        low, high = difference(each[solver].to_dict(), each[usual].to_dict()).interval
+        assert low < 0 < high
