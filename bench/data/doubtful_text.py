@@ -19,6 +19,7 @@ COME_BACK = (
     10  # times that numbered texts do, and numbers, where they name things: fewer may be rows of one person
 )
 WORDY, WORDY_RECURS = 4.0, 20  # more words than that in the mean are prose, unless they come back so often
+NO_LABELS = 2.0  # words in the mean of labels, at most
 
 MOST_PAIRS = 200  # different ones that may be labels, as 90-99 is of an age
 MOST_SHAPES = 3  # of texts that are codes
@@ -40,7 +41,15 @@ PAIR = re.compile(
     r"[-+]?\d+(?:[.,]\d+)?\s?(?:/|x|×|-|–|;|:|±|,)\s?[-+]?\d+(?:[.,]\d+)?(?:\s?[A-Za-zµ/]{1,8})?"
 )
 CODE = re.compile(r"(?P<head>[A-Za-z]+[-_ #]?|#)\d+")
-
+TELEPHONE = re.compile(
+    r"(?<![\w.,/-])(?:\+\d|\(?0\d|\(\d{3}\)(?= ?\d)|\d{3}(?=[-. ]\d{3}[-. ]\d{4}))(?:[ ()./-]{0,3}\d){5,13}(?![\w-])"
+)
+WITHIN = {  # texts, as people write them, what stands among other words
+    "e-mail addresses": EMAIL,
+    "telephone numbers": TELEPHONE,
+    "long numbers": re.compile(r"(?<![\w.,])(?!\d+000(?!\d))\d{7,}(?![\w.,]\d)"),
+}
+SIGNS = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")  # of writing that has no blanks between words
 
 OF_A_YEAR = re.compile(r"(?:19|20)\d\d[-/]\d{3,8}")  # as orders are numbered, 2024-000341
 
@@ -86,6 +95,7 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
     if distinct == rows and rows > FEW // 4:
         like, mend = (", like prose", insist) if words > WORDY and not alike else (", like an id", anew)
         raise ValueError(f"has a different text in every row, {distinct}{like}; {mend}")
+    _check_remarks(present, insist)
     if distinct <= FEW:
         return
     codes = [CODE.fullmatch(t) for t in texts]
@@ -103,3 +113,33 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
     if distinct * recurs > rows:
         like = ", like prose" if words > 2 else ", too many of which come seldom to be drawn as they are"
         raise ValueError(f"has {distinct} values in {rows} rows{like}; {insist}")
+
+
+def _check_remarks(present: pd.Series[Any], insist: str) -> None:
+    """Refuse texts that come once or twice and are no labels, however few they are, or many the labels beside them."""
+    counts = present[[isinstance(v, str) for v in present]].value_counts()
+    seldom, often = list(counts.index[counts < RECURS]), list(counts.index[counts >= RECURS])
+    for what, mark in WITHIN.items():
+        found = [text for text in seldom if _words(text) > 2 and _holds(mark, text)]
+        if found and (len(counts) <= FEW or COME_BACK * len(found) >= len(seldom)):
+            raise ValueError(f"holds {what} within texts, like prose; {insist}")
+    distinct, rows = len(counts), int(counts.sum())
+    hardly = rows > FEW // 4 and 3 * distinct > 2 * rows
+    if not seldom or np.mean([_words(text) for text in seldom]) <= (NO_LABELS if hardly else WORDY):
+        return
+    beside = (
+        len(seldom) > FEW // 4 and np.mean([_words(text) for text in often]) <= NO_LABELS if often else True
+    )
+    if 2 * len(seldom) > distinct or beside:
+        raise ValueError(
+            f"has {len(seldom)} texts that come once or twice in {rows} rows, like prose; {insist}"
+        )
+
+
+def _words(text: str) -> int:
+    return len(text.split()) + len(SIGNS.findall(text)) // 2
+
+
+def _holds(mark: re.Pattern[str], text: str) -> bool:
+    """Whether some of a text has a mark, and is no day or time."""
+    return any(not reads(MOMENT, found[0]) for found in mark.finditer(text))
