@@ -543,6 +543,7 @@ def test_few_remarks_are_no_labels(values: list[str]) -> None:
         + ["on 01.02.2024 at noon"],
         ["income of 0 - 1000000", "1000000 - 2000000", "more than that"],
         ["2 of 5", "3 of 5"],
+        ["a laptop or desktop, a server of ours", "a server of ours, paper", "paper, a laptop or desktop"],
     ],
 )
 def test_few_labels_may_come_seldom(values: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -45,10 +46,11 @@ TELEPHONE = re.compile(
     r"(?<![\w.,/-])(?:\+\d|\(?0\d|\(\d{3}\)(?= ?\d)|\d{3}(?=[-. ]\d{3}[-. ]\d{4}))(?:[ ()./-]{0,3}\d){5,13}(?![\w-])"
 )
 WITHIN = {  # texts, as people write them, what stands among other words
-    "e-mail addresses": EMAIL,
+    "e-mail addresses": re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}\.[A-Za-z]{2,}"),
     "telephone numbers": TELEPHONE,
     "long numbers": re.compile(r"(?<![\w.,])(?!\d+000(?!\d))\d{7,}(?![\w.,]\d)"),
 }
+_LIST = re.compile(r"\s*[,;|/]\s*")
 SIGNS = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")  # of writing that has no blanks between words
 
 OF_A_YEAR = re.compile(r"(?:19|20)\d\d[-/]\d{3,8}")  # as orders are numbered, 2024-000341
@@ -123,6 +125,10 @@ def _check_remarks(present: pd.Series[Any], insist: str) -> None:
         found = [text for text in seldom if _words(text) > 2 and _holds(mark, text)]
         if found and (len(counts) <= FEW or COME_BACK * len(found) >= len(seldom)):
             raise ValueError(f"holds {what} within texts, like prose; {insist}")
+    parts = Counter(part for text in counts.index for part in set(_LIST.split(text)))
+    seldom = [
+        text for text in seldom if min(parts[part] for part in _LIST.split(text)) == 1
+    ]  # others are lists
     distinct, rows = len(counts), int(counts.sum())
     hardly = rows > FEW // 4 and 3 * distinct > 2 * rows
     if not seldom or np.mean([_words(text) for text in seldom]) <= (NO_LABELS if hardly else WORDY):
