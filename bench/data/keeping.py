@@ -5,6 +5,7 @@
     a determines b     b is what a says; where b is fixed, a is a label that says so; sums and orders leave b alone
     a says b's gaps    b is missing where a says so; elsewhere it has the number that was drawn with its gap
     dates make b       time passed, a weekday, ..: the date or b gives way, whichever loses less (`data.derived`)
+    b is later than a  b is as much later as always, or the last day of the month of a (`data.later`)
     c from a to b      one of a and b goes where the other and c, which no user sees, say (`data.spans`)
     a x b = c          c is computed anew, as what is a multiple of another; where it is fixed, the finer of a and b
     a has the band b   b is what a says; where b is fixed, a moves into it
@@ -37,6 +38,7 @@ from tabstep.data.completion import MISSING, Completion, companion
 from tabstep.data.constraints import UNSEEN, Codes, Constraint, Gaps, Order, Same, Sum, broken, told
 from tabstep.data.counted import RELATIVE, on_grid
 from tabstep.data.derived import Bands, Begins, Calendar, Derived, Elapsed
+from tabstep.data.later import Later
 
 DAY = 86400.0
 PATIENCE = 1  # turns in which a date goes where a count or a weekday says; from then on these follow the date
@@ -95,7 +97,7 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
     says = {
         rule.on for rule in rules if isinstance(rule, Gaps)
     }  # where numbers have gaps, which are there already
-    coded = {rule.of for rule in rules if isinstance(rule, Codes)}
+    coded = {rule.of for rule in rules if isinstance(rule, Codes | Later)}
     for turn in range(len(rules) + PATIENCE + 3):
         before = frame
         for ends, between in around:
@@ -107,7 +109,7 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
             if wrong.any():
                 held = {rule.of} & says if isinstance(rule, Codes) and rule.on not in fixed else set()
                 if isinstance(rule, Order | Sum | Total) and not {*rule.columns} <= {*fixed, *coded}:
-                    held = coded  # a hall has its seats, however many are sold
+                    held = coded  # a hall has its seats, however many are sold, an invoice its days
                 tired = isinstance(rule, Derived) and rule.of not in fixed and turn > PATIENCE + _turn(rule)
                 frame = _mended(
                     rule, frame, wrong, {*fixed, *rule.columns[:-1]} if tired else {*fixed, *held}
