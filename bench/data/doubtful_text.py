@@ -11,7 +11,8 @@ import pandas as pd
 
 from tabstep.data import writing
 from tabstep.data.doubtful_writing import FEW, MOMENT, check_one_way, check_stray, reads
-from tabstep.data.wishes import Speech
+from tabstep.data.wishes import Speech, dated
+from tabstep.data.written_dates import guessed
 
 RECURS = (
     3  # times that a value comes back in the mean, for a text column with more values to be one of categories
@@ -39,7 +40,7 @@ PERSONAL = {  # what such texts are called, the first that fits most of them
     "telephone numbers": re.compile(r"(?=(?:\D*\d){7,15}\D*$)(?:\+|\(|0|(?=\d+[ ./-]))[\d ()./-]+"),
 }
 PAIR = re.compile(
-    r"[-+]?\d+(?:[.,]\d+)?\s?(?:/|x|×|-|–|;|:|±|,)\s?[-+]?\d+(?:[.,]\d+)?(?:\s?[A-Za-zµ/]{1,8})?"
+    r"(?!0x)[-+]?\d+(?:[.,]\d+)?\s?(?:/|x|×|-|–|;|:|±|,)\s?[-+]?\d+(?:[.,]\d+)?(?:\s?[A-Za-zµ/]{1,8})?"
 )
 CODE = re.compile(r"(?P<head>[A-Za-z]+[-_ #]?|#)\d+")
 TELEPHONE = re.compile(
@@ -76,7 +77,10 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
         if not labels:
             check_stray(present, name, speech)
         check_one_way(texts, name, speech)
+    form = guessed(texts) if distinct > FEW else None
     anew = f"{speech.anew(name)}{insist}"
+    if form is not None:
+        insist, anew = (f"{dated(speech, name, form, 'reads dates')}{other}" for other in (insist, anew))
     for what, mark in PERSONAL.items():
         # A date, a number of a year and a range have the digits of a telephone number.
         found = [
@@ -97,8 +101,8 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
     if distinct == rows and rows > FEW // 4:
         like, mend = (", like prose", insist) if words > WORDY and not alike else (", like an id", anew)
         raise ValueError(f"has a different text in every row, {distinct}{like}; {mend}")
-    _check_remarks(present, insist)
     if distinct <= FEW:
+        _check_remarks(present, insist)
         return
     codes = [CODE.fullmatch(t) for t in texts]
     if all(codes) and len({c["head"] for c in codes if c}) == 1 and distinct * COME_BACK > rows:
@@ -115,6 +119,7 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
     if distinct * recurs > rows:
         like = ", like prose" if words > 2 else ", too many of which come seldom to be drawn as they are"
         raise ValueError(f"has {distinct} values in {rows} rows{like}; {insist}")
+    _check_remarks(present, insist)
 
 
 def _check_remarks(present: pd.Series[Any], insist: str) -> None:
