@@ -110,6 +110,8 @@ def test_postcodes_of_cities_far_apart_are_names_and_dense_ones_have_bands() -> 
         code=np.array([10, 20, 30, 40, 50, 60, 70, 500])[k % 8], city=np.where(k % 8 < 4, "a", "b")
     )
     assert not things(prices)
+    counts = frame.assign(code=np.array([1, 18, 19, 20, 21, 22])[k % 6], city=np.where(k % 6 < 1, "a", "b"))
+    assert not things(counts)
 
 
 def test_few_rows_of_a_thing_may_be_those_of_a_person() -> None:

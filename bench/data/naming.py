@@ -93,7 +93,8 @@ def _are_clusters(numbers: np.ndarray, values: pd.Series[Any]) -> bool:
     """Whether sorted numbers (k,) lie far apart wherever what they tell changes, mostly, beside where it does not."""
     gaps, ends = np.diff(numbers), np.diff(pd.factorize(values, use_na_sentinel=False)[0]) != 0
     within, across = gaps[~ends], gaps[ends]
-    return bool(len(within) and 2 * (across > FAR * within.mean()).sum() > len(across))
+    several = len(np.unique(np.cumsum(ends)[~ends])) > 1  # runs of more than one number
+    return several and bool(2 * (across > FAR * within.mean()).sum() > len(across))
 
 
 def told(things: Mapping[str, Sequence[str]], speech: Speech) -> Iterator[str]:
