@@ -19,7 +19,7 @@ from tabstep.data.columns import Category, Column, Number
 from tabstep.data.doubtful_text import check_categories
 from tabstep.data.doubtful_writing import FEW, check_stray
 from tabstep.data.files import WRITTEN, Writing
-from tabstep.data.forms import Element, Form, Objects, Plain
+from tabstep.data.forms import Beyond, Element, Form, Objects, Plain
 from tabstep.data.wishes import COMMA, POINT, Python, Speech, Wishes, dated
 
 
@@ -71,6 +71,11 @@ def infer(
                 columns.append(Category.of(column))
             else:
                 columns.append(Number.of(column, form))
+        except Beyond as error:
+            out = f"{speech.anew(name)}{speech.advise('drop', name)} leaves it out"
+            faults.append(
+                f"column {name!r} {error}; {out}, and of amounts in a frame .astype(float) makes floats"
+            )
         except ValueError as error:
             faults.append(f"column {name!r} {error}")
     return tuple(columns), faults
