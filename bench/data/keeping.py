@@ -3,7 +3,8 @@
     a + b = c          c is computed anew
     a = b              b is a
     a determines b     b is what a says; where b is fixed, a is a label that says so; sums and orders leave b alone
-    a says b's gaps    b is missing where a says so; elsewhere it has the number that was drawn with its gap
+    a says b's gaps    b is missing where a says so; elsewhere it has the number that was drawn with its gap, or what
+                       others make; what tells a moves in its place
     dates make b       time passed, a weekday, ..: the date or b gives way, whichever loses less (`data.derived`)
     b is later than a  b is as much later as always, or the last day of the month of a (`data.later`)
     c from a to b      one of a and b goes where the other and c, which no user sees, say (`data.spans`)
@@ -107,10 +108,13 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
         for rule in sequence:
             wrong = broken(rule, frame)
             if wrong.any():
-                held = {rule.of} & says if isinstance(rule, Codes) and rule.on not in fixed else set()
+                held = {rule.of} & says if _tells(rule) and rule.columns[0] not in fixed else set()
+                if isinstance(rule, Gaps) and rule.of not in fixed:
+                    frame = _reckoned(rule, rules, frame)
                 if isinstance(rule, Order | Sum | Total) and not {*rule.columns} <= {*fixed, *coded}:
                     held = coded  # a hall has its seats, however many are sold, an invoice its days
-                tired = isinstance(rule, Derived) and rule.of not in fixed and turn > PATIENCE + _turn(rule)
+                tired = isinstance(rule, Derived) and rule.of not in fixed
+                tired = tired and turn > PATIENCE + _turn(rule) + len(held)
                 frame = _mended(
                     rule, frame, wrong, {*fixed, *rule.columns[:-1]} if tired else {*fixed, *held}
                 )
@@ -131,6 +135,20 @@ def _sequence(rules: Sequence[Constraint]) -> list[Constraint]:
     for rule in (rule for kind in (Order, Sum) for rule in rules if isinstance(rule, kind)):
         found += [rule, *(made if concerned & set(rule.columns) else ())]
     return found
+
+
+def _tells(rule: Constraint) -> bool:
+    """Whether a rule tells a label."""
+    return isinstance(rule, Codes | Bands | Calendar)
+
+
+def _reckoned(rule: Gaps, rules: Sequence[Constraint], frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with numbers where the label says so and none was drawn, if another rule makes them."""
+    for other in rules:
+        lacks = broken(rule, frame) & ~rule.missing(frame[rule.on])
+        if isinstance(other, Derived) and other.of == rule.of and lacks.any():
+            frame = _with(frame, rule.of, other.made(frame), lacks)
+    return frame
 
 
 def _turn(rule: Derived) -> int:
@@ -200,14 +218,15 @@ def _in_reach(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collectio
 def _determined(
     rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str]
 ) -> tuple[pd.DataFrame, Collection[str]]:
-    """The frame with what fixed columns determine, which is then as fixed as they are."""
+    """The frame with what fixed columns determine, which is then as fixed as they are; but gaps are what labels say."""
+    open_ = {rule.of for rule in rules if isinstance(rule, Gaps)} - set(fixed)
     fixed = set(fixed)
     while rule := next((rule for rule in rules if _last(rule, fixed)), None) or next(
         (rule for rule in rules if _is_to_be_made(rule, fixed)), None
     ):
         frame = _mended(rule, frame, broken(rule, frame), fixed)
         fixed.update(rule.columns)
-    return frame, fixed
+    return frame, fixed - open_
 
 
 def _is_to_be_made(rule: Constraint, fixed: Collection[str]) -> bool:
