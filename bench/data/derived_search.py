@@ -17,8 +17,6 @@ from tabstep.data import arithmetic_search, calendar_search, clocks
 from tabstep.data.comparable import plain
 from tabstep.data.counted import RELATIVE, counted, seconds
 from tabstep.data.derived import (
-    DAY,
-    MONTH,
     NIGHTS,
     PARTS,
     UNITS,
@@ -31,6 +29,7 @@ from tabstep.data.derived import (
     part_of,
 )
 from tabstep.data.later import Later
+from tabstep.data.periods import DAY, MONTH
 
 FIRST = 256  # rows that candidates are tried on before all are
 MOST_TIMES = 12  # columns of times among which pairs are looked at

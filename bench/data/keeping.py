@@ -108,13 +108,17 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
         for rule in sequence:
             wrong = broken(rule, frame)
             if wrong.any():
-                held = {rule.of} & says if _tells(rule) and rule.columns[0] not in fixed else set()
+                tells = isinstance(rule, Codes | Bands | Calendar) and rule.columns[0] not in fixed
+                held = says & {rule.columns[-1]} if tells else set()
+                tired = (
+                    isinstance(rule, Derived)
+                    and rule.of not in fixed
+                    and turn > PATIENCE + _turn(rule) + len(held)
+                )
                 if isinstance(rule, Gaps) and rule.of not in fixed:
                     frame = _reckoned(rule, rules, frame)
                 if isinstance(rule, Order | Sum | Total) and not {*rule.columns} <= {*fixed, *coded}:
                     held = coded  # a hall has its seats, however many are sold, an invoice its days
-                tired = isinstance(rule, Derived) and rule.of not in fixed
-                tired = tired and turn > PATIENCE + _turn(rule) + len(held)
                 frame = _mended(
                     rule, frame, wrong, {*fixed, *rule.columns[:-1]} if tired else {*fixed, *held}
                 )
@@ -135,11 +139,6 @@ def _sequence(rules: Sequence[Constraint]) -> list[Constraint]:
     for rule in (rule for kind in (Order, Sum) for rule in rules if isinstance(rule, kind)):
         found += [rule, *(made if concerned & set(rule.columns) else ())]
     return found
-
-
-def _tells(rule: Constraint) -> bool:
-    """Whether a rule tells a label."""
-    return isinstance(rule, Codes | Bands | Calendar)
 
 
 def _reckoned(rule: Gaps, rules: Sequence[Constraint], frame: pd.DataFrame) -> pd.DataFrame:
