@@ -208,6 +208,8 @@ def test_whole_numbers_that_may_be_something_else_are_told() -> None:
         {
             "row": range(40),
             "day": [20240101 + i % 28 for i in range(40)],
+            "sent": [20240101120000 + 1_000_000 * (i % 28) + i for i in range(40)],
+            "seen": [None if i % 9 == 0 else 202401011200 + 10_000 * (i % 28) + i for i in range(40)],
             "x": [7 * i % 41 for i in range(40)],
             "key": range(0, 80, 2),
             "account": [f"{10**9 + 7 * i % 41}" for i in range(40)],
@@ -221,6 +223,9 @@ def test_whole_numbers_that_may_be_something_else_are_told() -> None:
         in texts
     )
     assert "day is drawn as a number, and looks like days: date=['day']" in texts
+    assert "sent is drawn as a number, and looks like times: date=['sent']" in texts
+    assert "seen is drawn as a number, and looks like times: date=['seen']" in texts
+    assert len([text for text in texts if text.startswith("sent")]) == 1
     assert not [text for text in texts if text.startswith("x ")]
     assert [text.partition(", and")[0] for text in texts if text.startswith(("key", "account"))] == [
         "key rises or falls with every row",

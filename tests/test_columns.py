@@ -499,6 +499,59 @@ def test_honest_categories_are_taken(values: Any) -> None:
     assert set(column.values) == set(values)
 
 
+PEOPLE = ["Anna Berg", "Tom Maier", "Lea Voss", "Jan Kern", "Ute Falk", "Max Roth", "Eva Lind", "Ole Beck"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [
+            *(f"Called {who}, who wants the money back" for who in PEOPLE),
+            f"Called {PEOPLE[0]}, who wants the money back",
+        ],
+        [f"Called {who}, who wants the money back" for who in PEOPLE[:3]],
+        ["Called Anna Berg, who wants the money back"],
+        [*(f"{who} complains" for who in PEOPLE), "Anna Berg complains"],
+        ["yes", "no", "later"] * 30 + ["Anna Berg has moved to another town"] * 2 + ["see Tom, 0171 4400123"],
+        [f"level {v % 25}" for v in range(400)]
+        + [f"Called {who}, who wants the money back" for who in PEOPLE],
+        [
+            f"ring {who} at {number}"
+            for who, number in zip(PEOPLE, ["+49 (0)171 44001", "(030) 4400123"], strict=False)
+        ],
+        ["ring me at 555-123-4567", "write to anna.berg@example.org", "the account is 4711000123"],
+        [f"{who}の電話は夜にしてください" for who in "安岡森林原"],
+    ],
+)
+def test_few_remarks_are_no_labels(values: list[str]) -> None:
+    """Most cells empty: what a handful of people said is not drawn as it is."""
+    frame = pd.DataFrame({"x": objects([*values, *[None] * 700]), "y": 1.5})
+    for column in (frame["x"], frame["x"].astype("category")):
+        _, faults = inference.infer(frame.assign(x=column), Wishes(), Python())
+        assert "like prose" in faults[0]
+    assert isinstance(only(frame["x"], categorical=("x",)), Category)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["don't know", "very satisfied", "No, never", "not at all"],
+        ["I am neither satisfied nor dissatisfied", "I am satisfied with most of it", "I am not satisfied"]
+        * 3,
+        ["yes"] * 9 + ["no"] * 7 + ["I do not want to say so"],
+        ["before 01.02.2024 or so", "after 01.02.2024 or so", "on 2024-01-02 or so"] * 3
+        + ["on 01.02.2024 at noon"],
+        ["income of 0 - 1000000", "1000000 - 2000000", "more than that"],
+        ["2 of 5", "3 of 5"],
+        ["a laptop or desktop, a server of ours", "a server of ours, paper", "paper, a laptop or desktop"],
+    ],
+)
+def test_few_labels_may_come_seldom(values: list[str]) -> None:
+    column = only(objects([*values, *[None] * 200]))
+    assert isinstance(column, Category)
+    assert set(column.values) == set(values)
+
+
 def test_all_that_is_wrong_is_told_at_once() -> None:
     frame = pd.DataFrame({"a": [f"id {v}" for v in range(ROWS)], "b": [np.inf] * ROWS, "c": WHOLE})
     _, faults = inference.infer(frame, Wishes(), Python())

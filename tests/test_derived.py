@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tabstep
 from tabstep.data import comparable, inference
 from tabstep.data.arithmetic_search import products
 from tabstep.data.constraint_search import find
@@ -19,6 +20,7 @@ from tabstep.data.constraints import broken, from_json, share_kept, to_json
 from tabstep.data.counted import roundest
 from tabstep.data.derived import YEARS, Bands, Begins, Calendar, Elapsed
 from tabstep.data.keeping import keep
+from tabstep.data.later import Later
 from tabstep.data.wishes import Python, Wishes
 from tests.test_constraints import common
 from tests.test_keeping import torn
@@ -395,3 +397,122 @@ def test_a_rule_of_a_file_with_a_zone_that_there_is_not_is_refused() -> None:
         ValueError, match="a rule with zone 'Mars/Olympus', expected one such as Europe/Berlin"
     ):
         from_json(said | {"zone": "Mars/Olympus"})
+
+
+def days(seed: int = 0) -> pd.Series[Any]:
+    rng = np.random.default_rng(seed)
+    return pd.Series(pd.Timestamp("2022-01-01") + pd.to_timedelta(rng.integers(0, 900, N), unit="D"))
+
+
+APART: dict[str, Any] = {
+    "of = by + 30 days": lambda day: day + pd.Timedelta(days=30),
+    "of = by + 1 day": lambda day: day + pd.Timedelta(days=1),
+    "of = by - 14 days": lambda day: day - pd.Timedelta(days=14),
+    "of = by + 3 months": lambda day: day + pd.DateOffset(months=3),
+    "of = by + 1 month": lambda day: day + pd.DateOffset(months=1),
+    "of = by + 1 year": lambda day: day + pd.DateOffset(years=1),
+    "of = by + 2 years - 1 day": lambda day: day + pd.DateOffset(years=2) - pd.Timedelta(days=1),
+    "of is the last day of the month of by": lambda day: day + pd.offsets.MonthEnd(0),
+    "of is the last day of the month after that of by": lambda day: (
+        day + pd.offsets.MonthEnd(0) + pd.offsets.MonthEnd(1)
+    ),
+    "of is the first day of the month after that of by": lambda day: day + pd.offsets.MonthBegin(1),
+    "of is the last day of the quarter of by": lambda day: day + pd.offsets.QuarterEnd(0),
+    "of is the first day of the quarter of by": lambda day: day.dt.to_period("Q").dt.start_time,
+    "of is the last day of the year of by": lambda day: day + pd.offsets.YearEnd(0),
+    "of is the first day of the year of by": lambda day: day.dt.to_period("Y").dt.start_time,
+    "of is the last day of the week of by": lambda day: day.dt.to_period("W").dt.end_time.dt.normalize(),
+    "of is the first day of the week of by": lambda day: day.dt.to_period("W").dt.start_time,
+    "of is the last day of the week from Saturday of by": lambda day: day + pd.offsets.Week(weekday=4, n=0),
+}
+
+
+@pytest.mark.parametrize("gaps", ["none", "of", "both"])
+@pytest.mark.parametrize("rule", APART)
+def test_days_that_another_says_are_found_and_kept(rule: str, gaps: str) -> None:
+    """Those that are always as much later, and ends of periods; through JSON, with gaps, and where one is fixed."""
+    by = days()
+    table = pd.DataFrame({"by": by, "of": APART[rule](by).astype(by.dtype), "x": np.arange(N) % 7})
+    gone = np.random.default_rng(1).random((2, N)) < (0.1 if gaps != "none" else 0)
+    table["of"] = table["of"].mask(gone[0])
+    table["by"] = table["by"].mask(gone[1] if gaps == "both" else gone[1] & False)
+    frame = common(table)
+    (found,) = (each for each in find(frame) if each.columns != ("x",))
+    said = {"of = by - 14 days": "by = of + 14 days"}
+    assert str(found) == said.get(rule, rule)
+    assert from_json(json.loads(json.dumps(to_json(found)))) == found
+    before = torn(frame, 2)
+    after = keep((found,), before)
+    assert share_kept(found, before) < 0.9
+    assert share_kept(found, after) == 1
+    assert after.isna().equals(before.isna())
+    assert share_kept(found, keep((found,), before, ("by",))) == 1
+    if "month" not in rule and "year" not in rule:
+        around = keep((found,), before, ("of",))
+        assert share_kept(found, around) == 1
+        assert around["of"].equals(before["of"])
+
+
+def test_a_day_counts_from_the_day_of_a_time_and_on_the_clock_of_its_zone() -> None:
+    times = days() + pd.to_timedelta(np.random.default_rng(1).integers(0, 86_400, N), unit="s")
+    frame = common(pd.DataFrame({"by": times, "of": times.dt.floor("D") + pd.Timedelta(days=30)}))
+    (rule,) = find(frame)
+    assert str(rule) == "of = the day of by + 30 days"
+    for fixed in ((), ("of",)):
+        assert share_kept(rule, keep((rule,), torn(frame, 1), fixed)) == 1
+    moved = keep((rule,), torn(frame, 1), ("of",))
+    assert (moved["by"].dt.time == torn(frame, 1)["by"].dt.time).all()
+    zone = times.dt.tz_localize("Europe/Berlin", ambiguous=np.ones(N, bool), nonexistent="shift_forward")
+    table = pd.DataFrame({"by": zone, "of": zone + pd.DateOffset(months=1)})
+    columns, _ = inference.infer(table, Wishes(), Python())
+    frame = comparable.frame(columns, pd.DataFrame({c.name: c.read(table[c.name]) for c in columns}))
+    (rule,) = find(frame, comparable.units(columns), comparable.zones(columns))
+    assert isinstance(rule, Later)
+    assert (str(rule), rule.zone) == ("of = by + 1 month", "Europe/Berlin")
+
+
+def test_what_is_later_follows_weekdays_orders_and_lengths() -> None:
+    """The invoice has its due date, whatever else is told of either."""
+    invoice = days()
+    due = invoice + pd.Timedelta(days=30)
+    paid = due + pd.to_timedelta(np.random.default_rng(3).integers(0, 9, N), unit="D")
+    table = pd.DataFrame(
+        {
+            "invoice": invoice,
+            "due": due,
+            "paid": paid,
+            "late": (paid - due).dt.days,
+            "weekday": due.dt.day_name(),
+            "month": due + pd.offsets.MonthEnd(0),
+        }
+    )
+    frame = common(table)
+    rules = find(frame)
+    assert {str(rule) for rule in rules} >= {
+        "due = invoice + 30 days",
+        "late = days from due to paid",
+        "weekday is told by the weekday of invoice",
+        "month is the last day of the month of due",
+    }
+    after = keep(rules, torn(frame, 4))
+    assert {str(rule): share_kept(rule, after) for rule in rules} == {str(rule): 1.0 for rule in rules}
+
+
+def test_days_apart_by_luck_or_nearly_are_no_rule() -> None:
+    by = days()
+    off = by + pd.to_timedelta(np.where(np.arange(N) == N - 1, 31, 30), unit="D")
+    few = (by + pd.Timedelta(days=30)).where(np.arange(N) < 20)
+    for of in (off, few, days(1)):
+        rules = find(common(pd.DataFrame({"by": by, "of": of})))
+        assert not [rule for rule in rules if isinstance(rule, Later | Begins)]
+
+
+def test_texts_of_dates_keep_their_distance() -> None:
+    day = days()
+    frame = pd.DataFrame(
+        {f"{i}": (day + pd.Timedelta(days=30 * i)).dt.strftime("%d.%m.%Y") for i in range(2)}
+        | {"x": day.dt.day}
+    )
+    rows = tabstep.fit(frame, method="marginals").sample(500, seed=0)
+    one, other = (pd.to_datetime(rows[name], format="%d.%m.%Y") for name in "01")
+    assert ((other - one).dt.days == 30).all()

@@ -327,6 +327,28 @@ def test_a_label_that_says_where_gaps_are_is_not_changed_by_another() -> None:
     pd.testing.assert_frame_equal(after[["owns", "km"]], frame[["owns", "km"]])
 
 
+@pytest.mark.parametrize("fixed", [(), ("net",), ("type",)], ids=str)
+@pytest.mark.parametrize(
+    "order", [["type", "debit", "credit", "net"], ["net", "credit", "debit", "type"]], ids=str
+)
+def test_a_booking_is_on_one_side(order: list[str], fixed: tuple[str, ...]) -> None:
+    """Its type says on which, and the sign of the net amount its type: neither debit nor credit is in no row."""
+    rng = np.random.default_rng(0)
+    kind, amount = rng.choice(["D", "C"], N), np.round(rng.lognormal(4, 1, N), 2)
+    side = {"debit": np.where(kind == "D", amount, np.nan), "credit": np.where(kind == "C", amount, np.nan)}
+    table = pd.DataFrame({"type": kind.astype(object), **side, "net": np.where(kind == "C", amount, -amount)})
+    frame = table[order]
+    rules = find(frame)
+    assert "debit is missing where type is C, and nowhere else" in map(str, rules)
+    drawn = frame.assign(net=torn(frame, 1)["net"])
+    after = keep(rules, drawn, fixed)
+    assert (after["debit"].isna() != after["credit"].isna()).all()
+    assert ((after["net"] > 0) == (after["type"] == "C")).all()
+    for name in fixed or ("type",):
+        assert after[name].equals(drawn[name])
+    assert {str(rule): share_kept(rule, after) for rule in rules} == {str(rule): 1.0 for rule in rules}
+
+
 def test_what_a_label_tells_stays_in_sums_and_orders() -> None:
     """An exam has as many questions as it has, right and wrong ones; a hall its seats, however many are sold."""
     rng = np.random.default_rng(0)

@@ -126,3 +126,76 @@ def test_lines_of_marks_alone_are_no_rows(tmp_path: Path) -> None:
     assert len(frame) == 21
     assert frame["a"].dtype == "int64"
     assert "2 lines of a.csv hold nothing but ';': they are taken for no rows" in told(path)
+
+
+SALES = [f"{['Rome', 'Oslo', 'Bern'][i % 3]},{10 + i % 7},{i % 11 + 0.25}" for i in range(40)]
+SUM, MEAN = "Total,515,196.0", "Average,12.88,4.90"
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        [SUM],
+        [SUM, "Source: ERP export 2024"],
+        [SUM, "", "Source: ERP export 2024,,"],
+        [SUM, MEAN],
+        [MEAN],
+        [SUM, "Max,16,10.25", "exported on Monday, at noon, by me, from the office"],
+        ["(40 rows)"],
+        ["40 rows"],
+        ["", "Zeilen: 40"],
+        ["Total (40 rows),515,196.0"],
+        ["Total général,515,196.0"],
+        ["Gesamtsumme:,515,196.0", "Mittelwert,12.9,5.2", "Quelle: Amt"],
+        [",515,196.0"],
+        [",,196.0"],
+        ["合计,515,196.0"],
+        ["Average,12.88,"],
+    ],
+)
+def test_lines_below_the_rows_are_no_rows(tmp_path: Path, below: list[str]) -> None:
+    path = written(tmp_path / "a.csv", "city,n,x", *SALES, *below)
+    table, notes = read_table(path), told(path)
+    assert len(table) == len(SALES)
+    assert table["n"].dtype == np.int64
+    assert len(notes) == len([line for line in below if line])
+    assert all("it is taken for no row" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        ["Rome,,"],
+        ["Rome"],
+        ["Lima"],
+        ["Lima,,"],
+        [",12,3.25"],
+        [",515,3.25"],
+        ["Max,16,3.25"],
+        ["Media,12,3.25"],
+        ["Count,40,3.25"],
+        ["Total energies,11,2.5"],
+        ["Total,11,2.5", "Rome,11,3.5"],
+        ["515,11,2.5"],
+    ],
+)
+def test_rows_at_the_end_stay(tmp_path: Path, last: list[str]) -> None:
+    path = written(tmp_path / "a.csv", "city,n,x", *SALES, *last)
+    assert len(read_table(path)) == len(SALES) + len(last)
+    assert told(path) == []
+
+
+def test_what_stands_in_a_column_above_names_no_totals(tmp_path: Path) -> None:
+    brands = [f"{['Total', 'Esso', 'Shell'][i % 3]},{['FR', 'DE'][i % 2]},{i}" for i in range(31)]
+    assert len(read_table(written(tmp_path / "a.csv", "brand,in,x", *brands))) == len(brands)
+    days = [f"T{i % 5},2024-01-{i // 5 + 1:02},{i}" for i in range(40)]
+    assert len(read_table(written(tmp_path / "b.csv", "share,day,x", *days, "SUM,2024-01-08,5"))) == 41
+
+
+def test_totals_are_sums_however_they_are_written(tmp_path: Path) -> None:
+    rows = [f"Rom;1.{i:03},50" for i in range(20)]
+    path = written(tmp_path / "a.csv", "ort;eur", *rows, ";20.200,00")
+    assert len(read_table(path)) == 20
+    mixed = [f'{i},"{1000 + i:,}"' for i in range(20)]
+    path = written(tmp_path / "b.csv", "n,x", *mixed, '190,"20,190"')
+    assert len(read_table(path)) == 20

@@ -71,6 +71,49 @@ def test_amounts_are_not(seed: int, values: int) -> None:
     assert not things(frame)
 
 
+@pytest.mark.parametrize("kind", ["float64", "Int64"])
+def test_a_number_with_gaps_names_things_too(kind: str) -> None:
+    """And the gap itself says something: who is of the board has no manager."""
+    rng = np.random.default_rng(0)
+    k = rng.integers(0, 9, N)
+    frame = pd.DataFrame(
+        {
+            "manager": rng.permutation(np.arange(1000, 3000, 37))[:9][k],
+            "team": rng.choice(["IT", "Law", "Sales"], 9)[k],
+            "pay": np.round(rng.lognormal(8, 1, N), 2),
+        }
+    ).astype({"manager": kind})
+    frame.loc[:5, ["manager", "team"]] = [pd.NA if kind == "Int64" else np.nan, "Board"]
+    with pytest.warns(UserWarning, match="manager is drawn as labels, which say what team holds"):
+        rows = fitted(frame).sample(400, steps=2, seed=0)
+    assert rows.dtypes.equals(frame.dtypes)
+    of = {tuple(map(str, pair)) for pair in frame[["manager", "team"]].itertuples(index=False)}
+    assert {tuple(map(str, pair)) for pair in rows[["manager", "team"]].itertuples(index=False)} <= of
+
+
+def test_postcodes_of_cities_far_apart_are_names_and_dense_ones_have_bands() -> None:
+    codes = {
+        "Munich": range(80331, 80336),
+        "Cologne": range(50667, 50672),
+        "Zurich": range(8001, 8004),
+        "Bern": [3011],
+    }
+    pairs = [(city, code) for city, each in codes.items() for code in each]
+    k, x = np.random.default_rng(0).integers(0, [[len(pairs)], [5]], (2, N))
+    frame = pd.DataFrame({"city": [pairs[i][0] for i in k], "code": [pairs[i][1] for i in k], "x": x})
+    assert things(frame) == {"code": ("city",)}
+    rows = tabstep.fit(frame, method="marginals").sample(300, seed=0)
+    assert set(zip(rows["city"], rows["code"], strict=True)) <= set(pairs)
+    dense = frame.assign(code=k, city=pd.cut(k, [-1, 4, 9, 20], labels=["a", "b", "c"]).astype(str))
+    assert not things(dense)
+    prices = frame.assign(
+        code=np.array([10, 20, 30, 40, 50, 60, 70, 500])[k % 8], city=np.where(k % 8 < 4, "a", "b")
+    )
+    assert not things(prices)
+    counts = frame.assign(code=np.array([1, 18, 19, 20, 21, 22])[k % 6], city=np.where(k % 6 < 1, "a", "b"))
+    assert not things(counts)
+
+
 def test_few_rows_of_a_thing_may_be_those_of_a_person() -> None:
     rng = np.random.default_rng(0)
     who = np.repeat(np.arange(100), COME_BACK - 1)

@@ -15,7 +15,7 @@ from tabstep.data.doubtful_numbers import counts_rows
 from tabstep.data.files import read_table, taken_for_gaps
 from tabstep.data.frames import PARTS
 from tabstep.data.table import Dataset
-from tabstep.data.written_dates import is_day
+from tabstep.data.written_dates import numbered
 
 ROWS = 60
 
@@ -367,6 +367,16 @@ def test_numbers_that_count_the_rows_and_days_are_told_from_others() -> None:
     assert counts_rows(ids)
     assert not counts_rows(ids.where(ids != 501, 900))  # a hole
     assert counts_rows(pd.Series([2**63 - 1, -(2**63)])) is False  # further apart than 64 bits tell
-    assert is_day(pd.Series([20240131, 20231201]))
-    assert not is_day(pd.Series([20240132, 20231201]))
-    assert not is_day(pd.Series([20240131.0, None]))
+    assert numbered(pd.Series([20240131, 20231201])) == "days"
+    assert numbered(pd.Series([20240131.0, 20231201.0])) == "days"
+    assert numbered(pd.Series([20240818131751, 19991231235959])) == "times"
+    assert numbered(pd.Series([202408181317, 199912312359])) == "times"
+    for odd in (
+        [20240132, 20231201],
+        [20240131.0, None],
+        [20240818131761],
+        [202408182417],
+        [20240131.5],
+        [150, 99],
+    ):
+        assert numbered(pd.Series(odd)) == ""

@@ -30,6 +30,14 @@ from tests.test_asked import fitted, plain
         (["x y", "z"], ["key-1", "key-2"]),
         (["key-a", "z"], ["new-key-1", "new-key-2"]),
         (pd.array([7, None], dtype="Int64"), ["8", "9"]),
+        (
+            pd.Series([89490200001000000006, 7, None], dtype=object),
+            ["89490200001000000007", "89490200001000000008"],
+        ),
+        (
+            ["C89490200001000000006", "C89490200001000000001"],
+            ["C89490200001000000007", "C89490200001000000008"],
+        ),
     ],
     ids=str,
 )
@@ -80,6 +88,19 @@ def test_uuids_are_others_in_every_draw(shape: Any) -> None:
     assert len(once[0]) == len(column[0])
     assert uuid.UUID(once[0]).version == 4
     assert (once[0] == once[0].upper()) == (shape(uuid.UUID(int=171)) == shape(uuid.UUID(int=171)).upper())
+
+
+def test_ids_of_more_than_64_bits_are_made_anew(tmp_path: Path) -> None:
+    """Of a CSV and of a frame, from a saved model too; without `id` the message says so."""
+    frame = plain(40).assign(card=[89490200001000000000 + 7 * i for i in range(40)])
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    for source in (frame, tmp_path / "a.csv"):
+        with pytest.raises(ValueError, match=r"beyond 64 bits; id=\['card'\] has new ones made"):
+            fitted(source)
+        model = fitted(source, id="card")
+        model.save(tmp_path / "model")
+        rows = tabstep.load(tmp_path / "model").sample(5, steps=2, seed=0)
+        assert rows["card"].tolist() == [89490200001000000274 + i for i in range(5)]
 
 
 @pytest.mark.parametrize("values", [[0.5, 1.5], [True, False], [(1,), (2,)], [None, None]], ids=str)

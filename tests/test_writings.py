@@ -1,6 +1,7 @@
 """Ways of writing that real exports have: mixed dates, codes, bounds, marks that are labels, units."""
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pandas as pd
 import pytest
 
 from tabstep.data import comparable, constraint_search, inference
-from tabstep.data.columns import Category, Number, from_json, to_json
+from tabstep.data.columns import Category, Number, as_text, from_json, to_json
 from tabstep.data.doubtful_numbers import doubts
-from tabstep.data.wishes import Sampling, Wishes
+from tabstep.data.wishes import Python, Sampling, Wishes
+from tabstep.data.written_dates import WrittenMoments
 from tests.test_asked import fitted
 
 DAYS = pd.Series(pd.date_range("2024-01-03", periods=60, freq="5D"))
@@ -46,6 +48,98 @@ def test_a_way_of_writing_is_meant_as_strptime_reads_it() -> None:
     assert "is not written as %d.%m.%Y throughout, as in '1/3/2024'" in fault(SLASHED, date={"v": "%d.%m.%Y"})
     spoilt = [*SLASHED, "soon"]
     assert "is not written as %m/%d/%Y throughout, as in 'soon'" in fault(spoilt, date={"v": "%m/%d/%Y"})
+
+
+TIMES = DAYS + pd.to_timedelta(np.arange(len(DAYS)) * 7919 % 86_400, unit="s")
+DIGITS = {"days": "%Y%m%d", "months": "%Y%m", "times": "%Y%m%d%H%M%S", "minutes": "%Y%m%d%H%M"}
+
+
+@pytest.mark.parametrize("form", DIGITS.values(), ids=DIGITS)
+def test_days_in_digits_are_read_as_text_and_as_numbers(form: str) -> None:
+    """As the note says, without a form; with gaps they are whole in a file."""
+    texts = TIMES.dt.strftime(form)
+    for values in (texts, texts.astype("int64"), texts.astype("int64").where(TIMES.index > 4)):
+        found = column(values, date={"v": None})
+        assert isinstance(found.form, WrittenMoments)
+        assert found.form.form == form
+        back = found.write(pd.Series(found.read(values)))
+        pd.testing.assert_series_equal(back, values.reset_index(drop=True), check_names=False)
+        shown = as_text((found,), back.to_frame("v"), gaps=("v",) if values.isna().any() else ())[
+            "v"
+        ].dropna()
+        assert shown.astype(str).tolist() == texts[values.notna()].tolist()
+
+
+@pytest.mark.parametrize(
+    ("form", "way"),
+    [
+        ("%Y-%m-%dT%H:%M:%S%z", lambda t: f"{t:%Y-%m-%dT%H:%M:%S}+01:00"),
+        ("%Y-%m-%d %H:%M:%S %z", lambda t: f"{t:%Y-%m-%d %H:%M:%S} +0000"),
+        ("%Y-%m-%dT%H:%M:%S%z", lambda t: f"{t:%Y-%m-%dT%H:%M:%S}Z"),
+        ("%d/%b/%Y:%H:%M:%S %Z", lambda t: f"{t:%d/%b/%Y:%H:%M:%S} UTC"),
+        ("%d.%m.%Y %H:%M:%S.%f", lambda t: f"{t:%d.%m.%Y %H:%M:%S}.{t.second:03}"),
+        ("%H:%M:%S.%f", lambda t: f"{t:%H:%M:%S}.{t.second % 10}"),
+        ("%H:%M:%S.%f", lambda t: f"{t:%H:%M:%S}.{str(t.second * 37).rstrip('0') or 0}"),
+        ("%d.%m.%Y %I:%M%p", lambda t: f"{t:%d.%m.%Y %-I:%M%p}".lower()),
+        ("%d %b %Y", lambda t: f"{t:%d %b %Y}".lower()),
+        ("%A %d %B %Y", lambda t: f"{t:%A %-d %B %Y}".upper()),
+    ],
+)
+def test_a_form_of_strptime_is_written_back_as_the_texts_are(form: str, way: Callable[[Any], str]) -> None:
+    texts = pd.Series([way(moment) for moment in TIMES])
+    found = column(texts, date={"v": form})
+    assert found.write(pd.Series(found.read(texts))).tolist() == texts.tolist()
+    assert from_json(to_json(found)) == found
+    assert found.like(pd.Series([texts[3]])).tolist() == [texts[3]]
+
+
+def test_offsets_of_a_zone_are_read_by_a_form() -> None:
+    moments = TIMES.dt.tz_localize("Europe/Berlin", ambiguous=np.ones(len(TIMES), bool))
+    texts = pd.Series([f"{moment:%d_%b_%Y_%H:%M:%S%z}" for moment in moments])
+    found = column(texts, date={"v": "%d_%b_%Y_%H:%M:%S%z"})
+    assert found.write(pd.Series(found.read(texts))).tolist() == texts.tolist()
+
+
+def test_what_a_form_reads_and_does_not_write_back_is_said() -> None:
+    texts = [f"{moment:%d.%m.%Y  %H:%M}" for moment in TIMES[:60]] + ["01.02.2024 03:04"]
+    said = fault(texts, date={"v": "%d.%m.%Y %H:%M"})
+    assert "is not written as" in said or "would come back as" in said
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        *("%d/%b/%Y", "%b. %-d, %Y", "%d/%b/%Y:%H:%M:%S", "%Y年%m月%d日", "%Y年%-m月%-d日", "%-d. %-m. %Y"),
+        *("%Y-%b-%d", "%d. %B %Y", "%B %-d %Y", "%b %d %Y %H:%M", "%Y_%m_%d", "%d/%b/%Y %H:%M:%S"),
+    ],
+)
+def test_dates_are_read_and_no_codes(form: str) -> None:
+    texts = TIMES.dt.strftime(form)
+    found = column(texts)
+    assert isinstance(found.form, WrittenMoments)
+    assert found.write(pd.Series(found.read(texts))).tolist() == texts.tolist()
+
+
+def test_dates_of_other_orders_are_offered_a_form() -> None:
+    texts = TIMES.dt.strftime("%Y, %B %d")
+    assert "--date 'v=%Y, %B %d' reads dates" in fault(texts)
+    assert isinstance(column(texts, date={"v": "%Y, %B %d"}).form, WrittenMoments)
+    assert "date" not in fault([f"K{v % 90}-{v}" for v in range(180)])
+
+
+def test_advice_is_in_the_words_of_the_call() -> None:
+    """In Python as keywords, on the command line as options."""
+    ways = {"03/04/2024": "%d/%m/%Y", "soon": "%d.%m.%Y"}
+    for text, form in ways.items():
+        frame = pd.DataFrame({"v": [text, text] * 20})
+        for speech, said in ((Python(), f"date={{'v': '{form}'}}"), (Sampling(), f"--date v={form}")):
+            assert said in inference.infer(frame, Wishes(date={"v": None}), speech)[1][0]
+
+
+def test_numbers_in_hex_are_no_two_numbers() -> None:
+    texts = [hex(v) for v in range(256)]
+    assert "two numbers" not in fault(texts)
+    assert "two numbers" in fault([f"{v % 99}x{v % 98}" for v in range(256)])
 
 
 def test_codes_with_zeros_before_them_are_numbers_where_one_says_so() -> None:

@@ -226,11 +226,16 @@ def as_text(columns: Sequence[Column], frame: pd.DataFrame, gaps: Collection[str
         if isinstance(form, Plain) and (form.padded or form.exponent):
             way = f"{{:.{form.padded}{form.exponent or 'f'}}}"
             texts[c.name] = column.map(way.format, na_action="ignore")
-        elif isinstance(form, Plain) and form.decimals == 0 and c.name in gaps:
+        elif c.name in gaps and column.dtype.kind == "f" and _are_whole(form):
             texts[c.name] = column.astype("Int64")
         elif isinstance(form, moments.Moments | moments.Durations) and column.dtype.kind in "Mm":
             texts[c.name] = moments.texts(column, form.grain)
     return frame.assign(**texts)
+
+
+def _are_whole(form: Form) -> bool:
+    """Whether values are whole numbers, those that stand for days too."""
+    return form.decimals == 0 if isinstance(form, Plain) else isinstance(form, written_dates.WrittenMoments)
 
 
 def as_written(columns: Sequence[Column]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from tabstep.data.counted import RELATIVE
 from tabstep.data.derived import Begins, Derived
 from tabstep.data.derived_search import FIRST, LEAST, derived, says
 from tabstep.data.forms import decimals
+from tabstep.data.later import Later
 from tabstep.data.moments import GRAINS, grain
 
 MOST_SUMMED = 60  # columns among which sums are looked for: their number grows with the third power
@@ -70,10 +71,8 @@ def find(
         made = list(
             derived(frame, single, labels[:MOST_CODED], steps, units or {}, zones or {}, given, counts)
         )
-    days = {
-        (rule.of, rule.by) for rule in made if isinstance(rule, Begins)
-    }  # which is no later than its time
-    orders = [rule for rule in orders if (rule.low, rule.high) not in days]
+    days = [{rule.of, rule.by} for rule in made if isinstance(rule, Begins | Later)]  # always in one order
+    orders = [rule for rule in orders if {rule.low, rule.high} not in days]
     made = [bounded(rule, frame) if isinstance(rule, Made) else rule for rule in made]
     return (*same, *sums, *orders, *codes, *gaps, *made)
 

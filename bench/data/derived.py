@@ -1,6 +1,6 @@
-"""Columns that others make: time passed between two, the part of the calendar of a date, the day of a time, bands.
+"""Columns that others make: time passed between two, the part of the calendar of a date, its first or last day, bands.
 
-What arithmetic makes is in `data.arithmetic`.
+What arithmetic makes is in `data.arithmetic`, times that are always as much later in `data.later`.
 
 Each rule says which rows break it (`breaks`), what its last column `of` must be (`made`), and where a column that
 makes it must go (`moved`). Which of them gives way in drawn rows matters: days of a stay between two drawn dates would
@@ -21,11 +21,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from tabstep.data import clocks
+from tabstep.data import clocks, periods
 from tabstep.data.apart import Apart
 from tabstep.data.arithmetic import Product, Rated, Scaled, Total
 from tabstep.data.comparable import plain
 from tabstep.data.counted import RELATIVE, counted, on_grid, roundest, seconds, shifted
+from tabstep.data.later import Later
+from tabstep.data.periods import DAY, MONTH
 
 YEARS = "years"  # of the calendar, of which only full ones are counted
 NIGHTS = "nights"  # between the days of two times
@@ -51,7 +53,6 @@ PARTS: dict[str, Callable[[pd.DatetimeIndex], Any]] = {
     "year and quarter": lambda days: days.year * 4 + days.quarter,
     "year and month": lambda days: days.year * 12 + days.month,
 }
-DAY, MONTH = "day", "month"
 FARTHEST = 366  # days or hours that a time is moved by
 
 
@@ -107,7 +108,7 @@ class Elapsed:
         if self.unit not in (YEARS, NIGHTS):
             return shifted(times, in_seconds)
         shown = clocks.local(times, self.zone)
-        to = _on(shown, more, "years") if self.unit == YEARS else shifted(shown, in_seconds)
+        to = periods.moved(shown, more, periods.YEAR) if self.unit == YEARS else shifted(shown, in_seconds)
         return pd.Series(clocks.instants(to, self.zone)).astype(times.dtype)
 
     def beyond(self, name: str, times: pd.Series[Any]) -> np.ndarray:
@@ -203,16 +204,22 @@ class Calendar(_Telling):
 
 @dataclass(frozen=True)
 class Begins:
-    """`of` is the day, or the month, that the times `by` are in; what they are beyond it stays where they move."""
+    """`of` is the first day, or the last, of the period of the calendar that the times `by` are in, or of one later.
+
+    unit   the period, one of `periods.UNITS`; what times are beyond its begin stays where they move
+    later  how many periods later, earlier where negative
+    """
 
     by: str
     of: str
     unit: str
     gives: tuple[str, ...]
     zone: str = ""
+    last: bool = False
+    later: int = 0
 
     def __post_init__(self) -> None:
-        _check("unit", self.unit, (DAY, MONTH))
+        _check("unit", self.unit, periods.UNITS)
         clocks.check(self.zone)
 
     @property
@@ -220,26 +227,29 @@ class Begins:
         return self.by, self.of
 
     def __str__(self) -> str:
-        return f"{self.of} is the {self.unit} of {self.by}"
+        if self.unit in (DAY, MONTH) and not self.last and not self.later:
+            return f"{self.of} is the {self.unit} of {self.by}"
+        after = {-1: " before that", 0: "", 1: " after that"}.get(
+            self.later, f" {abs(self.later)} {'later' if self.later > 0 else 'earlier'} than that"
+        )
+        return (
+            f"{self.of} is the {'last' if self.last else 'first'} day of the {self.unit}{after} of {self.by}"
+        )
 
     def breaks(self, frame: pd.DataFrame) -> np.ndarray:
         times, days = frame[self.by], frame[self.of]
-        return np.asarray((self._begin(times) != days) & times.notna() & days.notna())
+        return np.asarray((self.made(frame) != days) & times.notna() & days.notna())
 
     def made(self, frame: pd.DataFrame) -> pd.Series[Any]:
-        return pd.Series(self._begin(frame[self.by]).astype(frame[self.of].dtype))
+        found = periods.number(clocks.local(frame[self.by], self.zone), self.unit) + self.later
+        days = periods.begin(found + self.last, self.unit) - np.timedelta64(int(self.last), "D")
+        return pd.Series(days.astype(frame[self.of].to_numpy().dtype), index=frame.index)
 
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
-        times, begins = clocks.local(frame[name], self.zone), frame[self.of]
-        if self.unit == MONTH:
-            months = 12 * (begins.dt.year - times.dt.year) + begins.dt.month - times.dt.month
-            to = _on(times, months.to_numpy(np.float64), "months")
-        else:
-            to = begins + (times - _floor(times, DAY))
+        times = clocks.local(frame[name], self.zone)
+        by = periods.number(frame[self.of], self.unit) - self.later - periods.number(times, self.unit)
+        to = periods.moved(times, by, self.unit)
         return pd.Series(clocks.instants(to, self.zone).astype(frame[name].dtype))
-
-    def _begin(self, times: Any) -> Any:
-        return _floor(clocks.local(times, self.zone), self.unit)
 
 
 @dataclass(frozen=True)
@@ -302,7 +312,7 @@ class Bands(_Telling):
         return np.where(place < 0, -1, self._meant[place])
 
 
-Derived = Elapsed | Calendar | Begins | Bands | Scaled | Product | Rated | Total | Apart
+Derived = Elapsed | Calendar | Begins | Later | Bands | Scaled | Product | Rated | Total | Apart
 
 
 def _check(what: str, name: str, known: Collection[str]) -> None:
@@ -315,26 +325,11 @@ def part_of(times: pd.Series[Any], part: str) -> np.ndarray:
     return np.asarray(PARTS[part](pd.DatetimeIndex(times)), dtype=np.float64)
 
 
-def _floor(times: Any, unit: str) -> Any:
-    """The begin of the days, or the months, that times are in."""
-    days = times.dt.floor("D")
-    return days - pd.to_timedelta(days.dt.day - 1, unit="D") if unit == MONTH else days
-
-
 def _full_years(start: pd.Series[Any], end: pd.Series[Any]) -> np.ndarray:
     """Birthdays (n,) float64 between two days of each row, NaN for gaps."""
     a, b = pd.DatetimeIndex(start), pd.DatetimeIndex(end)
     early = (b.month < a.month) | ((b.month == a.month) & (b.day < a.day))
     return np.asarray(b.year - a.year, dtype=np.float64) - early
-
-
-def _on(times: pd.Series[Any], counts: np.ndarray, unit: str) -> pd.Series[Any]:
-    """Times moved by whole months or years (n,), NaN for none; days that the month lacks become its last."""
-    moved = times.copy()
-    for count in np.unique(counts[~np.isnan(counts)]):
-        rows = counts == count
-        moved[rows] = (times[rows] + pd.DateOffset(**{unit: int(count)})).astype(times.dtype)  # type: ignore[arg-type]
-    return moved
 
 
 def _days(times: pd.Series[Any]) -> np.ndarray:

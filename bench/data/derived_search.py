@@ -13,12 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data import arithmetic_search, clocks
+from tabstep.data import arithmetic_search, calendar_search, clocks
 from tabstep.data.comparable import plain
 from tabstep.data.counted import RELATIVE, counted, seconds
 from tabstep.data.derived import (
-    DAY,
-    MONTH,
     NIGHTS,
     PARTS,
     UNITS,
@@ -30,6 +28,8 @@ from tabstep.data.derived import (
     Elapsed,
     part_of,
 )
+from tabstep.data.later import Later
+from tabstep.data.periods import DAY, MONTH
 
 FIRST = 256  # rows that candidates are tried on before all are
 MOST_TIMES = 12  # columns of times among which pairs are looked at
@@ -41,7 +41,6 @@ MOST_BANDS = 30  # values of a column that is the band of another
 MOST_TOLD = 1000  # values of a column that a date tells
 LEAST = 30  # rows that a rule must be able to lose
 SPIKE = 0.01  # share of one value from which a column is left where it is
-BEGINS = {DAY: UNITS["days"], MONTH: 2629746.0}  # with the steps of the grids that they make
 WAYS = (
     (YEARS, True),
     *((unit, down) for unit in UNITS if unit not in (YEARS, NIGHTS) for down in (False, True)),
@@ -78,9 +77,10 @@ def derived(
     made = dict(given)
     moving = Moving(frame, set(), set())
     for found in (
+        calendar_search.later(frame, pairs, days, steps, zones),
         _elapsed(frame, pairs, plain_numbers, steps, zones),
         _calendar(frame, times, told, zones),
-        _begins(frame, days, steps, zones),
+        calendar_search.begins(frame, days, steps, zones),
         arithmetic_search.scaled(frame, numbers, steps),
         arithmetic_search.totals(frame, numbers, steps, made),
         _bands(frame, numbers, few, steps),
@@ -132,11 +132,15 @@ class Moving:
             self.used.update((rule.start, rule.end))
             self.moved.add(rule.gives[0])
         elif isinstance(rule, Calendar | Begins):
-            moves = (isinstance(rule, Begins) or rule.part in SHORT) and rule.by not in self.moved
+            near = rule.unit in (DAY, MONTH) if isinstance(rule, Begins) else rule.part in SHORT
+            moves = near and rule.by not in self.moved
             rule = replace(rule, gives=(rule.by, rule.of) if moves else (rule.of, rule.by))
             # An hour and a day move one time together.
             if moves and isinstance(rule, Calendar) and rule.part != HOUR:
                 self.moved.add(rule.by)
+        elif isinstance(rule, Later):
+            self.used.add(rule.of)
+            self.moved.add(rule.of)
         return rule
 
     def _of_span(self, rule: Elapsed) -> tuple[str, ...]:
@@ -232,19 +236,6 @@ def agreed_by_luck(on: np.ndarray, of: np.ndarray) -> bool:
     repeats = len(on) - (int(on.max()) + 1)
     shares = np.bincount(of) / len(of)
     return repeats * (1 - float((shares**2).sum())) < LEAST
-
-
-def _begins(
-    frame: pd.DataFrame,
-    pairs: Sequence[tuple[str, str]],
-    steps: Mapping[str, float],
-    zones: Mapping[str, str],
-) -> Iterator[Begins]:
-    for by, of in pairs:
-        for unit, step in BEGINS.items():
-            rule = Begins(by, of, unit, (), zones.get(by, ""))
-            if steps[by] < step == steps[of] and not rule.breaks(frame).any():
-                yield rule
 
 
 def _bands(

@@ -16,7 +16,7 @@ from tabstep.data.forms import Objects, Plain
 from tabstep.data.identifiers import Identifier
 from tabstep.data.wishes import COMMA, Speech
 from tabstep.data.writing import WrittenNumbers
-from tabstep.data.written_dates import is_day
+from tabstep.data.written_dates import numbered
 
 NINES = re.compile(r"-?9{2,}")  # numbers that stand for gaps in many a table, as 999 for an age
 NOTHING = re.compile(r"[-–—?.*/]{1,3}")
@@ -37,7 +37,8 @@ def doubts(
     writings = frame.attrs.get(WRITTEN, {})
     for column in columns:
         name, values = column.name, frame[column.name]
-        if reason := _names_rows(column, values):
+        looks = _looks_like(column, values)
+        if not looks and (reason := _names_rows(column, values)):
             yield (
                 f"{name} {reason}, and is drawn as a number: {speech.anew(name)}{speech.advise('drop', name)} "
                 "leaves it out"
@@ -49,17 +50,17 @@ def doubts(
                 f"{name} is drawn with decimals, and {grouped} beside whole numbers looks like thousands: "
                 f"{speech.counted(name, COMMA)} says so"
             )
-        if _are_days(column, values):
-            yield f"{name} is drawn as a number, and looks like days: {speech.advise('date', name)}"
+        if looks:
+            yield f"{name} is drawn as a number, and looks like {looks}: {speech.advise('date', name)}"
         for mark, times, low, high in _marks(column, values):
             yield f"{name} is {mark} in {times} rows, and else within {low} .. {high}: {speech.gap(f'{name}={mark}')}"
 
 
-def _are_days(column: Column, values: pd.Series[Any]) -> bool:
+def _looks_like(column: Column, values: pd.Series[Any]) -> str:
+    """Whether numbers look like days or times; empty where they do not."""
     if not isinstance(column, Number) or not isinstance(column.form, Plain | WrittenNumbers):
-        return False
-    numbers, gaps = _plain_numbers(column, values)
-    return not gaps and is_day(numbers)
+        return ""
+    return numbered(_plain_numbers(column, values)[0])
 
 
 def _labels_like_gaps(column: Column, values: pd.Series[Any]) -> Iterator[tuple[str, int]]:

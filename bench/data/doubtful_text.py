@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import pandas as pd
 
 from tabstep.data import writing
 from tabstep.data.doubtful_writing import FEW, MOMENT, check_one_way, check_stray, reads
-from tabstep.data.wishes import Speech
+from tabstep.data.wishes import Speech, dated
+from tabstep.data.written_dates import guessed
 
 RECURS = (
     3  # times that a value comes back in the mean, for a text column with more values to be one of categories
@@ -19,6 +21,7 @@ COME_BACK = (
     10  # times that numbered texts do, and numbers, where they name things: fewer may be rows of one person
 )
 WORDY, WORDY_RECURS = 4.0, 20  # more words than that in the mean are prose, unless they come back so often
+NO_LABELS = 2.0  # words in the mean of labels, at most
 
 MOST_PAIRS = 200  # different ones that may be labels, as 90-99 is of an age
 MOST_SHAPES = 3  # of texts that are codes
@@ -37,10 +40,19 @@ PERSONAL = {  # what such texts are called, the first that fits most of them
     "telephone numbers": re.compile(r"(?=(?:\D*\d){7,15}\D*$)(?:\+|\(|0|(?=\d+[ ./-]))[\d ()./-]+"),
 }
 PAIR = re.compile(
-    r"[-+]?\d+(?:[.,]\d+)?\s?(?:/|x|×|-|–|;|:|±|,)\s?[-+]?\d+(?:[.,]\d+)?(?:\s?[A-Za-zµ/]{1,8})?"
+    r"(?!0x)[-+]?\d+(?:[.,]\d+)?\s?(?:/|x|×|-|–|;|:|±|,)\s?[-+]?\d+(?:[.,]\d+)?(?:\s?[A-Za-zµ/]{1,8})?"
 )
 CODE = re.compile(r"(?P<head>[A-Za-z]+[-_ #]?|#)\d+")
-
+TELEPHONE = re.compile(
+    r"(?<![\w.,/-])(?:\+\d|\(?0\d|\(\d{3}\)(?= ?\d)|\d{3}(?=[-. ]\d{3}[-. ]\d{4}))(?:[ ()./-]{0,3}\d){5,13}(?![\w-])"
+)
+WITHIN = {  # texts, as people write them, what stands among other words
+    "e-mail addresses": re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}\.[A-Za-z]{2,}"),
+    "telephone numbers": TELEPHONE,
+    "long numbers": re.compile(r"(?<![\w.,])(?!\d+000(?!\d))\d{7,}(?![\w.,]\d)"),
+}
+_LIST = re.compile(r"\s*[,;|/]\s*")
+SIGNS = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")  # of writing that has no blanks between words
 
 OF_A_YEAR = re.compile(r"(?:19|20)\d\d[-/]\d{3,8}")  # as orders are numbered, 2024-000341
 
@@ -65,7 +77,10 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
         if not labels:
             check_stray(present, name, speech)
         check_one_way(texts, name, speech)
+    form = guessed(texts) if distinct > FEW else None
     anew = f"{speech.anew(name)}{insist}"
+    if form is not None:
+        insist, anew = (f"{dated(speech, name, form, 'reads dates')}{other}" for other in (insist, anew))
     for what, mark in PERSONAL.items():
         # A date, a number of a year and a range have the digits of a telephone number.
         found = [
@@ -87,6 +102,7 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
         like, mend = (", like prose", insist) if words > WORDY and not alike else (", like an id", anew)
         raise ValueError(f"has a different text in every row, {distinct}{like}; {mend}")
     if distinct <= FEW:
+        _check_remarks(present, insist)
         return
     codes = [CODE.fullmatch(t) for t in texts]
     if all(codes) and len({c["head"] for c in codes if c}) == 1 and distinct * COME_BACK > rows:
@@ -103,3 +119,38 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
     if distinct * recurs > rows:
         like = ", like prose" if words > 2 else ", too many of which come seldom to be drawn as they are"
         raise ValueError(f"has {distinct} values in {rows} rows{like}; {insist}")
+    _check_remarks(present, insist)
+
+
+def _check_remarks(present: pd.Series[Any], insist: str) -> None:
+    """Refuse texts that come once or twice and are no labels, however few they are, or many the labels beside them."""
+    counts = present[[isinstance(v, str) for v in present]].value_counts()
+    seldom, often = list(counts.index[counts < RECURS]), list(counts.index[counts >= RECURS])
+    for what, mark in WITHIN.items():
+        found = [text for text in seldom if _words(text) > 2 and _holds(mark, text)]
+        if found and (len(counts) <= FEW or COME_BACK * len(found) >= len(seldom)):
+            raise ValueError(f"holds {what} within texts, like prose; {insist}")
+    parts = Counter(part for text in counts.index for part in set(_LIST.split(text)))
+    seldom = [
+        text for text in seldom if min(parts[part] for part in _LIST.split(text)) == 1
+    ]  # others are lists
+    distinct, rows = len(counts), int(counts.sum())
+    hardly = rows > FEW // 4 and 3 * distinct > 2 * rows
+    if not seldom or np.mean([_words(text) for text in seldom]) <= (NO_LABELS if hardly else WORDY):
+        return
+    beside = (
+        len(seldom) > FEW // 4 and np.mean([_words(text) for text in often]) <= NO_LABELS if often else True
+    )
+    if 2 * len(seldom) > distinct or beside:
+        raise ValueError(
+            f"has {len(seldom)} texts that come once or twice in {rows} rows, like prose; {insist}"
+        )
+
+
+def _words(text: str) -> int:
+    return len(text.split()) + len(SIGNS.findall(text)) // 2
+
+
+def _holds(mark: re.Pattern[str], text: str) -> bool:
+    """Whether some of a text has a mark, and is no day or time."""
+    return any(not reads(MOMENT, found[0]) for found in mark.finditer(text))

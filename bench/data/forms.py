@@ -256,6 +256,10 @@ class Objects:
         return int(Decimal(value).scaleb(self.decimals))
 
 
+class Beyond(ValueError):
+    """Numbers that nothing is learned from: they are names, or amounts that want to be floats."""
+
+
 def _is_beyond(whole: Sequence[int]) -> bool:
     """Whether no type of 64 bits holds them."""
     return bool(whole) and (
@@ -265,6 +269,4 @@ def _is_beyond(whole: Sequence[int]) -> bool:
 
 def _check_bits(values: Any) -> None:
     if _is_beyond(list(values)):
-        raise ValueError(
-            "holds whole numbers beyond 64 bits; drop it, or make floats of them with .astype(float)"
-        )
+        raise Beyond("holds whole numbers beyond 64 bits")

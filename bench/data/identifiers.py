@@ -16,6 +16,8 @@ from tabstep.data.doubtful_text import EMAIL, UUID
 
 _CODE = re.compile(r"(?P<head>.*?)(?P<digits>\d{1,100})", re.DOTALL)
 
+LONGEST = 18  # digits that are counted
+
 Kind = Literal["number", "text", "uuid", "UUID"]  # the last in capitals
 
 
@@ -24,7 +26,8 @@ class Identifier:
     """How new names are written.
 
     place   of the column among all that are written
-    kind    "number" and "text" count on from `first`; a text has `head`, digits filled up to `width`, and `tail`
+    kind    "number" and "text" count on from `first`; a text has `head`, digits filled up to `width`, and `tail`, and
+            numbers of more than 18 digits have what stands before these as `head`
     gaps    share of rows without one, which are drawn by chance: nothing is learned of them either
     """
 
@@ -53,6 +56,9 @@ class Identifier:
         name, dtype, shown = str(column.name), dtypes.name(column.dtype), column.dropna()
         if pd.api.types.is_bool_dtype(column.dtype) or not len(shown):
             raise ValueError(f"is {column.dtype if len(shown) else 'empty'}, which names no rows; drop it")
+        if column.dtype == object and all(type(v) is int for v in shown):
+            head, first, width = _split(max(0, *shown) + 1)
+            return cls(name, place, dtype, "number", first, head, width)
         if pd.api.types.is_numeric_dtype(column.dtype):
             if not bool((shown == np.round(shown.astype("float64"))).all()):
                 raise ValueError("holds numbers that are not whole, which name no rows; drop it")
@@ -72,9 +78,9 @@ class Identifier:
         if all(codes) and len({code["head"] for code in codes if code}) == 1:
             digits = [code["digits"] for code in codes if code]
             width = len(digits[0]) if len({len(d) for d in digits}) == 1 else 0
-            return cls(
-                name, place, dtype, "text", max(map(int, digits)) + 1, texts[0][: -len(digits[0])], width
-            )
+            before, first, least = _split(max(map(int, digits)) + 1, width)
+            head = texts[0][: -len(digits[0])] + before
+            return cls(name, place, dtype, "text", first, head, least)
         mails = sum(EMAIL.fullmatch(text) is not None for text in texts) * 2 > len(texts)
         head, tail = ("person", "@example.org") if mails else (f"{name}-", "")
         while any(text.startswith(head) for text in texts):
@@ -98,7 +104,10 @@ class Identifier:
         if lack := self._lack(start + n):
             raise ValueError(f"column {self.name!r} {lack}")
         numbers = range(self.first + start, self.first + start + n)
-        return list(numbers) if self.kind == "number" else [self._text(i) for i in numbers]
+        if self.kind == "number" and not self.head:
+            return list(numbers)
+        found = map(self._text, numbers)
+        return list(map(int, found)) if self.kind == "number" else list(found)
 
     @property
     def example(self) -> str:
@@ -111,6 +120,8 @@ class Identifier:
             return ""
         kind = dtypes.made(self.dtype)
         kind = getattr(kind, "numpy_dtype", kind)
+        if kind.kind == "O":
+            return ""
         most = 2 ** (np.finfo(kind).nmant + 1) if kind.kind == "f" else int(np.iinfo(kind).max)
         left = max(0, most - self.first + 1)
         if n <= left:
@@ -131,6 +142,14 @@ class Identifier:
         found = uuid.UUID(bytes=hashlib.sha256(f"{self.name}\n{seed}\n{i}".encode()).digest()[:16], version=4)
         text = str(found) if self.tail else found.hex
         return text.upper() if self.kind == "UUID" else text
+
+
+def _split(number: int, width: int = 0) -> tuple[str, int, int]:
+    """The digits of a number before the last 18, these, and how many are to be filled up: 64 bits hold no more."""
+    digits = f"{number:0{width}d}" if width else str(number)
+    if len(digits) <= LONGEST:
+        return "", number, width
+    return digits[:-LONGEST], int(digits[-LONGEST:]), LONGEST
 
 
 def finished(rows: pd.DataFrame, identifiers: tuple[Identifier, ...], start: int, seed: int) -> pd.DataFrame:

@@ -19,8 +19,8 @@ from tabstep.data.columns import Category, Column, Number
 from tabstep.data.doubtful_text import check_categories
 from tabstep.data.doubtful_writing import FEW, check_stray
 from tabstep.data.files import WRITTEN, Writing
-from tabstep.data.forms import Element, Form, Objects, Plain
-from tabstep.data.wishes import COMMA, POINT, Python, Speech, Wishes
+from tabstep.data.forms import Beyond, Element, Form, Objects, Plain
+from tabstep.data.wishes import COMMA, POINT, Python, Speech, Wishes, dated
 
 
 def infer(
@@ -54,7 +54,7 @@ def infer(
                 columns.append(Category.of(column.astype("Int64") if whole else column, way.flags))
                 continue
             if name in wishes.date:
-                columns.append(Number.of(column, _date_form(column, wishes.date[name])))
+                columns.append(Number.of(column, _date_form(column, wishes.date[name], speech)))
                 continue
             decimal = wishes.decimal.get(name)
             form = _form(column, speech, numeric=numeric, decimal=decimal)
@@ -71,6 +71,11 @@ def infer(
                 columns.append(Category.of(column))
             else:
                 columns.append(Number.of(column, form))
+        except Beyond as error:
+            out = f"{speech.anew(name)}{speech.advise('drop', name)} leaves it out"
+            faults.append(
+                f"column {name!r} {error}; {out}, and of amounts in a frame .astype(float) makes floats"
+            )
         except ValueError as error:
             faults.append(f"column {name!r} {error}")
     return tuple(columns), faults
@@ -131,7 +136,7 @@ def _form(
     raise ValueError(_unread(f"is {dtype}", column, speech))
 
 
-def _date_form(column: pd.Series[Any], written: str | None) -> Form:
+def _date_form(column: pd.Series[Any], written: str | None, speech: Speech) -> Form:
     """The form of a column that holds dates or times, as a user says. Raises ValueError where it does not."""
     dtype: Any = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
@@ -145,15 +150,21 @@ def _date_form(column: pd.Series[Any], written: str | None) -> Form:
         if form is None or isinstance(form, Plain | Objects):
             raise ValueError("holds no dates")
         return form
+    name, given = str(column.name), [str(v) for v in column.dropna().unique()]
     try:
-        several = (
-            zoned.zoned([str(v) for v in column.dropna().unique()], dtypes.name(dtype)) if texts else None
-        )
-        return several if several and written is None else written_dates.dated(column, written)
+        if texts and (written is None or written.endswith("%z")):
+            several = zoned.zoned(given, dtypes.name(dtype), written)
+            if several is not None:
+                return several
+        return written_dates.dated(column, written)
     except writing.Ambiguous as error:
         raise ValueError(
-            f"can be read in two ways: {error}; say which, as {column.name}={error.forms[0]}"
+            f"can be read in two ways: {error}; say which, as {speech.day(name, error.forms[0])}"
         ) from None
+    except ValueError as error:
+        known = not str(error).startswith(written_dates.NONE)
+        way = "" if known else f"; say how they are written, as {speech.day(name, '%d.%m.%Y')}"
+        raise ValueError(f"{error}{way}") from None
 
 
 def _arrow_form(
@@ -280,7 +291,7 @@ def _text_form(column: pd.Series[Any], speech: Speech, *, numeric: bool, decimal
             form = form or (writing.codes(texts, dtype) if numeric else None)
         several = None if form is not None or few else written_dates.mixed(texts, dtype)
     except writing.Ambiguous as error:
-        first = speech.dated(name, error.forms[0]) if error.forms else _counted(name, speech)
+        first = dated(speech, name, error.forms[0]) if error.forms else _counted(name, speech)
         raise ValueError(
             f"can be read in two ways: {error}; {first}{choices}; or write it so that there is one"
         ) from None
@@ -289,7 +300,7 @@ def _text_form(column: pd.Series[Any], speech: Speech, *, numeric: bool, decimal
     if several is not None:
         raise ValueError(
             f"holds dates written as {several.form} and as {', '.join(several.others)}; "
-            f"{speech.dated(name, several.form)}{choices}"
+            f"{dated(speech, name, several.form)}{choices}"
         )
     if form is None and numeric:
         check_stray(present, name, speech)

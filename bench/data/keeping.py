@@ -3,8 +3,10 @@
     a + b = c          c is computed anew
     a = b              b is a
     a determines b     b is what a says; where b is fixed, a is a label that says so; sums and orders leave b alone
-    a says b's gaps    b is missing where a says so; elsewhere it has the number that was drawn with its gap
+    a says b's gaps    b is missing where a says so; elsewhere it has the number that was drawn with its gap, or what
+                       others make; what tells a moves in its place
     dates make b       time passed, a weekday, ..: the date or b gives way, whichever loses less (`data.derived`)
+    b is later than a  b is as much later as always, or the last day of the month of a (`data.later`)
     c from a to b      one of a and b goes where the other and c, which no user sees, say (`data.spans`)
     a x b = c          c is computed anew, as what is a multiple of another; where it is fixed, the finer of a and b
     a has the band b   b is what a says; where b is fixed, a moves into it
@@ -37,6 +39,7 @@ from tabstep.data.completion import MISSING, Completion, companion
 from tabstep.data.constraints import UNSEEN, Codes, Constraint, Gaps, Order, Same, Sum, broken, told
 from tabstep.data.counted import RELATIVE, on_grid
 from tabstep.data.derived import Bands, Begins, Calendar, Derived, Elapsed
+from tabstep.data.later import Later
 
 DAY = 86400.0
 PATIENCE = 1  # turns in which a date goes where a count or a weekday says; from then on these follow the date
@@ -95,7 +98,7 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
     says = {
         rule.on for rule in rules if isinstance(rule, Gaps)
     }  # where numbers have gaps, which are there already
-    coded = {rule.of for rule in rules if isinstance(rule, Codes)}
+    coded = {rule.of for rule in rules if isinstance(rule, Codes | Later)}
     for turn in range(len(rules) + PATIENCE + 3):
         before = frame
         for ends, between in around:
@@ -105,10 +108,17 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
         for rule in sequence:
             wrong = broken(rule, frame)
             if wrong.any():
-                held = {rule.of} & says if isinstance(rule, Codes) and rule.on not in fixed else set()
+                tells = isinstance(rule, Codes | Bands | Calendar) and rule.columns[0] not in fixed
+                held = says & {rule.columns[-1]} if tells else set()
+                tired = (
+                    isinstance(rule, Derived)
+                    and rule.of not in fixed
+                    and turn > PATIENCE + _turn(rule) + len(held)
+                )
+                if isinstance(rule, Gaps) and rule.of not in fixed:
+                    frame = _reckoned(rule, rules, frame)
                 if isinstance(rule, Order | Sum | Total) and not {*rule.columns} <= {*fixed, *coded}:
-                    held = coded  # a hall has its seats, however many are sold
-                tired = isinstance(rule, Derived) and rule.of not in fixed and turn > PATIENCE + _turn(rule)
+                    held = coded  # a hall has its seats, however many are sold, an invoice its days
                 frame = _mended(
                     rule, frame, wrong, {*fixed, *rule.columns[:-1]} if tired else {*fixed, *held}
                 )
@@ -129,6 +139,15 @@ def _sequence(rules: Sequence[Constraint]) -> list[Constraint]:
     for rule in (rule for kind in (Order, Sum) for rule in rules if isinstance(rule, kind)):
         found += [rule, *(made if concerned & set(rule.columns) else ())]
     return found
+
+
+def _reckoned(rule: Gaps, rules: Sequence[Constraint], frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with numbers where the label says so and none was drawn, if another rule makes them."""
+    for other in rules:
+        lacks = broken(rule, frame) & ~rule.missing(frame[rule.on])
+        if isinstance(other, Derived) and other.of == rule.of and lacks.any():
+            frame = _with(frame, rule.of, other.made(frame), lacks)
+    return frame
 
 
 def _turn(rule: Derived) -> int:
@@ -198,14 +217,15 @@ def _in_reach(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collectio
 def _determined(
     rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str]
 ) -> tuple[pd.DataFrame, Collection[str]]:
-    """The frame with what fixed columns determine, which is then as fixed as they are."""
+    """The frame with what fixed columns determine, which is then as fixed as they are; but gaps are what labels say."""
+    open_ = {rule.of for rule in rules if isinstance(rule, Gaps)} - set(fixed)
     fixed = set(fixed)
     while rule := next((rule for rule in rules if _last(rule, fixed)), None) or next(
         (rule for rule in rules if _is_to_be_made(rule, fixed)), None
     ):
         frame = _mended(rule, frame, broken(rule, frame), fixed)
         fixed.update(rule.columns)
-    return frame, fixed
+    return frame, fixed - open_
 
 
 def _is_to_be_made(rule: Constraint, fixed: Collection[str]) -> bool:

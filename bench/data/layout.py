@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from tabstep.data import bounds
+from tabstep.data import bounds, footers
 from tabstep.data.encodings import encoding_of
 
 CSV = ".csv"
@@ -26,12 +26,9 @@ BETWEEN = ",;\t|"  # what may stand between values
 INDEX = "index"
 TOP = 12  # lines in which the names and the units are looked for
 ALIKE = 3  # lines of as many cells that show which one holds the names
-TAIL = 2**16  # bytes in which the last line is looked for
+TAIL = 2**16  # bytes in which the last lines are looked at
 EMPTY = "holds nothing"
 SHOWN = 30  # characters of a line in a note
-TOTALS = frozenset(
-    ["total", "totals", "grand total", "sum", "summe", "gesamt", "gesamtsumme", "somme", "totale", "suma"]
-)
 # what pandas takes for missing beside an empty field, and what spreadsheets write where they cannot reckon
 MARKS = (
     *(
@@ -139,18 +136,17 @@ class Layout:
         few = [record for _, record in islice(self._records(), above + TOP)][above + 1 :]
         found = {above + 1: "holds units"} if _are_units(few) else {}
         again, empty = self._seen(above)
-        last = _filled(self._last())
-        totals = bool(last) and last[0].casefold().rstrip(": ") in TOTALS
-        if again or empty or totals:
-            end = 0
+        tail = self._tail()
+        if again or empty:
             for place, (_, record) in enumerate(self._records()):
-                end = place if record else end
                 if place > above and record == first:
                     found[place] = "holds the names again"
                 elif place > above and len(record) > 1 and not _filled(record):
                     found[place] = EMPTY
-            if totals:
-                found[end] = "holds totals"
+        if footers.may_end(tail, len(first), self.separator):
+            rows = ((place, record) for place, (_, record) in enumerate(self._records()) if place > above)
+            below = ((place, record) for place, record in rows if place not in found)
+            found |= footers.found(below, tail, len(first), self.separator)
         return found
 
     def _seen(self, above: int) -> tuple[bool, bool]:
@@ -164,11 +160,12 @@ class Layout:
                 empty = empty or not line.strip(marks)
             return again, empty
 
-    def _last(self) -> list[str]:
+    def _tail(self) -> list[list[str]]:
+        """The last records, the first of which may be cut off."""
         with self.path.open("rb") as file:
             file.seek(max(0, self.path.stat().st_size - TAIL))
             lines = file.read().decode(self.encoding, errors="replace").rstrip().splitlines()
-        return next(csv.reader(lines[-1:], delimiter=self.separator), [])
+        return list(csv.reader(lines, delimiter=self.separator))
 
 
 def _top(path: Path, encoding: str) -> list[str]:

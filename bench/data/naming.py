@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.columns import Column, Number
-from tabstep.data.derived_search import says
+from tabstep.data.derived_search import FAR, says
 from tabstep.data.doubtful_text import COME_BACK
 from tabstep.data.forms import Plain
 from tabstep.data.wishes import Speech
@@ -22,17 +22,18 @@ FEWEST = 3
 
 
 def whole(columns: Sequence[Column], frame: pd.DataFrame) -> list[str]:
-    """The columns of plain whole numbers without gaps, of a frame in common units."""
+    """The columns of plain whole numbers, of a frame in common units; a gap among them is a thing of its own."""
     plain = [
         c.name for c in columns if isinstance(c, Number) and isinstance(c.form, Plain) and c.name in frame
     ]
-    return [name for name in plain if bool((frame[name] % 1 == 0).all())]
+    return [name for name in plain if bool((frame[name].dropna() % 1 == 0).all())]
 
 
 def described(frame: pd.DataFrame, may_be: Collection[str]) -> dict[str, tuple[str, ...]]:
     """By each column of whole numbers that names things the columns that it determines, though not in its order.
 
-    What rises or falls with a number, or has a band of it for each label, is told of its size: a bonus by years.
+    What rises or falls with a number, or has a band of it for each label, is told of its size: a bonus by years. Bands
+    that are far from one another, as postcodes of cities are, are none.
 
     frame   in common units (`data.comparable`)
     may_be  those that may be labels
@@ -65,8 +66,9 @@ def _told(on: str, among: Collection[str], codes: Mapping[str, np.ndarray]) -> l
 
 def _out_of_order(name: str, of: Collection[str], frame: pd.DataFrame) -> tuple[str, ...]:
     """Those of some columns that are not told in the order of the numbers that tell them."""
-    each = frame.drop_duplicates(name).sort_values(name)
-    return tuple(other for other in of if not _in_order(each[other]))
+    each = frame.drop_duplicates(name).dropna(subset=name).sort_values(name)
+    numbers = each[name].to_numpy(np.float64)
+    return tuple(o for o in of if not _in_order(each[o]) or _are_clusters(numbers, each[o]))
 
 
 def _sparse(numbers: Any) -> float:
@@ -85,6 +87,14 @@ def _in_order(values: pd.Series[Any]) -> bool:
     if values.dtype == object or kinds < len(values):
         return runs <= kinds + 1
     return bool(values.is_monotonic_increasing or values.is_monotonic_decreasing)
+
+
+def _are_clusters(numbers: np.ndarray, values: pd.Series[Any]) -> bool:
+    """Whether sorted numbers (k,) lie far apart wherever what they tell changes, mostly, beside where it does not."""
+    gaps, ends = np.diff(numbers), np.diff(pd.factorize(values, use_na_sentinel=False)[0]) != 0
+    within, across = gaps[~ends], gaps[ends]
+    several = len(np.unique(np.cumsum(ends)[~ends])) > 1  # runs of more than one number
+    return several and bool(2 * (across > FAR * within.mean()).sum() > len(across))
 
 
 def told(things: Mapping[str, Sequence[str]], speech: Speech) -> Iterator[str]:

@@ -25,9 +25,9 @@ class Python:
         """How to have a column of ids made anew, before other advice; nothing where that cannot be."""
         return f"{self.advise('id', name)} has new ones made, "
 
-    def dated(self, name: str, form: str) -> str:
+    def day(self, name: str, form: str) -> str:
         """How to say that a column holds dates, written so; nothing where that cannot be said."""
-        return f"date={{{name!r}: {form!r}}} says which, "
+        return f"date={{{name!r}: {form!r}}}"
 
     def counted(self, name: str, form: str) -> str:
         """How to say how numbers are written, by an example; nothing where that cannot be said."""
@@ -48,7 +48,7 @@ class CommandLine:
     def anew(self, name: str) -> str:
         return ""
 
-    def dated(self, name: str, form: str) -> str:
+    def day(self, name: str, form: str) -> str:
         return ""
 
     def counted(self, name: str, form: str) -> str:
@@ -65,8 +65,8 @@ class Sampling(CommandLine):
     def anew(self, name: str) -> str:
         return f"{self.advise('id', name)} has new ones made, "
 
-    def dated(self, name: str, form: str) -> str:
-        return f"--date {shlex.quote(f'{name}={form}')} says which, "
+    def day(self, name: str, form: str) -> str:
+        return f"--date {shlex.quote(f'{name}={form}')}"
 
     def counted(self, name: str, form: str) -> str:
         return f"--numeric {shlex.quote(f'{name}={form}')}"
@@ -77,6 +77,12 @@ class Sampling(CommandLine):
 
 
 Speech = Python | CommandLine
+
+
+def dated(speech: Speech, name: str, form: str, what: str = "says which") -> str:
+    """The same before other advice."""
+    day = speech.day(name, form)
+    return f"{day} {what}, " if day else ""
 
 
 @dataclass(frozen=True)

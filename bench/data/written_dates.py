@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.tseries.api import guess_datetime_format
 
 from tabstep.data import dtypes, moments
 from tabstep.data.forms import Raw
@@ -29,6 +30,9 @@ DATES = (
     *("%d-%m-%y", "%m-%d-%y", "%y-%m-%d", "%d %b %y", "%-d %b %y"),
     *("%-d-%b-%Y", "%d-%b-%y", "%-d-%b-%y", "%d%b%Y"),  # as spreadsheets and statistics packages write them
     *("%d-%^b-%Y", "%d-%^b-%y", "%d%^b%Y"),  # as databases do
+    *("%d/%b/%Y", "%-d/%b/%Y", "%Y-%b-%d", "%b-%d-%Y", "%b %d %Y", "%b %-d %Y", "%B %d %Y", "%B %-d %Y"),
+    *("%b. %d, %Y", "%b. %-d, %Y", "%d. %B %Y", "%-d. %B %Y", "%d. %m. %Y", "%-d. %-m. %Y", "%Y_%m_%d"),
+    *("%Y年%m月%d日", "%Y年%-m月%-d日"),
     *("%Y/%m", "%m/%Y", "%-m/%Y", "%m-%Y", "%Y %b", "%Y %B", "%Y-%b", "%b-%Y", "%B-%Y", "%b-%y", "%^b-%Y"),
 )
 TIMES = (
@@ -39,16 +43,24 @@ STAMPS = (
     *DATES,
     *(f"{d}{mark}{t}{z}" for d in DATES for t in (*TIMES, "%H") for mark in " T" for z in ("", "Z")),
     *TIMES,
-    *("%a %b %_d %H:%M:%S %Y", "%a %b %d %H:%M:%S %Y"),  # as ctime and logs
+    *("%a %b %_d %H:%M:%S %Y", "%a %b %d %H:%M:%S %Y", "%d/%b/%Y:%H:%M:%S"),  # as ctime and logs
 )
 _ZONE = re.compile(
-    r"(?:\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?[AP]M)?|%3?[MSfp])(?P<zone> ?(?:UTC|GMT|[+-]\d\d:?\d\d))$"
+    r"(?:\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?[AaPp]\.?[Mm]\.?)?|%[-#\d]?[MSfp])(?P<zone> ?(?:UTC|GMT|[+-]\d\d:?\d\d))$"
 )
 MOST_WAYS = 4  # in which the dates of one column are written
 LONGEST = 60  # characters of a date
-_ALONE = re.compile(
-    r"%-[dmHI]|%_d|%3f|%\^b"
-)  # our own: without a zero, with a space for it, thousandths of a second, a month in capitals
+NONE = "holds no dates in one of the ways that are known"
+_ALONE = re.compile(r"%-[dmHIf]|%_d|%[1-5]f|%[\^#][aAbBp]")
+"""Our own marks: numbers without a zero, or with a space for it; parts of a second; names in capitals, or in none."""
+_OFFSET = re.compile(r" ?%[zZ]$")
+VARIED = (  # how what one mark of strptime reads may be written, marks that vary together in one
+    (re.compile(r"%([dm])"), (r"%\1", r"%-\1")),
+    (re.compile(r"%([HI])"), (r"%\1", r"%-\1")),
+    (re.compile(r"%([aAbB])"), (r"%\1", r"%^\1", r"%#\1")),
+    (re.compile(r"%p"), ("%p", "%#p")),
+    (re.compile(r"%f"), ("%f", "%3f", "%-f", "%1f", "%2f", "%4f", "%5f")),
+)
 
 
 _CLOCK = re.compile(r"[ T]+%[HI]")
@@ -168,12 +180,19 @@ def dates(texts: Sequence[str], dtype: str) -> WrittenMoments | None:
 NUMBERED = ("%Y%m%d", "%Y%m", "%Y%m%d%H%M%S", "%Y%m%d%H%M")
 
 
-def is_day(column: pd.Series[Any]) -> bool:
-    """Whether whole numbers are all days of our time, such as 20240131."""
-    if not pd.api.types.is_numeric_dtype(column.dtype) or not column.between(19000101, 21001231).all():
-        return False
-    texts = pd.Series(list(dict.fromkeys(_as_text(column))), dtype=object)
-    return bool((column % 1 == 0).all()) and _gives_back(texts, NUMBERED[0])
+def numbered(column: pd.Series[Any]) -> str:
+    """What whole numbers look like, as days (20240131) or times (20240131235900) of our time; empty for others."""
+    if not pd.api.types.is_numeric_dtype(column.dtype) or not len(column):
+        return ""
+    for form, digits, what in (
+        (NUMBERED[0], 8, "days"),
+        (NUMBERED[2], 14, "times"),
+        (NUMBERED[3], 12, "times"),
+    ):
+        if column.between(19 * 10 ** (digits - 2), 21 * 10 ** (digits - 2), inclusive="left").all():
+            texts = pd.Series(list(dict.fromkeys(_as_text(column.round()))), dtype=object)
+            return what if bool((column % 1 == 0).all()) and _gives_back(texts, form) else ""
+    return ""
 
 
 def dated(column: pd.Series[Any], form: str | None) -> WrittenMoments:
@@ -183,38 +202,71 @@ def dated(column: pd.Series[Any], form: str | None) -> WrittenMoments:
     """
     dtype, present = dtypes.name(column.dtype), _as_text(column.dropna())
     texts = list(dict.fromkeys(present))
-    if form is None and pd.api.types.is_numeric_dtype(column.dtype):
+    if form is None and all(text.isascii() and text.isdecimal() for text in texts):
         form = next((way for way in NUMBERED if _gives_back(pd.Series(texts, dtype=object), way)), None)
     if form is not None:
-        ways = (form, _without_zeros(form), form.replace("%b", "%^b"))
-        odd = {way: _unread(texts, way) for way in ways}
-        way = min(odd, key=lambda way: len(odd[way]))
-        if not odd[way]:
+        way, odd = _nearest(texts, _with_offset(form, texts))
+        if not odd:
             return WrittenMoments(dtype, way, moments.grain(parsed(pd.Series(texts, dtype=object), way)))
-        several = mixed(odd[way], dtype, way) if len(odd[way]) < len(texts) else None
+        several = mixed(odd, dtype, way) if len(odd) < len(texts) else None
         if several is None:
-            raise ValueError(f"is not written as {form} throughout, as in {odd[way][0]!r}")
+            raise ValueError(_not_written(odd[0], form, way))
         return replace(
             several, grain=moments.grain(_first(pd.Series(texts, dtype=object), (way, *several.others)))
         )
     found = dates(texts, dtype) or mixed(texts, dtype)
     if found is None:
-        raise ValueError(
-            f"holds no dates in one of the ways that are known, such as {texts[0]!r}; say how they are written, as "
-            f"{column.name}=%d.%m.%Y"
-        )
+        raise ValueError(f"{NONE}, such as {texts[0]!r}")
     return found
+
+
+def _not_written(text: str, form: str, way: str) -> str:
+    """Why a text is not taken for one of a form: it is none, or what is read of it would be written otherwise."""
+    (again,) = in_text(parsed(pd.Series([text], dtype=object), way), way)
+    if again is None:
+        return f"is not written as {form} throughout, as in {text!r}"
+    return f"is read by {form}, but {text!r} would come back as {again!r}; write all in one way, or turn it into dates"
+
+
+def guessed(texts: Sequence[str]) -> str | None:
+    """A form in which distinct texts may be dates, though in no way that is known; None for none."""
+    for first in (False, True) if len(texts[0]) <= LONGEST else ():
+        form = guess_datetime_format(texts[0], dayfirst=first)
+        if form is not None and not _nearest(texts, _with_offset(form, texts))[1]:
+            return form
+    return None
+
+
+def _with_offset(form: str, texts: Sequence[str]) -> str:
+    """A form with the one offset from UTC that all texts have in place of its mark."""
+    offsets = {offset_of(text) or ("Z" if text.endswith("Z") else "") for text in texts}
+    if len(offsets) != 1 or not all(offsets):
+        return form
+    return _OFFSET.sub(lambda _: next(iter(offsets)), form)
+
+
+def _nearest(texts: Sequence[str], form: str) -> tuple[str, list[str]]:
+    """The way of writing what a form reads that fits most texts, and those that are not written so."""
+    ways = [form]
+    for mark, others in VARIED:
+        ways = [
+            mark.sub(other, way) for way in ways for other in (others if mark.search(form) else others[:1])
+        ]
+    few = {way: len(_unread(texts[:FIRST], way)) for way in ways}
+    best = [way for way in ways if few[way] == min(few.values())]
+    odd: dict[str, list[str]] = {}
+    for way in best:
+        odd[way] = _unread(texts, way)
+        if not odd[way]:
+            break
+    nearest = min(odd, key=lambda way: len(odd[way]))
+    return nearest, odd[nearest]
 
 
 def _unread(texts: Sequence[str], form: str) -> list[str]:
     """The texts that are not written so."""
     back = in_text(parsed(pd.Series(texts, dtype=object), form), form)
     return [text for text, again in zip(texts, back, strict=True) if text != again]
-
-
-def _without_zeros(form: str) -> str:
-    """A form whose days, months and hours have no zero before them, as strptime reads them too."""
-    return re.sub(r"%([dmHI])", r"%-\1", form)
 
 
 def _as_text(column: pd.Series[Any]) -> Any:
@@ -273,14 +325,18 @@ def in_text(values: np.ndarray, form: str) -> list[Any]:
         if pd.isna(moment):
             found.append(None)
             continue
-        alone = {
-            **{"%-d": str(moment.day), "%-m": str(moment.month), "%-H": str(moment.hour)},
-            **{
-                "%_d": f"{moment.day:2}",
-                "%-I": str(moment.hour % 12 or 12),
-                "%3f": f"{moment.microsecond // 1000:03}",
-                "%^b": moment.strftime("%b").upper(),
-            },
-        }
-        found.append(moment.strftime(_ALONE.sub(lambda mark, alone=alone: alone[mark[0]], form)))  # type: ignore[misc]
+        found.append(moment.strftime(_ALONE.sub(lambda mark, at=moment: _alone(mark[0], at), form)))  # type: ignore[misc]
     return [found[place] for place in places]
+
+
+def _alone(mark: str, moment: pd.Timestamp) -> str:
+    """What one of our own marks writes."""
+    how, what = mark[1], mark[-1]
+    if what == "f":
+        digits = f"{moment.microsecond:06}"
+        return digits.rstrip("0") or "0" if how == "-" else digits[: int(how)]
+    if how in "^#":
+        name = moment.strftime(f"%{what}")
+        return name.upper() if how == "^" else name.lower()
+    number = {"d": moment.day, "m": moment.month, "H": moment.hour, "I": moment.hour % 12 or 12}[what]
+    return f"{number:2}" if how == "_" else str(number)

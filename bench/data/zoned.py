@@ -6,6 +6,7 @@ drawn lies between them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -17,7 +18,7 @@ import pandas as pd
 from tabstep.data.forms import Raw
 from tabstep.data.moments import Moments
 from tabstep.data.writing import written
-from tabstep.data.written_dates import dates, in_text, offset_of, parsed
+from tabstep.data.written_dates import dated, dates, in_text, offset_of, parsed
 
 AREAS = (
     "Europe",
@@ -106,8 +107,8 @@ class ZonedMoments:
         ]
 
 
-def zoned(texts: Sequence[str], dtype: str) -> ZonedMoments | None:
-    """The way in which these distinct texts are times with two offsets from UTC or more; None for none.
+def zoned(texts: Sequence[str], dtype: str, form: str | None = None) -> ZonedMoments | None:
+    """The way, `form` or found, in which these distinct texts are times with two offsets from UTC or more, or None.
 
     Raises Ambiguous, and ValueError where no one time zone has the offsets of all.
     """
@@ -119,15 +120,16 @@ def zoned(texts: Sequence[str], dtype: str) -> ZonedMoments | None:
         return None
     bare = [text.removesuffix(offset) for text, offset in zip(texts, offsets, strict=True)]
     space = " " if bare[0].endswith(" ") else ""
-    found = dates(list(dict.fromkeys(text.removesuffix(space) for text in bare)), dtype)
+    plain = list(dict.fromkeys(text.removesuffix(space) for text in bare))
+    found = dates(plain, dtype) if form is None else dated(pd.Series(plain), re.sub(" ?%z$", "", form))
     if found is None:
         return None
     whole = pd.Series(list(texts), dtype=object)
     for zone in _zones():
-        form = ZonedMoments(dtype, f"{found.form}{space}", ":" in offsets[0], zone)
-        if all(form.gives_back(few) for few in (pd.Series(list(first.values()), dtype=object), whole)):
-            exact = Moments.of(form.parsed(whole))
-            return replace(form, grain=exact.grain, clock=exact.clock)
+        way = ZonedMoments(dtype, f"{found.form}{space}", ":" in offsets[0], zone)
+        if all(way.gives_back(few) for few in (pd.Series(list(first.values()), dtype=object), whole)):
+            exact = Moments.of(way.parsed(whole))
+            return replace(way, grain=exact.grain, clock=exact.clock)
     raise ValueError(
         f"holds times with several offsets from UTC, such as {' and '.join(sorted(first)[:2])}, that no one time zone "
         "has; write all in one zone"
