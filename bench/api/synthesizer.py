@@ -19,7 +19,7 @@ from tabstep.api.delivery import Delivery
 from tabstep.api.drawing import Network
 from tabstep.api.how import NAME, How
 from tabstep.api.origin import Origin
-from tabstep.api.preparing import frame_of
+from tabstep.api.preparing import again
 from tabstep.api.request import Request
 from tabstep.api.way import STEPS, Draws, Way, trailing
 from tabstep.api.written import Written
@@ -208,7 +208,8 @@ class Synthesizer:
         what the particles were worth, and a warning when it is little. Raises ValueError that names the column for a
         value that the training rows do not have, and for numbers outside their range.
         """
-        wanted = editing.fixed(rows, changes, keep, self.columns, [each.name for each in self.identifiers])
+        known = self._known("rows", rows)
+        wanted = editing.fixed(known, changes, keep, self.columns, [each.name for each in self.identifiers])
         particles, seed = asked.whole("particles", particles, 1), asked.seed(seed)
         drawn, effective = self._completing.rows(wanted, steps, particles, seed)
         drawn = finished(drawn, self.identifiers, 0, seed)
@@ -239,14 +240,11 @@ class Synthesizer:
                  training rows have them too, and stay
         """
         particles, seed = asked.whole("particles", particles, 1), asked.seed(seed)
-        asked.frame("rows", rows)
-        rows = frame_of(rows, (), self.origin.missing)
+        known = self._known("rows", rows)
         chosen = asked.columns("columns", columns, [column.name for column in self.columns])
         drawn = {**self.encoder.categories, self.completion.inner.target: self.encoder.classes}
         may = {*self.completion.gaps, *(name for name, labels in drawn.items() if MISSING in labels)}
-        filling = editing.Filling(
-            rows.reset_index(drop=True), self.columns, self.completion, self.constraints, chosen, may
-        )
+        filling = editing.Filling(known, self.columns, self.completion, self.constraints, chosen, may)
         for wanted, own in filling.rounds(seed):
             filling.take(*self._completing.rows(wanted, steps, particles, own))
         filled = filling.filled().set_axis(rows.index)
@@ -264,7 +262,7 @@ class Synthesizer:
                 exactly with each.
         """
         solve, seed = asked.one_of("method", method, INVERSIONS), asked.seed(seed)
-        rows = asked.frame("rows", rows)
+        rows = self._known("rows", rows)
         model = self.model.double()
         path = trailing(model, steps)
         names = [c.name for c in self.columns]
@@ -329,6 +327,11 @@ class Synthesizer:
     @cached_property
     def _draws(self) -> Draws:
         return Draws(self.model, self.rows, self.table, self.artifacts)
+
+    def _known(self, what: str, rows: pd.DataFrame) -> pd.DataFrame:
+        """Rows that a user gives, with gaps as the fit was told of them. Raises ValueError for what is no frame."""
+        names = [*(column.name for column in self.columns), *(each.name for each in self.identifiers)]
+        return again(what, rows, self.origin.missing, [*names, *self.origin.dropped])
 
     @property
     def _completing(self) -> Completing:

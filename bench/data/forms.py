@@ -91,8 +91,10 @@ class Plain:
 
     def read(self, column: pd.Series[Any]) -> Raw:
         kind = {"i": np.int64, "u": np.uint64}.get(column.dtype.kind, np.float64)
-        gap = column.isna().to_numpy()
-        return Raw(column.to_numpy(kind, na_value=0), gap)
+        gap, values = column.isna().to_numpy(), column.to_numpy(kind, na_value=0)
+        if values.dtype.kind == "f":
+            gap = gap | np.isnan(values)  # pandas' own numbers tell NaN from a gap
+        return Raw(values, gap)
 
     def write(self, raw: Raw) -> Any:
         values = raw.values if self.decimals is None else np.round(raw.values, self.decimals)

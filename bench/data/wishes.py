@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tabstep.data.cards import DataError, suggest
@@ -104,8 +106,9 @@ POINT, COMMA = "1,234.5", "1.234,5"
 DECIMALS = {POINT: ".", COMMA: ","}
 """Examples of writing, by which a user says which mark stands before decimals."""
 
-Gaps = str | float | Sequence[str | float] | Mapping[str, Any]
-"""What stands for gaps: texts and numbers, `name=text` of one column, or a mapping from columns to theirs."""
+Mark = str | float | np.number[Any] | datetime.date
+Gaps = Mark | Sequence[Mark] | Mapping[str, Any]
+"""What stands for gaps: texts, numbers and dates, `name=text` of one column, or a mapping from columns to theirs."""
 
 
 def gaps(given: Gaps) -> tuple[str, ...]:
@@ -114,7 +117,7 @@ def gaps(given: Gaps) -> tuple[str, ...]:
         return ()
     if isinstance(given, Mapping):
         return tuple(f"{name}={text}" for name, texts in given.items() for text in gaps(texts))
-    return tuple(map(str, (given,) if isinstance(given, str | float | int) else given))
+    return tuple(map(str, given if pd.api.types.is_list_like(given) else (given,)))
 
 
 def marks(missing: Sequence[str], known: Sequence[str]) -> dict[str, list[str]]:
