@@ -209,7 +209,7 @@ class Synthesizer:
         value that the training rows do not have, and for numbers outside their range.
         """
         known = self._known("rows", rows)
-        wanted = editing.fixed(known, changes, keep, self.columns, [each.name for each in self.identifiers])
+        wanted = editing.fixed(known, changes, keep, self.columns, self._ids)
         particles, seed = asked.whole("particles", particles, 1), asked.seed(seed)
         drawn, effective = self._completing.rows(wanted, steps, particles, seed)
         drawn = finished(drawn, self.identifiers, 0, seed)
@@ -241,7 +241,7 @@ class Synthesizer:
         """
         particles, seed = asked.whole("particles", particles, 1), asked.seed(seed)
         known = self._known("rows", rows)
-        chosen = asked.columns("columns", columns, [column.name for column in self.columns])
+        chosen = asked.columns("columns", columns, [column.name for column in self.columns], self._ids)
         drawn = {**self.encoder.categories, self.completion.inner.target: self.encoder.classes}
         may = {*self.completion.gaps, *(name for name, labels in drawn.items() if MISSING in labels)}
         filling = editing.Filling(known, self.columns, self.completion, self.constraints, chosen, may)
@@ -308,7 +308,7 @@ class Synthesizer:
             way = self.way(sampler, grid, steps)
         with found.faults():
             counts = self.model.class_counts
-            request = Request.of(self.encoder, counts, *known, n, seed, where, balance)
+            request = Request.of(self.encoder, counts, *known, n, seed, where, balance, self._ids)
         found.end()
         return way, request
 
@@ -330,8 +330,12 @@ class Synthesizer:
 
     def _known(self, what: str, rows: pd.DataFrame) -> pd.DataFrame:
         """Rows that a user gives, with gaps as the fit was told of them. Raises ValueError for what is no frame."""
-        names = [*(column.name for column in self.columns), *(each.name for each in self.identifiers)]
-        return again(what, rows, self.origin.missing, [*names, *self.origin.dropped])
+        names = [*(column.name for column in self.columns), *self._ids, *self.origin.dropped]
+        return again(what, rows, self.origin.missing, names)
+
+    @property
+    def _ids(self) -> list[str]:
+        return [each.name for each in self.identifiers]
 
     @property
     def _completing(self) -> Completing:

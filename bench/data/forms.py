@@ -113,6 +113,11 @@ class Plain:
         cast = _numbers(column)
         if isinstance(kind, np.dtype) and kind.kind in "iu" and cast.isna().any():
             return cast.astype("float64")
+        if kind.kind in "iu":
+            ends = np.iinfo(f"{kind.kind}{kind.itemsize}")
+            beyond = ((cast < ends.min) | (cast > ends.max)).fillna(False).to_numpy(dtype=bool)
+            if beyond.any():
+                raise ValueError(f"holds numbers in {ends.min} .. {ends.max}, got {column[beyond].iloc[0]}")
         moved = cast.astype(kind)
         if kind.kind in "iu" and not bool((moved == cast)[cast.notna()].all()):
             raise ValueError(f"holds whole numbers, got {column[(moved != cast).fillna(False)].iloc[0]}")
