@@ -67,6 +67,10 @@ class Synthesizer:
         target = "no target" if self.origin.target is None else f"target {self.origin.target!r}"
         return f"<Synthesizer: {len(self.columns)} columns, {target}, fitted on {self.origin.rows:,} rows>"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the prepared draws, which are functions: a copy prepares its own."""
+        return {name: value for name, value in self.__dict__.items() if name != "_draws"}
+
     @property
     def encoder(self) -> Encoder:
         """What is known of the training values."""
@@ -274,6 +278,8 @@ class Synthesizer:
 
     def decode(self, latent: Latent) -> pd.DataFrame:
         """The rows that `ddim` draws from this noise, with the columns and dtypes of the training frame."""
+        if not isinstance(latent, Latent):
+            raise ValueError(f"latent must be what encode returns, got a {type(latent).__name__}")
         return self._decoded(decode(self.model.double().process, latent))
 
     def interpolate(
