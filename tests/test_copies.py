@@ -74,6 +74,21 @@ def test_a_bar_that_nobody_sees_writes_nothing(capfd: pytest.CaptureFixture[str]
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.parametrize("seed", [-1, 1.5, "1"])
+def test_a_report_checks_its_seed(seed: object) -> None:
+    boot = tabstep.fit(plain(200), method="bootstrap", progress="none")
+    with pytest.raises(ValueError, match="seed must be in 0"):
+        boot.report(plain(200), seed=seed)  # type: ignore[arg-type]
+
+
+def test_names_of_several_levels_are_joined_as_said() -> None:
+    frame = plain().set_axis(pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)]), axis=1)
+    with pytest.raises(ValueError, match="these have 2 levels") as error:
+        fitted(frame)
+    advice = str(error.value).partition("; use ")[2]
+    assert list(fitted(eval(advice, {"frame": frame})).sample(2, steps=1)) == ["a_1", "a_2", "b_1"]
+
+
 def test_only_noise_is_decoded() -> None:
     model = fitted(plain())
     for other in (None, plain(), np.zeros(3)):

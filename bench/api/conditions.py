@@ -13,7 +13,7 @@ import pandas as pd
 
 from tabstep.api import asked
 from tabstep.api.ends import counted
-from tabstep.data.columns import Category, Column, Number
+from tabstep.data.columns import Category, Column
 from tabstep.data.completion import Completion
 from tabstep.data.encode import Encoder
 from tabstep.data.fixed import given
@@ -117,8 +117,9 @@ def _values(
 
 def _is_coarse(column: Column, value: Any) -> bool:
     """Whether a value is a period that many of a column's times lie in."""
-    is_period = isinstance(value, pd.Period) and isinstance(column, Number)
-    return is_period and column.form.dtype != f"period[{value.freqstr}]"
+    if not isinstance(value, pd.Period) or isinstance(column, Category):
+        return False
+    return column.form.dtype != f"period[{value.freqstr}]"
 
 
 def _told(value: Any) -> Any:

@@ -80,7 +80,7 @@ def _span(end: Any) -> tuple[np.datetime64, np.datetime64] | None:
     else:
         return None
     unit = "ns" if 1700 < int(str(whole)[:4]) < 2200 else "us"  # those that nanoseconds reach
-    return whole.astype(f"M8[{unit}]"), (whole + 1).astype(f"M8[{unit}]") - np.timedelta64(1, unit)
+    return whole.astype(f"M8[{unit}]"), (whole + 1).astype(f"M8[{unit}]") - np.timedelta64(1, unit)  # type: ignore[call-overload]
 
 
 def _read(end: Any) -> Any:
@@ -90,7 +90,7 @@ def _read(end: Any) -> Any:
     try:
         return pd.to_datetime(end, format="ISO8601") if isinstance(end, str) else pd.Timestamp(end)
     except pd.errors.OutOfBoundsDatetime:
-        return pd.Timestamp(np.datetime64(end, "us"))
+        return pd.Timestamp(np.datetime64(end, "us"))  # type: ignore[call-overload]
     except ValueError:
         return None
 
@@ -107,7 +107,7 @@ def _moment(column: Number, end: Any, side: Side) -> Any:
         zone = getattr(dtypes.made(form.inner), "tz", None)
     if zone is not None:
         # of an hour that comes twice the first begins a range, and the second ends it
-        twice = {"ambiguous": side == "low", "nonexistent": "shift_forward"}
+        twice: dict[str, Any] = {"ambiguous": side == "low", "nonexistent": "shift_forward"}
         at = at.tz_localize(zone, **twice) if at.tzinfo is None else at.tz_convert(zone)
         at = at.tz_localize(None) if form.clock == "wall" else at.tz_convert(None)
     elif at.tzinfo is not None and isinstance(form, WrittenMoments):

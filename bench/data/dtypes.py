@@ -48,7 +48,7 @@ def made(name: str) -> Any:
         return pd.ArrowDtype(_arrow(rest))
     if kind == "zoned":
         unit, _, zone = rest.partition(":")
-        return pd.DatetimeTZDtype(unit, zones.made(zone))  # type: ignore[arg-type]
+        return pd.DatetimeTZDtype(unit, zones.made(zone))  # type: ignore[call-overload]
     return pd.api.types.pandas_dtype(name)
 
 

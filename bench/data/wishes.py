@@ -117,7 +117,8 @@ def gaps(given: Gaps) -> tuple[str, ...]:
         return ()
     if isinstance(given, Mapping):
         return tuple(f"{name}={text}" for name, texts in given.items() for text in gaps(texts))
-    return tuple(map(str, given if pd.api.types.is_list_like(given) else (given,)))
+    several: Any = given if pd.api.types.is_list_like(given) else (given,)
+    return tuple(map(str, several))
 
 
 def marks(missing: Sequence[str], known: Sequence[str]) -> dict[str, list[str]]:
@@ -251,6 +252,9 @@ class Gathered:
 
 def check_names(frame: pd.DataFrame) -> list[str]:
     """Faults of the names of columns."""
+    if frame.columns.nlevels > 1:
+        way = "frame.set_axis(['_'.join(map(str, name)) for name in frame], axis=1)"
+        return [f"column names must be strings, and these have {frame.columns.nlevels} levels; use {way}"]
     odd = [name for name in frame.columns if not isinstance(name, str)]
     if odd:
         return [f"column names must be strings, got {odd[0]!r}; use frame.rename(columns=str)"]

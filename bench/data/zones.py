@@ -7,8 +7,8 @@ import re
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import dateutil.tz
-import pytz
+import dateutil.tz  # type: ignore[import-untyped]
+import pytz  # type: ignore[import-untyped]
 
 _FILE = re.compile(r"tzfile\('(?:.*zoneinfo/)?(.+)'\)")
 
