@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -152,3 +153,21 @@ def test_from_a_file_to_a_report_and_to_advice(tmp_path: Path) -> None:
         missing="?",
     )
     assert [line.steps for line in same.lines] == [1, 5, 50]
+
+
+@pytest.mark.parametrize(
+    ("rows", "budgets", "said"),
+    [
+        (100, (2, 5), "too few rows for advice: 25 are left to compare with, 50 are needed"),
+        (400, 0, r"budgets must be in 1\.\.1000, got 0"),
+        (400, 1000, "there is no budget below all 1000 steps"),
+        (400, "5", "budgets must be in"),
+    ],
+)
+def test_what_cannot_be_advised_on_is_refused_before_the_fit(
+    rows: int, budgets: Any, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tabstep.api.fitting.train", None)
+    frame = pd.DataFrame({"x": np.arange(rows) / 8, "k": np.arange(rows) % 3})
+    with pytest.raises(ValueError, match=said):
+        tabstep.advise(frame, budgets=budgets)

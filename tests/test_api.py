@@ -160,7 +160,7 @@ def test_the_way_from_a_row_to_another(learned: tabstep.Synthesizer) -> None:
         ({"age": "old"}, [], "'age': holds numbers, got 'old'"),
         ({"city": "Paris"}, [], "city = Paris: training rows have Lima, Oslo, Rome"),
         ({"country": "Chile"}, [], "country = Chile: it is Peru in all training rows"),
-        ({"since": "soon"}, [], "'soon' is no datetime"),
+        ({"since": "soon"}, [], "holds dates or times, such as 2024-01-31, got 'soon'"),
         ({"since": "2031-01-01"}, [], "2031-01-01 00:00:00: training rows lie within 2020-01-01"),
         ({"agee": 3}, [], "no column 'agee'"),
         ({}, ["agee"], "no column 'agee'"),

@@ -13,6 +13,7 @@ import tabstep
 from tabstep import TabDDPM
 from tabstep.api import conditions, drawing
 from tabstep.api.editing import GapsStay, RulesBroken
+from tabstep.api.ends import is_day
 from tabstep.api.how import PoorlyMet
 from tabstep.api.quota import Quota
 from tests.test_asked import fitted
@@ -315,7 +316,7 @@ def test_the_last_day_of_a_range_of_times_is_all_of_it(name: str) -> None:
     ],
 )
 def test_an_end_is_a_day_where_it_says_no_time(end: object, day: bool) -> None:
-    assert conditions._is_day(end) is day
+    assert is_day(end) is day
 
 
 def test_floats_beyond_64_bits_are_floats_in_conditions_and_edits() -> None:
@@ -328,8 +329,8 @@ def test_floats_beyond_64_bits_are_floats_in_conditions_and_edits() -> None:
 
 
 def test_a_day_of_numpy_is_all_of_that_day() -> None:
-    assert conditions._is_day(np.datetime64("2024-02-10"))
-    assert not conditions._is_day(np.datetime64("2024-02-10T00:00"))
+    assert is_day(np.datetime64("2024-02-10"))
+    assert not is_day(np.datetime64("2024-02-10T00:00"))
 
 
 def test_ends_of_a_range_of_whole_numbers_may_lie_between_and_beyond(model: tabstep.Synthesizer) -> None:

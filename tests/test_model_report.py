@@ -15,8 +15,9 @@ import pytest
 
 import tabstep
 from tabstep.api.compared import Parts, canonical, varying
-from tabstep.api.judging import evidence, judge
+from tabstep.api.judging import evidence, judge, known
 from tabstep.api.report import Report
+from tabstep.data.table import Schema
 from tabstep.diffusion.tabstep import TabStep
 from tabstep.report.numbers import leak
 from tabstep.report.numbers.portrait import WATCHED, Level
@@ -90,6 +91,31 @@ def test_copies_of_training_rows_are_a_leak_with_and_without_held_out_rows(
     found = evidence(parts(fitted, None), copies)
     assert [e.finding for e in found] == ["leak", "unknown", "unknown"]
     assert leak.verdict(found).finding == "leak"
+
+
+@pytest.mark.parametrize("shared", [300, 100, 30], ids=str)
+def test_held_out_rows_that_are_training_rows_excuse_no_copies(
+    fitted: tabstep.Synthesizer, shared: int
+) -> None:
+    mixed = pd.concat([table(600, 0).head(shared), table(300 - shared, 9)], ignore_index=True)
+    said = f"{shared / 3:.1f}% of the held-out rows are training rows"
+    with pytest.warns(UserWarning, match=said):
+        leaky = told(fitted, table(600, 0).sample(frac=1, random_state=1), mixed)
+    assert [e.finding for e in leaky.privacy.evidence] == ["leak", "unknown", "unknown"]
+    assert said in leaky.privacy.evidence[1].note
+    assert said in leaky.portrait.measured
+    with pytest.warns(UserWarning, match=said):
+        assert told(fitted, table(600, 5), mixed).privacy.finding == "unknown"
+
+
+def test_held_out_rows_may_equal_training_rows_as_often_as_chance_has_it() -> None:
+    """Labels alone, of which training rows may come once each: then held-out ones come several times."""
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({c: rng.choice(list("pq"), 2400) for c in "abcdef"})
+    schema = Schema("binclass", "a", (), tuple("bcdef"))
+    for train in (rows.head(1200), rows.head(1200).drop_duplicates()):
+        assert known(Parts(schema, train, rows.tail(1200), train, train, train)) is None
+        assert known(Parts(schema, train, None, train, train, train)) is None
 
 
 def test_without_held_out_rows_privacy_cannot_be_told(fitted: tabstep.Synthesizer) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.api import asked, choosing, fitting
-from tabstep.api.compared import Parts, canonical, varying, vector
+from tabstep.api.compared import FEWEST, Parts, canonical, varying, vector
 from tabstep.api.preparing import frame_of, prepare, wishes_of
 from tabstep.api.synthesizer import Synthesizer
 from tabstep.data.wishes import Gaps, Python, as_written
@@ -99,7 +99,7 @@ def advise(
     table: pd.DataFrame | str | Path,
     target: str | None = None,
     *,
-    budgets: Sequence[int] = BUDGETS,
+    budgets: int | Sequence[int] = BUDGETS,
     sampler: str = DEFAULT_SAMPLER,
     method: Any = None,
     seconds: float | None = 60,
@@ -134,10 +134,15 @@ def advise(
         literal=literal,
         missing=missing,
     )
+    wanted = _below(budgets, settings.last)
     known, held = apart(frame, seed)
+    if len(held) < FEWEST:
+        raise ValueError(
+            f"table: too few rows for advice: {len(held)} are left to compare with, {FEWEST} are needed"
+        )
     model = fitting.train(prepare(known, target, wishes, Python(), seed), settings, "cpu", "none")
     assert isinstance(model, Synthesizer)
-    return swept(model, known, held, budgets, sampler)
+    return swept(model, known, held, wanted, sampler)
 
 
 def apart(frame: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -157,9 +162,7 @@ def swept(
 ) -> Advice:
     """Advice by a model fitted on `known` and by the rows `held`. Raises ValueError as `advise`."""
     last = model.model.schedule.T
-    wanted = [k for k in (asked.whole("steps", k, 1, last) for k in sorted(set(budgets))) if k < last]
-    if not wanted:
-        raise ValueError(f"there is no budget below all {last} steps of the model, got {list(budgets)}")
+    wanted = _below(budgets, last)
     read = [canonical(model.columns, part, "table") for part in (known, held)]
     parts = Parts.of(varying(model.completion, model.columns), read[0], read[1], model.origin.seed)
     n, aimed = min(MOST, len(parts.like)), model.origin.target is not None
@@ -181,6 +184,15 @@ def swept(
     noisy = tuple(s for s in scores if s not in judges)
     trained = model.model.curve[-1][0] if model.model.curve else 0, int(model.model.method["steps"])
     return Advice(judges, noisy, lines, n, model.origin.fit_s, trained)
+
+
+def _below(budgets: int | Sequence[int], last: int) -> list[int]:
+    """Budgets, one or several, that are fewer than all steps. Raises ValueError."""
+    several = [budgets] if isinstance(budgets, int | str) else list(budgets)
+    wanted = sorted({asked.whole("budgets", k, 1, last) for k in several} - {last})
+    if not wanted:
+        raise ValueError(f"there is no budget below all {last} steps of the model, got {several}")
+    return wanted
 
 
 def _keeps(score: Score, mean: float, full: float) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -74,22 +74,29 @@ def device(name: Any) -> str:
     return str(name)
 
 
-def columns(what: str, given: Any, known: Sequence[str]) -> tuple[str, ...]:
-    """Names of columns, one or several. Raises ValueError for one that there is not."""
-    found = named(given, known)
+def columns(what: str, given: Any, known: Sequence[str], ids: Collection[str] = ()) -> tuple[str, ...]:
+    """Names of columns, one or several. Raises ValueError for one that there is not, and for one of `ids`."""
+    found = named(given, [*known, *ids])
     for name in found:
+        _check_learned(what, name, ids)
         if name not in known:
             raise ValueError(f"{what}: no column {name!r}; {suggest(str(name), list(known))}")
     return found
 
 
-def one_column(what: str, name: Any, known: Mapping[str, Named]) -> Named:
-    """The column of exactly this name. Raises ValueError for one that there is not."""
+def one_column(what: str, name: Any, known: Mapping[str, Named], ids: Collection[str] = ()) -> Named:
+    """The column of exactly this name. Raises ValueError for one that there is not, and for one of `ids`."""
+    _check_learned(what, name, ids)
     if not isinstance(name, str):
         raise ValueError(f"{what} must name a column, got {name!r}")
     if name not in known:
         raise ValueError(f"{what}: no column {name!r}; {suggest(str(name), list(known))}")
     return known[name]
+
+
+def _check_learned(what: str, name: Any, ids: Collection[str]) -> None:
+    if isinstance(name, str) and name in ids:
+        raise ValueError(f"{what}: {name!r} names rows, and new names are made: nothing is learned of it")
 
 
 def frame(what: str, rows: Any) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass, replace
@@ -92,6 +93,9 @@ def shown(progress: Shown, doing: str) -> Iterator[Progress | None]:
     """What is called with (step, steps, loss) while a network is trained: the caller's own, a bar, or nothing."""
     if progress != "bar":
         yield None if progress == "none" else progress
+        return
+    if not sys.stdout.isatty() and "ipykernel" not in sys.modules:
+        yield None  # a bar that nobody sees leaves an empty line
         return
     from rich.progress import Progress as Bar
 

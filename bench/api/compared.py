@@ -77,7 +77,14 @@ def canonical(columns: Sequence[Column], frame: pd.DataFrame, what: str) -> pd.D
     if absent:
         named = f"the column {absent[0]!r}" if len(absent) == 1 else f"the columns {', '.join(absent)}"
         raise ValueError(f"{what}: the rows lack {named} of the model")
-    return pd.DataFrame({c.name: c.read(c.like(frame[c.name])) for c in columns})
+    read = {c.name: c.read(c.like(frame[c.name])) for c in columns}
+    for name, values in read.items():
+        count = int(np.isinf(values).sum()) if values.dtype.kind == "f" else 0
+        if count:
+            raise ValueError(
+                f"{what}: column {name!r} holds {count} infinite values, of which training rows have none"
+            )
+    return pd.DataFrame(read)
 
 
 def vector(rows: pd.DataFrame, parts: Parts, *, aimed: bool, seed: int) -> tuple[dict[str, float], list[str]]:

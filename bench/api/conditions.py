@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -15,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from tabstep.api import asked
-from tabstep.data.columns import Category, Column, Number
-from tabstep.data.comparable import scaled, units_of_a_day
+from tabstep.api.ends import counted
+from tabstep.data.columns import Category, Column
 from tabstep.data.completion import Completion
 from tabstep.data.encode import Encoder
 from tabstep.data.fixed import given
@@ -71,13 +68,17 @@ class Condition:
 
 
 def read(
-    where: Mapping[str, Any] | None, columns: Sequence[Column], completion: Completion, encoder: Encoder
+    where: Mapping[str, Any] | None,
+    columns: Sequence[Column],
+    completion: Completion,
+    encoder: Encoder,
+    ids: Collection[str] = (),
 ) -> tuple[Condition, ...]:
     """The conditions of a call: {"class": "fraud", "city": ["Oslo", "Rome"], "due": (None, "2024-06-30")}.
 
-    A tuple of two is a range of numbers or dates with both ends, None an open one; a list or a set are values of which
-    each will do; anything else is one value, None a gap. Raises ValueError that names the column for what no training
-    row has.
+    A tuple of two is a range of numbers or dates with both ends, None an open one, and so is a period of pandas; a list
+    or a set are values of which each will do; anything else is one value, None a gap. Raises ValueError that names the
+    column for what no training row has, and for one of `ids`, which are made anew.
     """
     if where is not None and not isinstance(where, Mapping):
         raise ValueError(
@@ -87,7 +88,9 @@ def read(
     found, faults = [], []
     for name, wanted in dict(where or {}).items():
         try:
-            column = asked.one_column("where", name, known)
+            column = asked.one_column("where", name, known, ids)
+            if _is_coarse(column, wanted):
+                wanted = (wanted, wanted)
             one = _range if isinstance(wanted, tuple) else partial(_values, columns)
             found.append(one(column, wanted, completion, encoder))
         except ValueError as error:
@@ -110,6 +113,13 @@ def _values(
     plain = tuple(dict.fromkeys(None if pd.isna(v) else v for v in canonical.tolist()))
     said = " or ".join("missing" if pd.isna(v) else str(v) for v in values)
     return Condition(column, f"{name} = {said}", plain)
+
+
+def _is_coarse(column: Column, value: Any) -> bool:
+    """Whether a value is a period that many of a column's times lie in."""
+    if not isinstance(value, pd.Period) or isinstance(column, Category):
+        return False
+    return column.form.dtype != f"period[{value.freqstr}]"
 
 
 def _told(value: Any) -> Any:
@@ -141,48 +151,24 @@ def _range(column: Column, wanted: tuple[Any, ...], completion: Completion, enco
         raise ValueError(
             f"where: the range of {name!r} must be (low, high), one of which may be None, got {wanted!r}"
         )
-    low, high = (
-        open_end if end is None else _end(column, _told(end))
-        for end, open_end in zip(wanted, (-math.inf, math.inf), strict=True)
-    )
-    if _is_day(wanted[1]):
-        high += max(0, units_of_a_day(column) - 1)  # all of it
+    low = -math.inf if wanted[0] is None else counted(column, _told(wanted[0]), "low")
+    high = math.inf if wanted[1] is None else counted(column, _told(wanted[1]), "high")
     said = f"{name} in {'' if wanted[0] is None else wanted[0]} .. {'' if wanted[1] is None else wanted[1]}"
+    if low == high + 1 and column.shown is not None and counted(column, _told(wanted[0]), "high") <= high:
+        raise ValueError(f"where: {said} is in no row, it lies between two values ({column.shown})")
     if math.isnan(low) or math.isnan(high) or low > high:
         raise ValueError(f"where: {said} is no range, its ends are out of order")
-    constant = completion.constant.get(name)
-    first, last = (constant, constant) if constant is not None else encoder.ranges[name]
+    constant = completion.constant.get(name, math.nan)
+    if constant is None:
+        raise ValueError(f"where: {name!r} is missing in all training rows")
+    first, last = encoder.ranges[name] if math.isnan(constant) else (constant, constant)
     if low > last or high < first:
         shown = [column.write(pd.Series([v])).iloc[0] for v in (first, last)]
         raise ValueError(f"where: {said}: training rows lie within {shown[0]} .. {shown[1]}")
     return Condition(column, said, ends=(low, high))
 
 
-_TIME = re.compile(r":|\dT\d|\d{4}[ T]\d{1,2}$")  # in 10/03/2024 14:05, 20240310T14 and 10/03/2024 14
-
-
-def _is_day(end: Any) -> bool:
-    """Whether an end of a range names a day, and no time of it."""
-    if isinstance(end, str):
-        return _TIME.search(end) is None
-    if isinstance(end, np.datetime64):
-        return np.datetime_data(end)[0] == "D"
-    return isinstance(end, datetime.date) and not isinstance(end, datetime.datetime)
-
-
-def _end(column: Number, end: Any) -> float:
-    """An end of a range, which may have more decimals than the column, but no part of a day where it holds days."""
-    if isinstance(end, int | float | np.number) and column.shown in (None, "number in text"):
-        if math.isinf(end):
-            return float(end)
-        if not column.is_continuous:  # whole numbers, of the last decimal, and ends between them
-            return float(Decimal(str(end)).scaleb(scaled(column)) - column.origin)
-    series = pd.Series([end], dtype=object)
-    found = column.read(column.like(series)) if column.shown is None else _canonical(column, series)
-    return float(found[0])
-
-
-def written(texts: Sequence[str], columns: Sequence[Column]) -> dict[str, Any]:
+def written(texts: Sequence[str], columns: Sequence[Column], ids: Collection[str] = ()) -> dict[str, Any]:
     """The conditions of a command line, as `read` takes them: `class=fraud`, `age=18..30`, `due=..2024-06-30`.
 
     A column that is named several times may have each of the values. Raises ValueError.
@@ -198,7 +184,7 @@ def written(texts: Sequence[str], columns: Sequence[Column]) -> dict[str, Any]:
             value = text[len(name) + 1 :]
         elif not sign:
             raise ValueError(f"where: expected COLUMN=VALUE or COLUMN=LOW..HIGH, got {text!r}")
-        found.setdefault(name, []).append(_value(value, asked.one_column("where", name, known)))
+        found.setdefault(name, []).append(_value(value, asked.one_column("where", name, known, ids)))
     for name, values in found.items():
         if len(values) > 1 and any(isinstance(v, tuple) for v in values):
             raise ValueError(f"where: {name!r} is given a range and more; give one range, or values alone")
@@ -224,10 +210,10 @@ def _number(text: str) -> Any:
 
 
 def balanced(
-    name: Any, columns: Sequence[Column], where: Sequence[Condition]
+    name: Any, columns: Sequence[Column], where: Sequence[Condition], ids: Collection[str] = ()
 ) -> tuple[Column, tuple[str, ...]]:
     """The column to balance and its labels that may come. Raises ValueError."""
-    column = asked.one_column("balance", name, {c.name: c for c in columns})
+    column = asked.one_column("balance", name, {c.name: c for c in columns}, ids)
     if not isinstance(column, Category):
         raise ValueError(
             f"balance: {name!r} holds numbers or dates, not categories; name it categorical in the fit"

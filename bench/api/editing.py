@@ -15,6 +15,7 @@ from tabstep.data import comparable
 from tabstep.data.columns import Column, Number
 from tabstep.data.completion import Completion
 from tabstep.data.constraints import Constraint, Gaps, broken
+from tabstep.data.moments import Moments
 from tabstep.data.wishes import named
 
 
@@ -33,6 +34,11 @@ def fixed(
     """
     rows = asked.frame("rows", rows)
     names = [c.name for c in columns]
+    if changes is not None and not isinstance(changes, Mapping):
+        raise ValueError(
+            f"changes must be columns with their new values, such as {{{names[0]!r}: ...}}, got a "
+            f"{type(changes).__name__}; keep= names columns that stay"
+        )
     for name in (*(changes or {}), *named(keep, names)):
         if name in ids:
             raise ValueError(
@@ -119,6 +125,12 @@ class Filling:
         wanted: Collection[str] = (),
         may: Collection[str] = (),
     ) -> None:
+        times = [
+            c
+            for c in columns
+            if c.name in rows.columns and isinstance(c, Number) and isinstance(c.form, Moments)
+        ]
+        rows = rows.assign(**{c.name: c.like(rows[c.name]) for c in times})  # texts do not go beside moments
         self._rows, self._columns = rows, [c for c in columns if c.name in rows.columns]
         self._rules = constraints
         if not self._columns:
@@ -179,8 +191,9 @@ class Filling:
         known = {c.name: c for c in self._columns}
         done = {}
         for name, values in self._values.items():
-            column, series = known[name], pd.Series(values, dtype=object)
-            done[name] = column.like(series) if isinstance(column, Number) else untouched(column, series)
+            column = known[name]
+            series = column.like(pd.Series(values, dtype=object))
+            done[name] = series if isinstance(column, Number) else untouched(column, series)
         return self._rows.assign(**done)
 
     def warn(self, stacklevel: int) -> None:

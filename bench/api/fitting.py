@@ -123,7 +123,8 @@ def fit(
     id           columns that name rows: nothing is learned from them, and new names are made, each once
     drop         columns to leave out
     literal      columns of a file in which a text such as NA or None is a value, not a gap
-    missing      texts and numbers that stand for gaps, such as "?" or 999; {"age": 999} or "age=999" in one column
+    missing      texts, numbers and dates that stand for gaps, such as "?" or 999, compared as what a column holds: 0 is
+                 not False; {"age": 999} or "age=999" in one column
     method       settings, the name of a method, an object of your own, or `mine.py:Mine`, a file that runs as you;
                  default `TabStep()`. One without steps, such as "ctgan", gives a `Stepless`: rows, conditions, a report
     seconds      of the clock to train for, in place of the method's number of steps; the mixture that rows begin at

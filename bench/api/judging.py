@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -89,6 +90,8 @@ def judge(
     if held is not None:
         check_target(held, model.origin.target, "holdout")
     parts = Parts.of(schema, train, held, draw["seed"])
+    if (shared := known(parts)) is not None:
+        warnings.warn(f"holdout: {shared}: scores and privacy say little", UserWarning, stacklevel=4)
     begun = time.perf_counter()
     drawn = canonical(model.columns, model.sample(len(parts.like), **draw), "drawn")
     sample_s = time.perf_counter() - begun
@@ -96,7 +99,7 @@ def judge(
     return portrait.Portrait(
         title=title,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        measured=parts.measured,
+        measured=parts.measured if shared is None else f"{parts.measured} But {shared}.",
         rows={
             "training rows": len(train),
             portrait.WATCHED: model.origin.watched,
@@ -152,15 +155,15 @@ def evidence(parts: Parts, drawn: pd.DataFrame) -> tuple[leak.Evidence, ...]:
     """What drawn rows give away of the training rows."""
     schema, train, held = parts.schema, parts.train, parts.held
     exact = copies(drawn, train, schema)
-    # The share of training rows that another one equals: what a fresh row would find there.
-    twins = float(_rounded(train, schema).duplicated(keep=False).mean())
-    alike = leak.Chance.of_training(twins, len(train))
-    if held is None or len(held) < leak.FEWEST:
-        why = "no held-out rows" if held is None else f"{len(held)} held-out rows are too few"
+    alike = _twins(train, schema)
+    few = held is not None and len(held) < leak.FEWEST
+    why = "no held-out rows" if held is None else f"{len(held)} held-out rows are too few" if few else None
+    why = why or known(parts)
+    if held is None or why is not None:
         return (
             leak.copies(exact, len(drawn), alike),
-            leak.unmeasured("dcr_share", "nearness to training rows", why),
-            leak.unmeasured("mia_max", "membership attacks", why),
+            leak.unmeasured("dcr_share", "nearness to training rows", str(why)),
+            leak.unmeasured("mia_max", "membership attacks", str(why)),
         )
     scores = scores_of_rows.privacy(drawn, replace(parts.dataset, test=held))
     return (
@@ -168,6 +171,27 @@ def evidence(parts: Parts, drawn: pd.DataFrame) -> tuple[leak.Evidence, ...]:
         leak.nearest(scores["dcr_share"], min(len(drawn), MOST), len(train), len(held)),
         leak.attacks(scores["mia_max"], scores["mia_auc_low"], scores["mia_auc_high"]),
     )
+
+
+def known(parts: Parts) -> str | None:
+    """Why held-out rows are none: far more of them equal a training row than rows of either part equal one another.
+
+    A model that copies would seem to do what fresh rows do.
+    """
+    if parts.held is None:
+        return None
+    n = len(parts.held)
+    share = copies(parts.held, parts.train, parts.schema)
+    real = [_twins(rows, parts.schema) for rows in (parts.train, parts.held)]
+    if all(chance.of(round(share * n), n) < leak.SURE and share > 2 * chance.share for chance in real):
+        return f"{share:.1%} of the held-out rows are training rows, of which a holdout must have none"
+    return None
+
+
+def _twins(rows: pd.DataFrame, schema: Schema) -> leak.Chance:
+    """The share of rows that another one equals: what a fresh row would find there."""
+    share = float(_rounded(rows, schema).duplicated(keep=False).mean())
+    return leak.Chance.of_training(share, len(rows))
 
 
 def _rounded(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:

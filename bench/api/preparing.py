@@ -11,12 +11,14 @@ from typing import Any
 
 import pandas as pd
 
+from tabstep.api import asked
 from tabstep.data import comparable, constraint_search, frames, inference, naming, spans
 from tabstep.data.cards import suggest
 from tabstep.data.columns import Category, Column, Number
 from tabstep.data.completion import Completion
 from tabstep.data.constraints import Constraint
 from tabstep.data.files import SEPARATED, read_table, told
+from tabstep.data.gap_marks import without
 from tabstep.data.identifiers import Identifier
 from tabstep.data.layout import CSV, SEPARATORS
 from tabstep.data.parquet import TYPES
@@ -88,7 +90,9 @@ def frame_of(table: Any, literal: str | Sequence[str], missing: Gaps, written: C
         raise ValueError(
             "literal is for the path of a CSV; in a DataFrame a text such as NA is a value already"
         )
-    return _without(table, texts) if texts and isinstance(table, pd.DataFrame) else table
+    if not isinstance(table, pd.DataFrame) or not table.columns.is_unique:
+        return table  # is refused below
+    return without(table, marks(texts, [name for name in table.columns if isinstance(name, str)]))
 
 
 def _check_named(missing: Gaps, rows: Any) -> None:
@@ -113,17 +117,16 @@ def tell_of_index(table: Any) -> None:
         )
 
 
-def _without(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:
-    """A frame with gaps for what stands for them; columns without any are the same."""
-    known = marks(missing, [name for name in frame.columns if isinstance(name, str)])
-    gone = {name: frame[name].isin([*texts, *_as_numbers(texts)]) for name, texts in known.items() if texts}
-    return frame.assign(**{name: frame[name].mask(where) for name, where in gone.items() if where.any()})
+def again(what: str, rows: Any, missing: Sequence[str], known: Sequence[str]) -> pd.DataFrame:
+    """Rows of the table that a fit had, numbered from 0, with the gaps that it was told of.
 
+    known  the columns of that table, of which the rows may have some
 
-def _as_numbers(texts: Sequence[str]) -> list[float]:
-    """Those that are numbers, as columns of numbers have them: 999 may stand for a gap too."""
-    return (
-        pd.to_numeric(pd.Series(list(texts), dtype=object), errors="coerce").dropna().astype(float).tolist()
+    Raises ValueError for what is no frame.
+    """
+    frame = asked.frame(what, rows)
+    return without(
+        frame, {name: texts for name, texts in marks(missing, known).items() if name in frame.columns}
     )
 
 

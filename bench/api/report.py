@@ -29,7 +29,8 @@ class Report:
 
     @classmethod
     def of(cls, model: Drawn, real: Any, holdout: Any, draw: Mapping[str, Any], title: str) -> Self:
-        """The report of a model by rows that it draws so. Raises ValueError for what is no table of it."""
+        """The report of a model by rows that it draws so. Raises ValueError for what is no table of it, or no seed."""
+        draw = {**draw, "seed": asked.seed(draw["seed"])}
         known, held = (_rows(what, table, model) for what, table in (("real", real), ("holdout", holdout)))
         assert known is not None
         return cls(judge(model, known, held, draw, title))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -56,6 +56,7 @@ class Request:
         seed: int,
         where: Mapping[str, Any] | None,
         balance: str | None,
+        ids: Collection[str] = (),
     ) -> Self:
         """Raises ValueError for what no training row has, names the column, and for all that is wrong at once."""
         found = Gathered()
@@ -65,10 +66,10 @@ class Request:
             seed = asked.seed(seed)
         conditions: tuple[Condition, ...] = ()
         with found.faults():
-            conditions = read(where, columns, completion, encoder)
+            conditions = read(where, columns, completion, encoder, ids)
             contradictions.check(conditions, rules)
         with found.faults():
-            even = None if balance is None else balanced(balance, columns, conditions)
+            even = None if balance is None else balanced(balance, columns, conditions, ids)
         found.end()
         # A number with gaps may take the place of the label by its companion, which is no column of the user's.
         target = completion.schema.target

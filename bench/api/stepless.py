@@ -161,8 +161,9 @@ class Stepless:
         self, n: int, seed: int, where: Mapping[str, Any] | None, balance: str | None, walk: Mapping[str, Any]
     ) -> Delivery:
         self._refuse(walk)
+        ids = [each.name for each in self.identifiers]
         none, known = torch.empty(0), (self.columns, self.completion, self.constraints)
-        request = Request.of(self.encoder, none, *known, n, seed, where, balance)
+        request = Request.of(self.encoder, none, *known, n, seed, where, balance, ids)
         written = Written(self.columns, self.completion, self.constraints, self.spans)
         source = Chunks(self.model, self.train, written, request.seed)
         return Delivery(source, request, self.identifiers, self.origin)

@@ -19,7 +19,7 @@ from tabstep.api.delivery import Delivery
 from tabstep.api.drawing import Network
 from tabstep.api.how import NAME, How
 from tabstep.api.origin import Origin
-from tabstep.api.preparing import frame_of
+from tabstep.api.preparing import again
 from tabstep.api.request import Request
 from tabstep.api.way import STEPS, Draws, Way, trailing
 from tabstep.api.written import Written
@@ -66,6 +66,10 @@ class Synthesizer:
     def __repr__(self) -> str:
         target = "no target" if self.origin.target is None else f"target {self.origin.target!r}"
         return f"<Synthesizer: {len(self.columns)} columns, {target}, fitted on {self.origin.rows:,} rows>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the prepared draws, which are functions: a copy prepares its own."""
+        return {name: value for name, value in self.__dict__.items() if name != "_draws"}
 
     @property
     def encoder(self) -> Encoder:
@@ -208,7 +212,8 @@ class Synthesizer:
         what the particles were worth, and a warning when it is little. Raises ValueError that names the column for a
         value that the training rows do not have, and for numbers outside their range.
         """
-        wanted = editing.fixed(rows, changes, keep, self.columns, [each.name for each in self.identifiers])
+        known = self._known("rows", rows)
+        wanted = editing.fixed(known, changes, keep, self.columns, self._ids)
         particles, seed = asked.whole("particles", particles, 1), asked.seed(seed)
         drawn, effective = self._completing.rows(wanted, steps, particles, seed)
         drawn = finished(drawn, self.identifiers, 0, seed)
@@ -239,14 +244,11 @@ class Synthesizer:
                  training rows have them too, and stay
         """
         particles, seed = asked.whole("particles", particles, 1), asked.seed(seed)
-        asked.frame("rows", rows)
-        rows = frame_of(rows, (), self.origin.missing)
-        chosen = asked.columns("columns", columns, [column.name for column in self.columns])
+        known = self._known("rows", rows)
+        chosen = asked.columns("columns", columns, [column.name for column in self.columns], self._ids)
         drawn = {**self.encoder.categories, self.completion.inner.target: self.encoder.classes}
         may = {*self.completion.gaps, *(name for name, labels in drawn.items() if MISSING in labels)}
-        filling = editing.Filling(
-            rows.reset_index(drop=True), self.columns, self.completion, self.constraints, chosen, may
-        )
+        filling = editing.Filling(known, self.columns, self.completion, self.constraints, chosen, may)
         for wanted, own in filling.rounds(seed):
             filling.take(*self._completing.rows(wanted, steps, particles, own))
         filled = filling.filled().set_axis(rows.index)
@@ -264,7 +266,7 @@ class Synthesizer:
                 exactly with each.
         """
         solve, seed = asked.one_of("method", method, INVERSIONS), asked.seed(seed)
-        rows = asked.frame("rows", rows)
+        rows = self._known("rows", rows)
         model = self.model.double()
         path = trailing(model, steps)
         names = [c.name for c in self.columns]
@@ -276,6 +278,8 @@ class Synthesizer:
 
     def decode(self, latent: Latent) -> pd.DataFrame:
         """The rows that `ddim` draws from this noise, with the columns and dtypes of the training frame."""
+        if not isinstance(latent, Latent):
+            raise ValueError(f"latent must be what encode returns, got a {type(latent).__name__}")
         return self._decoded(decode(self.model.double().process, latent))
 
     def interpolate(
@@ -310,7 +314,7 @@ class Synthesizer:
             way = self.way(sampler, grid, steps)
         with found.faults():
             counts = self.model.class_counts
-            request = Request.of(self.encoder, counts, *known, n, seed, where, balance)
+            request = Request.of(self.encoder, counts, *known, n, seed, where, balance, self._ids)
         found.end()
         return way, request
 
@@ -329,6 +333,15 @@ class Synthesizer:
     @cached_property
     def _draws(self) -> Draws:
         return Draws(self.model, self.rows, self.table, self.artifacts)
+
+    def _known(self, what: str, rows: pd.DataFrame) -> pd.DataFrame:
+        """Rows that a user gives, with gaps as the fit was told of them. Raises ValueError for what is no frame."""
+        names = [*(column.name for column in self.columns), *self._ids, *self.origin.dropped]
+        return again(what, rows, self.origin.missing, names)
+
+    @property
+    def _ids(self) -> list[str]:
+        return [each.name for each in self.identifiers]
 
     @property
     def _completing(self) -> Completing:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from tabstep.api.origin import Origin
 from tabstep.data.columns import Category, Column, Number
 from tabstep.data.completion import MISSING, Completion
 from tabstep.data.encode import Encoder
+from tabstep.data.fixed import written
 from tabstep.data.forms import Objects, Plain
 from tabstep.data.identifiers import Identifier
 from tabstep.data.spans import Span
@@ -38,8 +40,9 @@ def changed(
     if spans:
         pairs = ", ".join(" and ".join(span.parts) for span in spans)
         yield f"What lies between two columns, little beside what they vary by, is learned by itself: {pairs}."
+    known = {column.name: column for column in columns}
     for name, value in completion.constant.items():
-        shown = "missing" if value is None else repr(value)
+        shown = "missing" if value is None else _shown(known.get(name), value)
         yield f"{name} is {shown} in all training rows: it is set aside, and every drawn row has it."
     gaps = [
         *completion.gaps,
@@ -73,3 +76,10 @@ def _are_numbers(column: Category) -> bool:
     return bool(column.values) and all(
         isinstance(v, int | float) and not isinstance(v, bool) for v in column.values.values()
     )
+
+
+def _shown(column: Column | None, value: Any) -> str:
+    """A value as its user has it: a date is no number of days."""
+    if isinstance(column, Number):
+        return str(written(column, value)).removesuffix(" 00:00:00")
+    return repr(value)

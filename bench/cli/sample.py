@@ -230,11 +230,12 @@ def _check(ready: Prepared, frame: pd.DataFrame, settings: Any, wanted: dict[str
     has = has_steps(settings)
     inner = ready.completion.inner
     encoder = settings.encoder(ready.train, inner) if has else Encoder.fit(ready.train, inner)
-    where = conditions.written(wanted["where"], ready.columns)
-    read = conditions.read(where, ready.columns, ready.completion, encoder)
+    ids = [each.name for each in ready.identifiers]
+    where = conditions.written(wanted["where"], ready.columns, ids)
+    read = conditions.read(where, ready.columns, ready.completion, encoder, ids)
     contradictions.check(read, ready.constraints)
     if wanted["balance"]:
-        conditions.balanced(wanted["balance"], ready.columns, read)
+        conditions.balanced(wanted["balance"], ready.columns, read, ids)
     if read:
         met = np.logical_and.reduce([condition.holds(frame) for condition in read])
         said = " and ".join(condition.said for condition in read)
@@ -258,7 +259,7 @@ def _write(
     from tabstep.api import conditions
     from tabstep.cli.waiting import Waiting
 
-    where = conditions.written(wanted["where"], model.columns)
+    where = conditions.written(wanted["where"], model.columns, [each.name for each in model.identifiers])
     with table.noted(), Waiting(console, "drawing", "rows") as view:
         how = model.sample_to(
             out, rows, where=where, balance=wanted["balance"], seed=seed, progress=view, **way

@@ -98,10 +98,11 @@ class Number:
             moved = self.form.like(column.reset_index(drop=True))
         except (TypeError, ValueError, OverflowError) as error:
             shown = column.dropna()
+            first = str(error).partition("\n")[0]  # what follows is advice for those who call pandas
             said = (
-                str(error)
-                if str(error).startswith(("holds", "is written"))
-                else (f"{shown.iloc[0] if len(shown) else None!r} is no {self.form.dtype}: {error}")
+                first
+                if first.startswith(("holds", "is written"))
+                else (f"{shown.iloc[0] if len(shown) else None!r} is no {self.form.dtype}: {first}")
             )
             raise ValueError(f"column {self.name!r}: {said}") from None
         return self._marked(moved, moved.isna().to_numpy())
@@ -205,7 +206,24 @@ class Category:
         odd = [v for v in column if not pd.api.types.is_scalar(v)] if column.dtype == object else []
         if odd:
             raise ValueError(f"column {self.name!r}: {odd[0]!r} is no label")
-        return column.reset_index(drop=True)
+        return self._own(column.reset_index(drop=True))
+
+    def _own(self, column: pd.Series[Any]) -> pd.Series[Any]:
+        """Values that are equal to the column's as these, where they read differently: True for 1, and 0 for False."""
+        plain = {value: value for value in self.values.values() if isinstance(value, int | float)}
+        flags = any(isinstance(value, bool) for value in plain)
+        if not plain or isinstance(column.dtype, pd.CategoricalDtype | pd.StringDtype):
+            return column
+
+        def is_other(value: Any) -> bool:
+            is_flag = isinstance(value, bool | np.bool_)
+            return (
+                is_flag != flags and isinstance(value, int | float | np.number | np.bool_) and value in plain
+            )
+
+        if not any(map(is_other, column.unique())):
+            return column
+        return pd.Series([plain[v] if is_other(v) else v for v in column], dtype=object)
 
 
 Column = Number | Category

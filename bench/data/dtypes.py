@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from tabstep.data import zones
+
 _STAMP = re.compile(r"timestamp\[(s|ms|us|ns), tz=(.+)\]")
 _DECIMAL = re.compile(r"decimal128\((\d+), (-?\d+)\)")
 _CODED = re.compile(r"dictionary<values=(\w+), indices=(\w+), ordered=([01])>")
@@ -22,13 +24,18 @@ def name(dtype: Any) -> str:
         found = f"arrow:{dtype.pyarrow_dtype}"
     else:
         found = str(dtype)
-    try:
-        same = made(found) == dtype
-    except (TypeError, ValueError, NotImplementedError, LookupError, pa.ArrowException):
-        same = False
-    if not same:
+    if isinstance(dtype, pd.DatetimeTZDtype) and not _is_made(found, dtype):
+        found = f"zoned:{dtype.unit}:{zones.name(dtype.tz)}"
+    if not _is_made(found, dtype):
         raise ValueError(f"no name gives the dtype {dtype} back")
     return found
+
+
+def _is_made(name: str, dtype: Any) -> bool:
+    try:
+        return bool(made(name) == dtype)
+    except (TypeError, ValueError, NotImplementedError, LookupError, pa.ArrowException):
+        return False
 
 
 def made(name: str) -> Any:
@@ -39,6 +46,9 @@ def made(name: str) -> Any:
         return pd.StringDtype(storage, na_value=np.nan if missing == "nan" else pd.NA)
     if kind == "arrow":
         return pd.ArrowDtype(_arrow(rest))
+    if kind == "zoned":
+        unit, _, zone = rest.partition(":")
+        return pd.DatetimeTZDtype(unit, zones.made(zone))  # type: ignore[call-overload]
     return pd.api.types.pandas_dtype(name)
 
 

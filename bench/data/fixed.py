@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data import frames
-from tabstep.data.columns import Column
+from tabstep.data.columns import Category, Column
 from tabstep.data.completion import MISSING, Completion, companion
 from tabstep.data.encode import Encoder
 from tabstep.data.spans import Span
@@ -59,7 +59,7 @@ def given(
             continue
         values = known[name].read(known[name].like(rows[name]))
         if name in completion.constant:
-            _check_constant(name, values, completion)
+            _check_constant(known[name], values, completion)
         elif name in schema.numbers:
             _check_numbers(known[name], values, ranges[name], gaps=name in completion.gaps)
             if name in schema.integer and not np.isnan(values.astype(float)).any():
@@ -97,14 +97,24 @@ def _any(name: str, completion: Completion, encoder: Encoder, ranges: dict[str, 
     return (encoder.classes if name == completion.schema.target else encoder.categories[name])[0]
 
 
-def _check_constant(name: str, values: Any, completion: Completion) -> None:
-    only = completion.constant[name]
+def _check_constant(column: Column, values: Any, completion: Completion) -> None:
+    only = completion.constant[column.name]
     for value in values:
         gap = value is None or value != value
-        if gap and (only is None or name in completion.gaps):
+        if gap and (only is None or column.name in completion.gaps):
             continue
         if gap or value != only:
-            raise ValueError(f"{name} = {'missing' if gap else value}: it is {only} in all training rows")
+            shown, known = (
+                "missing" if v is None else written(column, v) for v in (None if gap else value, only)
+            )
+            raise ValueError(f"{column.name} = {shown}: it is {known} in all training rows")
+
+
+def written(column: Column, value: Any) -> Any:
+    """A canonical value as its user has it; a label that is not the column's as it is."""
+    if isinstance(column, Category):
+        return column.values.get(value, value)
+    return column.write(pd.Series([value])).iloc[0]
 
 
 def _check_numbers(column: Column, values: np.ndarray, ends: tuple[float, float], *, gaps: bool) -> None:
@@ -115,7 +125,7 @@ def _check_numbers(column: Column, values: np.ndarray, ends: tuple[float, float]
     low, high = ends
     outside = shown[(shown < low) | (shown > high)]
     if len(outside):
-        value, low, high = (column.write(pd.Series([v])).iloc[0] for v in (outside[0], low, high))
+        value, low, high = (written(column, v) for v in (outside[0], low, high))
         raise ValueError(f"{name} = {value}: training rows lie within {low} .. {high}")
 
 

@@ -91,8 +91,10 @@ class Plain:
 
     def read(self, column: pd.Series[Any]) -> Raw:
         kind = {"i": np.int64, "u": np.uint64}.get(column.dtype.kind, np.float64)
-        gap = column.isna().to_numpy()
-        return Raw(column.to_numpy(kind, na_value=0), gap)
+        gap, values = column.isna().to_numpy(), column.to_numpy(kind, na_value=0)
+        if values.dtype.kind == "f":
+            gap = gap | np.isnan(values)  # pandas' own numbers tell NaN from a gap
+        return Raw(values, gap)
 
     def write(self, raw: Raw) -> Any:
         values = raw.values if self.decimals is None else np.round(raw.values, self.decimals)
@@ -111,6 +113,11 @@ class Plain:
         cast = _numbers(column)
         if isinstance(kind, np.dtype) and kind.kind in "iu" and cast.isna().any():
             return cast.astype("float64")
+        if kind.kind in "iu":
+            ends = np.iinfo(f"{kind.kind}{kind.itemsize}")
+            beyond = ((cast < ends.min) | (cast > ends.max)).fillna(False).to_numpy(dtype=bool)
+            if beyond.any():
+                raise ValueError(f"holds numbers in {ends.min} .. {ends.max}, got {column[beyond].iloc[0]}")
         moved = cast.astype(kind)
         if kind.kind in "iu" and not bool((moved == cast)[cast.notna()].all()):
             raise ValueError(f"holds whole numbers, got {column[(moved != cast).fillna(False)].iloc[0]}")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tabstep.data import clocks, dtypes
+from tabstep.data import clocks, dtypes, zones
 from tabstep.data.forms import Raw
 
 GRAINS = ("Y", "M", "D", "h", "m", "s", "ms", "us", "ns")
@@ -75,7 +75,7 @@ class Moments:
     def zone(self) -> str:
         """The name of the time zone, or of its offset from UTC; "" for none."""
         kind = dtypes.made(self.inner)
-        name = str(kind.tz) if isinstance(kind, pd.DatetimeTZDtype) else ""
+        name = zones.called(kind.tz) if isinstance(kind, pd.DatetimeTZDtype) else ""
         return name if clocks.is_known(name) and name != "UTC" else ""
 
     def read(self, column: pd.Series[Any]) -> Raw:
@@ -92,9 +92,7 @@ class Moments:
         moments: Any = pd.Series(values)
         if isinstance(kind, pd.DatetimeTZDtype):
             moments = (
-                moments.dt.tz_localize(
-                    kind.tz, ambiguous=np.zeros(len(values), dtype=bool), nonexistent="shift_forward"
-                )
+                _on_clock(moments, kind.tz)
                 if self.clock == "wall"
                 else moments.dt.tz_localize("UTC").dt.tz_convert(kind.tz)
             )
@@ -106,7 +104,9 @@ class Moments:
         kind = dtypes.made(self.inner)
         base = _moments(column) if _is_moments(column) else _given(column)
         if isinstance(kind, pd.DatetimeTZDtype):
-            base = base.dt.tz_localize(kind.tz) if base.dt.tz is None else base.dt.tz_convert(kind.tz)
+            base = _on_clock(base, kind.tz) if base.dt.tz is None else base.dt.tz_convert(kind.tz)
+        elif base.dt.tz is not None:
+            raise ValueError(f"holds times without a zone, got {column.dropna().iloc[0]}")
         moved = base.astype(kind)
         finer = (moved != base.astype(moved.dtype)) | (moved.astype(base.dtype) != base)
         if bool((finer & base.notna()).any()):
@@ -156,12 +156,27 @@ def _moments(column: pd.Series[Any]) -> Any:
 
 
 def _given(column: pd.Series[Any]) -> Any:
-    """Texts of ISO 8601 and objects as moments, in a unit that holds all of them (a Series)."""
+    """Texts of ISO 8601 and objects as moments, in a unit that holds all of them (a Series). Raises ValueError."""
     try:
         return pd.Series(pd.to_datetime(column, format="ISO8601"))
     except pd.errors.OutOfBoundsDatetime:  # years that nanoseconds do not reach
         far = [np.datetime64("NaT" if pd.isna(value) else value) for value in column]
         return pd.Series(np.array(far, dtype="M8[us]"))
+    except (ValueError, TypeError):
+        odd = [
+            v
+            for v in column
+            if not pd.isna(v) and pd.isna(pd.to_datetime(v, format="ISO8601", errors="coerce"))
+        ]
+        raise ValueError(
+            f"holds dates or times, such as 2024-01-31, got {(odd or list(column))[0]!r}"
+        ) from None
+
+
+def _on_clock(moments: Any, zone: Any) -> Any:
+    """What a zone's clocks showed, as instants (a Series), as `clocks.instants` has hours that are not there once."""
+    twice = np.zeros(len(moments), dtype=bool)
+    return moments.dt.tz_localize(zone, ambiguous=twice, nonexistent="shift_forward")
 
 
 def _naive(moments: Any, clock: str) -> np.ndarray:
@@ -211,11 +226,32 @@ class Durations:
     def like(self, column: pd.Series[Any]) -> Any:
         if column.dtype == dtypes.made(self.dtype) and not _is_object(column.dtype):
             return column
+        shown = column if _is_object(column.dtype) else column.iloc[:0]
+        odd = [v for v in shown if isinstance(v, int | float) and not pd.isna(v)]
+        if odd:  # pandas takes them for nanoseconds
+            raise ValueError(f"holds {self._kind}, got {odd[0]!r}")
         try:
             base = _lengths(column)
         except (TypeError, ValueError):
-            base = pd.Series(pd.to_timedelta(column.astype(str).where(column.notna(), None)))
-        return self._shown(base.astype(dtypes.made(self.inner)))
+            base = self._given(column)
+        moved = base.astype(dtypes.made(self.inner))
+        if bool((moved != base)[base.notna()].any()):
+            raise ValueError(f"holds times to the {np.datetime_data(moved.dtype)[0]}, got a finer one")
+        return self._shown(moved)
+
+    @property
+    def _kind(self) -> str:
+        return (
+            "times of day, such as 14:05:00" if self.element == "time" else "lengths of time, such as 1:30:00"
+        )
+
+    def _given(self, column: pd.Series[Any]) -> Any:
+        """Texts as lengths (a Series). Raises ValueError."""
+        texts = column.astype(str).where(column.notna(), None)
+        lengths = pd.Series(pd.to_timedelta(texts, errors="coerce"))
+        if bool((odd := lengths.isna() & column.notna()).any()):
+            raise ValueError(f"holds {self._kind}, got {column[odd].iloc[0]!r}")
+        return lengths
 
     def _shown(self, lengths: Any) -> Any:
         kind = dtypes.made(self.dtype)
@@ -287,4 +323,8 @@ class Periods:
     def like(self, column: pd.Series[Any]) -> Any:
         if column.dtype == dtypes.made(self.dtype):
             return column
-        return pd.Series(pd.PeriodIndex(column, freq=dtypes.made(self.dtype).freq))
+        freq = dtypes.made(self.dtype).freq
+        try:
+            return pd.Series(pd.PeriodIndex(column, freq=freq))
+        except (ValueError, TypeError):
+            raise ValueError(f"holds periods of {freq.freqstr}, got {column.dropna().iloc[0]!r}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tabstep.data.cards import DataError, suggest
@@ -110,8 +112,9 @@ POINT, COMMA = "1,234.5", "1.234,5"
 DECIMALS = {POINT: ".", COMMA: ","}
 """Examples of writing, by which a user says which mark stands before decimals."""
 
-Gaps = str | float | Sequence[str | float] | Mapping[str, Any]
-"""What stands for gaps: texts and numbers, `name=text` of one column, or a mapping from columns to theirs."""
+Mark = str | float | np.number[Any] | datetime.date
+Gaps = Mark | Sequence[Mark] | Mapping[str, Any]
+"""What stands for gaps: texts, numbers and dates, `name=text` of one column, or a mapping from columns to theirs."""
 
 
 def gaps(given: Gaps) -> tuple[str, ...]:
@@ -120,7 +123,8 @@ def gaps(given: Gaps) -> tuple[str, ...]:
         return ()
     if isinstance(given, Mapping):
         return tuple(f"{name}={text}" for name, texts in given.items() for text in gaps(texts))
-    return tuple(map(str, (given,) if isinstance(given, str | float | int) else given))
+    several: Any = given if pd.api.types.is_list_like(given) else (given,)
+    return tuple(map(str, several))
 
 
 def marks(missing: Sequence[str], known: Sequence[str]) -> dict[str, list[str]]:
@@ -254,6 +258,9 @@ class Gathered:
 
 def check_names(frame: pd.DataFrame) -> list[str]:
     """Faults of the names of columns."""
+    if frame.columns.nlevels > 1:
+        way = "frame.set_axis(['_'.join(map(str, name)) for name in frame], axis=1)"
+        return [f"column names must be strings, and these have {frame.columns.nlevels} levels; use {way}"]
     odd = [name for name in frame.columns if not isinstance(name, str)]
     if odd:
         return [f"column names must be strings, got {odd[0]!r}; use frame.rename(columns=str)"]

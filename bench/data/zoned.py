@@ -85,7 +85,9 @@ class ZonedMoments:
     def _moment(self, value: Any) -> pd.Timestamp:
         """A moment of a user's; one without an offset is on the clock of the zone."""
         given = pd.Timestamp(value).as_unit("ns")
-        return given.tz_localize(self.zone) if given.tzinfo is None else given.tz_convert(self.zone)
+        if given.tzinfo is not None:
+            return given.tz_convert(self.zone)
+        return given.tz_localize(self.zone, ambiguous=False, nonexistent="shift_forward")
 
     def parsed(self, column: pd.Series[Any]) -> Any:
         """Moments in the zone (a Series); NaT for a gap, and for what is not written so."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -16,6 +17,7 @@ from tabstep.data.table import Schema
 from tabstep.diffusion import schedule as schedules
 from tabstep.diffusion.blocks import Blocks
 from tabstep.diffusion.denoiser import CatInput
+from tabstep.diffusion.initial import seeded
 from tabstep.diffusion.loss import tabddpm_loss
 from tabstep.diffusion.mixed import Denoiser, State
 from tabstep.diffusion.model import Architecture, Diffusion, build, reads
@@ -133,9 +135,11 @@ class TabDDPM:
         data = State(x.to(device), c.to(device), None if y is None else y.to(device))
         schedule = schedules.make(self.schedule, self.T).until(self.last)
         architecture = self.architecture
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)  # initial weights come from the global generator
+        with ExitStack() as drawing:
+            drawing.enter_context(seeded(seed))
             network = build(encoder, architecture).to(device)
+            if not self.dropout:  # which draws from the global generator too, all through the training
+                drawing.close()
             blocks = Blocks(encoder.sizes)
             curve: list[tuple[int, float, float | None]] = []
             judged: list[float] = []

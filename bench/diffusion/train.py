@@ -125,8 +125,8 @@ def fit(
     before = share = done(0)
     step, reported, kept = 0, -1, None if judge is None else Kept(judge)
     network.train()
-    while share < 1 and (kept is None or kept.is_waiting(share, step, training.patience)):
-        optimizer.lr = training.lr * (1 - before)
+    while step == 0 or (share < 1 and (kept is None or kept.is_waiting(share, step, training.patience))):
+        optimizer.lr = training.lr * max(0.0, 1 - before)
         optimizer.zero_grad()
         total = torch.stack(loss(next(source), generator)).sum()
         total.backward()  # type: ignore[no-untyped-call]

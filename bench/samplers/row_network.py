@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tabstep.diffusion import train
 from tabstep.diffusion.blocks import Blocks
+from tabstep.diffusion.initial import seeded
 from tabstep.diffusion.mixed import State
 from tabstep.diffusion.noise import stream
 
@@ -74,8 +75,7 @@ class RowFeatures:
 
     def train(self, data: State, blocks: Blocks, *, seed: int) -> Mapping[str, Tensor]:
         """Weights after training on encoded training rows."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)  # initial weights come from the global generator
+        with seeded(seed):
             network = self.build(data, blocks)
 
         def loss(batch: State, generator: torch.Generator) -> tuple[Tensor, ...]:
