@@ -148,8 +148,7 @@ class _Above:
             return SAYS if cut or other_kind or _SAYS.fullmatch(text.casefold()) else ""
         if len(record) != self.width and not self.ragged and _SAYS.fullmatch(text.casefold()):
             return SAYS
-        enough = len(cells) > 1 or self.rows >= SEVERAL
-        return TOTALS if enough and self._agrees(cells, "sum") else ""
+        return TOTALS if self.rows >= SEVERAL and self._agrees(cells, "sum") else ""
 
     def _are_numbers(self, place: int) -> bool:
         """Whether all that a column holds is numbers."""
