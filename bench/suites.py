@@ -68,7 +68,7 @@ LARGE: dict[str, Any] = {"steps": 4000, "batch_size": 1024, "levels": 0}
 _RACERS = (
     *FREE,
     *(f"free-{name}" for name in FREE),
-    *(f"{start}-{name}" for start in ("mixture", "correlated") for name in MIXED),
+    *(f"{start}-{name}" for start in ("mixture", "correlated") for name in (*MIXED, "unipc-2")),
 )
 _RACED_ON = ("trailing", "linspace", "quad", "logsnr", "karras", "dp")
 
