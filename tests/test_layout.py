@@ -199,3 +199,23 @@ def test_totals_are_sums_however_they_are_written(tmp_path: Path) -> None:
     mixed = [f'{i},"{1000 + i:,}"' for i in range(20)]
     path = written(tmp_path / "b.csv", "n,x", *mixed, '190,"20,190"')
     assert len(read_table(path)) == 20
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_row"),
+    [
+        ([f"{place},{i}.5,2024-01-0{1 + i % 9}" for i, place in enumerate(["North", "South"] * 5)], True),
+        ([f"{i}.25,{i},{3 * i}" for i in range(10)], True),
+        (["region,units", *(f"{place},{i}" for i, place in enumerate(["North", "South"] * 5))], False),
+        (["country,2019,2020", *(f"c{i},{i},{2 * i}" for i in range(10))], False),
+        (["2019,2020,2021", *(f"{i},{i}.5,{2 * i}" for i in range(10))], False),
+        (["kind,size", *(f"kind,{i}" for i in range(10))], False),
+        (["a,b", *("x,y" for _ in range(10))], False),
+        (["North,1.5", "South,2.5"], False),
+        (["North,0.1,Units", *(f"North,{i},{i}" for i in range(10))], False),
+    ],
+)
+def test_a_first_line_that_looks_like_a_row_is_told(tmp_path: Path, lines: list[str], is_row: bool) -> None:
+    notes = told(written(tmp_path / "a.csv", *lines))
+    said = "is taken for names and looks like a row: put names above it"
+    assert any(said in note for note in notes) == is_row

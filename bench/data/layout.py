@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from tabstep.data import bounds, footers
+from tabstep.data import bounds, footers, headless
 from tabstep.data.encodings import encoding_of
 
 CSV = ".csv"
@@ -121,8 +121,19 @@ class Layout:
                 text = self.separator.join(cells)
                 shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}.."
                 yield f"line {line} of {self.path.name}, {shown!r}, {self.odd[record]}: it is taken for no row"
+        if self._names_are_a_row():
+            names = self.separator.join(self.header)
+            shown = names if len(names) <= SHOWN else f"{names[:SHOWN]}.."
+            taken = "is taken for names and looks like a row: put names above it"
+            yield f"the first line of {self.path.name}, {shown!r}, {taken}"
         if self.renamed:
             yield f"names that are empty or come twice: {', '.join(self.renamed)}"
+
+    def _names_are_a_row(self) -> bool:
+        """By the lines of the file that are taken for rows."""
+        rows = (record for place, (_, record) in enumerate(self._records()) if place not in self.odd)
+        names, *below = [*islice(rows, headless.LOOKED_AT + 1)] or [[]]
+        return headless.is_row(names, below)
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         """The records of the file with the line that each ends at."""
