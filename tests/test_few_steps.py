@@ -159,7 +159,10 @@ def test_the_page_of_samplers_says_what_the_solver_of_the_study_does() -> None:
 
     solver, usual = "mixture-unipc-2", "mixture-dpmpp-2m-sde"
     on_gesture = [c2st("gesture", *way) for way in ((solver, 5), (usual, 5), ("ancestral", 1000))]
-    assert "a C2ST of {} where the default has {} and all steps {}".format(*on_gesture) in page
+    assert (
+        "five evaluations have a C2ST of {} where the default has {} and all steps {}".format(*on_gesture)
+        in page
+    )
     assert f"on adult {c2st('adult', solver, 5)} to {c2st('adult', usual, 5)}" in page
     found = few_steps.losses(records)
     found = found[~found["kept_aside"]]

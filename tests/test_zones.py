@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import importlib.resources
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -65,3 +66,16 @@ def test_times_of_arrow_come_back_in_their_zone(zone: str) -> None:
     rows = fitted(pd.DataFrame({"t": times, "x": range(60)})).sample(9, steps=1)
     assert rows["t"].dtype == kind
     assert rows["t"].between(times.min(), times.max()).all()
+
+
+@pytest.mark.parametrize("whose", ["dateutil", "zoneinfo"])
+@pytest.mark.parametrize("which", ["{file}", "../../{file}", "Europe/Nowhere"])
+def test_a_zone_of_a_saved_model_opens_no_file(whose: str, which: str, tmp_path: Path) -> None:
+    """A valid file of a zone stands there: it is refused for its name, and not for what it holds."""
+    source = importlib.resources.files("tzdata.zoneinfo.Europe") / "Berlin"
+    file = tmp_path / "own"
+    file.write_bytes(source.read_bytes())
+    with pytest.raises(ValueError, match="there is no time zone"):
+        zones.made(f"{whose} {which.format(file=file)}")
+    with pytest.raises(ValueError, match="no name gives the time zone"):
+        zones.name(dateutil.tz.tzfile(str(file)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import dateutil.tz  # type: ignore[import-untyped]
 import pytz  # type: ignore[import-untyped]
@@ -17,7 +17,8 @@ def name(zone: Any) -> str:
     """The name of a zone that pandas does not read by its text: whose it is, and which. Raises ValueError."""
     if isinstance(zone, ZoneInfo) and zone.key:
         return f"zoneinfo {zone.key}"
-    if isinstance(zone, dateutil.tz.tzfile) and (found := _FILE.fullmatch(repr(zone))):
+    found = _FILE.fullmatch(repr(zone)) if isinstance(zone, dateutil.tz.tzfile) else None
+    if found and found[1] in available_timezones():
         return f"dateutil {found[1]}"
     offset = _offset(zone)
     if offset is None:
@@ -32,6 +33,8 @@ def made(name: str) -> Any:
     """The zone of a name that `name` gave. Raises ValueError or LookupError for another."""
     whose, _, which = name.partition(" ")
     if not re.fullmatch(r"-?\d+", which):
+        if which not in available_timezones():  # dateutil would open any file of this name
+            raise ValueError(f"there is no time zone {which!r}")
         zone: Any = {"zoneinfo": ZoneInfo, "dateutil": dateutil.tz.gettz}[whose](which)
         return zone
     seconds = int(which)
