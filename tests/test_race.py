@@ -89,6 +89,15 @@ def test_the_best_go_on_as_far_as_the_heats_were_run() -> None:
 
 
 @pytest.mark.usefixtures("small")
+def test_the_usual_pair_goes_on_whatever_its_standing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(race, "USUAL", PAIRS[0])
+    one = heat(1, FIRST, "churn2", "wilt")
+    assert race.entrants(one)[1] == {5: (PAIRS[3], PAIRS[2], PAIRS[0])}
+    monkeypatch.setattr(race, "USUAL", PAIRS[3])
+    assert race.entrants(one)[1] == {5: (PAIRS[3], PAIRS[2])}
+
+
+@pytest.mark.usefixtures("small")
 def test_what_later_heats_and_tables_kept_aside_say_changes_no_earlier_one() -> None:
     one = heat(1, FIRST, "churn2", "wilt")
     more = [*one, *heat(2, {PAIRS[0]: 0.5}, "buddy", draws=2), of(PAIRS[0], "wilt", 0.0, seed=1)]
@@ -147,7 +156,8 @@ def test_the_page_has_the_last_heat_that_was_run(tmp_path: Path) -> None:
 def test_all_that_race_are_known_and_the_heats_get_narrower() -> None:
     assert len({*race.RACE.samplers}) == len(race.RACE.samplers) == 108
     assert all(sampler in SAMPLERS and grid in GRIDS for sampler, grid in race.RACE.samplers)
-    assert [heat.keep for heat in HEATS] == [24, 6, 1]
+    assert [heat.keep for heat in HEATS] == [24, 10, 3, 1]
+    assert race.USUAL in race.RACE.samplers
     assert HEATS[-1].train_seeds == race.RACE.train_seeds
     assert HEATS[-1].sample_seeds == race.RACE.sample_seeds
     assert {*HEATS[-1].datasets} == {*race.RACE.datasets}

@@ -11,6 +11,7 @@ import pandas as pd
 
 from tabstep.records import store
 from tabstep.records.store import Record
+from tabstep.registry import DEFAULT_SAMPLER
 from tabstep.report.numbers.table import commit_of
 from tabstep.report.numbers.vector import VECTOR
 from tabstep.study.markdown import pipes, reflow
@@ -38,11 +39,15 @@ class Heat:
         return self.train_seeds * self.sample_seeds
 
 
+_CHEAP = ("abalone", "churn2", "diabetes", "insurance", "wilt")
 HEATS = (
-    Heat(DEVELOPMENT, 1, 1, 24),
-    Heat(DEVELOPMENT, 2, 2, 6),
+    Heat(_CHEAP, 1, 1, 24),
+    Heat(DEVELOPMENT, 1, 1, 10),
+    Heat(DEVELOPMENT, 2, 2, 3),
     Heat((*DEVELOPMENT, *KEPT_ASIDE), 3, 5, 1),
 )
+USUAL = (DEFAULT_SAMPLER, "trailing")
+"""What is drawn with where nothing is asked for: it runs in every heat, so that the best is held against it."""
 
 
 def of(records: Sequence[Record], heat: Heat, entrants: dict[int, Pairs]) -> list[Record]:
@@ -103,7 +108,10 @@ def standings(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def entrants(records: Sequence[Record]) -> list[dict[int, Pairs]]:
-    """Who runs in each heat, by budget: all in the first, then the best of the one before, as far as that was run."""
+    """Who runs in each heat, by budget: all in the first, then the best of the one before, as far as that was run.
+
+    The usual pair goes on whatever its standing.
+    """
     budgets = [steps for steps in RACE.steps if isinstance(steps, int)]
     known: list[dict[int, Pairs]] = [dict.fromkeys(budgets, RACE.samplers)]
     for heat in HEATS[:-1]:
@@ -111,7 +119,8 @@ def entrants(records: Sequence[Record]) -> list[dict[int, Pairs]]:
         best: dict[int, Pairs] = {}
         for line in order.groupby("steps").head(heat.keep).to_dict("records"):
             best[line["steps"]] = (*best.get(line["steps"], ()), (line["sampler"], line["grid"]))
-        known.append(best)
+        usual = (USUAL,) if USUAL in RACE.samplers else ()
+        known.append({steps: tuple(dict.fromkeys((*pairs, *usual))) for steps, pairs in best.items()})
     return known
 
 
