@@ -154,7 +154,7 @@ def study_race(
     data_archive: Archive = None,
     results: Results = Path("results"),
 ) -> None:
-    """Every sampler on every grid raced in four heats: tried cheaply, the best measured well (many hours; resumes)."""
+    """Every sampler on every grid raced in five heats: tried cheaply, the best measured well (many hours; resumes)."""
     from tabstep.engine.folder import Folder
     from tabstep.study import race
 

@@ -44,10 +44,41 @@ HEATS = (
     Heat(_CHEAP, 1, 1, 24),
     Heat(DEVELOPMENT, 1, 1, 10),
     Heat(DEVELOPMENT, 2, 2, 3),
-    Heat((*DEVELOPMENT, *KEPT_ASIDE), 3, 5, 1),
+    Heat(DEVELOPMENT, 3, 5, 1),
+    Heat(KEPT_ASIDE, 3, 5, 1),
 )
+"""The last runs on tables kept aside alone: it chooses nothing, and says what the choice is worth elsewhere."""
 USUAL = (DEFAULT_SAMPLER, "trailing")
 """What is drawn with where nothing is asked for: it runs in every heat, so that the best is held against it."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a heat says of a budget: the pair of the least regret, and how far the usual one is behind it.
+
+    behind, aside: regret of the usual pair less that of the first by table, on those chosen on and those kept aside
+    """
+
+    steps: int
+    first: tuple[str, str]
+    behind: Difference
+    aside: Difference
+
+    @property
+    def decided(self) -> bool:
+        """Whether the first is told from the usual pair."""
+        low, _ = self.behind.interval
+        return bool(low > 0)
+
+    @property
+    def use(self) -> tuple[str, str]:
+        return self.first if self.decided else USUAL
+
+    @property
+    def seen(self) -> float:
+        """The least difference of regrets, in margins, that these tables would have told from none."""
+        low, high = self.behind.interval
+        return (high - low) / 2
 
 
 def of(records: Sequence[Record], heat: Heat, entrants: dict[int, Pairs]) -> list[Record]:
@@ -154,7 +185,8 @@ def write(records: Sequence[Record], folder: Path) -> list[Path]:
     heats = [regrets(of(records, heat, who), heat.draws) for heat, who in zip(HEATS, running, strict=True)]
     run = [found.assign(heat=i) for i, found in enumerate(heats, 1) if not found.empty]
     table = pd.concat(run or heats[:1], ignore_index=True)
-    page = "\n".join([*reflow(_head(records, heats)), *_finals(heats), *_alone(heats[0])]) + "\n"
+    lines = [*reflow(_head(records, heats)), *_verdicts(heats), *_finals(heats), *_alone(heats[0])]
+    page = "\n".join(lines) + "\n"
     store.replace(folder / "race.md", page.encode())
     store.replace(folder / "race.csv", table.to_csv(index=False, float_format="%.6g").encode())
     return [folder / "race.md", folder / "race.csv"]
@@ -169,19 +201,18 @@ def _head(records: Sequence[Record], heats: Sequence[pd.DataFrame]) -> list[str]
         for steps, part in found.groupby("steps"):
             row[f"pairs at {steps}"] = str(len(part[WAY].drop_duplicates()))
         rows.append(row)
-    seconds = sum((r.prepare_s or 0.0) + (r.sample_s or 0.0) for r in records)
     return [
         "# The race of samplers",
         "",
         f"`tabstep` drawn by {len({s for s, _ in RACE.samplers})} samplers on {len({g for _, g in RACE.samplers})}",
         f"grids, {RACE.rows:,} rows a draw. A regret is the largest of what each of six scores loses against the pair",
         "that is best in it at this budget, in margins of the score; all pairs of a heat drew from the same networks",
-        "and noise. Who goes on is chosen by the mean regret over tables that defaults may be chosen on; the tables",
-        "kept aside are run in the last heat alone, and choose nothing.",
+        "and noise. Who goes on is chosen by the mean regret over tables that defaults may be chosen on; the last heat",
+        "runs the first and the default on tables kept aside, and chooses nothing.",
         "",
-        "That the best of many is chosen flatters it: in the heat that chose it its regret is too small. The seeds",
-        f"that only the last heat has are {_fresh()} of its draws of a table. {len(records):,} cells,",
-        f"{seconds / 3600:.1f} hours of drawing. Made at {', '.join(made)}.",
+        "That the best of many is chosen flatters it: in the heat that chose it its regret is too small. In",
+        f"heat {len(HEATS) - 1} {_fresh()} draws of a table are of seeds that no heat before it had. {len(records):,}",
+        f"cells, made at {', '.join(made)}.",
         "",
         *pipes(rows),
         "",
@@ -189,30 +220,78 @@ def _head(records: Sequence[Record], heats: Sequence[pd.DataFrame]) -> list[str]
 
 
 def _fresh() -> str:
-    last, before = HEATS[-1], HEATS[-2]
+    last, before = HEATS[-2], HEATS[-3]
     return f"{last.draws - before.draws} of {last.draws}"
+
+
+def _last(heats: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The regrets of the last heat that chooses and was run."""
+    return next((heat for heat in reversed(heats[:-1]) if not heat.empty), heats[0])
+
+
+def _by_table(found: pd.DataFrame, steps: int, pair: tuple[str, str]) -> dict[str, float]:
+    chosen = found[(found["steps"] == steps) & (found["sampler"] == pair[0]) & (found["grid"] == pair[1])]
+    return {str(k): float(v) for k, v in chosen.set_index("dataset")["regret"].items()}
+
+
+def verdicts(found: pd.DataFrame, aside: pd.DataFrame) -> list[Verdict]:
+    """What the regrets of a heat, and of the one on tables kept aside, say of each budget; nothing of one where the
+    usual pair did not run."""
+    said = []
+    for order in standings(found).groupby("steps"):
+        steps, pairs = int(order[1]["steps"].iloc[0]), [*order[1][WAY].itertuples(index=False, name=None)]
+        if USUAL in pairs:
+            told, other = (
+                difference(_by_table(heat, steps, USUAL), _by_table(heat, steps, pairs[0]))
+                for heat in (found, aside)
+            )
+            said.append(Verdict(steps, pairs[0], told, other))
+    return said
+
+
+def _verdicts(heats: Sequence[pd.DataFrame]) -> list[str]:
+    """The first screen: what to use at each budget."""
+    rows = []
+    for verdict in verdicts(_last(heats), heats[-1]):
+        sampler, grid = verdict.use
+        rows.append(
+            {
+                "evaluations": str(verdict.steps),
+                "use": f"`{sampler}` on `{grid}`",
+                "best in the mean": "`{}` on `{}`".format(*verdict.first),
+                "regret of the default less it": str(verdict.behind)
+                if verdict.first != USUAL
+                else "the same",
+                "kept aside": str(verdict.aside) if verdict.first != USUAL else "",
+                "would have been seen from": f"{verdict.seen:.2f}" if verdict.first != USUAL else "",
+            }
+        )
+    said = [
+        f"The default, `{USUAL[0]}` on `{USUAL[1]}`, ran in every heat. Another pair takes its place where the",
+        "default's regret is larger by more than its 95 % t-interval over the tables that defaults may be chosen on.",
+        "`kept aside` is the same difference over tables that chose nothing: there the best of many is not flattered.",
+        "The last column is half the interval: a smaller difference would not have been told from none.",
+    ]
+    return ["## What to use", "", *reflow(said), "", *pipes(rows), ""] if rows else []
 
 
 def _finals(heats: Sequence[pd.DataFrame]) -> list[str]:
     """By budget who ran in the last heat that was run: the regret here and there, and how far behind the first."""
-    found = next((heat for heat in reversed(heats) if not heat.empty), heats[0])
-    lines = []
-    for steps, order in standings(found).groupby("steps"):
-        at = found[found["steps"] == steps].set_index([*WAY, "dataset"])["regret"].sort_index()
-        rows, first = [], None
-        for line in order.head(SHOWN).to_dict("records"):
-            own = {str(k): float(v) for k, v in at[line["sampler"], line["grid"]].items()}
-            chosen_on = {k: v for k, v in own.items() if k in DEVELOPMENT}
-            aside = [v for k, v in own.items() if k in KEPT_ASIDE]
-            row = {
-                "sampler": f"`{line['sampler']}`",
-                "grid": f"`{line['grid']}`",
-                "regret": f"{line['regret']:.2f}",
-            }
-            row["kept aside"] = f"{np.mean(aside):.2f}" if aside else ""
-            row["behind the first"] = "" if first is None else str(difference(chosen_on, first))
-            first = chosen_on if first is None else first
-            rows.append(row)
+    found, lines = _last(heats), []
+    for _, order in standings(found).groupby("steps"):
+        steps, rows, first = int(order["steps"].iloc[0]), [], None
+        for sampler, grid, regret in order.head(SHOWN)[[*WAY, "regret"]].itertuples(index=False):
+            own, aside = (_by_table(heat, steps, (sampler, grid)) for heat in (found, heats[-1]))
+            rows.append(
+                {
+                    "sampler": f"`{sampler}`",
+                    "grid": f"`{grid}`",
+                    "regret": f"{regret:.2f}",
+                    "kept aside": f"{np.mean([*aside.values()]):.2f}" if aside else "",
+                    "behind the first": "" if first is None else str(difference(own, first)),
+                }
+            )
+            first = own if first is None else first
         lines += [f"## At {steps} evaluations", "", *pipes(rows), ""]
     return lines
 
