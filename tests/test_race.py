@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from tabstep.cli.pages import _records
+from tabstep.records import store
+from tabstep.records.gather import gather
 from tabstep.records.store import Record
 from tabstep.registry import GRIDS, SAMPLERS
 from tabstep.study import race
@@ -23,6 +27,7 @@ SMALL = (
     Heat(("churn2", "wilt"), 2, 1, 1),
     Heat(("buddy",), 2, 2, 1),
 )
+ROOT = Path(__file__).parents[1]
 PAIRS = (("ddim", "trailing"), ("ddim", "dp"), ("dpmpp-2m-sde", "trailing"), ("dpmpp-2m-sde", "dp"))
 
 
@@ -153,7 +158,8 @@ def test_the_page_has_the_last_heat_that_was_run(tmp_path: Path, monkeypatch: py
     assert table.groupby("heat")["dataset"].nunique().to_dict() == {1: 2, 2: 2, 3: 1}
     text = (tmp_path / "race.md").read_text()
     assert "| `dpmpp-2m-sde` | `trailing` | 0.00 | 0.00 |  |" in text
-    assert "| 5 | `dpmpp-2m-sde` on `trailing` | `dpmpp-2m-sde` on `trailing` | the same |  |  |" in text
+    assert "| 5 | `dpmpp-2m-sde` on `trailing` | `dpmpp-2m-sde` on `trailing` | the same |" in text
+    assert "Of 1 differences 0 are bold; 0 would be by chance." in " ".join(text.split())
     assert "`ddim`" not in text.split("## A choice by itself")[0]
 
 
@@ -190,3 +196,49 @@ def test_all_that_race_are_known_and_the_heats_get_narrower() -> None:
         assert (last.train_seeds, last.sample_seeds) == (race.RACE.train_seeds, race.RACE.sample_seeds)
     assert {*HEATS[-2].datasets, *HEATS[-1].datasets} == {*race.RACE.datasets}
     assert not {*HEATS[-1].datasets} & {name for heat in HEATS[:-1] for name in heat.datasets}
+
+
+def test_the_page_here_is_made_from_the_records_here(tmp_path: Path) -> None:
+    results = ROOT / "results" / "race"
+    race.write(gather(results / "runs")[0], tmp_path)
+    for name in ("race.md", "race.csv"):
+        assert (tmp_path / name).read_bytes() == (results / "report" / name).read_bytes()
+
+
+def test_the_page_of_samplers_says_what_the_race_found() -> None:
+    page = " ".join((ROOT / "docs" / "samplers.md").read_text().split())
+    records = gather(ROOT / "results" / "race" / "runs")[0]
+    outcome = race.outcome(records)
+    assert [verdict.steps for verdict in outcome] == [5, 10, 20, 50]
+    assert not any(verdict.decided for verdict in outcome)
+    assert "none is told from the default" in page
+    *seen, last = (f"{verdict.seen:.1f}".lstrip("0") for verdict in outcome)
+    assert f"a difference of {', '.join(seen)} and {last} margins would have been seen" in page
+    assert [(v.steps, float(v.aside.values.mean()) < 0) for v in outcome if v.aside.told] == [(50, True)]
+    assert "told from the first at 50 alone, and is the better one" in page
+    found = race.regrets(race.of(records, HEATS[0], race.entrants(records)[0]), HEATS[0].draws)
+    grids, samplers = (
+        {
+            (line["what"], line["steps"]): line["difference"]
+            for line in race.alone(found, *choice).to_dict("records")
+        }
+        for choice in (("grid", "trailing"), ("sampler", "dpmpp-2m-sde"))
+    )
+    told = {("linspace", 5): 3.9, ("linspace", 10): 1.6, ("logsnr", 5): 9.4, ("logsnr", 10): 2.3}
+    told |= {("logsnr", 20): 0.8, ("quad", 5): 0.8, ("karras", 20): 0.3, ("dp", 20): 0.4}
+    assert {key for key, value in grids.items() if value.told} == {*told}
+    assert {key: round(float(grids[key].values.mean()), 1) for key in told} == told
+    for start, gain in (("mixture", 7), ("free", 5)):
+        from_there = {steps: samplers[f"{start}-dpmpp-2m-sde", steps] for steps in (5, 10, 20, 50)}
+        assert round(-float(from_there[5].values.mean())) == gain
+        assert {steps for steps, value in from_there.items() if value.told} == {5}
+
+
+def test_pages_of_all_records_have_those_of_the_race_only_when_asked_for(tmp_path: Path) -> None:
+    plain = of(PAIRS[0], "churn2", 0.5)
+    for suite in ("race", "quick"):
+        store.write(tmp_path / suite / "runs", replace(plain, cell=replace(plain.cell, suite=suite)))
+    assert [*_records(tmp_path, ())] == ["quick"]
+    assert [*_records(tmp_path, ("race",))] == ["race"]
+    shutil.rmtree(tmp_path / "quick")
+    assert [*_records(tmp_path, ())] == ["race"]

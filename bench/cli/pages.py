@@ -38,6 +38,9 @@ from tabstep.cli.options import (
 if TYPE_CHECKING:
     from tabstep.records.store import Record
 
+ASKED_FOR = frozenset({"smoke", "race"})
+"""Suites that pages of all have only when asked for: nobody fits for long, and those that go on run on more tables."""
+
 
 def tables(
     suite: Suites = None,
@@ -118,7 +121,7 @@ def leaderboard(
 
 
 def write_leaderboard(results: Path, suites: tuple[str, ...], path: Path) -> Path:
-    """The page of the records of some suites, or of all but `smoke`, and of all that was accepted."""
+    """The page of the records of some suites, or of all but `ASKED_FOR`, and of all that was accepted."""
     from tabstep.engine.folder import Folder
     from tabstep.report.pages import leaderboard as making
     from tabstep.sharing import submission, verify
@@ -246,7 +249,7 @@ def rows(
 
 
 def _records(results: Path, only: tuple[str, ...]) -> dict[str, list[Record]]:
-    """Records of each suite with a folder of runs; those of `smoke` when asked for, or where there are no others."""
+    """Records of each suite with a folder of runs; of `ASKED_FOR` when asked for, or where there are no others."""
     folders = sorted(path.parent for path in results.glob("*/runs") if path.parent.name != "submissions")
     known = [path.name for path in folders]
     for name in only:
@@ -254,6 +257,8 @@ def _records(results: Path, only: tuple[str, ...]) -> dict[str, list[Record]]:
             stop(f"no records of a suite {name!r} in {results}; there are {', '.join(known) or 'none'}")
     of_suite = {}
     for folder in folders:
-        if folder.name in only or (not only and (folder.name != "smoke" or known == ["smoke"])):
+        if folder.name in only or (
+            not only and (folder.name not in ASKED_FOR or ASKED_FOR.issuperset(known))
+        ):
             of_suite[folder.name] = records_in(folder / "runs")
     return of_suite

@@ -12,12 +12,12 @@ from tabstep.records import store
 from tabstep.records.store import Record
 from tabstep.report.numbers.budget import BASE
 from tabstep.report.numbers.table import PRIMARY, commit_of
-from tabstep.study import authors, few_steps, recipe, seeds
+from tabstep.study import authors, few_steps, race, recipe, seeds
 from tabstep.study.markdown import pipes, reflow
 from tabstep.study.paired import Difference, difference
-from tabstep.suites import KEPT_ASIDE
+from tabstep.suites import DEVELOPMENT, KEPT_ASIDE
 
-SUITES = ("few-steps", "recipe", "authors", *authors.BESIDE)  # whose records it is made from
+SUITES = ("few-steps", "recipe", "authors", "race", *authors.BESIDE)  # whose records it is made from
 
 SEEN: dict[str, tuple[str, str]] = {
     "efficacy (F1, R²)": ("", "up"),
@@ -51,7 +51,7 @@ def write(
     path: Path,
 ) -> Path:
     """Write the page from the records of `SUITES`, by suite, and the claims of `samplers`."""
-    few, pairs, ours = (records[name] for name in SUITES[:3])
+    few, pairs, ours, raced = (records[name] for name in SUITES[:4])
     beside = [r for name in authors.BESIDE for r in records[name]]
     losses = few_steps.losses(few)
     chosen = _chosen(losses)
@@ -62,9 +62,10 @@ def write(
         "brackets: a 95 % t-interval over tables, which are the sample. Bold: it does not hold zero. What is not bold",
         "is undecided. What differs between networks of one recipe is hardly in an interval.",
         seeds.said(r for r in few if r.cell.method == recipe.OURS),
-        f"Records of {', '.join(_commits([*few, *pairs, *ours, *beside]))}.",
+        f"Records of {', '.join(_commits([*few, *pairs, *ours, *raced, *beside]))}.",
         "",
         *_enough(losses),
+        *_raced(raced),
         *_cost(few, chosen),
         *_floors(few, chosen),
         *_recipe(pairs, ours, beside),
@@ -96,6 +97,21 @@ def _enough(found: pd.DataFrame) -> list[str]:
         "([page](few-steps/report/few-steps.md)).",
         "",
         *pipes(few_steps.kept(found)),
+        "",
+    ]
+
+
+def _raced(records: Sequence[Record]) -> list[str]:
+    rows = race.shown(race.outcome(records))
+    if not rows:
+        return []
+    return [
+        f"Of {len(race.RACE.samplers)} pairs of a sampler and a grid without teaching, raced on {len(DEVELOPMENT)}",
+        "tables by their regret, the largest of what six scores lose against the best pair, in margins: the first, and",
+        "how far the default is behind it, on these tables and on those kept aside. `tabstep study race`",
+        "([page](race/report/race.md)).",
+        "",
+        *pipes(rows),
         "",
     ]
 

@@ -30,6 +30,12 @@ class Difference:
         half = float(stats.t.ppf(0.975, len(self.values) - 1) * stats.sem(self.values))
         return mean - half, mean + half
 
+    @property
+    def told(self) -> bool:
+        """Whether it is told from none."""
+        low, high = self.interval
+        return bool(low > 0 or high < 0)
+
     def __str__(self) -> str:
         if not len(self.values):
             return ""
@@ -39,7 +45,7 @@ class Difference:
             return f"{number} (one table)"
         if not np.isfinite(low):
             return f"{number} (no scatter)"
-        marked = f"**{number}**" if low > 0 or high < 0 else number
+        marked = f"**{number}**" if self.told else number
         return f"{marked} [{low:+.3f}, {high:+.3f}]"
 
 

@@ -67,8 +67,7 @@ class Verdict:
     @property
     def decided(self) -> bool:
         """Whether the first is told from the usual pair."""
-        low, _ = self.behind.interval
-        return bool(low > 0)
+        return self.behind.told
 
     @property
     def use(self) -> tuple[str, str]:
@@ -181,8 +180,7 @@ def alone(found: pd.DataFrame, column: str, usual: str) -> pd.DataFrame:
 
 def write(records: Sequence[Record], folder: Path) -> list[Path]:
     """Write race.md and race.csv, with the regrets of every heat; return their paths."""
-    running = entrants(records)
-    heats = [regrets(of(records, heat, who), heat.draws) for heat, who in zip(HEATS, running, strict=True)]
+    heats = _heats(records)
     run = [found.assign(heat=i) for i, found in enumerate(heats, 1) if not found.empty]
     table = pd.concat(run or heats[:1], ignore_index=True)
     lines = [*reflow(_head(records, heats)), *_verdicts(heats), *_finals(heats), *_alone(heats[0])]
@@ -249,23 +247,41 @@ def verdicts(found: pd.DataFrame, aside: pd.DataFrame) -> list[Verdict]:
     return said
 
 
+def shown(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
+    """One row of a table each: what to use at this budget, and how sure that is."""
+    rows = []
+    for verdict in verdicts:
+        row = {"evaluations": str(verdict.steps)}
+        row["use"] = "`{}` on `{}`".format(*verdict.use)
+        row["least regret"] = "`{}` on `{}`".format(*verdict.first)
+        if verdict.first == USUAL:
+            row["the default behind it"] = "the same"
+        else:
+            row["the default behind it"] = str(verdict.behind)
+            row["kept aside"] = str(verdict.aside)
+            row["would have been seen from"] = f"{verdict.seen:.2f}"
+        rows.append(row)
+    return rows
+
+
+def outcome(records: Sequence[Record]) -> list[Verdict]:
+    """Of the last heat that was run, by budget; nothing without records."""
+    return _outcome(_heats(records))
+
+
+def _heats(records: Sequence[Record]) -> list[pd.DataFrame]:
+    """The regrets of each heat, empty where it was not run."""
+    running = entrants(records)
+    return [regrets(of(records, heat, who), heat.draws) for heat, who in zip(HEATS, running, strict=True)]
+
+
+def _outcome(heats: Sequence[pd.DataFrame]) -> list[Verdict]:
+    return verdicts(_last(heats), heats[-1])
+
+
 def _verdicts(heats: Sequence[pd.DataFrame]) -> list[str]:
     """The first screen: what to use at each budget."""
-    rows = []
-    for verdict in verdicts(_last(heats), heats[-1]):
-        sampler, grid = verdict.use
-        rows.append(
-            {
-                "evaluations": str(verdict.steps),
-                "use": f"`{sampler}` on `{grid}`",
-                "best in the mean": "`{}` on `{}`".format(*verdict.first),
-                "regret of the default less it": str(verdict.behind)
-                if verdict.first != USUAL
-                else "the same",
-                "kept aside": str(verdict.aside) if verdict.first != USUAL else "",
-                "would have been seen from": f"{verdict.seen:.2f}" if verdict.first != USUAL else "",
-            }
-        )
+    rows = shown(_outcome(heats))
     said = [
         f"The default, `{USUAL[0]}` on `{USUAL[1]}`, ran in every heat. Another pair takes its place where the",
         "default's regret is larger by more than its 95 % t-interval over the tables that defaults may be chosen on.",
@@ -301,14 +317,17 @@ def _alone(first: pd.DataFrame) -> list[str]:
     lines = ["## A choice by itself", ""]
     for column, usual in (("grid", "trailing"), ("sampler", "dpmpp-2m-sde")):
         rows: dict[str, dict[str, str]] = {}
-        for line in alone(first, column, usual).to_dict("records"):
+        found = alone(first, column, usual).to_dict("records")
+        bold = sum(line["difference"].told for line in found)
+        for line in found:
             row = rows.setdefault(line["what"], {f"{column} less `{usual}`": f"`{line['what']}`"})
             row[str(line["steps"])] = str(line["difference"])
         other = next(name for name in WAY if name != column)
         said = [
             f"Regret of each {column} less that of `{usual}` with the same {other}, in the mean over these, with a",
             "95 % t-interval over tables; below 0 is better, bold does not hold zero. What is not bold is undecided: a",
-            "difference below half its interval would not have been seen.",
+            f"difference below half its interval would not have been seen. Of {len(found)} differences {bold} are",
+            f"bold; {0.05 * len(found):.0f} would be by chance.",
         ]
         if rows:
             lines += [*reflow(said), "", *pipes(rows.values()), ""]
