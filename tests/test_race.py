@@ -234,11 +234,15 @@ def test_the_page_of_samplers_says_what_the_race_found() -> None:
         assert {steps for steps, value in from_there.items() if value.told} == {5}
 
 
-def test_pages_of_all_records_have_those_of_the_race_only_when_asked_for(tmp_path: Path) -> None:
+def test_pages_of_all_records_have_those_of_the_race_only_when_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     plain = of(PAIRS[0], "churn2", 0.5)
     for suite in ("race", "quick"):
         store.write(tmp_path / suite / "runs", replace(plain, cell=replace(plain.cell, suite=suite)))
     assert [*_records(tmp_path, ())] == ["quick"]
+    assert "left out race: not to be compared with others; --suite race shows it" in capsys.readouterr().err
     assert [*_records(tmp_path, ("race",))] == ["race"]
     shutil.rmtree(tmp_path / "quick")
     assert [*_records(tmp_path, ())] == ["race"]
+    assert not capsys.readouterr().err

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from tabstep.records.store import Record
 
 ASKED_FOR = frozenset({"smoke", "race"})
-"""Suites that pages of all have only when asked for: nobody fits for long, and those that go on run on more tables."""
+"""Suites that pages of all suites lack: fits of `smoke` are too short to be compared, and the ways of `race` ran on
+different tables and seeds."""
 
 
 def tables(
@@ -250,15 +251,14 @@ def rows(
 
 def _records(results: Path, only: tuple[str, ...]) -> dict[str, list[Record]]:
     """Records of each suite with a folder of runs; of `ASKED_FOR` when asked for, or where there are no others."""
-    folders = sorted(path.parent for path in results.glob("*/runs") if path.parent.name != "submissions")
-    known = [path.name for path in folders]
+    known = sorted(path.parent.name for path in results.glob("*/runs") if path.parent.name != "submissions")
     for name in only:
         if name not in known:
             stop(f"no records of a suite {name!r} in {results}; there are {', '.join(known) or 'none'}")
-    of_suite = {}
-    for folder in folders:
-        if folder.name in only or (
-            not only and (folder.name not in ASKED_FOR or ASKED_FOR.issuperset(known))
-        ):
-            of_suite[folder.name] = records_in(folder / "runs")
-    return of_suite
+    chosen = only or [name for name in known if name not in ASKED_FOR] or known
+    leave_out(
+        f"{name}: not to be compared with others; --suite {name} shows it"
+        for name in known
+        if not only and name not in chosen
+    )
+    return {name: records_in(results / name / "runs") for name in known if name in chosen}

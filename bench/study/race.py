@@ -236,8 +236,8 @@ def verdicts(found: pd.DataFrame, aside: pd.DataFrame) -> list[Verdict]:
     """What the regrets of a heat, and of the one on tables kept aside, say of each budget; nothing of one where the
     usual pair did not run."""
     said = []
-    for order in standings(found).groupby("steps"):
-        steps, pairs = int(order[1]["steps"].iloc[0]), [*order[1][WAY].itertuples(index=False, name=None)]
+    for _, order in standings(found).groupby("steps"):
+        steps, pairs = int(order["steps"].iloc[0]), [*order[WAY].itertuples(index=False, name=None)]
         if USUAL in pairs:
             told, other = (
                 difference(_by_table(heat, steps, USUAL), _by_table(heat, steps, pairs[0]))
@@ -325,9 +325,9 @@ def _alone(first: pd.DataFrame) -> list[str]:
         other = next(name for name in WAY if name != column)
         said = [
             f"Regret of each {column} less that of `{usual}` with the same {other}, in the mean over these, with a",
-            "95 % t-interval over tables; below 0 is better, bold does not hold zero. What is not bold is undecided: a",
-            f"difference below half its interval would not have been seen. Of {len(found)} differences {bold} are",
-            f"bold; {0.05 * len(found):.0f} would be by chance.",
+            "95 % t-interval over the tables of heat 1; below 0 is better, bold does not hold zero. What is not bold",
+            f"is undecided: a difference below half its interval would not have been seen. Of {len(found)} differences",
+            f"{bold} are bold; {0.05 * len(found):.0f} would be by chance.",
         ]
         if rows:
             lines += [*reflow(said), "", *pipes(rows.values()), ""]
