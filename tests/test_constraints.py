@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 
 from tabstep.data import comparable, inference
 from tabstep.data.constraint_search import LEAST, find
-from tabstep.data.constraints import Codes, Gaps, Order, Same, Sum, broken, from_json, share_kept, to_json
+from tabstep.data.constraints import (
+    Codes,
+    Gaps,
+    Order,
+    Same,
+    Sum,
+    Unlike,
+    broken,
+    from_json,
+    share_kept,
+    to_json,
+)
 from tabstep.data.wishes import Python, Wishes
 
 N = 400
@@ -163,6 +174,8 @@ def test_orders_that_others_imply_are_left_out() -> None:
         Same("a", "b"),
         Codes("a", "b", (("x", 1.0), (None, None)), False),
         Gaps("a", "b", ("x", None)),
+        Sum("a", "b", "c", (0.1, 0.1, 0.0), ("a",)),
+        Unlike("a", "b", (("x", 0.75), ("y", 0.25))),
     ],
 )
 def test_rules_survive_json(rule: Any) -> None:

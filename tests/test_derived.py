@@ -265,6 +265,26 @@ def test_nights_are_counted_between_days_whatever_the_time_of_day() -> None:
     assert share_kept(rule, keep((rule,), torn(frame, 1))) == 1
 
 
+def test_weeks_by_the_year_they_belong_to_and_days_of_the_year_are_told() -> None:
+    rng = np.random.default_rng(0)
+    day = pd.Series(pd.Timestamp("2021-01-01") + pd.to_timedelta(rng.integers(0, 1460, N), unit="D"))
+    iso = day.dt.isocalendar()
+    of_week = [f"{year}-W{week:02d}" for year, week in zip(iso.year, iso.week, strict=True)]
+    frame = common(pd.DataFrame({"day": day, "of week": of_week, "nth": day.dt.dayofyear}))
+    rules = find(frame)
+    assert {str(rule) for rule in rules} == {
+        "of week is told by the year and week of day",
+        "nth is told by the day of the year of day",
+    }
+    (nth,) = (rule for rule in rules if isinstance(rule, Calendar) and rule.of == "nth")
+    assert frame["nth"].nunique() < len(nth.pairs) <= 366  # also of days that came in no row
+    before = frame.assign(day=frame["day"] + pd.Timedelta(1, "D"), nth=torn(frame, 1)["nth"])
+    after = keep(rules, before)
+    assert [share_kept(rule, after) for rule in rules] == [1.0, 1.0]
+    inside = before["day"] <= frame["day"].max()
+    assert (after["nth"] == after["day"].dt.dayofyear)[inside].all()
+
+
 def test_years_quarters_and_months_of_a_date_are_told() -> None:
     rng = np.random.default_rng(0)
     day = pd.Series(pd.Timestamp("2008-01-01") + pd.to_timedelta(rng.integers(0, 365 * 16, N), unit="D"))

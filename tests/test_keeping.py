@@ -16,6 +16,7 @@ import tabstep
 from tabstep.api import drawing
 from tabstep.api.editing import Filling, GapsStay
 from tabstep.data import comparable
+from tabstep.data.arithmetic_search import BLANK
 from tabstep.data.constraint_search import find
 from tabstep.data.constraints import Codes, Constraint, Order, Sum, broken, share_kept
 from tabstep.data.keeping import keep
@@ -374,3 +375,105 @@ def test_what_a_label_tells_stays_in_sums_and_orders() -> None:
     assert not broken(codes, after).any()
     assert not broken(order, after).any()
     assert (after["questions"] == whole).all()
+
+
+def matches(n: int = N) -> pd.DataFrame:
+    """Teams and their cities, and takings of which parts are often left blank."""
+    rng = np.random.default_rng(0)
+    teams, cities = (
+        np.array(list("ABCDEF"), object),
+        np.array(["Rome", "Oslo", "Bern", "Oslo", "Rome", "Lima"], object),
+    )
+    home = rng.integers(0, 6, n)
+    away = (home + rng.integers(1, 6, n)) % 6
+    tickets, snacks = (rng.integers(100, 90_000, n) / 100 for _ in range(2))
+    snacks = np.where(rng.random(n) < 0.4, np.nan, snacks)
+    gate, bar, fan = (
+        np.where(rng.random(n) < p, np.nan, rng.integers(1, 90, n) * 1.0) for p in (0.2, 0.5, 0.8)
+    )
+    return pd.DataFrame(
+        {
+            "home": teams[home],
+            "away": teams[away],
+            "city": cities[home],
+            "tickets": tickets,
+            "snacks": snacks,
+            "takings": np.round(tickets + np.nan_to_num(snacks), 2),
+            "gate": gate,
+            "bar": bar,
+            "fan": fan,
+            "staff": np.nan_to_num(gate) + np.nan_to_num(bar) + np.nan_to_num(fan),
+        }
+    )
+
+
+TAKINGS = "tickets + snacks = takings (where missing, snacks counts as 0)"
+STAFF = "staff = gate + bar + fan (where missing, gate and bar and fan count as 0)"
+
+
+def test_two_columns_that_are_never_alike_stay_so_and_nothing_else_moves() -> None:
+    frame = matches()
+    rules = find(frame)
+    assert {str(rule) for rule in rules} == {"home determines city", "home is never away", TAKINGS, STAFF}
+    before = frame.assign(away=torn(frame, 1)["away"])
+    alike = before["home"] == before["away"]
+    assert alike.mean() > 0.1
+    after = keep(rules, before)
+    assert not (after["home"] == after["away"]).any()
+    pd.testing.assert_frame_equal(after.drop(columns="away"), before.drop(columns="away"))
+    pd.testing.assert_series_equal(after["away"][~alike], before["away"][~alike])
+    assert after["away"][alike].nunique() == 6  # not one label for all
+    # A row is changed by what it holds itself: the same in any batch.
+    few = keep(rules, before.iloc[50:60].reset_index(drop=True))
+    assert few["away"].tolist() == after["away"].iloc[50:60].tolist()
+
+
+@pytest.mark.parametrize("fixed", [("home",), ("away",), ("city",)], ids=str)
+def test_of_two_that_are_never_alike_the_free_one_gives_way(fixed: tuple[str, ...]) -> None:
+    frame = matches()
+    rules = find(frame)
+    before = torn(frame, 1)
+    after = keep(rules, before, fixed)
+    assert [share_kept(rule, after) for rule in rules] == [1.0] * len(rules)
+    pd.testing.assert_frame_equal(after[list(fixed)], before[list(fixed)])
+
+
+def test_labels_that_hardly_meet_or_are_few_make_no_rule() -> None:
+    rng = np.random.default_rng(1)
+    many = np.array([f"p{i}" for i in range(3000)], object)
+    frame = pd.DataFrame({"buyer": rng.choice(many, N), "seller": rng.choice(many, N)})
+    assert find(frame[frame["buyer"] != frame["seller"]].reset_index(drop=True)) == ()
+
+
+@pytest.mark.parametrize(
+    "fixed", [(), ("takings",), ("takings", "tickets"), ("staff",), ("staff", "bar"), ("gate",)], ids=str
+)
+def test_gaps_of_a_sum_that_count_as_0_stay_gaps(fixed: tuple[str, ...]) -> None:
+    frame = matches()
+    rules = find(frame)
+    before = frame.assign(
+        takings=frame["takings"] * 1.5 // 0.01 / 100,
+        staff=frame["staff"].where(frame["staff"] == 0, frame["staff"] + 7),
+    )
+    assert {str(r): share_kept(r, before) for r in rules}[TAKINGS] < 0.1
+    after = keep(rules, before, fixed)
+    assert {str(r): share_kept(r, after) for r in rules} == {str(r): 1.0 for r in rules}
+    pd.testing.assert_frame_equal(after[list(fixed)], before[list(fixed)])
+    filled = before.isna() & after.notna()
+    if fixed not in (
+        ("takings", "tickets"),
+        ("staff", "bar"),
+    ):  # there only a gap may be left to take the rest
+        assert not filled.any(axis=None)
+    assert not (before.notna() & after.isna()).any(axis=None)
+
+
+def test_gaps_that_do_not_always_count_as_0_are_left_out_of_sums() -> None:
+    frame = matches()
+    blank = np.flatnonzero(frame["snacks"].isna())
+    frame.loc[blank[0], "takings"] += 1.0
+    assert "tickets + snacks = takings" in map(str, find(frame))
+    few = frame.assign(snacks=frame["snacks"].where(frame["snacks"].notna(), 0.0))
+    few.loc[few.index[: BLANK - 1], "snacks"] = np.nan
+    few["takings"] = np.round(few["tickets"] + few["snacks"].fillna(0), 2)
+    assert "tickets + snacks = takings" in map(str, find(few))

@@ -208,6 +208,8 @@ class Total(Made):
     """`of` is `base` and what two columns of numbers or more come to, each with its sign.
 
     Of two without a base it is `constraints.Sum`.
+
+    zero  the parts whose gaps count as 0
     """
 
     parts: tuple[str, ...]
@@ -218,6 +220,7 @@ class Total(Made):
     grids: tuple[float, ...]  # of the parts
     gives: tuple[str, ...]
     seen: tuple[tuple[str, float, float], ...] = ()
+    zero: tuple[str, ...] = ()
     down = False
 
     def __post_init__(self) -> None:
@@ -231,11 +234,13 @@ class Total(Made):
     def __str__(self) -> str:
         signed = zip(self.signs, self.parts, strict=True)
         shown = "".join(f" {'+' if sign > 0 else '-'} {name}" for sign, name in signed)
-        return f"{self.of} = {f'{self.base:.{DIGITS}g}{shown}' if self.base else shown.removeprefix(' + ').strip()}"
+        told = f"{self.base:.{DIGITS}g}{shown}" if self.base else shown.removeprefix(" + ").strip()
+        return f"{self.of} = {told}{counted_as_zero(self.zero)}"
 
     def exact(self, frame: pd.DataFrame) -> np.ndarray:
+        columns = (self._counted(frame, p) for p in self.parts)
         return self.base + np.asarray(
-            sum(s * frame[p].to_numpy(np.float64) for s, p in zip(self.signs, self.parts, strict=True))
+            sum(s * column.to_numpy(np.float64) for s, column in zip(self.signs, columns, strict=True))
         )
 
     def shared(self, frame: pd.DataFrame, free: Collection[str]) -> pd.DataFrame:
@@ -257,7 +262,11 @@ class Total(Made):
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
         k = self.parts.index(name)
         by = self.signs[k] * (frame[self.of].to_numpy(np.float64) - self.exact(frame))
-        return pd.Series(on_grid(frame[name] + by, self.grids[k]))
+        return pd.Series(on_grid(self._counted(frame, name) + by, self.grids[k]))
+
+    def _counted(self, frame: pd.DataFrame, part: str) -> pd.Series[Any]:
+        """A part, with 0 for the gaps that count as it."""
+        return frame[part].fillna(0) if part in self.zero else frame[part]
 
 
 def power(a: Any, b: Any, powers: tuple[int, int]) -> np.ndarray:
@@ -293,6 +302,13 @@ def _value(value: str | float | None) -> str:
 
 def _rounded(down: bool) -> str:
     return ", rounded down" if down else ""
+
+
+def counted_as_zero(names: Collection[str]) -> str:
+    """What is said of columns whose gaps count as 0."""
+    return (
+        f" (where missing, {' and '.join(names)} count{'' if len(names) > 1 else 's'} as 0)" if names else ""
+    )
 
 
 def bounded(rule: Any, frame: pd.DataFrame) -> Any:

@@ -6,6 +6,7 @@ A factor is the one with the fewest digits, its own or its inverse's, that no ro
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import combinations, permutations
 
@@ -15,17 +16,19 @@ from scipy.spatial import ConvexHull, QhullError
 
 from tabstep.data.arithmetic import DIGITS, POWERS, Product, Rated, Scaled, Total, power, slack
 from tabstep.data.comparable import plain
+from tabstep.data.constraints import Sum, broken
 from tabstep.data.counted import RELATIVE, counted, roundest
 
 FEWEST = 3  # values of a column, below which every relation is one of labels
 MOST = 40  # columns among which products are looked for: their number grows with the third power
 MANY = 10  # values of what is a multiple by label, and of what it is one of
 MOST_SUMMED = 60  # columns that are looked at for totals
+BLANK = 10  # rows in which a part of a sum is missing beside another, and in which it is not
 FIRST = 256  # rows that candidates are tried on before all are
 # Factors of units that are known, or a part of one.
 KNOWN = (1.0, 1024.0, 1024.0**2, 1024.0**3, 7.0, 12.0, 24.0, 60.0, 3600.0, 86400.0, 365.25, 365.0)
 SAME = 1e-9  # of its size, by which a column is off those that tell it
-NEAR = 0.75  # steps of a grid that a number may be off a line that was fitted to some rows
+NEAR = 1.05  # steps of a grid that a number may be off a fitted line: floats may round it down by a whole one
 
 
 def scaled(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, float]) -> Iterator[Scaled]:
@@ -124,12 +127,7 @@ def totals(
         smaller = [j for j in order[:place] if known[j] not in taken and size[j] > 0]
         own = [j for j in smaller if known[j] not in given]
         others = [j for j in smaller if known[j] in given]
-        apart = [(own + others)[i] for i in _apart(x[:, own + others])]
-        # Of rounded totals small columns of others are not told.
-        for among in (apart, own) if apart != own else (own,):
-            found = _signs(x[:, among], x[:, k], steps[known[k]]) if len(among) > 1 else None
-            if found is None:
-                continue
+        for among, found in _told(x, k, own, others, steps[known[k]]):
             parts = [(known[j], sign) for j, sign in zip(among, found[0], strict=True) if sign]
             if len(parts) < 2 + (found[1] == 0):
                 continue
@@ -138,10 +136,26 @@ def totals(
             gives = sorted(names, key=lambda name: -size[known.index(name)])  # the largest has most room
             grids = tuple(steps[name] for name in names)
             rule = Total(names, signs, found[1], known[k], steps[known[k]], grids, (known[k], *gives))
+            rule = replace(rule, zero=zeros(rule, frame))
             if not rule.breaks(frame).any():
                 taken.add(known[k])
                 yield rule
                 break
+
+
+def _told(
+    x: np.ndarray, k: int, own: list[int], others: list[int], step: float
+) -> Iterator[tuple[list[int], tuple[tuple[int, ...], float]]]:
+    """Columns of x (n, d) and their coefficients by which they may come to column k: by whole rows, then with 0 for
+    gaps."""
+    gaps = np.isnan(x[:, own + others]).any()
+    for filled in (x, np.nan_to_num(x)) if gaps else (x,):
+        apart = [(own + others)[i] for i in _apart(filled[:, own + others])]
+        # Of rounded totals small columns of others are not told.
+        for among in (apart, own) if apart != own else (own,):
+            found = _signs(filled[:, among], x[:, k], step) if len(among) > 1 else None
+            if found is not None:
+                yield among, found
 
 
 def _apart(x: np.ndarray) -> list[int]:
@@ -158,6 +172,18 @@ def _apart(x: np.ndarray) -> list[int]:
             found.append(k)
             basis = np.column_stack([basis, rest / length])
     return found
+
+
+def zeros(rule: Sum | Total, frame: pd.DataFrame) -> tuple[str, ...]:
+    """The parts of a sum whose gaps count as 0 in every row, where `BLANK` rows show it, and as many that it is one."""
+    parts = [rule.first, rule.second] if isinstance(rule, Sum) else list(rule.parts)
+    names = tuple(name for name in parts if frame[name].dtype.kind in "iuf" and frame[name].isna().any())
+    there = frame[parts].notna() & frame[[rule.columns[-1]]].notna().to_numpy()
+    for name in names:
+        beside = there.drop(columns=name).any(axis=1)
+        if min((beside & there[name]).sum(), (beside & ~there[name]).sum()) < BLANK:
+            return ()
+    return () if broken(replace(rule, zero=names), frame).any() else names
 
 
 def _signs(x: np.ndarray, y: np.ndarray, step: float) -> tuple[tuple[int, ...], float] | None:

@@ -8,6 +8,7 @@ rules are looked at; where 30 breaks are expected, the chance that one holds by 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -15,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.arithmetic import Made, bounded
+from tabstep.data.arithmetic_search import zeros
 from tabstep.data.comparable import plain
-from tabstep.data.constraints import Codes, Constraint, Gaps, Order, Same, Sum, broken
+from tabstep.data.constraints import Codes, Constraint, Gaps, Order, Same, Sum, Unlike, broken
 from tabstep.data.counted import RELATIVE
 from tabstep.data.derived import Begins, Derived
 from tabstep.data.derived_search import FIRST, LEAST, derived, says
@@ -37,9 +39,9 @@ def find(
 ) -> tuple[Constraint, ...]:
     """The rules of a frame in common units (`data.comparable`), none that follows from another of them.
 
-    Equal columns, sums of two, one column at most another, and columns that a column of labels determines. Gaps are
-    left out of orders and sums, and are labels of their own elsewhere; where a label alone says where a column of
-    numbers has them, that is a rule too.
+    Equal columns, sums of two, one column at most another, columns that a column of labels determines, and columns
+    that never have the same label. Gaps are left out of orders, and of sums unless they count as 0 in all of them; they
+    are labels of their own elsewhere; where a label alone says where a column of numbers has them, that is a rule too.
 
     units  that columns write, as € or kg: hours are below no wages, whatever the numbers
     zones  on whose clocks columns of instants are shown
@@ -60,6 +62,11 @@ def find(
     orders = _without_implied([rule for rule in orders if not _follows(rule, sums, frame)])
     codes = _codes(frame, labels[:MOST_CODED], single)
     told = {rule.of for rule in codes}
+    unlike = [
+        rule
+        for rule in _unlike(frame, [name for name in labels[:MOST_CODED] if name not in told])
+        if _could_break(rule, shuffled)
+    ]
     gaps = _gaps(frame, labels[:MOST_CODED], [name for name in single if name not in told])
     given: dict[str, tuple[str, ...]] = {rule.total: (rule.first, rule.second) for rule in sums}
     given |= {rule.of: (rule.on,) for rule in codes}
@@ -74,7 +81,7 @@ def find(
     days = [{rule.of, rule.by} for rule in made if isinstance(rule, Begins | Later)]  # always in one order
     orders = [rule for rule in orders if {rule.low, rule.high} not in days]
     made = [bounded(rule, frame) if isinstance(rule, Made) else rule for rule in made]
-    return (*same, *sums, *orders, *codes, *gaps, *made)
+    return (*same, *sums, *orders, *codes, *unlike, *gaps, *made)
 
 
 def step(column: Any) -> float:
@@ -163,6 +170,7 @@ def _sums(
                 continue
             of = numbers[i], numbers[j], numbers[k]
             rule = Sum(*of, (steps[of[0]], steps[of[1]], steps[of[2]]))
+            rule = replace(rule, zero=zeros(rule, frame))
             if _is_told(rule, frame) and not broken(rule, frame).any():
                 yield rule
 
@@ -259,6 +267,19 @@ def _codes(frame: pd.DataFrame, labels: list[str], numbers: list[str]) -> list[C
             pairs = tuple((plain(frame[on].iloc[i]), plain(frame[of].iloc[i])) for i in first)
             found.append(Codes(on, of, pairs, one_to_one))  # type: ignore[arg-type]
     return found
+
+
+def _unlike(frame: pd.DataFrame, labels: list[str]) -> Iterator[Unlike]:
+    """Columns that have labels in common, and the same one in no row."""
+    counts = {name: frame[name].value_counts() for name in labels}
+    for first, second in combinations(labels, 2):
+        both = counts[first].add(counts[second]).dropna()  # only of labels that both have
+        if len(both) < 2:
+            continue
+        shares = tuple((str(label), float(share)) for label, share in (both / both.sum()).items())
+        rule = Unlike(first, second, shares)
+        if not broken(rule, frame[[first, second]].iloc[:FIRST]).any() and not broken(rule, frame).any():
+            yield rule
 
 
 def _gaps(frame: pd.DataFrame, labels: list[str], numbers: list[str]) -> Iterator[Gaps]:

@@ -1,4 +1,5 @@
-"""Rules between columns that hold in every row: one below another, sums, copies, codes of one another, gaps by label.
+"""Rules between columns that hold in every row: one below another, sums, copies, codes of one another, labels that are
+never the same, gaps by label.
 
 They are told from a frame in which columns compare (`data.comparable`): numbers, times and lengths of time, and labels
 of any kind. Rules are found by `constraint_search.find` and kept by `keeping.keep`. Those of columns that dates or
@@ -14,6 +15,7 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
+from tabstep.data.arithmetic import counted_as_zero
 from tabstep.data.comparable import plain
 from tabstep.data.counted import RELATIVE
 from tabstep.data.derived import Derived
@@ -43,19 +45,30 @@ class Order:
 
 @dataclass(frozen=True)
 class Sum:
-    """`first` + `second` = `total`; a length of time may be added to a time. `steps` as of `Order`, of all three."""
+    """`first` + `second` = `total`; a length of time may be added to a time. `steps` as of `Order`, of all three.
+
+    zero  the parts whose gaps count as 0
+    """
 
     first: str
     second: str
     total: str
     steps: tuple[float, float, float]
+    zero: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
         return self.first, self.second, self.total
 
     def __str__(self) -> str:
-        return f"{self.first} + {self.second} = {self.total}"
+        return f"{self.first} + {self.second} = {self.total}{counted_as_zero(self.zero)}"
+
+    def parts(self, frame: pd.DataFrame) -> tuple[Any, Any]:
+        """Both parts, with 0 for the gaps that count as it."""
+        first, second = (
+            frame[n].fillna(0) if n in self.zero else frame[n] for n in (self.first, self.second)
+        )
+        return first, second
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,29 @@ class Codes:
 
 
 @dataclass(frozen=True)
+class Unlike:
+    """`first` and `second` never have the same label: the teams of a match, the two ends of a journey.
+
+    shares  (label, share) of those that both have, over both columns
+    """
+
+    first: str
+    second: str
+    shares: tuple[tuple[str, float], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.shares) < 2:
+            raise ValueError(f"a rule with labels {self.shares}, expected two or more")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.first, self.second
+
+    def __str__(self) -> str:
+        return f"{self.first} is never {self.second}"
+
+
+@dataclass(frozen=True)
 class Gaps:
     """`of`, numbers or times, is missing where `on` is one of `labels`, None for a gap, and nowhere else."""
 
@@ -119,18 +155,19 @@ class Gaps:
         return f"{self.of} is missing where {self.on} is {shown}, and nowhere else"
 
 
-Constraint = Order | Sum | Same | Codes | Gaps | Derived
+Constraint = Order | Sum | Same | Codes | Unlike | Gaps | Derived
 KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Constraint)}
 
 
 def broken(constraint: Constraint, frame: pd.DataFrame) -> np.ndarray:
-    """Which rows of a frame in common units break a rule (n,) bool; one with a gap breaks no order and no sum."""
+    """Which rows of a frame in common units break a rule (n,) bool; one with a gap breaks no order, and no sum in which
+    it does not count as 0."""
     match constraint:
         case Order(low, high, strict, _):
             a, b = frame[low], frame[high]
             return np.asarray(((a >= b) if strict else (a > b)) & a.notna() & b.notna())
-        case Sum(first, second, total, steps):
-            a, b, c = (frame[name] for name in (first, second, total))
+        case Sum(_, _, total, steps):
+            (a, b), c = constraint.parts(frame), frame[total]
             there = (a.notna() & b.notna() & c.notna()).to_numpy()
             return np.asarray(there & ~equal(a + b, c, _slack(steps, (a, b, c))))
         case Same(first, second):
@@ -143,6 +180,9 @@ def broken(constraint: Constraint, frame: pd.DataFrame) -> np.ndarray:
             wanted = [place.get(value, -1) for value in told(labels, pairs)]
             known = [value is not UNSEEN for value in told(labels, pairs)]
             return np.asarray(np.array(known, bool)[codes] & (np.array(wanted, int)[codes] != found))
+        case Unlike(first, second, _):
+            a, b = frame[first], frame[second]
+            return np.asarray((a == b) & a.notna() & b.notna())
         case Gaps(on, of, _):
             return np.asarray(constraint.missing(frame[on]) != frame[of].isna().to_numpy())
         case _:

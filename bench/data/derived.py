@@ -52,6 +52,8 @@ PARTS: dict[str, Callable[[pd.DatetimeIndex], Any]] = {
     "year": lambda days: days.year,
     "year and quarter": lambda days: days.year * 4 + days.quarter,
     "year and month": lambda days: days.year * 12 + days.month,
+    "day of the year": lambda days: days.dayofyear,
+    "year and week": lambda days: days.isocalendar().year * 100 + days.isocalendar().week,
 }
 FARTHEST = 366  # days or hours that a time is moved by
 

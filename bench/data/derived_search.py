@@ -223,7 +223,16 @@ def _told_by(
                     continue
                 if not agreed_by_luck(places, codes[there]):
                     pairs = tuple((int(p), plain(values[code])) for p, code in zip(seen, told, strict=True))
-                    yield Calendar(by, of, part, pairs, ends, (), zone)  # type: ignore[arg-type]
+                    yield _whole(Calendar(by, of, part, pairs, ends, (), zone))  # type: ignore[arg-type]
+
+
+def _whole(rule: Calendar) -> Calendar:
+    """The rule with the parts between those that were seen, where what is told is the number of the part."""
+    if not _is_number(rule):
+        return rule
+    parts = [part for part, _ in rule.pairs]
+    away = rule.pairs[0][1] - parts[0]  # type: ignore[operator]
+    return replace(rule, pairs=tuple((p, float(p + away)) for p in range(min(parts), max(parts) + 1)))
 
 
 def says(on: np.ndarray, of: np.ndarray, first: np.ndarray) -> bool:

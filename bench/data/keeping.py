@@ -3,6 +3,7 @@
     a + b = c          c is computed anew
     a = b              b is a
     a determines b     b is what a says; where b is fixed, a is a label that says so; sums and orders leave b alone
+    a is never b       b is another label, as often as each comes
     a says b's gaps    b is missing where a says so; elsewhere it has the number that was drawn with its gap, or what
                        others make; what tells a moves in its place
     dates make b       time passed, a weekday, ..: the date or b gives way, whichever loses less (`data.derived`)
@@ -36,7 +37,7 @@ from tabstep.data.arithmetic import Made, Total
 from tabstep.data.columns import Column, Number
 from tabstep.data.comparable import plain
 from tabstep.data.completion import MISSING, Completion, companion
-from tabstep.data.constraints import UNSEEN, Codes, Constraint, Gaps, Order, Same, Sum, broken, told
+from tabstep.data.constraints import UNSEEN, Codes, Constraint, Gaps, Order, Same, Sum, Unlike, broken, told
 from tabstep.data.counted import RELATIVE, on_grid
 from tabstep.data.derived import Bands, Begins, Calendar, Derived, Elapsed
 from tabstep.data.later import Later
@@ -117,7 +118,7 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
                 )
                 if isinstance(rule, Gaps) and rule.of not in fixed:
                     frame = _reckoned(rule, rules, frame)
-                if isinstance(rule, Order | Sum | Total) and not {*rule.columns} <= {*fixed, *coded}:
+                if isinstance(rule, Order | Sum | Total | Unlike) and not {*rule.columns} <= {*fixed, *coded}:
                     held = coded  # a hall has its seats, however many are sold, an invoice its days
                 frame = _mended(
                     rule, frame, wrong, {*fixed, *rule.columns[:-1]} if tired else {*fixed, *held}
@@ -133,7 +134,7 @@ def _sequence(rules: Sequence[Constraint]) -> list[Constraint]:
     made.sort(key=_turn)
     concerned = {name for rule in made for name in rule.columns}
     found: list[Constraint] = [
-        rule for kind in (Codes, Gaps, Same) for rule in rules if isinstance(rule, kind)
+        rule for kind in (Unlike, Codes, Gaps, Same) for rule in rules if isinstance(rule, kind)
     ]
     found += made
     for rule in (rule for kind in (Order, Sum) for rule in rules if isinstance(rule, kind)):
@@ -242,7 +243,7 @@ def _last(rule: Constraint, fixed: Collection[str]) -> bool:
     match rule:
         case Codes():
             return rule.one_to_one or free == [rule.of]
-        case Order() | Gaps():
+        case Order() | Gaps() | Unlike():
             return False
         case Calendar() | Begins() | Bands():
             return free == [rule.of]
@@ -257,6 +258,8 @@ def _mended(rule: Constraint, frame: pd.DataFrame, wrong: np.ndarray, fixed: Col
             if second not in fixed:
                 return _with(frame, second, frame[first], wrong)
             return frame if first in fixed else _with(frame, first, frame[second], wrong)
+        case Unlike():
+            return _changed(rule, frame, wrong, fixed)
         case Sum():
             return _added(rule, frame, wrong, fixed)
         case Order():
@@ -289,6 +292,21 @@ def _decoded(rule: Codes, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collect
     )
 
 
+def _changed(rule: Unlike, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
+    """The free column of two has another label, by the shares of all: which, the row itself tells, as if at random."""
+    free = [name for name in (rule.second, rule.first) if name not in fixed]
+    rows = np.flatnonzero(wrong)
+    if not free or not len(rows):
+        return frame
+    labels, shares = zip(*rule.shares, strict=True)
+    other = np.array(labels, object) != frame[free[0]].to_numpy()[rows, None]
+    below = np.where(other, shares, 0.0).cumsum(axis=1)
+    at = pd.util.hash_pandas_object(frame.iloc[rows], index=False).to_numpy() / 2.0**64 * below[:, -1]
+    found = frame[free[0]].copy()
+    found.iloc[rows] = [labels[i] for i in (below <= at[:, None]).sum(axis=1)]
+    return frame.assign(**{free[0]: found})
+
+
 def _derived(rule: Derived, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
     """The first free column of a rule gives way; of what lies apart the next where that has no room.
 
@@ -308,8 +326,10 @@ def _derived(rule: Derived, frame: pd.DataFrame, wrong: np.ndarray, fixed: Colle
             isinstance(rule, Elapsed | Apart) and gives_way
         ):  # what lies apart, or the other end, where it has no room
             there = wrong & ~rule.beyond(name, moved)
+        if isinstance(rule, Total) and name != free[-1]:  # no gap is filled where another part can move
+            there = wrong & frame[name].notna().to_numpy()
         frame, wrong = _with(frame, name, moved, there), wrong & ~there
-        if not isinstance(rule, Apart) or not wrong.any():
+        if not isinstance(rule, Apart | Total) or not wrong.any():
             break
     return frame
 
@@ -327,10 +347,11 @@ def _labels(rule: Codes, frame: pd.DataFrame) -> list[Any]:
 
 def _added(rule: Sum, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
     steps = dict(zip(rule.columns, rule.steps, strict=True))
-    a, b, c = (frame[name] for name in rule.columns)
+    (a, b), c = rule.parts(frame), frame[rule.total]
     if rule.total in fixed and not {rule.first, rule.second} & set(fixed):
-        frame = _with(frame, rule.first, on_grid(_part(a, b, c), steps[rule.first]), wrong)
-        a = frame[rule.first]
+        there = wrong & frame[rule.first].notna().to_numpy()
+        frame = _with(frame, rule.first, on_grid(_part(a, b, c), steps[rule.first]), there)
+        a, wrong = rule.parts(frame)[0], broken(rule, frame)
     for name, values in (
         (rule.total, lambda: a + b),
         (rule.second, lambda: c - a),
