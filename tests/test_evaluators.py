@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
@@ -153,6 +154,15 @@ def test_xgboost_stops_by_the_watched_rows_and_goes_back_to_its_best_round() -> 
     assert ill.booster.num_boosted_rounds() == 1
     assert well.booster.num_boosted_rounds() > 5
     assert well.booster.num_boosted_rounds() <= 2000 - PATIENCE
+
+
+def test_networks_of_two_threads_are_those_of_one() -> None:
+    """Dropout draws from torch's one generator for all."""
+    data, learner = made("regression"), MLPParams(layers=(32,), epochs=5)
+    alone = [predictions(learner, data, seed=seed) for seed in (0, 1)]
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda seed: predictions(learner, data, seed=seed), (0, 1)))
+    np.testing.assert_array_equal(both, alone)
 
 
 def test_the_mlp_goes_back_to_its_best_epoch() -> None:

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tabstep.diffusion.initial import seeded
 from tabstep.metrics.dense import encoder
 from tabstep.metrics.efficacy import Problem
 
@@ -41,8 +42,7 @@ class MLPParams:
         # The reference counts epochs; so do we, but with batches of at least 1/200 of the rows, which keeps 200,000
         # rows from taking a hundred times longer than they need to settle.
         batch = max(self.batch_size, len(x) // 200)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(problem.seed)
+        with seeded(problem.seed):
             net = self._network(x.shape[1], max(problem.k, 1))
             optimizer = torch.optim.AdamW(net.parameters(), self.lr, weight_decay=self.weight_decay)
             best, since, kept = float("inf"), 0, net.state_dict()
