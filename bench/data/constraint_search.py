@@ -271,15 +271,22 @@ def _codes(frame: pd.DataFrame, labels: list[str], numbers: list[str]) -> list[C
 
 def _unlike(frame: pd.DataFrame, labels: list[str]) -> Iterator[Unlike]:
     """Columns that have labels in common, and the same one in no row."""
-    counts = {name: frame[name].value_counts() for name in labels}
-    for first, second in combinations(labels, 2):
-        both = counts[first].add(counts[second]).dropna()  # only of labels that both have
-        if len(both) < 2:
-            continue
-        shares = tuple((str(label), float(share)) for label, share in (both / both.sum()).items())
-        rule = Unlike(first, second, shares)
-        if not broken(rule, frame[[first, second]].iloc[:FIRST]).any() and not broken(rule, frame).any():
-            yield rule
+    if len(labels) < 2:
+        return
+    counts = {name: frame[name].value_counts().to_dict() for name in labels}
+    few = frame[labels].iloc[:FIRST]
+    codes = pd.factorize(few.to_numpy(object).ravel())[0].reshape(few.shape)  # -1 for gaps
+    for i, first in enumerate(labels):
+        alike = ((codes[:, [i]] == codes) & (codes[:, [i]] >= 0)).any(axis=0)
+        for k in np.flatnonzero(~alike[i + 1 :]) + i + 1:
+            own, other = counts[first], counts[labels[k]]
+            both = {label: own[label] + other[label] for label in own if label in other}
+            if len(both) < 2:
+                continue
+            whole = sum(both.values())
+            rule = Unlike(first, labels[k], tuple((str(label), n / whole) for label, n in both.items()))
+            if not broken(rule, frame).any():
+                yield rule
 
 
 def _gaps(frame: pd.DataFrame, labels: list[str], numbers: list[str]) -> Iterator[Gaps]:
