@@ -297,6 +297,15 @@ def test_shares_are_parts_of_T(shares: tuple[float, ...]) -> None:
         replace(FEW, shares=shares)
 
 
+def test_the_error_of_numbers_is_a_square_near_zero_and_a_size_far_from_it() -> None:
+    small, large = torch.tensor([1e-3, -1e-3]), torch.tensor([10.0, -10.0])
+    assert distilled.pseudo_huber(small).tolist() == pytest.approx([5e-6] * 2, rel=1e-3)  # e^2 / (2 c)
+    assert distilled.pseudo_huber(large).tolist() == pytest.approx([9.9] * 2, rel=1e-3)  # |e| - c
+    ends = torch.tensor([0.0, 0.0, 0.0, 1.0])  # three paths of four end here
+    means = [float(distilled.pseudo_huber(ends - at).mean()) for at in (0.0, 0.25)]
+    assert means[0] < means[1]  # where the squared error would rather be between them
+
+
 def test_a_table_without_numbers_has_nothing_to_teach() -> None:
     of = setting(0, (3,))
     draw = FEW.prepare(of, path_for(FEW, trailing, of, 1))

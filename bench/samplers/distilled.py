@@ -28,7 +28,9 @@ HELD = 0.125  # of the pairs, which say when to stop
 FEWEST = 8  # pairs, of which one is held
 AT_ONCE = 4096  # paths walked at once
 
-VERSION = 3  # raise when the same model, rows and start give other networks, or another begin
+HUBER = 0.1  # in units of encoded numbers; an error beyond is learned from by its size, not by its square
+
+VERSION = 4  # raise when the same model, rows and start give other networks, or another begin
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,11 @@ class Distilled:
     other bear less (`reach`). Between evaluations rows are noised again, to the next time, for which another copy is
     taught on the rows that come to it.
 
-    Numbers are taught the ends of paths of DPM-Solver++(2M), by squared error. What a class will be is open at the
-    begin, and its ends would be noise to learn from: of classes a copy keeps what the network says, by the
-    Kullback-Leibler divergence from it.
+    Numbers are taught the ends of paths of DPM-Solver++(2M), by the pseudo-Huber error of each (for networks that
+    jump see Song & Dhariwal 2023): where an end also hangs on the classes that were drawn on the way, or a
+    path goes to either side of a gap, the mean of the ends, which the squared error asks for, is none of them. What a
+    class will be is open at the begin, and its ends would be noise to learn from: of classes a copy keeps what the
+    network says, by the Kullback-Leibler divergence from it.
 
     starts      the generators whose rows paths may begin at; the first where there are no held rows
     shares      T'/T to choose from; `SHARE` where there are no held rows
@@ -177,20 +181,20 @@ def reach(settings: Distilled, setting: Setting, K: int) -> Mapping[str, Tensor]
 def chosen(found: Sequence[Shortfalls], begins: Sequence[Begin], usual: int) -> Begin:
     """Of begins with these scores the one to take.
 
-    The hardest score leads: those are left whose rows trees tell from real ones as little as the best, within two
-    standard errors. Of these the ones with the least regret over all scores (`judged`), within one. Where several are
-    left nothing tells them apart, and it is the one nearest to the usual time, of the first start.
+    The hardest score leads: those are left whose rows trees tell from real ones as little as the best, within one
+    standard error. Of these the ones with the least regret over all scores (`judged`), again within one. Where several
+    are left nothing tells them apart, and it is the one nearest to the usual time, of the first start.
     """
-    good = _as_good(np.array([way["c2st"] for way in found]), 2)
-    good = good[_as_good(regrets([found[i] for i in good]), 1)]
+    good = _as_good(np.array([way["c2st"] for way in found]))
+    good = good[_as_good(regrets([found[i] for i in good]))]
     left = [begins[int(i)] for i in good]
     return min(left, key=lambda begin: (abs(math.log(begin.time / usual)), begin.start))
 
 
-def _as_good(losses: np.ndarray, errors: float) -> np.ndarray:
-    """Places of the losses (m, FOLDS) that are above the least by at most so many standard errors of the difference."""
+def _as_good(losses: np.ndarray) -> np.ndarray:
+    """Places of the losses (m, FOLDS) that are above the least by at most one standard error of the difference."""
     worse = losses - losses[losses.mean(1).argmin()]
-    return np.flatnonzero(worse.mean(1) <= errors * standard_error(worse))
+    return np.flatnonzero(worse.mean(1) <= standard_error(worse))
 
 
 def jumping(before: Draw, process: Process) -> Draw:
@@ -263,13 +267,18 @@ def apart(student: Process, process: Process, pairs: State) -> tuple[Tensor, ...
     d, t = process.d_num, process.T
     begin = State(pairs.x[:, :d], pairs.c, pairs.y)
     found = student.predict(begin, t, clip_x0=False)
-    numbers = (found.x0_hat - pairs.x[:, d:]).square().mean()
+    numbers = pseudo_huber(found.x0_hat - pairs.x[:, d:]).mean()
     if not process.blocks.width:
         return (numbers,)
     with torch.no_grad():
         wanted = process.log_full(process.predict(begin, t, clip_x0=False).scores, begin.c, t)
     gap = wanted - student.log_full(found.scores, begin.c, t)
     return numbers, (wanted.exp() * gap).sum(1).mean() / len(process.blocks.sizes)
+
+
+def pseudo_huber(error: Tensor) -> Tensor:
+    """sqrt(e^2 + c^2) - c of each error with c = `HUBER`: e^2 / (2 c) of small ones, |e| - c of large ones."""
+    return (error.square() + HUBER**2).sqrt() - HUBER
 
 
 @torch.no_grad()
