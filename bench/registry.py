@@ -140,6 +140,7 @@ SAMPLERS: Named[Sampler] = Named(
             for start in ("mixture", "correlated")
         },
         "distilled": made("tabstep.samplers.distilled:Distilled"),
+        "refined": made("tabstep.samplers.refined:Refined"),
         **{
             f"distilled-{start}": made("tabstep.samplers.distilled:Distilled", starts=(BUDGETED[start],))
             for start in ("mixture", "correlated")

@@ -192,12 +192,14 @@ SUITES: dict[str, Suite] = {
                 Entry("tabstep"),
             ),
             samplers=(
-                *_trailing("dpmpp-2m-sde", "free-dpmpp-2m-sde", "mixture-dpmpp-2m-sde", "distilled"),
+                *_trailing(
+                    "dpmpp-2m-sde", "free-dpmpp-2m-sde", "mixture-dpmpp-2m-sde", "distilled", "refined"
+                ),
                 ("mixture-unipc-2", "quad"),
             ),
             full=_trailing("ancestral"),
             steps=(1, 2, 3, 5, 8, 10, 20, 50),
-            steps_of={"distilled": (1, 2), "mixture-unipc-2": (2, 3, 5, 8, 10, 20)},
+            steps_of={"distilled": (1, 2), "refined": (1, 2), "mixture-unipc-2": (2, 3, 5, 8, 10, 20)},
             train_seeds=3,
             sample_seeds=2,
             eval_seeds=1,

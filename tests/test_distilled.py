@@ -84,7 +84,7 @@ def test_the_map_of_a_normal_law_is_learned() -> None:
     assert found.x.mean(0) == pytest.approx([MEAN, MEAN], abs=0.02)
 
     x = torch.linspace(-1, 2, 50).unsqueeze(1).expand(-1, 2)
-    weights = distilled.teach(FEW, of, of.process.denoiser, 40, Moments().fit(of))  # type: ignore[arg-type]
+    weights = distilled.teach(FEW, of, 40, Moments().fit(of))
     network = Normal(2, 0)
     network.load_state_dict(dict(weights))
     student = replace(of.process, denoiser=NetworkDenoiser(network, Blocks(())))
@@ -111,7 +111,7 @@ def test_classes_stay_what_the_network_says() -> None:
     found = drawn(FEW.prepare(of, path_for(FEW, trailing, of, 1)), of, 40_000)
     shares = torch.bincount(found.c[:, 0], minlength=3) / 40_000
     assert shares == pytest.approx(torch.tensor(CLASSES), abs=0.015)
-    weights = distilled.teach(FEW, of, of.process.denoiser, 40, Moments().fit(of))  # type: ignore[arg-type]
+    weights = distilled.teach(FEW, of, 40, Moments().fit(of))
     assert weights["logits"].softmax(0) == pytest.approx(torch.full((3,), 1 / 3), abs=0.01)
     assert weights["slope"].abs() > 0.05
 
@@ -138,7 +138,7 @@ def test_a_network_is_taught_once(monkeypatch: pytest.MonkeyPatch) -> None:
     teach = distilled.teach
 
     def counted(*told: object) -> object:
-        taught.append(told[3])  # type: ignore[arg-type]
+        taught.append(told[2])  # type: ignore[arg-type]
         return teach(*told)  # type: ignore[arg-type]
 
     monkeypatch.setattr(distilled, "teach", counted)

@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -125,20 +126,21 @@ class Distilled:
 
         Raises `Unsupported` without training rows, and where the denoiser has no network.
         """
-        denoiser = setting.process.denoiser
-        if not isinstance(denoiser, Learned):
-            raise Unsupported("this teaches a copy of the network, and the denoiser has none")
-        start = self.begin(setting, len(path) - 1).start
-        draw = self.starts[start].fit(setting)
-        for name, t in zip(self.names(start, path, setting.seed), path, strict=False):
-            draw = jumping(draw, self._taught(setting, denoiser, name, t, draw).until(t))
+        draw = self.starts[self.begin(setting, len(path) - 1).start].fit(setting)
+        for t, weights in zip(path, self.networks(setting, path), strict=False):
+            draw = jumping(draw, using(setting, weights).until(t))
         return draw
 
-    def _taught(self, setting: Setting, denoiser: Learned, name: str, t: int, before: Draw) -> Process:
-        """The process with the network that jumps from t, to which rows come by `before`; it is the artifact `name`."""
-        weights = setting.artifacts.tensors(name, lambda: teach(self, setting, denoiser, t, before))
-        network = _copy(denoiser.network, weights)
-        return replace(setting.process, denoiser=denoiser.using(network))
+    def networks(self, setting: Setting, path: Steps) -> list[Mapping[str, Tensor]]:
+        """The weights of the network of each time of the path; raises as `prepare` does."""
+        learned(setting)
+        start, found = self.begin(setting, len(path) - 1).start, []
+        draw = self.starts[start].fit(setting)
+        for name, t in zip(self.names(start, path, setting.seed), path, strict=False):
+            weights = setting.artifacts.tensors(name, partial(teach, self, setting, t, draw))
+            draw = jumping(draw, using(setting, weights).until(t))
+            found.append(weights)
+        return found
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,26 @@ class _Key:
     path: Steps
     seed: int
     version: int = VERSION
+
+
+def learned(setting: Setting) -> Learned:
+    """The denoiser with the network that is copied. Raises `Unsupported` where there is none."""
+    if not isinstance(setting.process.denoiser, Learned):
+        raise Unsupported("this teaches a copy of the network, and the denoiser has none")
+    return setting.process.denoiser
+
+
+def using(setting: Setting, weights: Mapping[str, Any]) -> Process:
+    """The process around a copy of the network with other weights."""
+    denoiser = learned(setting)
+    return replace(setting.process, denoiser=denoiser.using(copied(denoiser.network, weights)))
+
+
+def copied(network: nn.Module, weights: Mapping[str, Any]) -> nn.Module:
+    """A copy of a network with these weights, which is not trained."""
+    found = copy.deepcopy(network)
+    found.load_state_dict(dict(weights))
+    return found.requires_grad_(False).eval()
 
 
 def reach(settings: Distilled, setting: Setting, K: int) -> Mapping[str, Tensor]:
@@ -223,18 +245,17 @@ def led(settings: Distilled, setting: Setting, t: int, before: Draw) -> Draw:
     return draw
 
 
-def teach(
-    settings: Distilled, setting: Setting, denoiser: Learned, t: int, before: Draw
-) -> Mapping[str, Tensor]:
+def teach(settings: Distilled, setting: Setting, t: int, before: Draw) -> Mapping[str, Tensor]:
     """The weights of a copy of the network that jumps from t to where paths from there end.
 
     before  draws the clean rows that are noised to t
     """
+    denoiser = learned(setting)
     own = denoiser.network.state_dict()
     if not setting.process.d_num:
         return own  # classes are what they were
     process = setting.process.until(t)
-    network = _copy(denoiser.network, own).requires_grad_(True)
+    network = copied(denoiser.network, own).requires_grad_(True)
     pairs = stacked(list(walked(settings, setting, t, before)))
     held = int(HELD * len(pairs.x))
 
@@ -264,16 +285,23 @@ def apart(student: Process, process: Process, pairs: State) -> tuple[Tensor, ...
 
     pairs  see `walked`, at the end T of both processes
     """
-    d, t = process.d_num, process.T
+    d = process.d_num
     begin = State(pairs.x[:, :d], pairs.c, pairs.y)
-    found = student.predict(begin, t, clip_x0=False)
+    found = student.predict(begin, process.T, clip_x0=False)
     numbers = pseudo_huber(found.x0_hat - pairs.x[:, d:]).mean()
-    if not process.blocks.width:
-        return (numbers,)
+    return (numbers, divergence(found.scores, process, begin)) if process.blocks.width else (numbers,)
+
+
+def divergence(scores: Tensor, process: Process, begin: State) -> Tensor:
+    """Kullback-Leibler divergence of the classes by a student's scores (n, sum K) from those that the process says, ().
+
+    begin  rows at the end T of the process; the mean is over these and the columns
+    """
+    t = process.T
     with torch.no_grad():
         wanted = process.log_full(process.predict(begin, t, clip_x0=False).scores, begin.c, t)
-    gap = wanted - student.log_full(found.scores, begin.c, t)
-    return numbers, (wanted.exp() * gap).sum(1).mean() / len(process.blocks.sizes)
+    gap = wanted - process.log_full(scores, begin.c, t)
+    return (wanted.exp() * gap).sum(1).mean() / len(process.blocks.sizes)
 
 
 def pseudo_huber(error: Tensor) -> Tensor:
@@ -307,9 +335,3 @@ def _walk(settings: Distilled, setting: Setting, t: int) -> tuple[Setting, Draw]
 def _another(noise: Noise, d_num: int) -> Noise:
     """Noise that neither a path so far nor its start has used."""
     return noise.apart(d_num).apart(d_num)
-
-
-def _copy(network: nn.Module, weights: Mapping[str, Any]) -> nn.Module:
-    found = copy.deepcopy(network)
-    found.load_state_dict(dict(weights))
-    return found.requires_grad_(False).eval()

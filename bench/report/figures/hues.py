@@ -33,6 +33,7 @@ HUES = {
     "distilled": "#BB2255",
     "distilled_correlated": "#CC4477",
     "distilled_mixture": "#DD6688",
+    "refined": "#771144",
     "ancestral_small": "#8C6D46",
     "ancestral_unclipped": "#332288",
 }
