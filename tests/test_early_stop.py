@@ -39,6 +39,7 @@ from tabstep.samplers.early_stop import EarlyStop, choose_horizon
 from tabstep.samplers.free import FreeFirst
 from tabstep.samplers.grid import linspace, logsnr, trailing
 from tabstep.samplers.kernel import kernel_widths, permutation_level, squared_mmd
+from tabstep.samplers.refined import Refined
 from tabstep.samplers.setting import Artifacts, Setting, Table, path_for
 from tabstep.samplers.start import Conditional, Foreign, Start
 from tests.oracle import (
@@ -56,7 +57,7 @@ from tests.oracle import (
 UPDATES = {
     name: s
     for name, s in SAMPLERS.items()
-    if not isinstance(s, EarlyStop | BudgetStop | KnownStop | FreeFirst | Distilled | DDSS | DEQ)
+    if not isinstance(s, EarlyStop | BudgetStop | KnownStop | FreeFirst | Distilled | Refined | DDSS | DEQ)
     and name != "learned"
 }
 
