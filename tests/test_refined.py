@@ -174,6 +174,17 @@ def test_each_evaluation_is_one_call_and_nothing_is_taught_twice(monkeypatch: py
     assert times == [40, 20]
 
 
+def test_all_who_draw_pay_for_the_taught_networks_too() -> None:
+    of = setting(2, (3,))
+    lazy = replace(FURTHER, steps=5, ahead=2)
+    lazy.prepare(of, (40, 20, 0))
+    made = sum(seconds for name, (_, seconds) in of.artifacts._memory.items() if name != "mixture")
+    for _ in range(2):  # the first reads what others made, the second what is in memory
+        again = replace(of, artifacts=of.artifacts.reader())
+        lazy.prepare(again, (40, 20, 0))
+        assert again.artifacts.borrowed_s == pytest.approx(made)
+
+
 def test_a_model_that_has_the_networks_needs_no_rows() -> None:
     of = setting(2, (3,))
     lazy = replace(FURTHER, steps=5, ahead=2)

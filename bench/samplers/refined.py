@@ -98,8 +98,10 @@ class Refined:
         start = self.begin(setting, len(path) - 1).start
         names = self.names(start, path, setting.seed)
         draw = self.starts[start].fit(setting)
-        plain: list[Mapping[str, Tensor]] = [{}] * len(names)  # not looked at where all is there
-        if any(setting.artifacts.held(name) is None for name in names):
+        plain: list[Mapping[str, Tensor]] = [{}] * len(
+            names
+        )  # not looked at where a model was saved with what it needs
+        if setting.train is not None or any(setting.artifacts.held(name) is None for name in names):
             plain = self.taught.networks(setting, path)  # not inside what follows, whose price is its own
         for name, t, own in zip(names, path, plain, strict=False):
             weights = setting.artifacts.tensors(name, partial(refine, self, setting, own, t, draw))
