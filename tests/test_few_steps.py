@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -170,3 +171,26 @@ def test_the_page_of_samplers_says_what_the_solver_of_the_study_does() -> None:
         each = found[found["steps"] == steps].pivot(index="dataset", columns="sampler", values="regret")
         low, high = difference(each[solver].to_dict(), each[usual].to_dict()).interval
         assert low < 0 < high
+
+
+def test_what_is_said_of_refined_networks_is_what_their_records_have() -> None:
+    root = Path(__file__).parents[1]
+    found: dict[tuple[str, int, int], dict[str, list[float]]] = {}
+    for r in gather(root / "results" / "few-steps" / "runs")[0]:
+        if r.cell.sampler in ("distilled", "refined"):
+            at = found.setdefault((r.cell.dataset, r.cell.train_seed, r.cell.steps or 0), {})
+            at.setdefault(r.cell.sampler, []).append(float(np.mean(r.scores["c2st_xgboost"])))
+    gains: dict[tuple[str, int], list[float]] = {}
+    for (table, _, K), of in found.items():
+        if "refined" in of:
+            gains.setdefault((table, K), []).append(float(np.mean(of["distilled"]) - np.mean(of["refined"])))
+    text = " ".join((root / "docs" / "samplers.md").read_text(encoding="utf-8").split())
+    gain = {at: f"{np.mean(of):.3f}".removeprefix("0").removeprefix("-0") for at, of in gains.items()}
+    (said,) = re.findall(r"At one and two evaluations that takes (.*?) off the C2ST", text)
+    of = {table: (gain[table, 1], gain[table, 2]) for table in ("gesture", "adult", "cardio")}
+    assert said == ", ".join(f"{one} and {two} on {table}" for table, (one, two) in of.items())
+    for table in ("king", "default"):
+        assert f"at two {gain[table, 2]} on {table}" in text
+        assert np.mean(gains[table, 1]) == pytest.approx(0, abs=0.004)
+    same = sorted({table for table, _ in gains if all(g == 0 for K in (1, 2) for g in gains[table, K])})
+    assert f"On {', '.join(same[:-1])} and {same[-1]} every network stayed as it was." in text
