@@ -154,6 +154,14 @@ def test_what_trees_tell_no_less_is_left_as_it_was() -> None:
     assert refine(wild, of, weights, 40, start) is weights
 
 
+def test_networks_that_diverge_are_left_as_they_were() -> None:
+    of = setting()
+    start, weights = Moments().fit(of), dict(of.process.denoiser.network.state_dict())  # type: ignore[attr-defined]
+    lost = refined._trained(replace(FURTHER, penalty=float("inf"), steps=9), of, weights, 40, start)
+    assert not all(tensor.isfinite().all() for tensor in lost.values())
+    assert refine(replace(FURTHER, penalty=float("inf"), steps=9), of, weights, 40, start) is weights
+
+
 def test_each_evaluation_is_one_call_and_nothing_is_taught_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     of = setting(2, (3,))
     lazy = replace(FURTHER, steps=5, ahead=2)
@@ -214,10 +222,12 @@ def test_the_progress_of_all_steps_is_told() -> None:
     assert all(np.isfinite(loss) for *_, loss in told_of)
 
 
-@pytest.mark.parametrize("name", ["steps", "batch_rows", "width", "bins"])
-def test_fewer_than_it_needs_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
-        Refined(**{name: 0})
+@pytest.mark.parametrize(
+    ("name", "least"), [("steps", 1), ("ahead", 0), ("batch_rows", 1), ("width", 1), ("bins", 1)]
+)
+def test_fewer_than_it_needs_are_refused(name: str, least: int) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be at least {least}, got {least - 1}"):
+        Refined(**{name: least - 1})
 
 
 def test_what_it_cannot_do_is_said() -> None:

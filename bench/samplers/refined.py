@@ -1,4 +1,4 @@
-"""Taught networks taught further: by a critic, which sees what a squared error does not."""
+"""Taught networks taught further: by a critic, which sees what the errors of single rows do not."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Refined:
     the same is done to samplers of few steps by Sauer et al. 2023.
 
     Rows of held labels decide: where trees tell what comes out from held rows no less than what came in, the network
-    stays as it was; so it does where there are no held rows.
+    stays as it was; so it does where there are no held rows, and where the two diverge.
 
     taught       how networks are taught before
     steps        of both networks, `batch_rows` drawn rows and as many training rows with the same labels each; the
@@ -56,9 +56,9 @@ class Refined:
     bins: int = 16
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_rows", "width", "bins"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name, least in (("steps", 1), ("ahead", 0), ("batch_rows", 1), ("width", 1), ("bins", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
 
     @property
     def update(self) -> Sampler:
@@ -98,9 +98,8 @@ class Refined:
         start = self.begin(setting, len(path) - 1).start
         names = self.names(start, path, setting.seed)
         draw = self.starts[start].fit(setting)
-        plain: list[Mapping[str, Tensor]] = [{}] * len(
-            names
-        )  # not looked at where a model was saved with what it needs
+        plain: list[Mapping[str, Tensor]] = [{}] * len(names)
+        # A model that was saved with its networks has no rows, and needs none.
         if setting.train is not None or any(setting.artifacts.held(name) is None for name in names):
             plain = self.taught.networks(setting, path)  # not inside what follows, whose price is its own
         for name, t, own in zip(names, path, plain, strict=False):
@@ -130,6 +129,8 @@ def refine(
     if setting.held is None or len(setting.held.x) < LEAST_ROWS or not setting.process.d_num:
         return weights
     found, judge = _trained(settings, setting, weights, t, before), Judge(setting)
+    if not all(tensor.isfinite().all() for tensor in found.values()):
+        return weights
     was, now = (judge.of(jumping(before, using(setting, of).until(t)))["c2st"] for of in (weights, found))
     gain = was - now
     return found if gain.mean() > standard_error(gain) else weights
