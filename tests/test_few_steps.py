@@ -129,6 +129,10 @@ def test_what_is_said_of_adult_is_what_the_page_has() -> None:
     ]
     text = " ".join((root / "README.md").read_text(encoding="utf-8").split())
     assert "{} and {} at one and two evaluations beside {} and {}.".format(*said) in text
+    lines = (root / "few-steps" / "report" / "few-steps.md").read_text(encoding="utf-8").splitlines()
+    (line,) = (line for line in lines if line.startswith("| `distilled` |") and " / 0." in line)
+    one, two = (float(cell.split("/")[0]) for cell in line.split("|")[2:4])
+    assert f"{one:.0f} and {two:.0f} in the median over tables" in text
 
 
 def test_the_readme_names_the_seeds_that_are_there() -> None:

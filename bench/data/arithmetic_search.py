@@ -178,6 +178,8 @@ def zeros(rule: Sum | Total, frame: pd.DataFrame) -> tuple[str, ...]:
     """The parts of a sum whose gaps count as 0 in every row, where `BLANK` rows show it, and as many that it is one."""
     parts = [rule.first, rule.second] if isinstance(rule, Sum) else list(rule.parts)
     names = tuple(name for name in parts if frame[name].dtype.kind in "iuf" and frame[name].isna().any())
+    if not names:
+        return ()
     there = frame[parts].notna() & frame[[rule.columns[-1]]].notna().to_numpy()
     for name in names:
         beside = there.drop(columns=name).any(axis=1)

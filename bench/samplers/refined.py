@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from tabstep.diffusion.initial import seeded
-from tabstep.diffusion.mixed import Draw, State
+from tabstep.diffusion.mixed import Draw, State, taken
 from tabstep.diffusion.noise import stream
+from tabstep.diffusion.train import Training
 from tabstep.samplers.critic import Critic, telling, told
 from tabstep.samplers.distilled import Begin, Distilled, copied, divergence, jumping, learned, using
 from tabstep.samplers.judged import LEAST_ROWS, Judge, standard_error
@@ -144,15 +145,18 @@ def _trained(
     process = setting.process.until(t)
     network = copied(denoiser.network, weights).requires_grad_(True)
     average = copied(denoiser.network, weights)
+    raw: list[Tensor] = list(network.parameters())
+    ema: list[Tensor] = list(average.parameters())
     student = replace(process, denoiser=denoiser.using(network))
     with seeded(setting.seed):
         critic = Critic(data, process.blocks, settings.width, settings.bins)
-    ours = torch.optim.Adam(network.parameters(), settings.lr, BETAS)
+    ours = torch.optim.Adam(raw, settings.lr, BETAS)
     theirs = torch.optim.Adam(critic.parameters(), settings.critic_lr, BETAS)
     generator = stream(setting.seed, 7002, t)
     size = min(settings.batch_rows, len(data.x))
+    training = Training(settings.steps, size, settings.lr, 0.0, settings.ema_decay, ema_warmup=10)
     for step in range(-settings.ahead, settings.steps):
-        real = _picked(data, torch.randperm(len(data.x), generator=generator)[:size])
+        real = taken(data, torch.randperm(len(data.x), generator=generator)[:size].to(data.x.device))
         place = settings.taught.pairs + (step + settings.ahead) * size
         noise = setting.process.noise(setting.seed, place, size).apart(process.d_num)  # not that of any draw
         with torch.no_grad():
@@ -171,8 +175,7 @@ def _trained(
             ours.param_groups[0]["lr"] = settings.lr * (1 - step / settings.steps)
             _moved(ours, loss)
         with torch.no_grad():
-            forget = 1 - min(settings.ema_decay, (1 + step) / (10 + step))
-            torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), forget)
+            torch._foreach_lerp_(ema, raw, 1 - training.decay(step))
         if setting.progress is not None and (step + 1) % max(1, settings.steps // 100) == 0:
             setting.progress(step + 1, settings.steps, loss.item())
     return average.state_dict()
@@ -183,8 +186,3 @@ def _moved(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
-
-
-def _picked(data: State, rows: Tensor) -> State:
-    rows = rows.to(data.x.device)
-    return State(data.x[rows], data.c[rows], None if data.y is None else data.y[rows])
