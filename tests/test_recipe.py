@@ -162,7 +162,7 @@ def test_what_the_default_was_is_a_contestant_of_its_own(tmp_path: Path) -> None
 
 
 def test_studies_of_before_name_the_settings_that_they_had() -> None:
-    for name in ("recipe", "parts", "rivals", "authors"):
+    for name in ("recipe", "parts"):
         (entry,) = (e for e in SUITES[name].entries if e.params == recipe.WAS)
         assert TabStep(**entry.settings) == TabStep(steps=4000, batch_size=1024, levels=0)
     assert TabStep(**LARGE).steps * LARGE["batch_size"] == TabStep().steps * TabStep().batch_size
