@@ -155,11 +155,11 @@ def _said(
             if OTHER not in (*may, *never) and len(never) < len(may)
             else ""
         )
-        said.append(f"where {_is(names[0], those, kinds[0])}, {rest or _is(names[1], may, kinds[1])}")
+        said.append(f"where {called(names[0], those, kinds[0])}, {rest or called(names[1], may, kinds[1])}")
     return said
 
 
-def _is(name: str, of: Sequence[Class], kinds: Sequence[Class]) -> str:
+def called(name: str, of: Sequence[Class], kinds: Sequence[Class]) -> str:
     """That a column has one of some classes, in words; of those with the rest, that it has none of the others."""
     if OTHER in of:
         return f"{name} is not {_listed([kind for kind in kinds if kind not in of])}"

@@ -27,6 +27,7 @@ from tabstep.data.forms import decimals
 from tabstep.data.later import Later
 from tabstep.data.moments import GRAINS, grain
 from tabstep.data.one_of_search import one_of
+from tabstep.data.within_search import within
 
 MOST_SUMMED = 60  # columns among which sums are looked for: their number grows with the third power
 MOST_LABELS = 1000  # of a column that determines another
@@ -45,7 +46,7 @@ def find(
     that never have the same label. Gaps are left out of orders, and of sums unless they count as 0 in all of them; they
     are labels of their own elsewhere; where a label alone says where a column of numbers has them, that is a rule too.
     Of any two columns, pairs of values that never come together (`barred_search`), and of columns with two values those
-    that stand for one label of many (`one_of_search`).
+    that stand for one label of many (`one_of_search`); ends of numbers by what another column has (`within_search`).
 
     units  that columns write, as € or kg: hours are below no wages, whatever the numbers
     zones  on whose clocks columns of instants are shown
@@ -89,7 +90,8 @@ def find(
     aliases = {rule.of for rule in codes if rule.one_to_one}
     own = [str(name) for name in frame.columns if name in {*labels, *single} - aliases]
     rules += one_of(frame, own, told)
-    return (*rules, *barred(frame, own, rules))
+    rules += barred(frame, own, rules)
+    return (*rules, *within(frame, own, {name: steps[name] for name in own if name in steps}, rules))
 
 
 def step(column: Any) -> float:

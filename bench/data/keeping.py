@@ -5,6 +5,7 @@
     a determines b     b is what a says; where b is fixed, a is a label that says so; sums and orders leave b alone
     a is never b       b is another label, as often as each comes
     a with b never is  one of the two is another label, a gap, or what many rows have, such as 0, as often as each comes
+    a says b >= 18     b is turned at its end, or a has what goes with b, as often as each comes
     one of a, b, ..    several marks leave one, and none makes one, by their shares
     a says b's gaps    b is missing where a says so; elsewhere it has the number that was drawn with its gap, or what
                        others make; what tells a moves in its place
@@ -44,6 +45,7 @@ from tabstep.data.counted import on_grid
 from tabstep.data.derived import Bands, Begins, Calendar, Derived, Elapsed
 from tabstep.data.later import Later
 from tabstep.data.one_of import OneOf
+from tabstep.data.within import Within
 
 PATIENCE = 1  # turns in which a date goes where a count or a weekday says; from then on these follow the date
 
@@ -92,7 +94,7 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
         rule.on for rule in rules if isinstance(rule, Gaps)
     }  # where numbers have gaps, which are there already
     coded = {rule.of for rule in rules if isinstance(rule, Codes | Later)}
-    led = coded | {rule.of for rule in rules if isinstance(rule, Made | Gaps)}
+    led = coded | {rule.of for rule in rules if isinstance(rule, Derived | Gaps)}
     led |= {rule.total for rule in rules if isinstance(rule, Sum)}
     for turn in range(len(rules) + PATIENCE + 3):
         before = frame
@@ -114,7 +116,7 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
                     frame = _reckoned(rule, rules, frame)
                 if isinstance(rule, Order | Sum | Total | Unlike) and not {*rule.columns} <= {*fixed, *coded}:
                     held = coded  # a hall has its seats, however many are sold, an invoice its days
-                if isinstance(rule, Barred):
+                if isinstance(rule, Barred | Within):
                     frame = _parted(rule, rules, frame, wrong, led, fixed)
                     continue
                 frame = _mended(
@@ -132,7 +134,7 @@ def _sequence(rules: Sequence[Constraint]) -> list[Constraint]:
     concerned = {name for rule in made for name in rule.columns}
     found: list[Constraint] = [
         rule
-        for kind in (Unlike, Codes, Barred, OneOf, Gaps, Same)
+        for kind in (Unlike, Codes, Within, Barred, OneOf, Gaps, Same)
         for rule in rules
         if isinstance(rule, kind)
     ]
@@ -219,7 +221,7 @@ def _last(rule: Constraint, fixed: Collection[str]) -> bool:
     match rule:
         case Codes():
             return rule.one_to_one or free == [rule.of]
-        case Order() | Gaps() | Unlike() | Barred() | OneOf():
+        case Order() | Gaps() | Unlike() | Barred() | OneOf() | Within():
             return False
         case Calendar() | Begins() | Bands():
             return free == [rule.of]
@@ -236,7 +238,7 @@ def _mended(rule: Constraint, frame: pd.DataFrame, wrong: np.ndarray, fixed: Col
             return frame if first in fixed else instead.put(frame, first, frame[second], wrong)
         case Unlike():
             return _changed(rule, frame, wrong, fixed)
-        case Barred() | OneOf():
+        case Barred() | OneOf() | Within():
             return rule.mended(frame, wrong, fixed)
         case Sum():
             return _added(rule, frame, wrong, fixed)
@@ -305,14 +307,14 @@ def _derived(rule: Derived, frame: pd.DataFrame, wrong: np.ndarray, fixed: Colle
 
 
 def _parted(
-    rule: Barred,
+    rule: Barred | Within,
     rules: Sequence[Constraint],
     frame: pd.DataFrame,
     wrong: np.ndarray,
     led: Collection[str],
     fixed: Collection[str],
 ) -> pd.DataFrame:
-    """The frame without a pair of values that never come together.
+    """The frame without values of two columns that never come together.
 
     What others tell stays. Where both are told or fixed, a label that determines one of them goes along.
     """
