@@ -56,7 +56,7 @@ class Within:
     def breaks(self, frame: pd.DataFrame) -> np.ndarray:
         """Which rows of a frame in common units lie beyond (n,) bool."""
         x, (low, high) = counted(frame[self.of]), self._ends(frame)
-        return np.asarray((x < low) | (x > high))
+        return np.asarray(((x < low) & (low > self.ends[0])) | ((x > high) & (high < self.ends[1])))
 
     def mended(self, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
         """The frame within the ends in rows that are `wrong`.

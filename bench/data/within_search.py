@@ -10,12 +10,14 @@ import pandas as pd
 from tabstep.data.barred import Class, coded
 from tabstep.data.barred_search import MOST_COLUMNS, classes
 from tabstep.data.constraints import Codes, Constraint
-from tabstep.data.counted import counted
+from tabstep.data.counted import counted, roundest
 from tabstep.data.derived_search import LEAST
 from tabstep.data.within import Within
 
 NEAREST = (2 * LEAST, 4 * LEAST)  # rows of a class next to its end that tell how common it is there
 THIN = 0.3  # share of those in the outer half, by numbers and by their logarithms; 1 / sqrt(60) or less in a tail
+
+SET_BACK = 4  # distances between values by which an end may be lower than the least value
 
 
 def within(
@@ -40,8 +42,9 @@ def within(
         for on, mine in codes.items():
             if on == of or any({on, of} <= columns for columns in held) or told.get(of) == told.get(on, on):
                 continue
-            low = _edges(x, mine[order], len(kinds[on]), steps[of])
-            high = -_edges(-x[::-1], mine[order][::-1], len(kinds[on]), steps[of])
+            grid = steps[of], frame[of].dtype.kind == "M"
+            low = _edges(x, mine[order], len(kinds[on]), *grid)
+            high = -_edges(-x[::-1], mine[order][::-1], len(kinds[on]), *grid)
             if np.isfinite(low).any() or np.isfinite(high).any():
                 ranges = _ranges(kinds[on], mine, low, high, x)
                 yield Within(on, of, ranges, (float(x[0]), float(x[-1])), steps[of], frame[of].dtype.kind)
@@ -58,8 +61,8 @@ def _ranges(
     )
 
 
-def _edges(x: np.ndarray, codes: np.ndarray, n: int, step: float) -> np.ndarray:
-    """The least x (n,) of each class where it is an edge, -inf where it is not; `x` ascends.
+def _edges(x: np.ndarray, codes: np.ndarray, n: int, step: float, dated: bool) -> np.ndarray:
+    """Where each class begins (n,) if that is an edge, -inf if it is not; `x` ascends, `dated` if it counts seconds.
 
     The rows of a class next to its least one tell how common it is there. As far below, at least `LEAST` rows would be
     of it were it as common; and a tail gets thinner outwards, an edge does not.
@@ -72,8 +75,26 @@ def _edges(x: np.ndarray, codes: np.ndarray, n: int, step: float) -> np.ndarray:
         if all(_outer(own[:nearest]) >= THIN for nearest in NEAREST if nearest <= len(own)) and any(
             _missed(x, own, nearest, step) >= LEAST for nearest in NEAREST if nearest <= len(own)
         ):
-            found[kind] = own[0]
+            edge = _set_back(own[: NEAREST[0]], step, dated)
+            found[kind] = edge if np.searchsorted(x, edge) >= LEAST else -np.inf
     return found
+
+
+def _set_back(nearest: np.ndarray, step: float, dated: bool) -> float:
+    """Where an edge is of which the values nearest to it are known, ascending.
+
+    The least of n values is above an edge by a value's distance from the next, in the mean. Where that is more than the
+    grid, the edge is a round number, or the begin of a day, at most four such distances lower; fresh rows seldom are
+    beyond.
+    """
+    least = float(nearest[0])
+    apart = float(nearest[-1] - least) / (len(nearest) - 1)
+    if apart <= step:
+        return least
+    if not dated:
+        return roundest(least - SET_BACK * apart, least)
+    unit = max(step, 86400.0)
+    return float(np.floor((least - SET_BACK * apart) / unit) * unit)
 
 
 def _outer(nearest: np.ndarray) -> float:
