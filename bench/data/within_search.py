@@ -9,8 +9,9 @@ import pandas as pd
 
 from tabstep.data.barred import Class, coded
 from tabstep.data.barred_search import MOST_COLUMNS, classes
-from tabstep.data.constraints import Codes, Constraint
+from tabstep.data.constraints import Codes, Constraint, Sum
 from tabstep.data.counted import counted, roundest
+from tabstep.data.derived import Derived
 from tabstep.data.derived_search import LEAST
 from tabstep.data.within import Within
 
@@ -26,8 +27,13 @@ def within(
     """Rules of a frame in common units, for each column with classes and each of numbers or times.
 
     names  columns that are looked at; `steps` those of numbers and times, with the steps of their grids
-    rules  what is known of them: columns that one of these holds together are left out
+    rules  what is known of them: columns that one of these holds together are left out, and so is what others make,
+           whose ends follow from theirs
     """
+    made = {rule.of for rule in rules if isinstance(rule, Derived)} | {
+        r.total for r in rules if isinstance(r, Sum)
+    }
+    names = [name for name in names if name not in made]
     held = [set(rule.columns) for rule in rules]
     told = {rule.of: rule.on for rule in rules if isinstance(rule, Codes)}
     every = {name: classes(frame[name]) for name in names}
