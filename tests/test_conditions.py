@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -179,8 +181,12 @@ def test_gaps_are_filled_with_what_goes_with_the_rest(model: tabstep.Synthesizer
 def test_gaps_that_belong_there_stay_with_a_warning(model: tabstep.Synthesizer) -> None:
     rows = table().query("city == 'Lima'").head(30)
     with pytest.warns(GapsStay, match="rows keep gaps in phone"):
-        left = model.impute(rows, steps=5, particles=8)["phone"].isna().sum()
+        left = replace(model, constraints=()).impute(rows, steps=5, particles=8)["phone"].isna().sum()
     assert left > 0
+    assert any(str(rule).startswith("where city is Lima, phone is missing") for rule in model.constraints)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", GapsStay)  # a rule tells that there is nothing to fill
+        assert model.impute(rows, steps=5, particles=8)["phone"].isna().all()
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,15 @@ def test_fresh_real_rows_leak_nothing_and_are_like_real_rows(fresh: Report) -> N
     assert {"catboost_f1_macro", "trend_corrected", "shape", "c2st_xgboost"} <= set(fresh.scores)
     good = [level.grade for level in fresh.scores.values()]
     assert good.count("as real") + good.count("near") >= len(good) - 2
-    assert all(rule.drawn == rule.real == 1 for rule in fresh.portrait.rules)
-    assert len(fresh.portrait.rules) >= 4
+    exact = [
+        rule
+        for rule in fresh.portrait.rules
+        if " at least " not in rule.title and " at most " not in rule.title
+    ]
+    assert all(rule.drawn == rule.real == 1 for rule in exact)
+    assert len(exact) >= 4
+    ends = [rule for rule in fresh.portrait.rules if rule not in exact]  # where these are, rows tell nearly
+    assert all(min(rule.drawn, rule.real) > 0.98 for rule in ends)
 
 
 def parts(fitted: tabstep.Synthesizer, holdout: pd.DataFrame | None) -> Parts:

@@ -12,6 +12,7 @@ import pandas as pd
 from tabstep.api import asked
 from tabstep.api.written import untouched
 from tabstep.data import comparable
+from tabstep.data.barred import Barred
 from tabstep.data.columns import Column, Number
 from tabstep.data.completion import Completion
 from tabstep.data.constraints import Constraint, Gaps, broken
@@ -110,7 +111,7 @@ def tell_of_rules(
 class Filling:
     """Rows with gaps, which are filled from rows that are drawn given the rest of them.
 
-    A gap that a label of the row tells, by a rule of the training rows, is none to fill.
+    A gap that the row tells, by a rule of the training rows, is none to fill.
 
     wanted     columns to fill; a gap of another counts as a value where training rows have such, `may` be missing
     effective  what particles were worth in the mean
@@ -140,7 +141,15 @@ class Filling:
         self._gaps = rows[names].isna()
         known = {c.name: c for c in self._columns}
         for rule in constraints:
-            if isinstance(rule, Gaps) and set(rule.columns) <= set(names):
+            if not set(rule.columns) <= set(names):
+                continue
+            if isinstance(rule, Barred):
+                seen = [known[name] for name in rule.columns]
+                table = comparable.frame(seen, pd.DataFrame({c.name: c.read(rows[c.name]) for c in seen}))
+                for name, other in (rule.columns, rule.columns[::-1]):
+                    told = rule.leaves_gap(name, table) & rows[other].notna().to_numpy()
+                    self._gaps[name] &= ~told
+            if isinstance(rule, Gaps):
                 told = rule.missing(known[rule.on].read(rows[rule.on])) & rows[rule.on].notna().to_numpy()
                 self._gaps[rule.of] &= ~told
         self._wanted = [name for name in names if not wanted or name in wanted]

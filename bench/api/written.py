@@ -11,7 +11,8 @@ import pandas as pd
 from tabstep.data.columns import Column, Number
 from tabstep.data.completion import Completion
 from tabstep.data.constraints import Constraint
-from tabstep.data.keeping import kept, present
+from tabstep.data.keeping import kept
+from tabstep.data.presence import present
 from tabstep.data.spans import Span
 
 
@@ -42,7 +43,7 @@ class Written:
         return whole.assign(**{c.name: untouched(c, fixed[c.name]) for c in known})
 
     def _inverse(self, rows: pd.DataFrame) -> pd.DataFrame:
-        return self.completion.inverse(present(self.constraints, self.completion, rows))
+        return self.completion.inverse(present(self.columns, self.constraints, self.completion, rows))
 
     def _whole(self, table: pd.DataFrame, fixed: Collection[str]) -> pd.DataFrame:
         columns = [*self.columns, *(span.column for span in self.spans)]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tabstep.api.synthesizer import Synthesizer
     from tabstep.data.wishes import Gathered
 
+MOST_RULES = 30  # lines of rules that hold in every row
+
 Target = Annotated[
     str | None,
     typer.Option(help="A column of classes that conditions the network; left out, all columns are alike."),
@@ -239,8 +241,12 @@ def show(path: Path, frame: pd.DataFrame, ready: Prepared) -> None:
         missing = f"{line.missing:,}" if line.missing else ""
         shown.add_row(escape(line.column), line.taken, escape(line.values), missing)
     console.print(shown, highlight=False)
-    for rule in ready.constraints:
+    for rule in ready.constraints[:MOST_RULES]:
         console.print(f"in every row: {escape(str(rule))}", highlight=False, soft_wrap=True)
+    if (more := len(ready.constraints) - MOST_RULES) > 0:
+        console.print(
+            f"and {more} more rules that hold in every row; `tabstep report` has all", highlight=False
+        )
     for span in ready.spans:
         console.print(escape(str(span)), highlight=False, soft_wrap=True)
     for doubt in doubts(frame, ready.columns, ready.identifiers, Sampling()):

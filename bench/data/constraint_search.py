@@ -17,6 +17,7 @@ import pandas as pd
 
 from tabstep.data.arithmetic import Made, bounded
 from tabstep.data.arithmetic_search import zeros
+from tabstep.data.barred_search import barred
 from tabstep.data.comparable import plain
 from tabstep.data.constraints import Codes, Constraint, Gaps, Order, Same, Sum, Unlike, broken
 from tabstep.data.counted import RELATIVE
@@ -25,6 +26,8 @@ from tabstep.data.derived_search import FIRST, LEAST, derived, says
 from tabstep.data.forms import decimals
 from tabstep.data.later import Later
 from tabstep.data.moments import GRAINS, grain
+from tabstep.data.one_of_search import one_of
+from tabstep.data.within_search import within
 
 MOST_SUMMED = 60  # columns among which sums are looked for: their number grows with the third power
 MOST_LABELS = 1000  # of a column that determines another
@@ -42,6 +45,8 @@ def find(
     Equal columns, sums of two, one column at most another, columns that a column of labels determines, and columns
     that never have the same label. Gaps are left out of orders, and of sums unless they count as 0 in all of them; they
     are labels of their own elsewhere; where a label alone says where a column of numbers has them, that is a rule too.
+    Of any two columns, pairs of values that never come together (`barred_search`), and of columns with two values those
+    that stand for one label of many (`one_of_search`); ends of numbers by what another column has (`within_search`).
 
     units  that columns write, as € or kg: hours are below no wages, whatever the numbers
     zones  on whose clocks columns of instants are shown
@@ -81,7 +86,12 @@ def find(
     days = [{rule.of, rule.by} for rule in made if isinstance(rule, Begins | Later)]  # always in one order
     orders = [rule for rule in orders if {rule.low, rule.high} not in days]
     made = [bounded(rule, frame) if isinstance(rule, Made) else rule for rule in made]
-    return (*same, *sums, *orders, *codes, *unlike, *gaps, *made)
+    rules: list[Constraint] = [*same, *sums, *orders, *codes, *unlike, *gaps, *made]
+    aliases = {rule.of for rule in codes if rule.one_to_one}
+    own = [str(name) for name in frame.columns if name in {*labels, *single} - aliases]
+    rules += one_of(frame, own, told)
+    rules += barred(frame, own, rules)
+    return (*rules, *within(frame, own, {name: steps[name] for name in own if name in steps}, rules))
 
 
 def step(column: Any) -> float:

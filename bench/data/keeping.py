@@ -4,6 +4,9 @@
     a = b              b is a
     a determines b     b is what a says; where b is fixed, a is a label that says so; sums and orders leave b alone
     a is never b       b is another label, as often as each comes
+    a with b never is  one of the two is another label, a gap, or what many rows have, such as 0, as often as each comes
+    a says b >= 18     b is turned at its end, or a has what goes with b, as often as each comes
+    one of a, b, ..    several marks leave one, and none makes one, by their shares
     a says b's gaps    b is missing where a says so; elsewhere it has the number that was drawn with its gap, or what
                        others make; what tells a moves in its place
     dates make b       time passed, a weekday, ..: the date or b gives way, whichever loses less (`data.derived`)
@@ -31,18 +34,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data import comparable
+from tabstep.data import comparable, instead, ordering
 from tabstep.data.apart import Apart
 from tabstep.data.arithmetic import Made, Total
+from tabstep.data.barred import Barred
 from tabstep.data.columns import Column, Number
 from tabstep.data.comparable import plain
-from tabstep.data.completion import MISSING, Completion, companion
 from tabstep.data.constraints import UNSEEN, Codes, Constraint, Gaps, Order, Same, Sum, Unlike, broken, told
-from tabstep.data.counted import RELATIVE, on_grid
+from tabstep.data.counted import on_grid
 from tabstep.data.derived import Bands, Begins, Calendar, Derived, Elapsed
 from tabstep.data.later import Later
+from tabstep.data.one_of import OneOf
+from tabstep.data.within import Within
 
-DAY = 86400.0
 PATIENCE = 1  # turns in which a date goes where a count or a weekday says; from then on these follow the date
 
 
@@ -77,16 +81,6 @@ def _put(old: Any, new: Any, moved: np.ndarray) -> Any:
     return pd.Series(values, index=old.index)
 
 
-def present(rules: Sequence[Constraint], completion: Completion, rows: pd.DataFrame) -> pd.DataFrame:
-    """Complete rows without the gaps that a label rules out: their numbers are there, and `inverse` would lose them."""
-    for rule in rules:
-        if isinstance(rule, Gaps):
-            labels = rows[rule.on].where(rows[rule.on] != MISSING, None)
-            name = companion(rule.of)
-            rows = rows.assign(**{name: rows[name].where(rule.missing(labels), "no")})
-    return rows
-
-
 def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str] = ()) -> pd.DataFrame:
     """The same of a frame in common units (`data.comparable`).
 
@@ -95,17 +89,19 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
     frame = _spanned([rule for rule in rules if isinstance(rule, Apart)], frame, fixed)
     frame, fixed = _determined(rules, frame, fixed)
     frame = _in_reach(rules, frame, fixed)
-    sequence, around = _sequence(rules), _around(rules)
+    sequence, around = _sequence(rules), ordering.around(rules)
     says = {
         rule.on for rule in rules if isinstance(rule, Gaps)
     }  # where numbers have gaps, which are there already
     coded = {rule.of for rule in rules if isinstance(rule, Codes | Later)}
+    led = coded | {rule.of for rule in rules if isinstance(rule, Derived | Gaps)}
+    led |= {rule.total for rule in rules if isinstance(rule, Sum)}
     for turn in range(len(rules) + PATIENCE + 3):
         before = frame
         for ends, between in around:
             wrong = broken(ends, frame) & frame[list(between)].notna().all(axis=1).to_numpy()
             if wrong.any():
-                frame = _ordered(ends, frame, wrong, fixed)
+                frame = ordering.ordered(ends, frame, wrong, fixed)
         for rule in sequence:
             wrong = broken(rule, frame)
             if wrong.any():
@@ -120,6 +116,9 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
                     frame = _reckoned(rule, rules, frame)
                 if isinstance(rule, Order | Sum | Total | Unlike) and not {*rule.columns} <= {*fixed, *coded}:
                     held = coded  # a hall has its seats, however many are sold, an invoice its days
+                if isinstance(rule, Barred | Within):
+                    frame = _parted(rule, rules, frame, wrong, led, fixed)
+                    continue
                 frame = _mended(
                     rule, frame, wrong, {*fixed, *rule.columns[:-1]} if tired else {*fixed, *held}
                 )
@@ -134,7 +133,10 @@ def _sequence(rules: Sequence[Constraint]) -> list[Constraint]:
     made.sort(key=_turn)
     concerned = {name for rule in made for name in rule.columns}
     found: list[Constraint] = [
-        rule for kind in (Unlike, Codes, Gaps, Same) for rule in rules if isinstance(rule, kind)
+        rule
+        for kind in (Unlike, Codes, Within, Barred, OneOf, Gaps, Same)
+        for rule in rules
+        if isinstance(rule, kind)
     ]
     found += made
     for rule in (rule for kind in (Order, Sum) for rule in rules if isinstance(rule, kind)):
@@ -147,7 +149,7 @@ def _reckoned(rule: Gaps, rules: Sequence[Constraint], frame: pd.DataFrame) -> p
     for other in rules:
         lacks = broken(rule, frame) & ~rule.missing(frame[rule.on])
         if isinstance(other, Derived) and other.of == rule.of and lacks.any():
-            frame = _with(frame, rule.of, other.made(frame), lacks)
+            frame = instead.put(frame, rule.of, other.made(frame), lacks)
     return frame
 
 
@@ -156,30 +158,6 @@ def _turn(rule: Derived) -> int:
     if isinstance(rule, Calendar | Begins) and rule.gives[0] == rule.by:
         return 0
     return 1 if isinstance(rule, Elapsed | Apart) else 2
-
-
-def _around(rules: Sequence[Constraint]) -> list[tuple[Order, tuple[str, ...]]]:
-    """The orders of two columns that have some of finer grids between them, and those.
-
-    These take the value of either, back and forth, where the two are in the wrong order: times between two days.
-    """
-    orders = [rule for rule in rules if isinstance(rule, Order)]
-    found: dict[tuple[str, ...], Order] = {}
-
-    def go_on(chain: tuple[Order, ...]) -> None:
-        low, finest = chain[0].steps[0], [order.steps[1] for order in chain[:-1]]
-        high = chain[-1].steps[1]
-        if finest and max(finest) < min(low, high):
-            ends = Order(chain[0].low, chain[-1].high, any(o.strict for o in chain), (low, high))
-            found[chain[0].low, *(order.high for order in chain)] = ends
-        if high < low:
-            for order in orders:
-                if order.low == chain[-1].high and order.high not in [o.low for o in chain]:
-                    go_on((*chain, order))
-
-    for order in orders:
-        go_on((order,))
-    return [(ends, columns[1:-1]) for columns, ends in found.items()]
 
 
 def _spanned(rules: Sequence[Apart], frame: pd.DataFrame, fixed: Collection[str]) -> pd.DataFrame:
@@ -209,9 +187,9 @@ def _in_reach(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collectio
         for name in (name for name in rule.gives if name not in held):
             if out.any():
                 moved = rule.moved(name, frame)
-                tried = _with(frame, name, moved, out)
+                tried = instead.put(frame, name, moved, out)
                 stays = out & ~rule.beyond(name, moved) & ~rule.beyond(rule.of, rule.made(tried))
-                frame, out = _with(frame, name, moved, stays), out & ~stays
+                frame, out = instead.put(frame, name, moved, stays), out & ~stays
     return frame
 
 
@@ -243,7 +221,7 @@ def _last(rule: Constraint, fixed: Collection[str]) -> bool:
     match rule:
         case Codes():
             return rule.one_to_one or free == [rule.of]
-        case Order() | Gaps() | Unlike():
+        case Order() | Gaps() | Unlike() | Barred() | OneOf() | Within():
             return False
         case Calendar() | Begins() | Bands():
             return free == [rule.of]
@@ -256,25 +234,21 @@ def _mended(rule: Constraint, frame: pd.DataFrame, wrong: np.ndarray, fixed: Col
             return _decoded(rule, frame, wrong, fixed)
         case Same(first, second):
             if second not in fixed:
-                return _with(frame, second, frame[first], wrong)
-            return frame if first in fixed else _with(frame, first, frame[second], wrong)
+                return instead.put(frame, second, frame[first], wrong)
+            return frame if first in fixed else instead.put(frame, first, frame[second], wrong)
         case Unlike():
             return _changed(rule, frame, wrong, fixed)
+        case Barred() | OneOf() | Within():
+            return rule.mended(frame, wrong, fixed)
         case Sum():
             return _added(rule, frame, wrong, fixed)
         case Order():
-            return _ordered(rule, frame, wrong, fixed)
+            return ordering.ordered(rule, frame, wrong, fixed)
         case Gaps(on, of, _):
             surplus = wrong & rule.missing(frame[on])
-            return frame if of in fixed or not surplus.any() else _with(frame, of, None, surplus)
+            return frame if of in fixed or not surplus.any() else instead.put(frame, of, None, surplus)
         case _:
             return _derived(rule, frame, wrong, fixed)
-
-
-def _with(frame: pd.DataFrame, name: str, values: Any, where: np.ndarray) -> pd.DataFrame:
-    """The frame with new values of a column in some rows."""
-    values = pd.Series(values, index=frame.index).astype(frame[name].dtype)
-    return frame.assign(**{name: frame[name].where(~where, values)})
 
 
 def _decoded(rule: Codes, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
@@ -284,7 +258,7 @@ def _decoded(rule: Codes, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collect
             return frame
         name, found = rule.on, _labels(rule, frame)
     known = np.array([value is not UNSEEN for value in found], dtype=bool)
-    return _with(
+    return instead.put(
         frame,
         name,
         [value if seen else None for value, seen in zip(found, known, strict=True)],
@@ -300,10 +274,8 @@ def _changed(rule: Unlike, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collec
         return frame
     labels, shares = zip(*rule.shares, strict=True)
     other = np.array(labels, object) != frame[free[0]].to_numpy()[rows, None]
-    below = np.where(other, shares, 0.0).cumsum(axis=1)
-    at = pd.util.hash_pandas_object(frame.iloc[rows], index=False).to_numpy() / 2.0**64 * below[:, -1]
     found = frame[free[0]].copy()
-    found.iloc[rows] = [labels[i] for i in (below <= at[:, None]).sum(axis=1)]
+    found.iloc[rows] = [labels[i] for i in instead.places(frame.iloc[rows], np.where(other, shares, 0.0))]
     return frame.assign(**{free[0]: found})
 
 
@@ -319,7 +291,7 @@ def _derived(rule: Derived, frame: pd.DataFrame, wrong: np.ndarray, fixed: Colle
     free = [name for name in rule.gives if name not in fixed]
     for name in free:
         if name == rule.of:
-            return _with(frame, name, rule.made(frame), wrong)
+            return instead.put(frame, name, rule.made(frame), wrong)
         moved, there = rule.moved(name, frame), wrong
         gives_way = rule.of in free if isinstance(rule, Elapsed) else name != free[-1]
         if (
@@ -328,9 +300,29 @@ def _derived(rule: Derived, frame: pd.DataFrame, wrong: np.ndarray, fixed: Colle
             there = wrong & ~rule.beyond(name, moved)
         if isinstance(rule, Total) and name != free[-1]:  # no gap is filled where another part can move
             there = wrong & frame[name].notna().to_numpy()
-        frame, wrong = _with(frame, name, moved, there), wrong & ~there
+        frame, wrong = instead.put(frame, name, moved, there), wrong & ~there
         if not isinstance(rule, Apart | Total) or not wrong.any():
             break
+    return frame
+
+
+def _parted(
+    rule: Barred | Within,
+    rules: Sequence[Constraint],
+    frame: pd.DataFrame,
+    wrong: np.ndarray,
+    led: Collection[str],
+    fixed: Collection[str],
+) -> pd.DataFrame:
+    """The frame without values of two columns that never come together.
+
+    What others tell stays. Where both are told or fixed, a label that determines one of them goes along.
+    """
+    if not {*rule.columns} <= {*fixed, *led}:
+        return rule.mended(frame, wrong, {*fixed, *led})
+    frame = rule.mended(frame, wrong, fixed)
+    for codes in (each for each in rules if isinstance(each, Codes) and each.of in rule.columns):
+        frame = _decoded(codes, frame, wrong & broken(codes, frame), {*fixed, codes.of})
     return frame
 
 
@@ -350,7 +342,7 @@ def _added(rule: Sum, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[
     (a, b), c = rule.parts(frame), frame[rule.total]
     if rule.total in fixed and not {rule.first, rule.second} & set(fixed):
         there = wrong & frame[rule.first].notna().to_numpy()
-        frame = _with(frame, rule.first, on_grid(_part(a, b, c), steps[rule.first]), there)
+        frame = instead.put(frame, rule.first, on_grid(_part(a, b, c), steps[rule.first]), there)
         a, wrong = rule.parts(frame)[0], broken(rule, frame)
     for name, values in (
         (rule.total, lambda: a + b),
@@ -358,8 +350,8 @@ def _added(rule: Sum, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[
         (rule.first, lambda: c - b),
     ):
         others = [steps[other] for other in rule.columns if other != name]
-        if name not in fixed and all(_fits(step, steps[name]) for step in others):
-            return _with(frame, name, on_grid(values(), steps[name]), wrong)
+        if name not in fixed and all(ordering.fits(step, steps[name]) for step in others):
+            return instead.put(frame, name, on_grid(values(), steps[name]), wrong)
     return frame
 
 
@@ -371,45 +363,3 @@ def _part(a: Any, b: Any, total: Any) -> Any:
     both = a + b
     shared = (a * b >= 0) & (both * total > 0)
     return a.where(~shared, total * (a / both))
-
-
-def _ordered(rule: Order, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
-    low, high = frame[rule.low], frame[rule.high]
-    below, above = rule.steps
-    free = [name not in fixed for name in rule.columns]
-    if all(free) and below == above:
-        turned = wrong & np.asarray(low > high)
-        frame = _with(_with(frame, rule.low, high, turned), rule.high, low, turned)
-        wrong = wrong & broken(rule, frame)  # only those that are equal and must not be
-        low, high = frame[rule.low], frame[rule.high]
-    # Continuous numbers have no step: a tenth of one of the other grid is less than two values of that are apart.
-    if free[1] and _fits(below, above):
-        by = above or 0.1 * below
-        return _with(frame, rule.high, _moved(low, by if rule.strict else 0.0), wrong)
-    if free[0] and _fits(above, below):
-        by = below or 0.1 * above
-        return _with(frame, rule.low, _moved(high, -by if rule.strict else 0.0), wrong)
-    if free[0] and 0 < below <= DAY:  # the coarser one, beside one that is fixed
-        return _with(frame, rule.low, _floored(_moved(high, -above if rule.strict else 0.0), below), wrong)
-    return frame
-
-
-def _fits(step: float, into: float) -> bool:
-    """Whether values on a grid are on another one too: that of continuous numbers has all."""
-    return into == 0 or (step > 0 and into <= step)
-
-
-def _moved(values: Any, by: float) -> Any:
-    """Values moved by a step of their grid; months and years have no such step, continuous numbers none either."""
-    if by == 0 or (values.dtype.kind in "mM" and abs(by) > DAY):
-        return values
-    if values.dtype.kind in "mM":
-        return values + pd.Timedelta(round(by * 1e9), "ns")
-    return on_grid(values + by, abs(by))
-
-
-def _floored(values: Any, step: float) -> Any:
-    """The next lower values of a grid."""
-    if values.dtype.kind in "mM":
-        return values.dt.floor(pd.Timedelta(round(step * 1e9), "ns"))
-    return on_grid(np.floor(on_grid(values / step, RELATIVE)) * step, step)

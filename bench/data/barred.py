@@ -1,0 +1,173 @@
+"""Values of two columns that never come together: a reason and what was not cancelled, visits and nothing spent.
+
+A column has classes: its labels, a gap, the number that many rows have, such as 0, and any other number or time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabstep.data import instead
+from tabstep.data.comparable import plain
+
+Class = str | float | None | tuple[()]
+OTHER: tuple[()] = ()
+"""The class of what is neither a gap nor listed; a tuple, since no label and no number is one."""
+
+MOST_SAID, LONGEST_SAID = 3, 120  # sentences in words, characters of one
+
+
+@dataclass(frozen=True)
+class Barred:
+    """No row has both classes of a pair.
+
+    classes  of `first` and of `second`: (class, share of the training rows)
+    pairs    (class of `first`, class of `second`)
+    """
+
+    first: str
+    second: str
+    classes: tuple[tuple[tuple[Class, float], ...], tuple[tuple[Class, float], ...]]
+    pairs: tuple[tuple[Class, Class], ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.first, self.second
+
+    def __str__(self) -> str:
+        first, second = ([kind for kind, _ in classes] for classes in self.classes)
+        ways = (
+            _said(self.columns, (first, second), self._bars),
+            _said(self.columns[::-1], (second, first), self._bars.T),
+        )
+        said = min(ways, key=len)
+        if len(said) > MOST_SAID or max(map(len, said)) > LONGEST_SAID:
+            return f"{self.first} and {self.second} have {len(self.pairs)} pairs of values that never come together"
+        return "; ".join(said)
+
+    def breaks(self, frame: pd.DataFrame) -> np.ndarray:
+        """Which rows of a frame in common units have a pair (n,) bool."""
+        a, b = self._codes(frame)
+        return np.asarray((a >= 0) & (b >= 0) & self._bars[a, b])
+
+    def bars_gap(self, name: str, frame: pd.DataFrame) -> np.ndarray:
+        """Where the other column says that `name` is not missing (n,) bool."""
+        bars, gap = self._beside(name, frame)
+        return np.asarray(bars[:, gap].any(axis=1))
+
+    def leaves_gap(self, name: str, frame: pd.DataFrame) -> np.ndarray:
+        """Where the other column says that `name` is missing (n,) bool."""
+        bars, gap = self._beside(name, frame)
+        return np.asarray(bars[:, ~gap].all(axis=1) & gap.any())
+
+    def _beside(self, name: str, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """What the other column bars of the classes of `name`, (n, classes) bool, and which of these is a gap."""
+        side = self.columns.index(name)
+        other = self._codes(frame)[1 - side]
+        bars = (self._bars if side else self._bars.T)[other] & (other >= 0)[:, None]
+        return bars, np.array([kind is None for kind, _ in self.classes[side]])
+
+    def mended(self, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
+        """The frame with another class of one of the two in rows that are `wrong`, of those that may be.
+
+        Their shares tell which. Where both are free, it is one as often as the other; where neither is, none moves.
+        """
+        rows = np.flatnonzero(wrong)
+        codes = self._codes(frame)
+        weights = [
+            self._weights(side, codes[1 - side][rows]) * (name not in fixed)
+            for side, name in enumerate(self.columns)
+        ]
+        options = np.hstack(
+            [found / np.maximum(found.sum(axis=1, keepdims=True), 1e-300) for found in weights]
+        )
+        can = options.any(axis=1)
+        rows, options = rows[can], options[can]
+        values = [
+            (name, kind) for name, kinds in zip(self.columns, self.classes, strict=True) for kind, _ in kinds
+        ]
+        taken = instead.places(frame.iloc[rows], options)
+        for name in self.columns:
+            new = frame[name].copy()
+            mine = np.array([values[i][0] == name for i in taken], dtype=bool)
+            given = pd.Series([values[i][1] for i in taken[mine]], dtype=object).astype(new.dtype)
+            new.iloc[rows[mine]] = given.to_numpy()
+            frame = frame.assign(**{name: new})
+        return frame
+
+    @property
+    def _bars(self) -> np.ndarray:
+        """Which pairs never are, (classes of `first`, classes of `second`) bool."""
+        first, second = ([kind for kind, _ in classes] for classes in self.classes)
+        found = np.zeros((len(first), len(second)), dtype=bool)
+        for a, b in self.pairs:
+            found[first.index(a), second.index(b)] = True
+        return found
+
+    def _codes(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        a, b = (
+            coded(frame[name], [kind for kind, _ in classes])
+            for name, classes in zip(self.columns, self.classes, strict=True)
+        )
+        return a, b
+
+    def _weights(self, side: int, other: np.ndarray) -> np.ndarray:
+        """Shares (n, classes) of what a column may have beside the other; a class that is no one value has none."""
+        bars = self._bars if side else self._bars.T
+        shares = np.array([0.0 if kind == OTHER else share for kind, share in self.classes[side]])
+        return np.asarray(np.where(bars[other], 0.0, shares))
+
+
+def coded(column: pd.Series[Any], kinds: Sequence[Class]) -> np.ndarray:
+    """The place of each value's class (n,) int in `kinds`, -1 for none."""
+    place: dict[Any, int] = {kind: i for i, kind in enumerate(kinds)}
+    rest = place.get(OTHER, -1)
+    if column.dtype == object:
+        codes, labels = pd.factorize(column, use_na_sentinel=False)
+        of = [place.get(label, -1 if label is None else rest) for label in map(plain, labels)]
+        return np.array(of, dtype=np.int64)[codes]
+    found = np.where(column.isna().to_numpy(), place.get(None, -1), rest)
+    for kind in kinds:
+        if isinstance(kind, float):
+            found = np.where((column == kind).to_numpy(), place[kind], found)
+    return found
+
+
+def _said(
+    names: Sequence[str], kinds: tuple[Sequence[Class], Sequence[Class]], bars: np.ndarray
+) -> list[str]:
+    """A sentence for the classes of a column that bar the same of another's."""
+    alike: dict[tuple[int, ...], list[Class]] = {}
+    for kind, barred in zip(kinds[0], bars, strict=True):
+        if barred.any():
+            alike.setdefault(tuple(np.flatnonzero(barred)), []).append(kind)
+    said = []
+    for places, those in alike.items():
+        never = [kinds[1][i] for i in places]
+        may = [kind for kind in kinds[1] if kind not in never]
+        rest = (
+            f"{names[1]} is never {_listed(never)}"
+            if OTHER not in (*may, *never) and len(never) < len(may)
+            else ""
+        )
+        said.append(f"where {called(names[0], those, kinds[0])}, {rest or called(names[1], may, kinds[1])}")
+    return said
+
+
+def called(name: str, of: Sequence[Class], kinds: Sequence[Class]) -> str:
+    """That a column has one of some classes, in words; of those with the rest, that it has none of the others."""
+    if OTHER in of:
+        return f"{name} is not {_listed([kind for kind in kinds if kind not in of])}"
+    return f"{name} is {_listed(of)}"
+
+
+def _listed(kinds: Sequence[Class]) -> str:
+    names = (
+        "missing" if kind is None else f"{kind:g}" if isinstance(kind, float) else str(kind) for kind in kinds
+    )
+    return " or ".join(names)

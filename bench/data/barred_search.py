@@ -1,0 +1,121 @@
+"""Pairs of values that never come together, though by their shares many rows would have both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabstep.data.barred import OTHER, Barred, Class, coded
+from tabstep.data.comparable import plain
+from tabstep.data.constraints import Codes, Constraint, Order
+from tabstep.data.derived_search import LEAST
+
+MOST_COLUMNS = 100  # among which pairs are looked at
+MOST_LISTED = 50  # labels of a column that are classes of their own
+SPIKE = 0.05  # share of rows with a number that is a class of its own
+
+
+def barred(frame: pd.DataFrame, names: Sequence[str], rules: Sequence[Constraint]) -> Iterator[Barred]:
+    """Rules of a frame in common units that none of `rules` says already.
+
+    A pair of classes counts where at least `LEAST` rows would have it, were the two columns independent. What the
+    order of two numbers says of them is left out, and so are columns that another rule holds together.
+    """
+    every = {name: classes(frame[name]) for name in names}
+    kinds = {name: of for name, of in every.items() if len(of) > 1}
+    names = [*kinds][:MOST_COLUMNS]
+    codes = {name: coded(frame[name], kinds[name]) for name in names}
+    ordered = {frozenset(rule.columns) for rule in rules if isinstance(rule, Order)}
+    held = [set(rule.columns) for rule in rules if not isinstance(rule, Order)]
+    on = {rule.on for rule in rules if isinstance(rule, Codes)}
+    held += [{rule.of for rule in rules if isinstance(rule, Codes) and rule.on == name} for name in on]
+    alias = _aliases(kinds, codes)
+    found: dict[tuple[str, str], np.ndarray] = {}
+    for a, b in combinations(names, 2):
+        bars = _bars(codes[a], codes[b], kinds[a], kinds[b])
+        if frozenset((a, b)) in ordered:  # of gaps an order says nothing
+            gap = np.array([kind is None for kind in kinds[a]])[:, None] | [kind is None for kind in kinds[b]]
+            bars &= gap
+        for i, k in np.argwhere(bars):
+            own = alias.get((a, kinds[a][i])), alias.get((b, kinds[b][k]))
+            bars[i, k] = all(stands is None or stands in (a, b) for stands in own)
+        found[a, b] = bars
+    _without_implied(found, kinds, codes, rules)
+    for (a, b), bars in found.items():
+        if bars.any() and not any({a, b} <= columns for columns in held):
+            pairs = tuple((kinds[a][i], kinds[b][k]) for i, k in np.argwhere(bars))
+            yield Barred(a, b, (_shares(codes[a], kinds[a]), _shares(codes[b], kinds[b])), pairs)
+
+
+def classes(column: pd.Series[Any]) -> list[Class]:
+    """The classes of a column: its labels, or a gap, a number that many rows have at an end or at 0, and the rest."""
+    gap = [None] if column.isna().any() else []
+    if column.dtype == object:
+        labels = sorted(str(plain(label)) for label in column.dropna().unique())
+        return [*gap, *labels] if len(labels) <= MOST_LISTED else [*gap, OTHER]
+    ends = [] if column.dtype.kind in "mM" else [0.0, float(column.min()), float(column.max())]
+    least = max(LEAST, SPIKE * len(column))
+    spikes = [end for end in ends if (column == end).sum() >= least][:1]
+    return [*gap, *spikes, OTHER] if column.nunique() > len(spikes) else [*gap, *spikes]
+
+
+def _bars(a: np.ndarray, b: np.ndarray, of_a: Sequence[Class], of_b: Sequence[Class]) -> np.ndarray:
+    """Which pairs of classes never are, though by chance `LEAST` rows or more would have them, (classes, classes) bool.
+
+    A class that always comes with the same one of the other column bars the rest of that as a whole.
+    """
+    counts = np.bincount(a * len(of_b) + b, minlength=len(of_a) * len(of_b)).reshape(len(of_a), len(of_b))
+    by_chance = counts.sum(1)[:, None] * counts.sum(0) / len(a)
+    bars = (counts == 0) & (by_chance >= LEAST)
+    for lines, found, often in ((bars, counts, by_chance), (bars.T, counts.T, by_chance.T)):
+        never = found == 0
+        alone = ((~never).sum(axis=1) == 1) & ((often * never).sum(axis=1) >= LEAST)
+        lines |= alone[:, None] & never
+    return np.asarray(bars)
+
+
+def _shares(codes: np.ndarray, kinds: Sequence[Class]) -> tuple[tuple[Class, float], ...]:
+    counts = np.bincount(codes, minlength=len(kinds))
+    return tuple((kind, float(count) / len(codes)) for kind, count in zip(kinds, counts, strict=True))
+
+
+def _aliases(kinds: dict[str, list[Class]], codes: dict[str, np.ndarray]) -> dict[tuple[str, Class], str]:
+    """By a column and its gaps, or a class of its numbers: the first column with a class in the same rows, which stands
+    for all of them."""
+    first: dict[bytes, str] = {}
+    return {
+        (name, kind): first.setdefault(np.packbits(codes[name] == i).tobytes(), name)
+        for name, found in kinds.items()
+        if name in codes
+        for i, kind in enumerate(found)
+        if kind is None or OTHER in found
+    }
+
+
+def _without_implied(
+    found: dict[tuple[str, str], np.ndarray],
+    kinds: dict[str, list[Class]],
+    codes: dict[str, np.ndarray],
+    rules: Sequence[Constraint],
+) -> None:
+    """Take out pairs of labels where what these determine is in a pair: a city has nothing that its country lacks."""
+    for rule in rules:
+        if not isinstance(rule, Codes) or not {*rule.columns} <= codes.keys():
+            continue
+        _, at = np.unique(codes[rule.on], return_index=True)
+        says = codes[rule.of][at]
+        for other in codes.keys() - {*rule.columns}:
+            own, its = _towards(found, rule.on, other), _towards(found, rule.of, other)
+            if own is not None and its is not None:
+                own &= ~its[says]
+
+
+def _towards(found: dict[tuple[str, str], np.ndarray], name: str, other: str) -> np.ndarray | None:
+    """The bars of two columns with the classes of `name` first: a view."""
+    if (name, other) in found:
+        return found[name, other]
+    return found[other, name].T if (other, name) in found else None
