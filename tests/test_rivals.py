@@ -77,7 +77,7 @@ def of(dataset: str, method: str, sampler: str | None, steps: int | None, seed: 
     plain = record(sampler or "none", steps or 1, seed, 0, 0, suite="rivals")
     grid = None if sampler is None else "trailing"
     cell = replace(plain.cell, dataset=dataset, method=method, sampler=sampler, grid=grid, steps=steps)
-    cell = replace(cell, train_seed=seed)
+    cell = replace(cell, params="default", train_seed=seed)
     scores = {name: [0.9] for _, name in page.SCORES.values()} | {"rivals_c2st_xgboost": [c2st]}
     return replace(plain, cell=cell, scores=scores)
 
@@ -108,7 +108,7 @@ def test_the_page_says_who_is_best_among_those_that_compare(tmp_path: Path) -> N
     paths = page.write(RECORDS, tmp_path)
     assert {path.name for path in paths} == {"rivals.md", "rivals.csv", "c2st.png", "c2st.pdf", "c2st.csv"}
     text = (tmp_path / "rivals.md").read_text()
-    assert "| tabsyn-magic | 0.500 | 0.400 | 0.900 | 0.760 | 0.773 | 0.860 | 0.626 |" in text
+    assert "| tabsyn-magic | `tabstep` | 0.500 | 0.400 | 0.900 | 0.760 | 0.773 | 0.860 | 0.626 |" in text
     assert "| `tabstep` by `mixture-dpmpp-2m-sde` | 5 | **0.900** |" in text
     assert "| TabPC | 0 | 0.860 |" in text
 

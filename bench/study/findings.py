@@ -215,8 +215,8 @@ def _by_their_protocol(ours: Sequence[Record], beside: Sequence[Record]) -> list
         return []
     return [
         "Beside the configuration of TabDDPM's authors trained in full, by the CatBoost that they tuned and on as many",
-        "drawn rows as theirs (`tabstep study authors`, [page](authors/report/authors.md)). Both settings are",
-        "of before: `large batches` is what the default was, and `long` three times its training.",
+        "drawn rows as theirs (`tabstep study authors`, [page](authors/report/authors.md)). `long` trains three times",
+        "as long as the default.",
         "",
         *authors.counts(authors.numbers(ours, beside)),
         "",
