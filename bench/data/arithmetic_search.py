@@ -224,15 +224,12 @@ def rated(
         for by in many:
             x = frame[by].to_numpy(np.float64)
             near = _levels_fit(x[head], y[head], by_step[head], codes[head]).all(axis=0)
+            near &= [name not in (on, by) for name in many]
             if not near.any() or not _vary(x, codes):
                 continue
             for k in np.flatnonzero(near):
                 of = many[k]
-                if (
-                    of in (on, by)
-                    or by == on
-                    or _levels_fit(x, y[:, [k]], by_step[:, [k]], shuffled).mean() > 0.5
-                ):
+                if by == on or _levels_fit(x, y[:, [k]], by_step[:, [k]], shuffled).mean() > 0.5:
                     continue
                 for down in _ways(steps[of]):
                     factors = [
