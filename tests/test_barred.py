@@ -242,3 +242,18 @@ def test_models_keep_them(target: str | None) -> None:
     known = frame.head(40).assign(noise=np.nan)
     filled = model.impute(known, steps=3, particles=2)
     pd.testing.assert_frame_equal(filled[["why", "youngest"]], frame.head(40)[["why", "youngest"]])
+
+
+def test_a_number_is_made_where_nothing_else_may_be(
+    learned: tuple[pd.DataFrame, tuple[Constraint, ...]],
+) -> None:
+    frame, rules = learned
+    (rule,) = (r for r in rules if r.columns == ("visits", "spent"))
+    before = frame.assign(spent=0.0)
+    after = keep([rule], before, ("visits",))
+    made = after["spent"][after["visits"] > 0]
+    real = frame["spent"][frame["visits"] > 0]
+    assert (after["spent"] > 0).equals(frame["visits"] > 0)
+    assert set(made) == set(rule.deciles[1])  # type: ignore[union-attr]
+    assert made.mean() == pytest.approx(real.mean(), rel=0.6)
+    assert (keep([rule], before)["spent"] == 0).all()  # where both are free, no visit is the same

@@ -224,7 +224,7 @@ def rated(
         for by in many:
             x = frame[by].to_numpy(np.float64)
             near = _levels_fit(x[head], y[head], by_step[head], codes[head]).all(axis=0)
-            near &= [name not in (on, by) for name in many]
+            near = near & np.array([name not in (on, by) for name in many])
             if not near.any() or not _vary(x, codes):
                 continue
             for k in np.flatnonzero(near):

@@ -14,11 +14,13 @@ import pandas as pd
 
 from tabstep.data import instead
 from tabstep.data.comparable import plain
+from tabstep.data.counted import of_counted
 
 Class = str | float | None | tuple[()]
 OTHER: tuple[()] = ()
 """The class of what is neither a gap nor listed; a tuple, since no label and no number is one."""
 
+DECILES = 11  # with both ends
 MOST_SAID, LONGEST_SAID = 3, 120  # sentences in words, characters of one
 
 
@@ -28,12 +30,14 @@ class Barred:
 
     classes  of `first` and of `second`: (class, share of the training rows)
     pairs    (class of `first`, class of `second`)
+    deciles  of the numbers of both columns that are in no class of their own, times in seconds; of labels none
     """
 
     first: str
     second: str
     classes: tuple[tuple[tuple[Class, float], ...], tuple[tuple[Class, float], ...]]
     pairs: tuple[tuple[Class, Class], ...]
+    deciles: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -72,33 +76,55 @@ class Barred:
         bars = (self._bars if side else self._bars.T)[other] & (other >= 0)[:, None]
         return bars, np.array([kind is None for kind, _ in self.classes[side]])
 
-    def mended(self, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
+    def mended(
+        self, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str], numbers: bool = False
+    ) -> pd.DataFrame:
         """The frame with another class of one of the two in rows that are `wrong`, of those that may be.
 
-        Their shares tell which. Where both are free, it is one as often as the other; where neither is, none moves.
+        Their shares tell which. Where both are free, it is one as often as the other; where neither is, none moves. A
+        number is made, from one of its deciles, only where nothing else may be, or with `numbers`.
         """
         rows = np.flatnonzero(wrong)
-        codes = self._codes(frame)
-        weights = [
-            self._weights(side, codes[1 - side][rows]) * (name not in fixed)
-            for side, name in enumerate(self.columns)
-        ]
-        options = np.hstack(
-            [found / np.maximum(found.sum(axis=1, keepdims=True), 1e-300) for found in weights]
-        )
+        options = self._options(frame, rows, fixed, numbers)
+        last = ~options.any(axis=1)
+        options[last] = self._options(frame, rows[last], fixed, numbers=True)
         can = options.any(axis=1)
         rows, options = rows[can], options[can]
-        values = [
-            (name, kind) for name, kinds in zip(self.columns, self.classes, strict=True) for kind, _ in kinds
-        ]
-        taken = instead.places(frame.iloc[rows], options)
-        for name in self.columns:
-            new = frame[name].copy()
-            mine = np.array([values[i][0] == name for i in taken], dtype=bool)
-            given = pd.Series([values[i][1] for i in taken[mine]], dtype=object).astype(new.dtype)
-            new.iloc[rows[mine]] = given.to_numpy()
-            frame = frame.assign(**{name: new})
+        if not len(rows):
+            return frame
+        few = frame.iloc[rows]
+        taken = instead.places(few, options)
+        tenth = instead.places(few[few.columns[::-1]], np.ones((len(rows), DECILES)))  # whatever was taken
+        first = 0
+        for name, classes, deciles in zip(self.columns, self.classes, self.deciles, strict=True):
+            for place, (kind, _) in enumerate(classes, first):
+                here = taken == place
+                if here.any():
+                    new = frame[name].copy()
+                    new.iloc[rows[here]] = _as(kind, deciles, tenth[here], new)
+                    frame = frame.assign(**{name: new})
+            first += len(classes)
         return frame
+
+    def _options(
+        self, frame: pd.DataFrame, rows: np.ndarray, fixed: Collection[str], numbers: bool
+    ) -> np.ndarray:
+        """Weights (n, classes of both) of what may come instead; what is in no class has one with `numbers` alone."""
+        codes = self._codes(frame.iloc[rows])
+        found = []
+        for side, name in enumerate(self.columns):
+            made = numbers and bool(self.deciles[side])
+            shares = np.array(
+                [0.0 if kind == OTHER and not made else share for kind, share in self.classes[side]]
+            )
+            weights = np.where((self._bars if side else self._bars.T)[codes[1 - side]], 0.0, shares)
+            found.append(
+                weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-300) * (name not in fixed)
+            )
+        for side in (0, 1):
+            if numbers and self.deciles[side]:  # labels that several rules pull at stay
+                found[1 - side][found[side].any(axis=1) & (not self.deciles[1 - side])] = 0.0
+        return np.hstack(found)
 
     @property
     def _bars(self) -> np.ndarray:
@@ -116,11 +142,12 @@ class Barred:
         )
         return a, b
 
-    def _weights(self, side: int, other: np.ndarray) -> np.ndarray:
-        """Shares (n, classes) of what a column may have beside the other; a class that is no one value has none."""
-        bars = self._bars if side else self._bars.T
-        shares = np.array([0.0 if kind == OTHER else share for kind, share in self.classes[side]])
-        return np.asarray(np.where(bars[other], 0.0, shares))
+
+def _as(kind: Class, deciles: Sequence[float], tenth: np.ndarray, like: pd.Series[Any]) -> Any:
+    """Values (n,) of a class as a column has them; of no class, numbers or times by their decile."""
+    if kind != OTHER:
+        return pd.Series([kind] * len(tenth), dtype=object).astype(like.dtype).to_numpy()
+    return of_counted(np.array(deciles)[tenth], like.iloc[:0].reindex(range(len(tenth)))).to_numpy()
 
 
 def coded(column: pd.Series[Any], kinds: Sequence[Class]) -> np.ndarray:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data.barred import OTHER, Barred, Class, coded
+from tabstep.data.barred import DECILES, OTHER, Barred, Class, coded
 from tabstep.data.comparable import plain
 from tabstep.data.constraints import Codes, Constraint, Order
+from tabstep.data.counted import counted
 from tabstep.data.derived_search import LEAST
 
 MOST_COLUMNS = 100  # among which pairs are looked at
@@ -40,15 +41,19 @@ def barred(frame: pd.DataFrame, names: Sequence[str], rules: Sequence[Constraint
         if frozenset((a, b)) in ordered:  # of gaps an order says nothing
             gap = np.array([kind is None for kind in kinds[a]])[:, None] | [kind is None for kind in kinds[b]]
             bars &= gap
-        for i, k in np.argwhere(bars):
-            own = alias.get((a, kinds[a][i])), alias.get((b, kinds[b][k]))
-            bars[i, k] = all(stands is None or stands in (a, b) for stands in own)
-        found[a, b] = bars
+        found[a, b] = _own(bars, (a, b), kinds, alias)
     _without_implied(found, kinds, codes, rules)
     for (a, b), bars in found.items():
         if bars.any() and not any({a, b} <= columns for columns in held):
             pairs = tuple((kinds[a][i], kinds[b][k]) for i, k in np.argwhere(bars))
-            yield Barred(a, b, (_shares(codes[a], kinds[a]), _shares(codes[b], kinds[b])), pairs)
+            shares = _shares(codes[a], kinds[a]), _shares(codes[b], kinds[b])
+            yield Barred(
+                a,
+                b,
+                shares,
+                pairs,
+                (_deciles(frame[a], codes[a], kinds[a]), _deciles(frame[b], codes[b], kinds[b])),
+            )
 
 
 def classes(column: pd.Series[Any]) -> list[Class]:
@@ -84,16 +89,46 @@ def _shares(codes: np.ndarray, kinds: Sequence[Class]) -> tuple[tuple[Class, flo
 
 
 def _aliases(kinds: dict[str, list[Class]], codes: dict[str, np.ndarray]) -> dict[tuple[str, Class], str]:
-    """By a column and its gaps, or a class of its numbers: the first column with a class in the same rows, which stands
-    for all of them."""
+    """By a column and its class: the first column with a class in the same rows, which stands for all of them."""
     first: dict[bytes, str] = {}
     return {
         (name, kind): first.setdefault(np.packbits(codes[name] == i).tobytes(), name)
         for name, found in kinds.items()
         if name in codes
         for i, kind in enumerate(found)
-        if kind is None or OTHER in found
     }
+
+
+def _own(
+    bars: np.ndarray,
+    names: tuple[str, str],
+    kinds: dict[str, list[Class]],
+    alias: dict[tuple[str, Class], str],
+) -> np.ndarray:
+    """The bars (classes, classes) that are not those of another column with a class in the same rows.
+
+    Where one of the two columns is that other, they all stay: they hold the two together.
+    """
+    if names[0] in {alias[names[1], kind] for kind in kinds[names[1]]}:
+        return bars
+    bars = bars.copy()
+    for lines, name in ((bars, names[1]), (bars.T, names[0])):
+        other = np.array([alias[name, kind] not in names for kind in kinds[name]])
+        given = np.array([kind is not None for kind in kinds[name]])
+        if (other & ~given).any():  # a column with the same gaps says that there is a gap
+            lines[lines[:, given].all(axis=1)] = False
+        lines[:, other] = False
+    return bars
+
+
+def _deciles(column: pd.Series[Any], codes: np.ndarray, kinds: Sequence[Class]) -> tuple[float, ...]:
+    """Of the numbers that are in no class of their own, times in seconds."""
+    if column.dtype == object or OTHER not in kinds:
+        return ()
+    found = np.quantile(
+        counted(column)[codes == kinds.index(OTHER)], np.linspace(0, 1, DECILES), method="nearest"
+    )
+    return tuple(map(float, found))
 
 
 def _without_implied(

@@ -22,6 +22,14 @@ def seconds(column: pd.Series[Any]) -> np.ndarray:
     return np.asarray(column.astype("int64").where(column.notna()).to_numpy(np.float64) / per_second)
 
 
+def of_counted(values: np.ndarray, like: pd.Series[Any]) -> pd.Series[Any]:
+    """The inverse of `counted`: numbers, or seconds (n,) as times in the unit of a column."""
+    if like.dtype.kind not in "mM":
+        return pd.Series(values, index=like.index)
+    zero = pd.Series(np.zeros(len(values), dtype=like.to_numpy().dtype), index=like.index)
+    return shifted(zero, values)
+
+
 def on_grid(values: Any, step: float) -> Any:
     """Numbers rounded to the decimals of a grid; times are exact."""
     if step == 0 or values.dtype.kind in "mM":

@@ -47,6 +47,7 @@ from tabstep.data.later import Later
 from tabstep.data.one_of import OneOf
 from tabstep.data.within import Within
 
+TIRED = 3  # turns in which labels may move instead of numbers
 PATIENCE = 1  # turns in which a date goes where a count or a weekday says; from then on these follow the date
 
 
@@ -94,7 +95,7 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
         rule.on for rule in rules if isinstance(rule, Gaps)
     }  # where numbers have gaps, which are there already
     coded = {rule.of for rule in rules if isinstance(rule, Codes | Later)}
-    led = coded | {rule.of for rule in rules if isinstance(rule, Derived | Gaps)}
+    led = coded | says | {rule.of for rule in rules if isinstance(rule, Derived | Gaps)}
     led |= {rule.total for rule in rules if isinstance(rule, Sum)}
     for turn in range(len(rules) + PATIENCE + 3):
         before = frame
@@ -117,7 +118,7 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
                 if isinstance(rule, Order | Sum | Total | Unlike) and not {*rule.columns} <= {*fixed, *coded}:
                     held = coded  # a hall has its seats, however many are sold, an invoice its days
                 if isinstance(rule, Barred | Within):
-                    frame = _parted(rule, rules, frame, wrong, led, fixed)
+                    frame = _parted(rule, rules, frame, wrong, led, fixed, turn > TIRED)
                     continue
                 frame = _mended(
                     rule, frame, wrong, {*fixed, *rule.columns[:-1]} if tired else {*fixed, *held}
@@ -313,14 +314,16 @@ def _parted(
     wrong: np.ndarray,
     led: Collection[str],
     fixed: Collection[str],
+    numbers: bool,
 ) -> pd.DataFrame:
     """The frame without values of two columns that never come together.
 
-    What others tell stays. Where both are told or fixed, a label that determines one of them goes along.
+    What others tell stays. Where both are told or fixed, a label that determines one of them goes along. With `numbers`
+    these move: labels that two rules pull at would change for ever.
     """
     if not {*rule.columns} <= {*fixed, *led}:
-        return rule.mended(frame, wrong, {*fixed, *led})
-    frame = rule.mended(frame, wrong, fixed)
+        return rule.mended(frame, wrong, {*fixed, *led}, numbers)
+    frame = rule.mended(frame, wrong, fixed, numbers)
     for codes in (each for each in rules if isinstance(each, Codes) and each.of in rule.columns):
         frame = _decoded(codes, frame, wrong & broken(codes, frame), {*fixed, codes.of})
     return frame

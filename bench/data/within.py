@@ -58,20 +58,24 @@ class Within:
         x, (low, high) = counted(frame[self.of]), self._ends(frame)
         return np.asarray(((x < low) & (low > self.ends[0])) | ((x > high) & (high < self.ends[1])))
 
-    def mended(self, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
+    def mended(
+        self, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str], numbers: bool = False
+    ) -> pd.DataFrame:
         """The frame within the ends in rows that are `wrong`.
 
         In half of them `on` has another class that goes with the number, by the shares of those. In the others the
-        number is as far on the other side of the end as it was beyond. Where one is fixed, the other moves.
+        number is as far on the other side of the end as it was beyond. Where one is fixed, the other moves; with
+        `numbers` that does if it can.
         """
         rows = np.flatnonzero(wrong)
         x = counted(frame[self.of])[rows]
         low, high = (end[rows] for end in self._ends(frame))
         goes = np.array([(x >= least) & (x <= most) for _, _, least, most in self.ranges]).T
         shares = np.array([0.0 if kind == OTHER else share for kind, share, *_ in self.ranges])
-        others = goes * shares * (self.on not in fixed)
+        free = self.of not in fixed
+        others = goes * shares * (self.on not in fixed and not (numbers and free))
         others = others / np.maximum(others.sum(axis=1, keepdims=True), 1e-300)
-        options = np.column_stack([others, np.full(len(rows), float(self.of not in fixed))])
+        options = np.column_stack([others, np.full(len(rows), float(free))])
         can = options.any(axis=1)
         if not can.any():
             return frame
