@@ -126,7 +126,7 @@ def _head(records: Sequence[Record], table: pd.DataFrame) -> list[str]:
         "",
         f"{seeds.said(own)} Made at {', '.join(made)}.",
         "",
-        *_short(table),
+        *short(table),
         "",
         "![C2ST by evaluations](c2st.png)",
         "",
@@ -134,7 +134,7 @@ def _head(records: Sequence[Record], table: pd.DataFrame) -> list[str]:
     ]
 
 
-def _short(table: pd.DataFrame) -> list[str]:
+def short(table: pd.DataFrame) -> list[str]:
     """A line a table and settings of ours: the C2ST of boosted trees at each budget, beside the best four published."""
     rows = []
     ours = table[table["method"] == OURS]
