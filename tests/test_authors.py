@@ -97,7 +97,7 @@ def test_the_page_here_is_made_from_the_records_here(tmp_path: Path) -> None:
 
 
 def listed(names: list[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names) or "none"
 
 
 def test_what_the_recipe_says_of_the_authors_is_what_the_page_has() -> None:

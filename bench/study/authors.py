@@ -110,7 +110,8 @@ def _head(records: Sequence[Record], table: pd.DataFrame) -> list[str]:
         "in full: measured here where that was done (`reproduce`), else as Table 5 of their paper has it. Insurance is",
         "on another split than theirs, so only what was measured here compares. Each number is a mean over single",
         "scores, one a network, draw and evaluator seed, with their deviation; ours is within TabDDPM where its mean",
-        "is at most one deviation of TabDDPM away. `long` trains three times as long as the default.",
+        "is at most one deviation of TabDDPM away."
+        + (" `long` trains three times as long as the default." if (table["params"] == "long").any() else ""),
         "",
         *counts(table),
         "",
