@@ -77,7 +77,7 @@ def of(dataset: str, method: str, sampler: str | None, steps: int | None, seed: 
     plain = record(sampler or "none", steps or 1, seed, 0, 0, suite="rivals")
     grid = None if sampler is None else "trailing"
     cell = replace(plain.cell, dataset=dataset, method=method, sampler=sampler, grid=grid, steps=steps)
-    cell = replace(cell, train_seed=seed)
+    cell = replace(cell, params="default", train_seed=seed)
     scores = {name: [0.9] for _, name in page.SCORES.values()} | {"rivals_c2st_xgboost": [c2st]}
     return replace(plain, cell=cell, scores=scores)
 
@@ -108,7 +108,7 @@ def test_the_page_says_who_is_best_among_those_that_compare(tmp_path: Path) -> N
     paths = page.write(RECORDS, tmp_path)
     assert {path.name for path in paths} == {"rivals.md", "rivals.csv", "c2st.png", "c2st.pdf", "c2st.csv"}
     text = (tmp_path / "rivals.md").read_text()
-    assert "| tabsyn-magic | 0.500 | 0.400 | 0.900 | 0.760 | 0.773 | 0.860 | 0.626 |" in text
+    assert "| tabsyn-magic | `tabstep` | 0.500 | 0.400 | 0.900 | 0.760 | 0.773 | 0.860 | 0.626 |" in text
     assert "| `tabstep` by `mixture-dpmpp-2m-sde` | 5 | **0.900** |" in text
     assert "| TabPC | 0 | 0.860 |" in text
 
@@ -132,20 +132,43 @@ def test_what_the_recipe_says_of_rivals_is_what_the_page_has() -> None:
     table = pd.read_csv(ROOT / "results" / "rivals" / "report" / "rivals.csv")
     text = " ".join((ROOT / "docs" / "recipe.md").read_text(encoding="utf-8").split())
     order = ["tabsyn-magic", "tabsyn-adult", "tabsyn-default"]
-    ours = table[(table["sampler"] == "mixture-dpmpp-2m-sde") & (table["evaluations"] == 5)].set_index(
-        "dataset"
+    ours = table[table["method"] == "tabstep"].set_index(["params", "sampler", "evaluations", "dataset"])
+
+    def of(params: str, sampler: str, steps: int) -> list[str]:
+        return [f"{ours.loc[(params, sampler, steps, name), 'c2st_xgboost']:.3f}" for name in order]
+
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    five, long = (of(params, "mixture-dpmpp-2m-sde", 5) for params in ("default", "long"))
+    assert (
+        "rows of five evaluations have {}, {} and {} on tabsyn-magic, -adult and -default".format(*five)
+        in readme
     )
-    magic, adult, default = (f"{ours.loc[name, 'c2st_xgboost']:.3f}" for name in order)
+    assert "after three times the training {}, {} and {}".format(*long) in readme
+    magic, adult, default = five
     assert f"have {magic} on tabsyn-magic, {adult} on tabsyn-adult and {default} on tabsyn-default" in text
-    assert ours["fit_s"].between(100, 180).all()
+    assert "Taught networks have {}, {} and {} at two".format(*of("default", "distilled", 2)) in text
+    assert "trained three times as long {}, {} and {}".format(*of("long", "mixture-dpmpp-2m-sde", 5)) in text
+    for params, low, high in (("default", 3, 5), ("long", 10, 15)):
+        assert ours.loc[params, "fit_s"].between(60 * low, 60 * high).all()
+    assert "three to five minutes on one thread" in text
+    assert "ten to fifteen" in text
     assert (ours["train_seeds"] == 1).all()
     theirs = table[table["published"]].set_index(["method", "dataset"])
     for name in ("TabSyn", "TabDiff", "TabPC"):
         values = [f"{theirs.loc[(name, dataset), 'c2st_xgboost']:.3f}" for dataset in order]
         assert "{}, {} and {}".format(*values) in text
+        assert name == "TabSyn" or "{}, {} and {}".format(*values) in readme
     seconds = theirs.loc[["TabSyn", "TabDiff"], "fit_s"]
     assert round(seconds.min() / 60) == 38
     assert 3.8 < seconds.max() / 3600 < 4
+    floor = table.loc[table["method"] == "holdout", page.NEARER]
+    shares = (f"{each.min():.2f} to {each.max():.2f}" for each in (ours[page.NEARER], floor))
+    assert (
+        "Of drawn rows {} are nearer to a training row than to a fresh one, of held-out rows {}.".format(
+            *shares
+        )
+        in text
+    )
 
 
 def test_the_page_here_is_made_from_the_records_here(tmp_path: Path) -> None:

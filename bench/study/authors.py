@@ -17,7 +17,7 @@ from tabstep.report.numbers.table import PRIMARY, commit_of
 from tabstep.report.pages import against
 from tabstep.study import seeds
 from tabstep.study.markdown import pipes, reflow
-from tabstep.study.recipe import OURS, THEIRS
+from tabstep.study.recipe import OURS, THEIRS, named
 from tabstep.suites import KEPT_ASIDE
 
 BESIDE = ("ceiling", "reproduce")
@@ -110,12 +110,12 @@ def _head(records: Sequence[Record], table: pd.DataFrame) -> list[str]:
         "in full: measured here where that was done (`reproduce`), else as Table 5 of their paper has it. Insurance is",
         "on another split than theirs, so only what was measured here compares. Each number is a mean over single",
         "scores, one a network, draw and evaluator seed, with their deviation; ours is within TabDDPM where its mean",
-        "is at most one deviation of TabDDPM away. These are settings of before: 4,000 steps of 1,024 rows",
-        "without levels, and `long` trains three times as long.",
+        "is at most one deviation of TabDDPM away."
+        + (" `long` trains three times as long as the default." if (table["params"] == "long").any() else ""),
         "",
         *counts(table),
         "",
-        *(f"Of {_named(params)}: {seeds.said(part)}" for params, part in _by_settings(records).items()),
+        *(f"Of {named(params)}: {seeds.said(part)}" for params, part in _by_settings(records).items()),
         f"Made at {', '.join(made)}.",
         "",
     ]
@@ -136,16 +136,12 @@ def counts(table: pd.DataFrame) -> list[str]:
         of = {
             says: part.loc[part["says"] == says, "dataset"].tolist() for says in ("above", "within", "below")
         }
-        named = {"settings": _named(str(params)), "evaluations": f"{steps:.0f}"}
+        about = {"settings": named(str(params)), "evaluations": f"{steps:.0f}"}
         rows.append(
-            named
+            about
             | {says: f"{len(names)}: {', '.join(names)}" if names else "0" for says, names in of.items()}
         )
     return ["Tables on which tabstep is above TabDDPM, within a deviation of it, or below:", "", *pipes(rows)]
-
-
-def _named(params: str) -> str:
-    return f"`{OURS}`" if params == "default" else f"`{OURS}` ({params.replace('-', ' ')})"
 
 
 def _table(table: pd.DataFrame) -> list[str]:
@@ -168,4 +164,4 @@ def _table(table: pd.DataFrame) -> list[str]:
 
 def _title(line: Mapping[Hashable, Any]) -> str:
     ours = line["method"] == OURS
-    return f"{_named(line['params'])} at {line['steps']:.0f}" if ours else f"`{line['method']}`"
+    return f"{named(line['params'])} at {line['steps']:.0f}" if ours else f"`{line['method']}`"

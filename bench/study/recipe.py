@@ -51,6 +51,11 @@ def costs(jobs: Iterable[Job]) -> dict[str, dict[str, float]]:
     return out
 
 
+def named(params: str) -> str:
+    """How a page calls `tabstep` with these settings."""
+    return f"`{OURS}`" if params == "default" else f"`{OURS}` ({params.replace('-', ' ')})"
+
+
 def who(cell: Cell) -> str:
     """The contestant of a cell: its method, or what the default of `tabstep` was."""
     return WAS if (cell.method, cell.params) == (OURS, WAS) else cell.method
