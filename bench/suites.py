@@ -65,7 +65,7 @@ SHORT = {"T": 1000, "steps": 4000, "layers": (256, 256, 256), "batch_size": 1024
 LARGE: dict[str, Any] = {"steps": 4000, "batch_size": 1024, "levels": 0}
 """What the default of `tabstep` was, on as many rows in larger batches: what some studies have been run with so far."""
 
-LONG = {"steps": 48_000}
+LONG: dict[str, Any] = {"steps": 48_000}
 """`tabstep` trained three times as long as by default."""
 
 _RACERS = (

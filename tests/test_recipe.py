@@ -18,7 +18,7 @@ from tabstep.records.gather import gather
 from tabstep.records.store import Record
 from tabstep.study import recipe
 from tabstep.study.paired import Difference
-from tabstep.suites import KEPT_ASIDE, LARGE, SUITES
+from tabstep.suites import KEPT_ASIDE, LARGE, LONG, SUITES
 from tests.test_families import record
 
 
@@ -165,4 +165,5 @@ def test_studies_of_before_name_the_settings_that_they_had() -> None:
     for name in ("recipe", "parts"):
         (entry,) = (e for e in SUITES[name].entries if e.params == recipe.WAS)
         assert TabStep(**entry.settings) == TabStep(steps=4000, batch_size=1024, levels=0)
+    assert TabStep(**LONG).steps == 3 * TabStep().steps
     assert TabStep(**LARGE).steps * LARGE["batch_size"] == TabStep().steps * TabStep().batch_size

@@ -158,6 +158,19 @@ def test_what_the_recipe_says_of_rivals_is_what_the_page_has() -> None:
         values = [f"{theirs.loc[(name, dataset), 'c2st_xgboost']:.3f}" for dataset in order]
         assert "{}, {} and {}".format(*values) in text
         assert name == "TabSyn" or "{}, {} and {}".format(*values) in readme
+    assert float(five[0]) > max(
+        theirs.loc[(name, order[0]), "c2st_xgboost"] for name in ("TabSyn", "TabDiff", "TabPC")
+    )
+    assert "ahead of all three on tabsyn-magic" in text
+    ahead = {
+        name: [
+            float(own) > theirs.loc[(name, dataset), "c2st_xgboost"]
+            for own, dataset in zip(long, order, strict=True)
+        ]
+        for name in ("TabSyn", "TabDiff")
+    }
+    assert ahead == {"TabSyn": [True] * 3, "TabDiff": [True, False, False]}
+    assert "the long training is ahead of TabSyn on all three tables and behind TabDiff on two" in text
     seconds = theirs.loc[["TabSyn", "TabDiff"], "fit_s"]
     assert round(seconds.min() / 60) == 38
     assert 3.8 < seconds.max() / 3600 < 4

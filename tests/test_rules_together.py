@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,10 @@ import pandas as pd
 import pytest
 
 import tabstep
+from tabstep.api.preparing import prepare
+from tabstep.cli import table
 from tabstep.data.constraints import share_kept
+from tabstep.data.wishes import Sampling, Wishes
 from tests.test_constraints import common
 
 N = 2000
@@ -75,3 +79,18 @@ def test_rows_keep_all_of_them(target: str | None, where: dict[str, Any]) -> Non
     real = staff()
     for name in ("bonus", "car_cost", "desk", "nursery", "kids"):
         assert rows[name].dropna().between(real[name].min(), real[name].max()).all()
+
+
+def test_no_more_lines_of_rules_are_shown_than_one_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = staff()
+    frame.to_csv(tmp_path / "staff.csv", index=False)
+    ready = prepare(frame, None, Wishes(), Sampling(), 0)
+    many = len(ready.constraints)
+    for most, lines in ((many, many), (many - 3, many - 3)):
+        monkeypatch.setattr(table, "MOST_RULES", most)
+        table.show(tmp_path / "staff.csv", frame, ready)
+        said = capsys.readouterr().out
+        assert said.count("in every row: ") == lines
+        assert ("and 3 more rules that hold in every row; `tabstep report` has all" in said) == (most < many)

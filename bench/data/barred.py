@@ -1,7 +1,4 @@
-"""Values of two columns that never come together: a reason and what was not cancelled, visits and nothing spent.
-
-A column has classes: its labels, a gap, the number that many rows have, such as 0, and any other number or time.
-"""
+"""Values of two columns that never come together: a reason and what was not cancelled, visits and nothing spent."""
 
 from __future__ import annotations
 
@@ -13,12 +10,8 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data import instead
-from tabstep.data.comparable import plain
+from tabstep.data.classes import OTHER, Class, called, coded, listed
 from tabstep.data.counted import of_counted
-
-Class = str | float | None | tuple[()]
-OTHER: tuple[()] = ()
-"""The class of what is neither a gap nor listed; a tuple, since no label and no number is one."""
 
 DECILES = 11  # with both ends
 MOST_SAID, LONGEST_SAID = 3, 120  # sentences in words, characters of one
@@ -150,21 +143,6 @@ def _as(kind: Class, deciles: Sequence[float], tenth: np.ndarray, like: pd.Serie
     return of_counted(np.array(deciles)[tenth], like.iloc[:0].reindex(range(len(tenth)))).to_numpy()
 
 
-def coded(column: pd.Series[Any], kinds: Sequence[Class]) -> np.ndarray:
-    """The place of each value's class (n,) int in `kinds`, -1 for none."""
-    place: dict[Any, int] = {kind: i for i, kind in enumerate(kinds)}
-    rest = place.get(OTHER, -1)
-    if column.dtype == object:
-        codes, labels = pd.factorize(column, use_na_sentinel=False)
-        of = [place.get(label, -1 if label is None else rest) for label in map(plain, labels)]
-        return np.array(of, dtype=np.int64)[codes]
-    found = np.where(column.isna().to_numpy(), place.get(None, -1), rest)
-    for kind in kinds:
-        if isinstance(kind, float):
-            found = np.where((column == kind).to_numpy(), place[kind], found)
-    return found
-
-
 def _said(
     names: Sequence[str], kinds: tuple[Sequence[Class], Sequence[Class]], bars: np.ndarray
 ) -> list[str]:
@@ -178,23 +156,9 @@ def _said(
         never = [kinds[1][i] for i in places]
         may = [kind for kind in kinds[1] if kind not in never]
         rest = (
-            f"{names[1]} is never {_listed(never)}"
+            f"{names[1]} is never {listed(never)}"
             if OTHER not in (*may, *never) and len(never) < len(may)
             else ""
         )
         said.append(f"where {called(names[0], those, kinds[0])}, {rest or called(names[1], may, kinds[1])}")
     return said
-
-
-def called(name: str, of: Sequence[Class], kinds: Sequence[Class]) -> str:
-    """That a column has one of some classes, in words; of those with the rest, that it has none of the others."""
-    if OTHER in of:
-        return f"{name} is not {_listed([kind for kind in kinds if kind not in of])}"
-    return f"{name} is {_listed(of)}"
-
-
-def _listed(kinds: Sequence[Class]) -> str:
-    names = (
-        "missing" if kind is None else f"{kind:g}" if isinstance(kind, float) else str(kind) for kind in kinds
-    )
-    return " or ".join(names)

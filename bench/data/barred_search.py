@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data.barred import DECILES, OTHER, Barred, Class, coded
-from tabstep.data.comparable import plain
+from tabstep.data.barred import DECILES, Barred
+from tabstep.data.classes import OTHER, Class, classes, coded
 from tabstep.data.constraints import Codes, Constraint, Order
 from tabstep.data.counted import counted
 from tabstep.data.derived_search import LEAST
 
 MOST_COLUMNS = 100  # among which pairs are looked at
-MOST_LISTED = 50  # labels of a column that are classes of their own
-SPIKE = 0.05  # share of rows with a number that is a class of its own
 
 
 def barred(frame: pd.DataFrame, names: Sequence[str], rules: Sequence[Constraint]) -> Iterator[Barred]:
@@ -54,18 +52,6 @@ def barred(frame: pd.DataFrame, names: Sequence[str], rules: Sequence[Constraint
                 pairs,
                 (_deciles(frame[a], codes[a], kinds[a]), _deciles(frame[b], codes[b], kinds[b])),
             )
-
-
-def classes(column: pd.Series[Any]) -> list[Class]:
-    """The classes of a column: its labels, or a gap, a number that many rows have at an end or at 0, and the rest."""
-    gap = [None] if column.isna().any() else []
-    if column.dtype == object:
-        labels = sorted(str(plain(label)) for label in column.dropna().unique())
-        return [*gap, *labels] if len(labels) <= MOST_LISTED else [*gap, OTHER]
-    ends = [] if column.dtype.kind in "mM" else [0.0, float(column.min()), float(column.max())]
-    least = max(LEAST, SPIKE * len(column))
-    spikes = [end for end in ends if (column == end).sum() >= least][:1]
-    return [*gap, *spikes, OTHER] if column.nunique() > len(spikes) else [*gap, *spikes]
 
 
 def _bars(a: np.ndarray, b: np.ndarray, of_a: Sequence[Class], of_b: Sequence[Class]) -> np.ndarray:

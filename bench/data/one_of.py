@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tabstep.data import instead
-from tabstep.data.comparable import plain
+from tabstep.data.classes import coded
 
 MOST_SHOWN = 3  # names in words
 
@@ -37,9 +36,7 @@ class OneOf:
         shown = ", ".join(self.names) if few else f"{self.names[0]}, {self.names[1]}, .. {self.names[-1]}"
         of = {f"{mark:g}" if isinstance(mark, float) else mark for mark, _ in self.marks}
         how = "exactly one" if self.always else "at most one"
-        return (
-            f"{how} of {len(self.names)} columns, {shown}, is {of.pop() if len(of) == 1 else 'as it is said'}"
-        )
+        return f"{how} of {len(self.names)} columns, {shown}, is {' or '.join(sorted(of))}"
 
     def breaks(self, frame: pd.DataFrame) -> np.ndarray:
         """Which rows of a frame in common units have several marks, or none where there is one always (n,) bool."""
@@ -73,13 +70,5 @@ class OneOf:
     def _marked(self, frame: pd.DataFrame) -> np.ndarray:
         """Where each column has its mark (n, names) bool."""
         return np.column_stack(
-            [marked(frame[n], mark) for n, (mark, _) in zip(self.names, self.marks, strict=True)]
+            [coded(frame[n], [mark]) == 0 for n, (mark, _) in zip(self.names, self.marks, strict=True)]
         )
-
-
-def marked(column: pd.Series[Any], mark: str | float) -> np.ndarray:
-    """Where a column has a value (n,) bool."""
-    if column.dtype == object:
-        codes, labels = pd.factorize(column, use_na_sentinel=False)
-        return np.array([plain(label) == mark for label in labels], dtype=bool)[codes]
-    return np.asarray(column == mark)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from tabstep.data.classes import coded
 from tabstep.data.comparable import plain
 from tabstep.data.derived_search import LEAST
-from tabstep.data.one_of import OneOf, marked
+from tabstep.data.one_of import OneOf
 
 FEWEST = 3  # columns; of two one is the opposite of the other, which codes say
 
@@ -23,7 +24,7 @@ def one_of(frame: pd.DataFrame, names: Sequence[str], told: Collection[str]) -> 
     told  columns that another determines, of which it need not be said
     """
     marks = {n: found for n in names if n not in told and (found := _marks(frame[n])) is not None}
-    left = {name: marked(frame[name], mark) for name, (mark, _) in marks.items()}
+    left = {name: coded(frame[name], [mark]) == 0 for name, (mark, _) in marks.items()}
     while left:
         first, covered = next(iter(left.items()))
         group = [first]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data import instead
-from tabstep.data.barred import OTHER, Class, called, coded
+from tabstep.data.classes import OTHER, Class, called, coded
 from tabstep.data.counted import counted, on_grid, shifted
 
 MOST_SAID = 3  # sentences in words

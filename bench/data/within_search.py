@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from tabstep.data.barred import Class, coded
-from tabstep.data.barred_search import MOST_COLUMNS, classes
+from tabstep.data.barred_search import MOST_COLUMNS
+from tabstep.data.classes import Class, classes, coded
 from tabstep.data.constraints import Codes, Constraint, Sum
 from tabstep.data.counted import counted, roundest
 from tabstep.data.derived import Derived
@@ -17,7 +17,6 @@ from tabstep.data.within import Within
 
 NEAREST = (2 * LEAST, 4 * LEAST)  # rows of a class next to its end that tell how common it is there
 THIN = 0.3  # share of those in the outer half, by numbers and by their logarithms; 1 / sqrt(60) or less in a tail
-
 SET_BACK = 4  # distances between values by which an end may be lower than the least value
 
 

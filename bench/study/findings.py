@@ -17,14 +17,8 @@ from tabstep.study.markdown import pipes, reflow
 from tabstep.study.paired import Difference, difference
 from tabstep.suites import DEVELOPMENT, KEPT_ASIDE
 
-SUITES = (
-    "few-steps",
-    "recipe",
-    "authors",
-    "race",
-    "rivals",
-    *authors.BESIDE,
-)  # whose records it is made from
+SUITES = ("few-steps", "recipe", "authors", "race", "rivals", *authors.BESIDE)
+"""Whose records it is made from."""
 
 SEEN: dict[str, tuple[str, str]] = {
     "efficacy (F1, R²)": ("", "up"),
