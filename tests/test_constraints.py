@@ -65,6 +65,7 @@ def test_planted_rules_are_found_and_none_beside_them() -> None:
     found = find(common(shop()))
     assert {str(rule) for rule in found} == {
         "ordered <= sent",
+        "sent is at most 39 days after ordered",
         "net + tax = gross",
         "net = net_again",
         "city and code are codes of one another",

@@ -47,6 +47,8 @@ def model() -> Any:
     [
         ({"start": ("2024-05-01", None), "end": (None, "2024-04-30")}, "start < end"),
         ({"start": "2024-05-01", "end": "2024-05-01"}, "start < end"),
+        ({"start": "2024-05-01", "end": "2024-05-16"}, "end is at most 14 days after start"),
+        ({"start": (None, "2024-05-01"), "end": ("2024-05-16", None)}, "end is at most 14 days after start"),
         ({"start": ["2024-05-02", "2024-05-09"], "end": (None, "2024-05-02")}, "start < end"),
         ({"city": "Oslo", "code": "P"}, "codes of one another"),
         ({"city": ["Oslo", "Rome"], "code": ["P"]}, "codes of one another"),

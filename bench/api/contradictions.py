@@ -13,7 +13,9 @@ from tabstep.api.conditions import Condition
 from tabstep.data import comparable
 from tabstep.data.columns import Category, Number
 from tabstep.data.constraints import Constraint, Gaps, Order, broken
+from tabstep.data.counted import counted
 from tabstep.data.derived import Bands
+from tabstep.data.spaced import Spaced
 
 MOST = 10_000  # combinations of values that are tried
 
@@ -21,7 +23,7 @@ MOST = 10_000  # combinations of values that are tried
 def check(conditions: Sequence[Condition], rules: Sequence[Constraint]) -> None:
     """Raises ValueError with the conditions and the rule: no row would ever be kept.
 
-    Single values are held against every rule, ranges against orders, bands and gaps.
+    Single values are held against every rule, ranges against orders, distances, bands and gaps.
     """
     of = {condition.name: condition for condition in conditions}
     for rule in rules:
@@ -33,6 +35,8 @@ def check(conditions: Sequence[Condition], rules: Sequence[Constraint]) -> None:
 def _excludes(rule: Constraint, of: Mapping[str, Condition]) -> bool:
     if isinstance(rule, Order):
         return _in_wrong_order(rule, of[rule.low], of[rule.high])
+    if isinstance(rule, Spaced):
+        return _too_near_or_far(rule, of[rule.low], of[rule.high])
     if isinstance(rule, Bands) and not of[rule.by].values:
         return _is_in_no_band(rule, of[rule.by], of[rule.of])
     if isinstance(rule, Gaps):
@@ -70,9 +74,34 @@ def _is_in_no_band(rule: Bands, by: Condition, of: Condition) -> bool:
 def _in_wrong_order(rule: Order, low: Condition, high: Condition) -> bool:
     if None in (*low.values, *high.values):
         return False  # a gap is in no order
-    least = min(low.values, default=low.ends[0])
-    most = max(high.values, default=high.ends[1])
-    if not math.isfinite(least) or not math.isfinite(most):
-        return False
-    ends = pd.DataFrame({rule.low: [float(least)], rule.high: [float(most)]})
-    return bool(broken(rule, comparable.frame([low.column, high.column], ends)).any())
+    ends = _pair(low, high, _least(low), _most(high))
+    return ends is not None and bool(broken(rule, ends).any())
+
+
+def _too_near_or_far(rule: Spaced, low: Condition, high: Condition) -> bool:
+    """Whether no two values between the ends are as far apart as they must be."""
+    if None in (*low.values, *high.values):
+        return False  # a gap is at no distance
+    nearest, farthest = (
+        -sign * math.inf if two is None else float(counted(two[rule.high])[0] - counted(two[rule.low])[0])
+        for sign, two in (
+            (1, _pair(low, high, _most(low), _least(high))),
+            (-1, _pair(low, high, _least(low), _most(high))),
+        )
+    )
+    return not rule.reaches(nearest, farthest)
+
+
+def _least(condition: Condition) -> float:
+    return float(min(condition.values, default=condition.ends[0]))
+
+
+def _most(condition: Condition) -> float:
+    return float(max(condition.values, default=condition.ends[1]))
+
+
+def _pair(low: Condition, high: Condition, a: float, b: float) -> pd.DataFrame | None:
+    """Two canonical values in common units, None where one is no number."""
+    if not math.isfinite(a) or not math.isfinite(b):
+        return None
+    return comparable.frame([low.column, high.column], pd.DataFrame({low.name: [a], high.name: [b]}))

@@ -14,6 +14,7 @@ from tabstep.data.classes import OTHER, Class, classes, coded
 from tabstep.data.constraints import Codes, Constraint, Order
 from tabstep.data.counted import counted
 from tabstep.data.derived_search import LEAST
+from tabstep.data.spaced import Spaced
 
 MOST_COLUMNS = 100  # among which pairs are looked at
 
@@ -28,8 +29,8 @@ def barred(frame: pd.DataFrame, names: Sequence[str], rules: Sequence[Constraint
     kinds = {name: of for name, of in every.items() if len(of) > 1}
     names = [*kinds][:MOST_COLUMNS]
     codes = {name: coded(frame[name], kinds[name]) for name in names}
-    ordered = {frozenset(rule.columns) for rule in rules if isinstance(rule, Order)}
-    held = [set(rule.columns) for rule in rules if not isinstance(rule, Order)]
+    ordered = {frozenset(rule.columns) for rule in rules if isinstance(rule, Order | Spaced)}
+    held = [set(rule.columns) for rule in rules if not isinstance(rule, Order | Spaced)]
     on = {rule.on for rule in rules if isinstance(rule, Codes)}
     held += [{rule.of for rule in rules if isinstance(rule, Codes) and rule.on == name} for name in on]
     alias = _aliases(kinds, codes)

@@ -27,6 +27,7 @@ from tabstep.data.forms import decimals
 from tabstep.data.later import Later
 from tabstep.data.moments import GRAINS, grain
 from tabstep.data.one_of_search import one_of
+from tabstep.data.spaced_search import spaced
 from tabstep.data.within_search import within
 
 MOST_SUMMED = 60  # columns among which sums are looked for: their number grows with the third power
@@ -63,7 +64,8 @@ def find(
         for rule in _sums(frame, single[:MOST_SUMMED], steps, units or {})
         if _could_break(rule, shuffled)
     ]
-    orders = [rule for rule in _orders(frame, single, steps, units or {}) if _could_break(rule, shuffled)]
+    always = list(_orders(frame, single, steps, units or {}))
+    orders = [rule for rule in always if _could_break(rule, shuffled)]
     orders = _without_implied([rule for rule in orders if not _follows(rule, sums, frame)])
     codes = _codes(frame, labels[:MOST_CODED], single)
     told = {rule.of for rule in codes}
@@ -86,7 +88,18 @@ def find(
     days = [{rule.of, rule.by} for rule in made if isinstance(rule, Begins | Later)]  # always in one order
     orders = [rule for rule in orders if {rule.low, rule.high} not in days]
     made = [bounded(rule, frame) if isinstance(rule, Made) else rule for rule in made]
-    rules: list[Constraint] = [*same, *sums, *orders, *codes, *unlike, *gaps, *made]
+    times = _without_implied([rule for rule in always if frame[rule.low].dtype.kind in "mM"])
+    apart = list(
+        spaced(
+            frame,
+            shuffled,
+            [*times, *(rule for rule in orders if rule not in times)],
+            [*same, *sums, *codes, *made],
+        )
+    )
+    farther = {rule.columns for rule in apart if rule.least is not None}
+    orders = [rule for rule in orders if rule.columns not in farther]
+    rules: list[Constraint] = [*same, *sums, *orders, *apart, *codes, *unlike, *gaps, *made]
     aliases = {rule.of for rule in codes if rule.one_to_one}
     own = [str(name) for name in frame.columns if name in {*labels, *single} - aliases]
     rules += one_of(frame, own, told)

@@ -1,5 +1,5 @@
-"""Rules between columns that hold in every row: one below another, sums, copies, codes of one another, labels that are
-never the same, gaps by label, values that never come together, numbers within ends by label.
+"""Rules between columns that hold in every row: one below another, and how far below, sums, copies, codes of one
+another, labels that are never the same, gaps by label, values that never come together, numbers within ends by label.
 
 They are told from a frame in which columns compare (`data.comparable`): numbers, times and lengths of time, and labels
 of any kind. Rules are found by `constraint_search.find` and kept by `keeping.keep`. Those of columns that dates or
@@ -21,6 +21,7 @@ from tabstep.data.comparable import plain
 from tabstep.data.counted import RELATIVE
 from tabstep.data.derived import Derived
 from tabstep.data.one_of import OneOf
+from tabstep.data.spaced import Spaced
 from tabstep.data.within import Within
 
 MOST_SHOWN = 4  # labels in words
@@ -158,7 +159,7 @@ class Gaps:
         return f"{self.of} is missing where {self.on} is {shown}, and nowhere else"
 
 
-Constraint = Order | Sum | Same | Codes | Unlike | Gaps | Barred | OneOf | Within | Derived
+Constraint = Order | Spaced | Sum | Same | Codes | Unlike | Gaps | Barred | OneOf | Within | Derived
 KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Constraint)}
 
 

@@ -14,6 +14,7 @@
     c from a to b      one of a and b goes where the other and c, which no user sees, say (`data.spans`)
     a x b = c          c is computed anew, as what is a multiple of another; where it is fixed, the finer of a and b
     a has the band b   b is what a says; where b is fixed, a moves into it
+    b is a day after a as far on the other side of the least or the most distance as it was beyond, by a move of one
     a <= b             where a row has it the wrong way round, the two values change places
 
 Values that change places stay within the training ranges: of an order that was found, the least b is no less than the
@@ -45,6 +46,7 @@ from tabstep.data.counted import on_grid
 from tabstep.data.derived import Bands, Begins, Calendar, Derived, Elapsed
 from tabstep.data.later import Later
 from tabstep.data.one_of import OneOf
+from tabstep.data.spaced import Spaced
 from tabstep.data.within import Within
 
 TIRED = 3  # turns in which labels may move instead of numbers
@@ -115,7 +117,10 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
                 )
                 if isinstance(rule, Gaps) and rule.of not in fixed:
                     frame = _reckoned(rule, rules, frame)
-                if isinstance(rule, Order | Sum | Total | Unlike) and not {*rule.columns} <= {*fixed, *coded}:
+                if isinstance(rule, Order | Spaced | Sum | Total | Unlike) and not {*rule.columns} <= {
+                    *fixed,
+                    *coded,
+                }:
                     held = coded  # a hall has its seats, however many are sold, an invoice its days
                 if isinstance(rule, Barred | Within):
                     frame = _parted(rule, rules, frame, wrong, led, fixed, turn > TIRED)
@@ -140,7 +145,7 @@ def _sequence(rules: Sequence[Constraint]) -> list[Constraint]:
         if isinstance(rule, kind)
     ]
     found += made
-    for rule in (rule for kind in (Order, Sum) for rule in rules if isinstance(rule, kind)):
+    for rule in (rule for kind in (Order, Spaced, Sum) for rule in rules if isinstance(rule, kind)):
         found += [rule, *(made if concerned & set(rule.columns) else ())]
     return found
 
@@ -222,7 +227,7 @@ def _last(rule: Constraint, fixed: Collection[str]) -> bool:
     match rule:
         case Codes():
             return rule.one_to_one or free == [rule.of]
-        case Order() | Gaps() | Unlike() | Barred() | OneOf() | Within():
+        case Order() | Spaced() | Gaps() | Unlike() | Barred() | OneOf() | Within():
             return False
         case Calendar() | Begins() | Bands():
             return free == [rule.of]
@@ -239,7 +244,7 @@ def _mended(rule: Constraint, frame: pd.DataFrame, wrong: np.ndarray, fixed: Col
             return frame if first in fixed else instead.put(frame, first, frame[second], wrong)
         case Unlike():
             return _changed(rule, frame, wrong, fixed)
-        case Barred() | OneOf() | Within():
+        case Barred() | OneOf() | Within() | Spaced():
             return rule.mended(frame, wrong, fixed)
         case Sum():
             return _added(rule, frame, wrong, fixed)

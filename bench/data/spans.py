@@ -24,6 +24,7 @@ from tabstep.data.counted import counted
 from tabstep.data.derived import UNITS, Begins, Calendar, Derived, Elapsed
 from tabstep.data.derived_search import LEAST, MOST_TIMES, is_spiked
 from tabstep.data.forms import Plain
+from tabstep.data.spaced import Spaced
 
 NARROW = 0.1  # of the lesser deviation of two columns, below which that of their difference is small
 DAY = UNITS["days"]
@@ -126,9 +127,9 @@ def _pairs(
     pairs += [
         (rule.low, rule.high)
         for rule in rules
-        if isinstance(rule, Order) and frame[rule.low].dtype.kind in "iuf"
+        if isinstance(rule, Order | Spaced) and frame[rule.low].dtype.kind in "iuf"
     ]
-    tied = [set(rule.columns) for rule in rules if not isinstance(rule, Order)]
+    tied = [set(rule.columns) for rule in rules if not isinstance(rule, Order | Spaced)]
     width = {}
     for one, other in pairs:
         if any({one, other} <= names for names in tied):

@@ -13,11 +13,8 @@ from tabstep.data.constraints import Codes, Constraint, Sum
 from tabstep.data.counted import counted, roundest
 from tabstep.data.derived import Derived
 from tabstep.data.derived_search import LEAST
-from tabstep.data.within import Within
-
-NEAREST = (2 * LEAST, 4 * LEAST)  # rows of a class next to its end that tell how common it is there
-THIN = 0.3  # share of those in the outer half, by numbers and by their logarithms; 1 / sqrt(60) or less in a tail
-SET_BACK = 4  # distances between values by which an end may be lower than the least value
+from tabstep.data.edges import NEAREST, Rounding, edge, is_edge
+from tabstep.data.within import DAY, Within
 
 
 def within(
@@ -47,12 +44,18 @@ def within(
         for on, mine in codes.items():
             if on == of or any({on, of} <= columns for columns in held) or told.get(of) == told.get(on, on):
                 continue
-            grid = steps[of], frame[of].dtype.kind == "M"
+            grid = steps[of], _earlier(steps[of]) if frame[of].dtype.kind == "M" else roundest
             low = _edges(x, mine[order], len(kinds[on]), *grid)
             high = -_edges(-x[::-1], mine[order][::-1], len(kinds[on]), *grid)
             if np.isfinite(low).any() or np.isfinite(high).any():
                 ranges = _ranges(kinds[on], mine, low, high, x)
                 yield Within(on, of, ranges, (float(x[0]), float(x[-1])), steps[of], frame[of].dtype.kind)
+
+
+def _earlier(step: float) -> Rounding:
+    """Of two times in seconds the begin of the day of the first, or of what the grid has in its place."""
+    unit = max(step, DAY)
+    return lambda low, high: float(np.floor(low / unit) * unit)
 
 
 def _ranges(
@@ -66,47 +69,21 @@ def _ranges(
     )
 
 
-def _edges(x: np.ndarray, codes: np.ndarray, n: int, step: float, dated: bool) -> np.ndarray:
-    """Where each class begins (n,) if that is an edge, -inf if it is not; `x` ascends, `dated` if it counts seconds.
+def _edges(x: np.ndarray, codes: np.ndarray, n: int, step: float, to: Rounding) -> np.ndarray:
+    """Where each class begins (n,) if that is an edge, -inf if it is not; `x` ascends.
 
     The rows of a class next to its least one tell how common it is there. As far below, at least `LEAST` rows would be
-    of it were it as common; and a tail gets thinner outwards, an edge does not.
+    of it were it as common.
     """
     found = np.full(n, -np.inf)
     for kind in set(range(n)) - {*codes[:LEAST].tolist()}:  # below these are enough rows of others
         own = x[codes == kind]
         if len(own) < NEAREST[0] or np.searchsorted(x, own[0]) < LEAST:
             continue
-        if all(_outer(own[:nearest]) >= THIN for nearest in NEAREST if nearest <= len(own)) and any(
-            _missed(x, own, nearest, step) >= LEAST for nearest in NEAREST if nearest <= len(own)
-        ):
-            edge = _set_back(own[: NEAREST[0]], step, dated)
-            found[kind] = edge if np.searchsorted(x, edge) >= LEAST else -np.inf
+        if is_edge(own) and any(_missed(x, own, near, step) >= LEAST for near in NEAREST if near <= len(own)):
+            begin = edge(own, step, to)
+            found[kind] = begin if np.searchsorted(x, begin) >= LEAST else -np.inf
     return found
-
-
-def _set_back(nearest: np.ndarray, step: float, dated: bool) -> float:
-    """Where an edge is of which the values nearest to it are known, ascending.
-
-    The least of n values is above an edge by a value's distance from the next, in the mean. Where that is more than the
-    grid, the edge is a round number, or the begin of a day, at most four such distances lower; fresh rows seldom are
-    beyond.
-    """
-    least = float(nearest[0])
-    apart = float(nearest[-1] - least) / (len(nearest) - 1)
-    if apart <= step:
-        return least
-    if not dated:
-        return roundest(least - SET_BACK * apart, least)
-    unit = max(step, 86400.0)
-    return float(np.floor((least - SET_BACK * apart) / unit) * unit)
-
-
-def _outer(nearest: np.ndarray) -> float:
-    """The share of values, ascending, that are in the half of their span next to the end."""
-    low, high = nearest[0], nearest[-1]
-    middle = min((low + high) / 2, np.sqrt(low * high) if low > 0 else np.inf)
-    return float(np.searchsorted(nearest, middle, side="right")) / len(nearest)
 
 
 def _missed(x: np.ndarray, own: np.ndarray, nearest: int, step: float) -> float:

@@ -1,0 +1,76 @@
+"""Ends of how far two columns in order are apart, where they are edges and no thin tails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabstep.data.barred_search import MOST_COLUMNS
+from tabstep.data.constraints import Constraint, Order
+from tabstep.data.counted import counted, roundest
+from tabstep.data.derived_search import LEAST
+from tabstep.data.edges import Rounding, edge, is_edge
+from tabstep.data.spaced import DAY, LENGTHS, YEAR, Spaced
+
+
+def spaced(
+    frame: pd.DataFrame, shuffled: pd.DataFrame, orders: Sequence[Order], rules: Sequence[Constraint]
+) -> Iterator[Spaced]:
+    """For each of some orders that hold in a frame in common units how near and how far two values are, if that says
+    more than the order.
+
+    shuffled  the same columns, each in an order of its own: at least `LEAST` rows of it are beyond an end
+    rules     what else is known: columns that one of these holds together are left out
+    """
+    held = [set(rule.columns) for rule in rules]
+    for order in orders[:MOST_COLUMNS]:
+        if max(order.steps) > DAY or any({*order.columns} <= columns for columns in held):
+            continue  # months and years have no one length
+        step, kind = min(order.steps), frame[order.low].dtype.kind
+        own, other = _apart(order, frame), _apart(order, shuffled)
+        to = _length(step) if kind in "mM" else roundest
+        least, most = _end(own, other, step, to), _end(-own[::-1], -other[::-1], step, to)
+        if least is not None and least <= (step if order.strict else 0):  # the order says so already
+            least = None
+        if least is not None or most is not None:
+            most = None if most is None else -most
+            ends = _ends(frame[order.low]), _ends(frame[order.high])
+            yield Spaced(order.low, order.high, least, most, ends, order.steps, kind if kind in "mM" else "f")
+
+
+def _ends(column: pd.Series[Any]) -> tuple[float, float]:
+    x = counted(column)
+    return float(np.nanmin(x)), float(np.nanmax(x))
+
+
+def _apart(order: Order, frame: pd.DataFrame) -> np.ndarray:
+    """How far two columns are apart (n,), ascending, without gaps; on the finer grid."""
+    found = counted(frame[order.high]) - counted(frame[order.low])
+    step = min(order.steps)
+    found = np.round(found / step) * step if step else found
+    return np.sort(found[~np.isnan(found)])
+
+
+def _end(own: np.ndarray, other: np.ndarray, step: float, to: Rounding) -> float | None:
+    """Where distances begin, if that is an edge and others are below."""
+    if not is_edge(own) or np.searchsorted(other, own[0]) < LEAST:
+        return None
+    end = edge(own, step, to)
+    return float(end) if np.searchsorted(other, end) >= LEAST else None
+
+
+def _length(step: float) -> Rounding:
+    """Of two lengths of time in seconds one between them that is a whole number of years, days, hours, ..."""
+
+    def roundest_of(low: float, high: float) -> float:
+        for length in (YEAR * DAY, *LENGTHS.values()):
+            count = roundest(low / length, high / length)
+            found = float(np.floor(count * length / step) * step) if step else count * length
+            if count == round(count) and low < found:
+                return found
+        return roundest(low, high)
+
+    return roundest_of
