@@ -1,6 +1,7 @@
 """Columns that others make: time passed between two, the part of the calendar of a date, its first or last day, bands.
 
-What arithmetic makes is in `data.arithmetic`, times that are always as much later in `data.later`.
+What arithmetic makes is in `data.arithmetic`, times that are always as much later in `data.later`, labels of the larger
+of two in `data.compared`.
 
 Each rule says which rows break it (`breaks`), what its last column `of` must be (`made`), and where a column that
 makes it must go (`moved`). Which of them gives way in drawn rows matters: days of a stay between two drawn dates would
@@ -14,7 +15,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,10 +25,11 @@ import pandas as pd
 from tabstep.data import clocks, periods
 from tabstep.data.apart import Apart
 from tabstep.data.arithmetic import Product, Rated, Scaled, Total
-from tabstep.data.comparable import plain
+from tabstep.data.compared import Compared
 from tabstep.data.counted import RELATIVE, counted, on_grid, roundest, seconds, shifted
 from tabstep.data.later import Later
 from tabstep.data.periods import DAY, MONTH
+from tabstep.data.telling import Telling
 
 YEARS = "years"  # of the calendar, of which only full ones are counted
 NIGHTS = "nights"  # between the days of two times
@@ -127,34 +129,8 @@ class Elapsed:
         return np.asarray(between / UNITS[self.unit])
 
 
-class _Telling:
-    """A rule by which the values of `by` tell that of `of`, one of some labels."""
-
-    by: str
-    of: str
-
-    @property
-    def _labels(self) -> list[Any]:
-        raise NotImplementedError
-
-    def _wanted(self, values: pd.Series[Any]) -> np.ndarray:
-        """The place among the labels that each value wants, -1 for none."""
-        raise NotImplementedError
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.by, self.of
-
-    def breaks(self, frame: pd.DataFrame) -> np.ndarray:
-        wanted = self._wanted(frame[self.by])
-        return np.asarray((wanted >= 0) & (_places(frame[self.of], self._labels) != wanted))
-
-    def made(self, frame: pd.DataFrame) -> pd.Series[Any]:
-        return _told(frame[self.of], self._labels, self._wanted(frame[self.by]))
-
-
 @dataclass(frozen=True)
-class Calendar(_Telling):
+class Calendar(Telling):
     """`of`, labels or numbers, is told by a part of the calendar (`PARTS`) that the times of `by` are in.
 
     pairs  (part, value) of every part that was seen, None for a gap
@@ -173,13 +149,17 @@ class Calendar(_Telling):
         _check("part", self.part, PARTS)
         clocks.check(self.zone)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.by, self.of
+
     def __str__(self) -> str:
         return f"{self.of} is told by the {self.part} of {self.by}"
 
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
         """The times moved by as few days, or hours, as that takes within those that were seen."""
         times = frame[name]
-        unit, now = 3600.0 if self.part == "hour" else UNITS["days"], _places(frame[self.of], self._labels)
+        unit, now = 3600.0 if self.part == "hour" else UNITS["days"], self.there(frame)
         by, open_ = np.zeros(len(times)), times.notna().to_numpy() & (now >= 0)
         for shift in sorted(range(-FARTHEST, FARTHEST + 1), key=abs):
             rows = np.flatnonzero(open_)
@@ -187,18 +167,21 @@ class Calendar(_Telling):
                 break
             to = shifted(times.iloc[rows], np.full(len(rows), shift * unit))
             seen = (seconds(to) >= self.ends[0]) & (seconds(to) <= self.ends[1])
-            found = seen & (self._wanted(to) == now[rows])
+            found = seen & (self._told(to) == now[rows])
             by[rows[found]] = shift * unit
             open_[rows[found]] = False
         return shifted(times, by)
 
     @property
-    def _labels(self) -> list[Any]:
+    def labels(self) -> list[Any]:
         return list(dict.fromkeys(label for _, label in self.pairs))
 
-    def _wanted(self, times: pd.Series[Any]) -> np.ndarray:
+    def wanted(self, frame: pd.DataFrame) -> np.ndarray:
+        return self._told(frame[self.by])
+
+    def _told(self, times: pd.Series[Any]) -> np.ndarray:
         """The place among the labels that each time wants, -1 for a gap and a part that was not seen."""
-        place = {label: i for i, label in enumerate(self._labels)}
+        place = {label: i for i, label in enumerate(self.labels)}
         known = {part: place[label] for part, label in self.pairs}
         found, unique = pd.factorize(part_of(clocks.local(times, self.zone), self.part))
         return np.array([*(known.get(part, -1) for part in unique), -1])[found]
@@ -255,7 +238,7 @@ class Begins:
 
 
 @dataclass(frozen=True)
-class Bands(_Telling):
+class Bands(Telling):
     """Each value of `of`, a label or a number, stands for a range of the numbers or times of `by`, or for several.
 
     ranges  (value, least, most) of those seen in each, in rising order; of times in seconds
@@ -276,13 +259,17 @@ class Bands(_Telling):
     def gives(self) -> tuple[str, ...]:
         return (self.of, self.by) if self.first == "of" else (self.by, self.of)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.by, self.of
+
     def __str__(self) -> str:
         return f"{self.of} is a band of {self.by}"
 
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
         """The numbers at the place in the nearest wanted range that they have in their own."""
         x, low, high = counted(frame[name]), *np.array([ends for _, *ends in self.ranges]).T
-        own, wanted = self.places(frame[name]), _places(frame[self.of], self._labels)
+        own, wanted = self.places(frame[name]), self.there(frame)
         away = np.maximum(low - x[:, None], x[:, None] - high)
         nearest = np.where(self._meant == wanted[:, None], away, np.inf).argmin(axis=1)
         share = np.clip((x - low[own]) / np.maximum(high - low, 1e-300)[own], 0, 1)
@@ -301,20 +288,23 @@ class Bands(_Telling):
         return np.where(np.isnan(x), -1, np.searchsorted(ends, x, side="right"))
 
     @property
-    def _labels(self) -> list[Any]:
+    def labels(self) -> list[Any]:
         return list(dict.fromkeys(label for label, *_ in self.ranges))
 
     @property
     def _meant(self) -> np.ndarray:
         """The place among the labels of that of each range."""
-        return np.array([self._labels.index(label) for label, *_ in self.ranges])
+        return np.array([self.labels.index(label) for label, *_ in self.ranges])
 
-    def _wanted(self, numbers: pd.Series[Any]) -> np.ndarray:
-        place = self.places(numbers)
+    def wanted(self, frame: pd.DataFrame) -> np.ndarray:
+        place = self.places(frame[self.by])
         return np.where(place < 0, -1, self._meant[place])
 
 
-Derived = Elapsed | Calendar | Begins | Later | Bands | Scaled | Product | Rated | Total | Apart
+Movable = Elapsed | Calendar | Begins | Later | Bands | Scaled | Product | Rated | Total | Apart
+"""Rules of which any one column can be told from the others."""
+
+Derived = Movable | Compared
 
 
 def _check(what: str, name: str, known: Collection[str]) -> None:
@@ -337,16 +327,3 @@ def _full_years(start: pd.Series[Any], end: pd.Series[Any]) -> np.ndarray:
 def _days(times: pd.Series[Any]) -> np.ndarray:
     """Days since 1970 (n,) float64, NaN for gaps."""
     return np.floor(seconds(times) / UNITS["days"])
-
-
-def _places(column: pd.Series[Any], labels: Sequence[Any]) -> np.ndarray:
-    """The place of each value (n,) among the labels, -1 for none of them."""
-    place: dict[Hashable, int] = {plain(label): i for i, label in enumerate(labels)}
-    codes, unique = pd.factorize(column, use_na_sentinel=False)
-    return np.array([place.get(plain(value), -1) for value in unique], dtype=np.int64)[codes]
-
-
-def _told(column: pd.Series[Any], labels: Sequence[Any], wanted: np.ndarray) -> pd.Series[Any]:
-    """The labels at some places; a value whose place is -1 stays."""
-    found = pd.Series([labels[i] for i in wanted], index=column.index, dtype=column.dtype)
-    return column.where(wanted < 0, found)

@@ -15,6 +15,7 @@ import pandas as pd
 
 from tabstep.data import arithmetic_search, calendar_search, clocks
 from tabstep.data.comparable import plain
+from tabstep.data.compared_search import compared
 from tabstep.data.counted import RELATIVE, counted, seconds
 from tabstep.data.derived import (
     NIGHTS,
@@ -84,6 +85,7 @@ def derived(
         arithmetic_search.scaled(frame, numbers, steps),
         arithmetic_search.totals(frame, numbers, steps, made),
         _bands(frame, numbers, few, steps),
+        compared(frame, numbers, few, steps, units),
         arithmetic_search.products(frame, numbers, steps),
         arithmetic_search.rated(frame, numbers, few, steps),
     ):

@@ -13,6 +13,7 @@
     b is later than a  b is as much later as always, or the last day of the month of a (`data.later`)
     c from a to b      one of a and b goes where the other and c, which no user sees, say (`data.spans`)
     a x b = c          c is computed anew, as what is a multiple of another; where it is fixed, the finer of a and b
+    c says a > b       c is what a and b say; where it is fixed, the two values change places
     a has the band b   b is what a says; where b is fixed, a moves into it
     b is a day after a as far on the other side of the least or the most distance as it was beyond, by a move of one
     a <= b             where a row has it the wrong way round, the two values change places
@@ -41,9 +42,10 @@ from tabstep.data.arithmetic import Made, Total
 from tabstep.data.barred import Barred
 from tabstep.data.columns import Column, Number
 from tabstep.data.comparable import plain
+from tabstep.data.compared import Compared
 from tabstep.data.constraints import UNSEEN, Codes, Constraint, Gaps, Order, Same, Sum, Unlike, broken, told
 from tabstep.data.counted import on_grid
-from tabstep.data.derived import Bands, Begins, Calendar, Derived, Elapsed
+from tabstep.data.derived import Bands, Begins, Calendar, Derived, Elapsed, Movable
 from tabstep.data.later import Later
 from tabstep.data.one_of import OneOf
 from tabstep.data.spaced import Spaced
@@ -229,7 +231,7 @@ def _last(rule: Constraint, fixed: Collection[str]) -> bool:
             return rule.one_to_one or free == [rule.of]
         case Order() | Spaced() | Gaps() | Unlike() | Barred() | OneOf() | Within():
             return False
-        case Calendar() | Begins() | Bands():
+        case Calendar() | Begins() | Bands() | Compared():
             return free == [rule.of]
     return True
 
@@ -244,7 +246,7 @@ def _mended(rule: Constraint, frame: pd.DataFrame, wrong: np.ndarray, fixed: Col
             return frame if first in fixed else instead.put(frame, first, frame[second], wrong)
         case Unlike():
             return _changed(rule, frame, wrong, fixed)
-        case Barred() | OneOf() | Within() | Spaced():
+        case Barred() | OneOf() | Within() | Spaced() | Compared():
             return rule.mended(frame, wrong, fixed)
         case Sum():
             return _added(rule, frame, wrong, fixed)
@@ -285,7 +287,7 @@ def _changed(rule: Unlike, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collec
     return frame.assign(**{free[0]: found})
 
 
-def _derived(rule: Derived, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
+def _derived(rule: Movable, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:
     """The first free column of a rule gives way; of what lies apart the next where that has no room.
 
     All parts of a total that is fixed share what it takes, and the first has what rounding leaves.
@@ -300,9 +302,8 @@ def _derived(rule: Derived, frame: pd.DataFrame, wrong: np.ndarray, fixed: Colle
             return instead.put(frame, name, rule.made(frame), wrong)
         moved, there = rule.moved(name, frame), wrong
         gives_way = rule.of in free if isinstance(rule, Elapsed) else name != free[-1]
-        if (
-            isinstance(rule, Elapsed | Apart) and gives_way
-        ):  # what lies apart, or the other end, where it has no room
+        # What lies apart, or the other end, where it has no room.
+        if isinstance(rule, Elapsed | Apart) and gives_way:
             there = wrong & ~rule.beyond(name, moved)
         if isinstance(rule, Total) and name != free[-1]:  # no gap is filled where another part can move
             there = wrong & frame[name].notna().to_numpy()
