@@ -28,6 +28,7 @@ def table(n: int = 400) -> pd.DataFrame:
             "net": nights * 10,
             "tax": nights + start % 7,
             "gross": nights * 11 + start % 7,
+            "paid": (nights * 10 * rng.beta(2, 2, n)).round(),
             "size": np.where(nights < 5, "short", np.where(nights < 10, "mid", "long")),
             "tip": np.where(city == "Lima", np.nan, rng.integers(0, 40, n)),
         }
@@ -38,18 +39,30 @@ def table(n: int = 400) -> pd.DataFrame:
 def model() -> Any:
     found = tabstep.fit(table(), method="marginals", progress="none")
     kinds = {type(rule).__name__ for rule in found.constraints}
-    assert {"Order", "Codes", "Sum", "Gaps", "Bands"} <= kinds, found.constraints
+    assert {"Order", "Spaced", "Codes", "Sum", "Gaps", "Bands"} <= kinds, found.constraints
     return found
 
 
 @pytest.mark.parametrize(
     ("where", "rule"),
     [
-        ({"start": ("2024-05-01", None), "end": (None, "2024-04-30")}, "start < end"),
-        ({"start": "2024-05-01", "end": "2024-05-01"}, "start < end"),
-        ({"start": "2024-05-01", "end": "2024-05-16"}, "end is at most 14 days after start"),
-        ({"start": (None, "2024-05-01"), "end": ("2024-05-16", None)}, "end is at most 14 days after start"),
-        ({"start": ["2024-05-02", "2024-05-09"], "end": (None, "2024-05-02")}, "start < end"),
+        ({"paid": (80, None), "net": (None, 70)}, "paid <= net"),
+        ({"paid": 80, "net": 70}, "paid <= net"),
+        ({"paid": [80, 90], "net": (None, 70)}, "paid <= net"),
+        (
+            {"start": ("2024-05-01", None), "end": (None, "2024-04-30")},
+            "end is between 1 day and 14 days",
+        ),
+        (
+            {"start": "2024-05-01", "end": "2024-05-01"},
+            "end is between 1 day and 14 days after start",
+        ),
+        (
+            {"start": "2024-05-01", "end": "2024-05-16"},
+            "end is between 1 day and 14 days after start",
+        ),
+        ({"start": (None, "2024-05-01"), "end": ("2024-05-16", None)}, "and 14 days after start"),
+        ({"start": ["2024-05-02", "2024-05-09"], "end": (None, "2024-05-02")}, "between 1 day and 14 days"),
         ({"city": "Oslo", "code": "P"}, "codes of one another"),
         ({"city": ["Oslo", "Rome"], "code": ["P"]}, "codes of one another"),
         ({"net": 100, "tax": 12, "gross": 110}, r"net \+ tax = gross"),
@@ -67,7 +80,10 @@ def test_what_goes_against_a_rule_is_refused(model: Any, where: dict[str, Any], 
 @pytest.mark.parametrize(
     "where",
     [
+        {"paid": (60, None), "net": (None, 60)},
+        {"paid": [50, 90], "net": (None, 60)},
         {"start": (None, "2024-05-01"), "end": ("2024-05-01", None)},
+        {"start": (None, "2024-05-01"), "end": ("2024-05-15", None)},
         {"start": ["2024-05-01", "2024-05-09"], "end": (None, "2024-05-02")},
         {"city": ["Oslo", "Lima"], "code": ["P", "I"]},
         {"net": [100, 50], "tax": [12, 10], "gross": [112, 130]},
@@ -89,7 +105,10 @@ def test_a_command_says_so_before_the_training(tmp_path: Any, no_training: None)
     options = ("--id", "key", "--literal", "zone", "--where", "age=60..70", "--where", "until=20..30")
     done = call("sample", path, "--rows", 9, "--out", tmp_path / "rows.csv", *options, *QUICK)
     assert done.exit_code == 2
-    assert "go against what holds in every row of the table: age <= until" in " ".join(done.output.split())
+    assert (
+        "go against what holds in every row of the table: until is between 0 and 8 more than age"
+        in " ".join(done.output.split())
+    )
 
 
 def test_all_that_is_wrong_with_a_call_is_said_at_once(model: Any) -> None:

@@ -74,7 +74,7 @@ def test_from_a_table_to_rows(table: Path, tmp_path: Path) -> None:
         "due times to the day, in text as %d/%m/%Y",
         "age whole numbers 18 .. 89",
         "same constant 1",
-        "in every row: age <= until",
+        "in every row: until is between 0 and 8 more than age",
     ):
         assert text in shown
     done = call("sample", folder, "--rows", 70, "--out", out, "--steps", 3, "--seed", 2)

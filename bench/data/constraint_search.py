@@ -27,7 +27,7 @@ from tabstep.data.forms import decimals
 from tabstep.data.later import Later
 from tabstep.data.moments import GRAINS, grain
 from tabstep.data.one_of_search import one_of
-from tabstep.data.spaced_search import spaced
+from tabstep.data.spaced_search import beside, spaced
 from tabstep.data.within_search import within
 
 MOST_SUMMED = 60  # columns among which sums are looked for: their number grows with the third power
@@ -97,8 +97,9 @@ def find(
             [*same, *sums, *codes, *made],
         )
     )
-    farther = {rule.columns for rule in apart if rule.least is not None}
-    orders = [rule for rule in orders if rule.columns not in farther]
+    orders = [rule for rule in orders if rule.columns not in {other.columns for other in apart}]
+    apart += beside(orders, apart, frame)
+    orders = [rule for rule in orders if rule.columns not in {other.columns for other in apart}]
     rules: list[Constraint] = [*same, *sums, *orders, *apart, *codes, *unlike, *gaps, *made]
     aliases = {rule.of for rule in codes if rule.one_to_one}
     own = [str(name) for name in frame.columns if name in {*labels, *single} - aliases]

@@ -15,7 +15,7 @@
     a x b = c          c is computed anew, as what is a multiple of another; where it is fixed, the finer of a and b
     c says a > b       c is what a and b say; where it is fixed, the two values change places
     a has the band b   b is what a says; where b is fixed, a moves into it
-    b is a day after a as far on the other side of the least or the most distance as it was beyond, by a move of one
+    b is a day after a as far on the other side of the least or the most as it was beyond (`data.spacing`)
     a <= b             where a row has it the wrong way round, the two values change places
 
 Values that change places stay within the training ranges: of an order that was found, the least b is no less than the
@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data import comparable, instead, ordering
+from tabstep.data import comparable, instead, ordering, spacing
 from tabstep.data.apart import Apart
 from tabstep.data.arithmetic import Made, Total
 from tabstep.data.barred import Barred
@@ -94,7 +94,8 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
     frame = _spanned([rule for rule in rules if isinstance(rule, Apart)], frame, fixed)
     frame, fixed = _determined(rules, frame, fixed)
     frame = _in_reach(rules, frame, fixed)
-    sequence, around = _sequence(rules), ordering.around(rules)
+    apart, around = spacing.groups(rules), ordering.around(rules)
+    sequence = _sequence(rules)
     says = {
         rule.on for rule in rules if isinstance(rule, Gaps)
     }  # where numbers have gaps, which are there already
@@ -107,6 +108,9 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
             wrong = broken(ends, frame) & frame[list(between)].notna().all(axis=1).to_numpy()
             if wrong.any():
                 frame = ordering.ordered(ends, frame, wrong, fixed)
+        for group in apart:
+            names = {name for rule in group for name in rule.columns}
+            frame = spacing.kept(group, frame, fixed if names <= {*fixed, *coded} else {*fixed, *coded})
         for rule in sequence:
             wrong = broken(rule, frame)
             if wrong.any():
@@ -119,7 +123,7 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
                 )
                 if isinstance(rule, Gaps) and rule.of not in fixed:
                     frame = _reckoned(rule, rules, frame)
-                if isinstance(rule, Order | Spaced | Sum | Total | Unlike) and not {*rule.columns} <= {
+                if isinstance(rule, Order | Sum | Total | Unlike) and not {*rule.columns} <= {
                     *fixed,
                     *coded,
                 }:
@@ -147,7 +151,7 @@ def _sequence(rules: Sequence[Constraint]) -> list[Constraint]:
         if isinstance(rule, kind)
     ]
     found += made
-    for rule in (rule for kind in (Order, Spaced, Sum) for rule in rules if isinstance(rule, kind)):
+    for rule in (rule for kind in (Order, Sum) for rule in rules if isinstance(rule, kind)):
         found += [rule, *(made if concerned & set(rule.columns) else ())]
     return found
 
@@ -246,8 +250,10 @@ def _mended(rule: Constraint, frame: pd.DataFrame, wrong: np.ndarray, fixed: Col
             return frame if first in fixed else instead.put(frame, first, frame[second], wrong)
         case Unlike():
             return _changed(rule, frame, wrong, fixed)
-        case Barred() | OneOf() | Within() | Spaced() | Compared():
+        case Barred() | OneOf() | Within() | Compared():
             return rule.mended(frame, wrong, fixed)
+        case Spaced():
+            return spacing.kept([rule], frame, fixed)
         case Sum():
             return _added(rule, frame, wrong, fixed)
         case Order():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,16 +30,37 @@ def spaced(
     for order in orders[:MOST_COLUMNS]:
         if max(order.steps) > DAY or any({*order.columns} <= columns for columns in held):
             continue  # months and years have no one length
-        step, kind = min(order.steps), frame[order.low].dtype.kind
+        step, plain = min(order.steps), as_spaced(order, frame)
         own, other = _apart(order, frame), _apart(order, shuffled)
-        to = _length(step) if kind in "mM" else roundest
+        to = roundest if plain.dtype == "f" else _length(step)
         least, most = _end(own, other, step, to), _end(-own[::-1], -other[::-1], step, to)
-        if least is not None and least <= (step if order.strict else 0):  # the order says so already
-            least = None
-        if least is not None or most is not None:
-            most = None if most is None else -most
-            ends = _ends(frame[order.low]), _ends(frame[order.high])
-            yield Spaced(order.low, order.high, least, most, ends, order.steps, kind if kind in "mM" else "f")
+        rule = replace(
+            plain,
+            least=plain.least if least is None else max(least, plain.least),
+            most=None if most is None else -most,
+        )
+        if rule != plain:
+            yield rule
+
+
+def beside(orders: Sequence[Order], apart: Sequence[Spaced], frame: pd.DataFrame) -> list[Spaced]:
+    """The orders that share columns with distances, or with others that do, as rules that are kept with these."""
+    found: list[Spaced] = []
+    names = {name for rule in apart for name in rule.columns}
+    left = list(orders)
+    while more := [order for order in left if names & {*order.columns} and max(order.steps) <= DAY]:
+        found += [as_spaced(order, frame) for order in more]
+        names |= {name for order in more for name in order.columns}
+        left = [order for order in left if order not in more]
+    return found
+
+
+def as_spaced(order: Order, frame: pd.DataFrame) -> Spaced:
+    """An order as a rule of distances that says no more."""
+    least = min(order.steps) if order.strict else 0.0
+    ends = _ends(frame[order.low]), _ends(frame[order.high])
+    kind = frame[order.low].dtype.kind
+    return Spaced(order.low, order.high, least, None, ends, order.steps, kind if kind in "mM" else "f")
 
 
 def _ends(column: pd.Series[Any]) -> tuple[float, float]:
