@@ -89,16 +89,9 @@ def find(
     orders = [rule for rule in orders if {rule.low, rule.high} not in days]
     made = [bounded(rule, frame) if isinstance(rule, Made) else rule for rule in made]
     times = _without_implied([rule for rule in always if frame[rule.low].dtype.kind in "mM"])
-    apart = list(
-        spaced(
-            frame,
-            shuffled,
-            [*times, *(rule for rule in orders if rule not in times)],
-            [*same, *sums, *codes, *made],
-        )
-    )
-    orders = [rule for rule in orders if rule.columns not in {other.columns for other in apart}]
-    apart += beside(orders, apart, frame)
+    known = [*same, *sums, *codes, *made]
+    apart = list(spaced(frame, shuffled, [*times, *(rule for rule in orders if rule not in times)], known))
+    apart += beside(frame, orders, known, apart)
     orders = [rule for rule in orders if rule.columns not in {other.columns for other in apart}]
     rules: list[Constraint] = [*same, *sums, *orders, *apart, *codes, *unlike, *gaps, *made]
     aliases = {rule.of for rule in codes if rule.one_to_one}

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.barred_search import MOST_COLUMNS
-from tabstep.data.constraints import Constraint, Order
+from tabstep.data.constraints import Constraint, Order, Sum
 from tabstep.data.counted import counted, roundest
+from tabstep.data.derived import Derived
 from tabstep.data.derived_search import LEAST
 from tabstep.data.edges import Rounding, edge, is_edge
 from tabstep.data.spaced import DAY, LENGTHS, YEAR, Spaced
@@ -24,12 +25,10 @@ def spaced(
     more than the order.
 
     shuffled  the same columns, each in an order of its own: at least `LEAST` rows of it are beyond an end
-    rules     what else is known: columns that one of these holds together are left out
+    rules     what else is known: columns that one of these holds together are left out, and so is what others make,
+              whose distances follow from theirs
     """
-    held = [set(rule.columns) for rule in rules]
-    for order in orders[:MOST_COLUMNS]:
-        if max(order.steps) > DAY or any({*order.columns} <= columns for columns in held):
-            continue  # months and years have no one length
+    for order in _free(orders, rules)[:MOST_COLUMNS]:
         step, plain = min(order.steps), as_spaced(order, frame)
         own, other = _apart(order, frame), _apart(order, shuffled)
         to = roundest if plain.dtype == "f" else _length(step)
@@ -43,16 +42,34 @@ def spaced(
             yield rule
 
 
-def beside(orders: Sequence[Order], apart: Sequence[Spaced], frame: pd.DataFrame) -> list[Spaced]:
+def beside(
+    frame: pd.DataFrame, orders: Sequence[Order], rules: Sequence[Constraint], apart: Sequence[Spaced]
+) -> list[Spaced]:
     """The orders that share columns with distances, or with others that do, as rules that are kept with these."""
     found: list[Spaced] = []
     names = {name for rule in apart for name in rule.columns}
-    left = list(orders)
-    while more := [order for order in left if names & {*order.columns} and max(order.steps) <= DAY]:
+    known = {rule.columns for rule in apart}
+    left = [order for order in _free(orders, rules) if order.columns not in known]
+    while more := [order for order in left if names & {*order.columns}]:
         found += [as_spaced(order, frame) for order in more]
         names |= {name for order in more for name in order.columns}
         left = [order for order in left if order not in more]
     return found
+
+
+def _free(orders: Sequence[Order], rules: Sequence[Constraint]) -> list[Order]:
+    """Orders of columns that no other rule holds together or makes; months and years have no one length."""
+    held = [set(rule.columns) for rule in rules]
+    made = {rule.of for rule in rules if isinstance(rule, Derived)} | {
+        rule.total for rule in rules if isinstance(rule, Sum)
+    }
+    return [
+        order
+        for order in orders
+        if max(order.steps) <= DAY
+        and not made & {*order.columns}
+        and not any({*order.columns} <= columns for columns in held)
+    ]
 
 
 def as_spaced(order: Order, frame: pd.DataFrame) -> Spaced:
