@@ -136,6 +136,11 @@ def test_rules_survive_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]
     (rule, *_) = (rule for rule in learned[1] if isinstance(rule, Compared))
     with pytest.raises(ValueError, match="a rule with sign 2, expected one of -1, 0, 1"):
         from_json({**to_json(rule), "pairs": [[2, "H"]]})
+    for pairs in ([], [[0, "H"]], [[0, "H"], [1, "H"]], [[0, "H"], [0, "A"]]):
+        with pytest.raises(
+            ValueError, match=r"a rule with labels .*, expected two or more, and one for each sign"
+        ):
+            from_json({**to_json(rule), "pairs": pairs})
 
 
 @pytest.mark.parametrize("target", [None, "result"])

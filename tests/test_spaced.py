@@ -192,6 +192,13 @@ def test_models_keep_them() -> None:
     assert (young["hired"] >= pd.Timestamp("2012-12-30")).all()
 
 
+def test_a_rule_of_another_kind_of_column_is_refused(
+    learned: tuple[pd.DataFrame, tuple[Constraint, ...]],
+) -> None:
+    with pytest.raises(ValueError, match="a rule with dtype 'O', expected one of f, M, m"):
+        from_json({**to_json(learned[1][0]), "kind": "Spaced", "dtype": "O"})
+
+
 @pytest.fixture(scope="module")
 def model() -> Any:
     return tabstep.fit(staff(), method="marginals", progress="none")

@@ -41,6 +41,8 @@ class Compared(Telling):
         for sign, _ in self.pairs:
             if sign not in SIGNS:
                 raise ValueError(f"a rule with sign {sign!r}, expected one of {', '.join(map(str, SIGNS))}")
+        if len(self.labels) < 2 or len({sign for sign, _ in self.pairs}) < len(self.pairs):
+            raise ValueError(f"a rule with labels {self.pairs}, expected two or more, and one for each sign")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -64,7 +66,7 @@ class Compared(Telling):
         return list(dict.fromkeys(label for _, label in self.pairs))
 
     def wanted(self, frame: pd.DataFrame) -> np.ndarray:
-        sign = np.sign(self.away(frame))
+        sign = np.sign(self._away(frame))
         told = {sign: self.labels.index(label) for sign, label in self.pairs}
         return np.select([sign == other for other in told], [*told.values()], default=-1)
 
@@ -95,7 +97,7 @@ class Compared(Telling):
 
     def _turned(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
         """One of the two moved; where they are equal and must not be, by as little as the grids have."""
-        away, there, x = self.away(frame), self.there(frame), counted(frame[name])
+        away, there, x = self._away(frame), self.there(frame), counted(frame[name])
         may = {sign: there == self.labels.index(label) for sign, label in self.pairs}
         below, equal, above = (may.get(sign, np.zeros(len(x), dtype=bool)) for sign in SIGNS)
         least = self.unit or max(self.steps) or SMALL * (1 + np.abs(x))
@@ -104,12 +106,8 @@ class Compared(Telling):
         by = to - away if name == self.first else away - to
         return frame.assign(**{name: self._shifted(frame[name], by)})
 
-    def away(self, frame: pd.DataFrame) -> np.ndarray:
-        """How far `first` is above `second` (n,), NaN for gaps."""
-        first, second = counted(frame[self.first]), counted(frame[self.second])
-        if self.unit:
-            return np.asarray((np.floor(first / self.unit) - np.floor(second / self.unit)) * self.unit)
-        return np.asarray(first - second)
+    def _away(self, frame: pd.DataFrame) -> np.ndarray:
+        return above(frame[self.first], frame[self.second], self.unit)
 
     def _shifted(self, values: pd.Series[Any], by: np.ndarray) -> Any:
         """Values moved on their grid, by no less, to their end at most."""
@@ -118,3 +116,9 @@ class Compared(Telling):
         by = np.clip(x + by, *ends) - x
         by = np.sign(by) * np.ceil(np.abs(by) / own - SMALL) * own if own else by
         return shifted(values, by) if values.dtype.kind in "mM" else on_grid(values + by, own).clip(*ends)
+
+
+def above(first: pd.Series[Any], second: pd.Series[Any], unit: float) -> np.ndarray:
+    """How far one column is above another (n,), of times with a `unit` their days; NaN for gaps."""
+    a, b = counted(first), counted(second)
+    return np.asarray((np.floor(a / unit) - np.floor(b / unit)) * unit if unit else a - b)

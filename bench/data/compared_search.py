@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from tabstep.data.comparable import plain
-from tabstep.data.compared import SIGNS, Compared
+from tabstep.data.compared import SIGNS, Compared, above
 from tabstep.data.counted import counted
 from tabstep.data.periods import A_DAY
 
@@ -47,18 +46,19 @@ def compared(
             continue
         fine = kinds[first] == "M" and min(steps[first], steps[second]) < A_DAY
         for unit in (0.0, A_DAY) if fine else (0.0,):
-            grid = steps[first], steps[second]
-            rule = Compared(first, second, "", (), unit, (ends[first], ends[second]), grid)
             # By sign and label how many of the first rows: a label is told where no sign has two.
-            seen = np.stack([np.sign(rule.away(head)) == sign for sign in SIGNS]) @ marks
+            seen = (
+                np.stack([np.sign(above(head[first], head[second], unit)) == sign for sign in SIGNS]) @ marks
+            )
             told = ((seen > 0).reshape(len(SIGNS), len(coded), MOST_LABELS).sum(axis=2) <= 1).all(axis=0)
-            sign = np.sign(rule.away(frame)) if told.any() else np.empty(0)
+            sign = np.sign(above(frame[first], frame[second], unit)) if told.any() else np.empty(0)
             for of, (codes, values) in (item for item, may in zip(coded.items(), told, strict=True) if may):
                 found = {s: np.unique(codes[sign == s]) for s in SIGNS}
                 pairs = tuple((s, plain(values[those[0]])) for s, those in found.items() if len(those))
                 is_told = all(len(those) <= 1 for those in found.values())
                 if is_told and len({label for _, label in pairs}) > 1 and of not in (first, second):
-                    yield replace(rule, of=of, pairs=pairs)  # type: ignore[arg-type]
+                    own = (ends[first], ends[second]), (steps[first], steps[second])
+                    yield Compared(first, second, of, pairs, unit, *own)  # type: ignore[arg-type]
 
 
 def _ends(x: np.ndarray) -> tuple[float, float]:

@@ -34,6 +34,10 @@ class Spaced:
     steps: tuple[float, float]
     dtype: str
 
+    def __post_init__(self) -> None:
+        if self.dtype not in THAN:
+            raise ValueError(f"a rule with dtype {self.dtype!r}, expected one of {', '.join(THAN)}")
+
     @property
     def columns(self) -> tuple[str, ...]:
         return self.low, self.high
