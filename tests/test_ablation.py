@@ -10,8 +10,10 @@ import pytest
 from tabstep.records.gather import gather
 from tabstep.records.store import Record
 from tabstep.study import parts
+from tabstep.study.markdown import pipes
 from tabstep.study.parts import WHOLE
 from tests.test_families import record
+from tests.test_recipe import joined
 
 FULL = {
     **{"catboost_f1_macro": 0.8, "c2st_xgboost": 0.56, "wasserstein": 0.01},
@@ -62,3 +64,35 @@ def test_the_page_here_is_made_from_the_records_here(tmp_path: Path) -> None:
     parts.write(gather(kept / "runs")[0], tmp_path)
     for name in ("parts.md", "parts.csv"):
         assert (tmp_path / name).read_bytes() == (kept / "report" / name).read_bytes()
+
+
+def test_the_docs_have_the_glance_of_the_records_here() -> None:
+    """Line by line, and of which parts C2ST decides at each budget."""
+    root = Path(__file__).parents[1]
+    records = gather(root / "results" / "parts" / "runs")[0]
+    table = parts.numbers(records)
+    docs = (root / "docs" / "recipe.md").read_text(encoding="utf-8")
+    rows = parts.glance(table)
+    for line in pipes(rows):
+        assert line in docs
+    text = " ".join(docs.split())
+    assert f"in the mean over {table['dataset'].nunique()} tables, with a 95 % interval" in text
+    for steps in (50, 10, 5):
+        told = [(row["part"], row[f"C2ST (XGBoost) at {steps}"]) for row in rows[1:]]
+        helps, costs = (
+            [f"`{name}`" for name, worth in told if worth.startswith(sign)] for sign in ("**+", "**-")
+        )
+        assert f"At {steps} evaluations it is decided by C2ST that {joined(helps)} help" in text
+        assert f"and that {joined(costs)} cost" in text
+    levels = table[(table["part"] == "levels") & (table["score"] == "c2st_xgboost") & (table["steps"] == 50)]
+    worth = (levels["gain"] / levels["margin"]).set_axis(levels["dataset"])
+    assert (
+        f"`levels` are worth {worth['default']:.1f} margins on default and cost {-worth['insurance']:.1f}"
+        in text
+    )
+    whole = [
+        r.scores["c2st_xgboost"][0]
+        for r in records
+        if (r.cell.dataset, r.cell.params, r.cell.steps) == ("insurance", WHOLE, 50)
+    ]
+    assert max(whole) - min(whole) > -0.03 * worth["insurance"]  # networks of one recipe differ by as much

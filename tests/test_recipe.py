@@ -18,7 +18,7 @@ from tabstep.records.gather import gather
 from tabstep.records.store import Record
 from tabstep.study import recipe
 from tabstep.study.paired import Difference
-from tabstep.suites import KEPT_ASIDE, LARGE, LONG, SUITES
+from tabstep.suites import BRIEF, KEPT_ASIDE, LARGE, LONG, SUITES
 from tests.test_families import record
 
 
@@ -161,9 +161,9 @@ def test_what_the_default_was_is_a_contestant_of_its_own(tmp_path: Path) -> None
     )
 
 
-def test_studies_of_before_name_the_settings_that_they_had() -> None:
-    for name in ("recipe", "parts"):
-        (entry,) = (e for e in SUITES[name].entries if e.params == recipe.WAS)
-        assert TabStep(**entry.settings) == TabStep(steps=4000, batch_size=1024, levels=0)
+def test_studies_name_settings_that_are_what_they_say_of_them() -> None:
+    (entry,) = (e for e in SUITES["recipe"].entries if e.params == recipe.WAS)
+    assert TabStep(**entry.settings) == TabStep(steps=4000, batch_size=1024, levels=0)
     assert TabStep(**LONG).steps == 3 * TabStep().steps
+    assert 4 * TabStep(**BRIEF).steps == TabStep().steps
     assert TabStep(**LARGE).steps * LARGE["batch_size"] == TabStep().steps * TabStep().batch_size

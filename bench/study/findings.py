@@ -12,12 +12,12 @@ from tabstep.records import store
 from tabstep.records.store import Record
 from tabstep.report.numbers.budget import BASE
 from tabstep.report.numbers.table import PRIMARY, commit_of
-from tabstep.study import authors, few_steps, race, recipe, rivals, seeds
+from tabstep.study import authors, few_steps, parts, race, recipe, rivals, seeds
 from tabstep.study.markdown import pipes, reflow
 from tabstep.study.paired import Difference, difference
 from tabstep.suites import DEVELOPMENT, KEPT_ASIDE
 
-SUITES = ("few-steps", "recipe", "authors", "race", "rivals", *authors.BESIDE)
+SUITES = ("few-steps", "recipe", "authors", "race", "rivals", "parts", *authors.BESIDE)
 """Whose records it is made from."""
 
 SEEN: dict[str, tuple[str, str]] = {
@@ -52,7 +52,7 @@ def write(
     path: Path,
 ) -> Path:
     """Write the page from the records of `SUITES`, by suite, and the claims of `samplers`."""
-    few, pairs, ours, raced, others = (records[name] for name in SUITES[:5])
+    few, pairs, ours, raced, others, without = (records[name] for name in SUITES[:6])
     beside = [r for name in authors.BESIDE for r in records[name]]
     losses = few_steps.losses(few)
     chosen = _chosen(losses)
@@ -63,7 +63,7 @@ def write(
         "brackets: a 95 % t-interval over tables, which are the sample. Bold: it does not hold zero. What is not bold",
         "is undecided. What differs between networks of one recipe is hardly in an interval.",
         seeds.said(r for r in few if r.cell.method == recipe.OURS),
-        f"Records of {', '.join(_commits([*few, *pairs, *ours, *raced, *others, *beside]))}.",
+        f"Records of {', '.join(_commits([*few, *pairs, *ours, *raced, *others, *without, *beside]))}.",
         "",
         *_enough(losses),
         *_raced(raced),
@@ -71,6 +71,7 @@ def write(
         *_floors(few, chosen),
         *_recipe(pairs, ours, beside),
         *_rivals(others),
+        *_parts(without),
         *_carried(claims),
         *_seconds(few),
     ]
@@ -234,6 +235,20 @@ def _rivals(records: Sequence[Record]) -> list[str]:
         seeds.said(r for r in records if r.cell.method == recipe.OURS),
         "",
         *rivals.short(rivals.numbers(records, rivals.published())),
+        "",
+    ]
+
+
+def _parts(records: Sequence[Record]) -> list[str]:
+    found = parts.numbers(records)
+    if found.empty:
+        return []
+    return [
+        "What each part of it is worth: how much nearer to the best value a score is with it, in margins of the score",
+        "(C2ST .03, efficacy .01), with a quarter of the training and `dpmpp-2m-sde` from noise. `tabstep study parts`",
+        f"([page](parts/report/parts.md), by every score). {seeds.said(records)}",
+        "",
+        *pipes(parts.glance(found)),
         "",
     ]
 
