@@ -100,6 +100,7 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
         rule.on for rule in rules if isinstance(rule, Gaps)
     }  # where numbers have gaps, which are there already
     coded = {rule.of for rule in rules if isinstance(rule, Codes | Later)}
+    firm = {*fixed, *coded}  # a hall has its seats, however many are sold, an invoice its days
     led = coded | says | {rule.of for rule in rules if isinstance(rule, Derived | Gaps)}
     led |= {rule.total for rule in rules if isinstance(rule, Sum)}
     for turn in range(len(rules) + PATIENCE + 3):
@@ -110,7 +111,7 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
                 frame = ordering.ordered(ends, frame, wrong, fixed)
         for group in apart:
             names = {name for rule in group for name in rule.columns}
-            frame = spacing.kept(group, frame, fixed if names <= {*fixed, *coded} else {*fixed, *coded})
+            frame = spacing.kept(group, frame, fixed if names <= firm else firm)
         for rule in sequence:
             wrong = broken(rule, frame)
             if wrong.any():
@@ -123,11 +124,8 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
                 )
                 if isinstance(rule, Gaps) and rule.of not in fixed:
                     frame = _reckoned(rule, rules, frame)
-                if isinstance(rule, Order | Sum | Total | Unlike) and not {*rule.columns} <= {
-                    *fixed,
-                    *coded,
-                }:
-                    held = coded  # a hall has its seats, however many are sold, an invoice its days
+                if isinstance(rule, Order | Sum | Total | Unlike) and not {*rule.columns} <= firm:
+                    held = coded
                 if isinstance(rule, Barred | Within):
                     frame = _parted(rule, rules, frame, wrong, led, fixed, turn > TIRED)
                     continue
