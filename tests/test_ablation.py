@@ -84,6 +84,8 @@ def test_the_docs_have_the_glance_of_the_records_here() -> None:
         )
         assert f"At {steps} evaluations it is decided by C2ST that {joined(helps)} help" in text
         assert f"and that {joined(costs)} cost" in text
+    many = 3 * len(rows[1:])
+    assert f"Of these {many} intervals about {0.05 * many:.0f} would be bold by chance alone" in text
     levels = table[(table["part"] == "levels") & (table["score"] == "c2st_xgboost") & (table["steps"] == 50)]
     worth = (levels["gain"] / levels["margin"]).set_axis(levels["dataset"])
     assert (

@@ -10,7 +10,7 @@ import pandas as pd
 
 from tabstep.data.comparable import plain
 from tabstep.data.compared import SIGNS, Compared, above
-from tabstep.data.counted import counted
+from tabstep.data.counted import extent
 from tabstep.data.periods import A_DAY
 
 FIRST = 256  # rows that candidates are tried on before all are
@@ -38,7 +38,7 @@ def compared(
     marks = np.column_stack([np.eye(MOST_LABELS)[codes[:FIRST]] for codes, _ in coded.values()])
     kinds = {name: frame[name].dtype.kind for name in numbers}
     names = [name for name in numbers if frame[name].nunique() >= FEWEST][:MOST_COMPARED]
-    head, ends = frame.iloc[:FIRST], {name: _ends(counted(frame[name])) for name in names}
+    head, ends = frame.iloc[:FIRST], {name: extent(frame[name]) for name in names}
     for first, second in combinations(names, 2):
         if kinds[first] != kinds[second] and "M" in kinds[first] + kinds[second]:
             continue
@@ -59,7 +59,3 @@ def compared(
                 if is_told and len({label for _, label in pairs}) > 1 and of not in (first, second):
                     own = (ends[first], ends[second]), (steps[first], steps[second])
                     yield Compared(first, second, of, pairs, unit, *own)  # type: ignore[arg-type]
-
-
-def _ends(x: np.ndarray) -> tuple[float, float]:
-    return float(np.nanmin(x)), float(np.nanmax(x))

@@ -47,7 +47,8 @@ def find(
     that never have the same label. Gaps are left out of orders, and of sums unless they count as 0 in all of them; they
     are labels of their own elsewhere; where a label alone says where a column of numbers has them, that is a rule too.
     Of any two columns, pairs of values that never come together (`barred_search`), and of columns with two values those
-    that stand for one label of many (`one_of_search`); ends of numbers by what another column has (`within_search`).
+    that stand for one label of many (`one_of_search`); ends of numbers by what another column has (`within_search`); of
+    columns in order how far they are apart (`spaced_search`).
 
     units  that columns write, as € or kg: hours are below no wages, whatever the numbers
     zones  on whose clocks columns of instants are shown

@@ -193,6 +193,13 @@ def broken(constraint: Constraint, frame: pd.DataFrame) -> np.ndarray:
             return constraint.breaks(frame)
 
 
+def made(rules: Iterable[Constraint]) -> set[str]:
+    """The columns that others make: what dates, numbers and arithmetic tell, and sums."""
+    return {
+        rule.total if isinstance(rule, Sum) else rule.of for rule in rules if isinstance(rule, Derived | Sum)
+    }
+
+
 def share_kept(constraint: Constraint, frame: pd.DataFrame) -> float:
     """Share of rows that keep a rule; see `broken`. 1 where there are no rows."""
     wrong = broken(constraint, frame)

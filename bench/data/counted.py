@@ -22,6 +22,12 @@ def seconds(column: pd.Series[Any]) -> np.ndarray:
     return np.asarray(column.astype("int64").where(column.notna()).to_numpy(np.float64) / per_second)
 
 
+def extent(column: pd.Series[Any]) -> tuple[float, float]:
+    """The least and the largest number of a column, of times in seconds."""
+    x = counted(column)
+    return float(np.nanmin(x)), float(np.nanmax(x))
+
+
 def of_counted(values: np.ndarray, like: pd.Series[Any]) -> pd.Series[Any]:
     """The inverse of `counted`: numbers, or seconds (n,) as times in the unit of a column."""
     if like.dtype.kind not in "mM":

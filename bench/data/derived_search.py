@@ -16,7 +16,7 @@ import pandas as pd
 from tabstep.data import arithmetic_search, calendar_search, clocks
 from tabstep.data.comparable import plain
 from tabstep.data.compared_search import compared
-from tabstep.data.counted import RELATIVE, counted, seconds
+from tabstep.data.counted import RELATIVE, counted, extent
 from tabstep.data.derived import (
     NIGHTS,
     PARTS,
@@ -173,7 +173,7 @@ def _elapsed(
     head = frame.iloc[:FIRST]
     shown = head[list(numbers)].to_numpy(np.float64)
     grid = np.array([steps[of] for of in numbers])
-    spans = {name: _span(frame[name]) for pair in pairs for name in pair}
+    spans = {name: extent(frame[name]) for pair in pairs for name in pair}
     for start, end in pairs:
         ends = spans[start], spans[end]
         left = list(range(len(numbers)))
@@ -187,11 +187,6 @@ def _elapsed(
                 if not rule.breaks(frame).any():
                     left.remove(k)
                     yield rule
-
-
-def _span(column: pd.Series[Any]) -> tuple[float, float]:
-    x = seconds(column)
-    return float(np.nanmin(x)), float(np.nanmax(x))
 
 
 def _calendar(
@@ -213,7 +208,7 @@ def _told_by(
 ) -> Iterator[Calendar]:
     coded = {name: pd.factorize(frame[name], use_na_sentinel=False) for name in names}
     for by in times:
-        ends, zone = _span(frame[by]), zones.get(by, "")
+        ends, zone = extent(frame[by]), zones.get(by, "")
         shown = clocks.local(frame[by], zone)
         for part in PARTS:
             parts = part_of(shown, part)

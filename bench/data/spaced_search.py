@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tabstep.data.barred_search import MOST_COLUMNS
-from tabstep.data.constraints import Constraint, Order, Sum
-from tabstep.data.counted import counted, roundest
-from tabstep.data.derived import Derived
+from tabstep.data.constraints import Constraint, Order, made
+from tabstep.data.counted import counted, extent, roundest
 from tabstep.data.derived_search import LEAST
 from tabstep.data.edges import Rounding, edge, is_edge
 from tabstep.data.spaced import DAY, LENGTHS, YEAR, Spaced
@@ -29,7 +27,7 @@ def spaced(
               whose distances follow from theirs
     """
     for order in _free(orders, rules)[:MOST_COLUMNS]:
-        step, plain = min(order.steps), as_spaced(order, frame)
+        step, plain = min(order.steps), _as_spaced(order, frame)
         own, other = _apart(order, frame), _apart(order, shuffled)
         to = roundest if plain.dtype == "f" else _length(step)
         least, most = _end(own, other, step, to), _end(-own[::-1], -other[::-1], step, to)
@@ -51,7 +49,7 @@ def beside(
     known = {rule.columns for rule in apart}
     left = [order for order in _free(orders, rules) if order.columns not in known]
     while more := [order for order in left if names & {*order.columns}]:
-        found += [as_spaced(order, frame) for order in more]
+        found += [_as_spaced(order, frame) for order in more]
         names |= {name for order in more for name in order.columns}
         left = [order for order in left if order not in more]
     return found
@@ -60,29 +58,22 @@ def beside(
 def _free(orders: Sequence[Order], rules: Sequence[Constraint]) -> list[Order]:
     """Orders of columns that no other rule holds together or makes; months and years have no one length."""
     held = [set(rule.columns) for rule in rules]
-    made = {rule.of for rule in rules if isinstance(rule, Derived)} | {
-        rule.total for rule in rules if isinstance(rule, Sum)
-    }
+    others = made(rules)
     return [
         order
         for order in orders
         if max(order.steps) <= DAY
-        and not made & {*order.columns}
+        and not others & {*order.columns}
         and not any({*order.columns} <= columns for columns in held)
     ]
 
 
-def as_spaced(order: Order, frame: pd.DataFrame) -> Spaced:
+def _as_spaced(order: Order, frame: pd.DataFrame) -> Spaced:
     """An order as a rule of distances that says no more."""
     least = min(order.steps) if order.strict else 0.0
-    ends = _ends(frame[order.low]), _ends(frame[order.high])
+    ends = extent(frame[order.low]), extent(frame[order.high])
     kind = frame[order.low].dtype.kind
     return Spaced(order.low, order.high, least, None, ends, order.steps, kind if kind in "mM" else "f")
-
-
-def _ends(column: pd.Series[Any]) -> tuple[float, float]:
-    x = counted(column)
-    return float(np.nanmin(x)), float(np.nanmax(x))
 
 
 def _apart(order: Order, frame: pd.DataFrame) -> np.ndarray:

@@ -20,7 +20,7 @@ from tabstep.data.apart import Apart
 from tabstep.data.columns import Column, Number
 from tabstep.data.constraint_search import step
 from tabstep.data.constraints import Constraint, Order, Sum
-from tabstep.data.counted import counted
+from tabstep.data.counted import counted, extent
 from tabstep.data.derived import UNITS, Begins, Calendar, Derived, Elapsed
 from tabstep.data.derived_search import LEAST, MOST_TIMES, is_spiked
 from tabstep.data.forms import Plain
@@ -155,14 +155,9 @@ def _span(frame: pd.DataFrame, low: str, high: str, moves: tuple[str, str]) -> S
         unit = max(unit, 1e-6)
     whole = unit > 0
     name = f"{low} .. {high}"
-    ends = _ends(frame[low]), _ends(frame[high])
+    ends = extent(frame[low]), extent(frame[high])
     rule = Apart(low, high, name, unit or 1.0, whole, ends, (*moves, name))
     return Span(Number(name, Plain("float64", 0 if whole else None)), rule)
-
-
-def _ends(column: pd.Series[Any]) -> tuple[float, float]:
-    x = counted(column)
-    return float(np.nanmin(x)), float(np.nanmax(x))
 
 
 def _before(name: str, made: Mapping[str, str]) -> list[str]:

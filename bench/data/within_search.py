@@ -9,9 +9,8 @@ import pandas as pd
 
 from tabstep.data.barred_search import MOST_COLUMNS
 from tabstep.data.classes import Class, classes, coded
-from tabstep.data.constraints import Codes, Constraint, Sum
+from tabstep.data.constraints import Codes, Constraint, made
 from tabstep.data.counted import counted, roundest
-from tabstep.data.derived import Derived
 from tabstep.data.derived_search import LEAST
 from tabstep.data.edges import NEAREST, Rounding, edge, is_edge
 from tabstep.data.within import DAY, Within
@@ -26,10 +25,8 @@ def within(
     rules  what is known of them: columns that one of these holds together are left out, and so is what others make,
            whose ends follow from theirs
     """
-    made = {rule.of for rule in rules if isinstance(rule, Derived)} | {
-        r.total for r in rules if isinstance(r, Sum)
-    }
-    names = [name for name in names if name not in made]
+    others = made(rules)
+    names = [name for name in names if name not in others]
     held = [set(rule.columns) for rule in rules]
     told = {rule.of: rule.on for rule in rules if isinstance(rule, Codes)}
     every = {name: classes(frame[name]) for name in names}

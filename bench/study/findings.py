@@ -245,7 +245,8 @@ def _parts(records: Sequence[Record]) -> list[str]:
         return []
     return [
         "What each part of it is worth: how much nearer to the best value a score is with it, in margins of the score",
-        "(C2ST .03, efficacy .01), with a quarter of the training and `dpmpp-2m-sde` from noise. `tabstep study parts`",
+        "(C2ST .03, efficacy .01), with a quarter of the training and `dpmpp-2m-sde` from noise. One interval in",
+        "twenty is bold by chance alone: what is so at one budget may be that. `tabstep study parts`",
         f"([page](parts/report/parts.md), by every score). {seeds.said(records)}",
         "",
         *pipes(parts.glance(found)),
