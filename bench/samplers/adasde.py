@@ -10,7 +10,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from tabstep.contracts import Unsupported
 from tabstep.diffusion import relaxed
 from tabstep.diffusion.mixed import Draw, Process
 from tabstep.diffusion.noise import Noise
@@ -18,7 +17,7 @@ from tabstep.diffusion.schedule import Schedule
 from tabstep.samplers.by_critic import ByCritic
 from tabstep.samplers.ddss import drawing
 from tabstep.samplers.ggdm import step_noise
-from tabstep.samplers.setting import NOISE, Setting, Steps, digest
+from tabstep.samplers.setting import Setting, Steps, digest, few_from_noise
 
 VERSION = 1  # raise when the same model and rows give other amounts
 
@@ -54,10 +53,7 @@ class AdaSDE:
         does not begin in noise.
         """
         K, process = len(path) - 1, setting.process
-        if self.most < K:
-            raise Unsupported(f"amounts of noise are learned for up to {self.most} evaluations, not for {K}")
-        if process.schedule.at(path[0]) > NOISE:
-            raise Unsupported("amounts of noise are learned for paths that begin in noise")
+        few_from_noise("amounts of noise", self.most, setting, path)
         self.by.prepare(setting)
 
         def rows(numbers: Mapping[str, Tensor], noise: Noise, y: Tensor | None) -> tuple[Tensor, Tensor]:

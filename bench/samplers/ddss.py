@@ -9,14 +9,13 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from tabstep.contracts import Unsupported
 from tabstep.data.settings import later
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.noise import Noise, stream
 from tabstep.samplers import ggdm
 from tabstep.samplers.kernel import kernel_widths, row_features, squared_mean_distance, squared_mmd
 from tabstep.samplers.row_network import RowFeatures
-from tabstep.samplers.setting import NOISE, Setting, Steps, digest
+from tabstep.samplers.setting import Setting, Steps, digest, few_from_noise
 
 VERSION = 2  # raise when the same model and rows give other coefficients
 
@@ -78,10 +77,7 @@ class DDSS:
         does not begin in noise.
         """
         K, process = len(path) - 1, setting.process
-        if self.most < K:
-            raise Unsupported(f"coefficients are learned for up to {self.most} evaluations, not for {K}")
-        if process.schedule.at(path[0]) > NOISE:
-            raise Unsupported("coefficients are learned for paths that begin in noise")
+        few_from_noise("coefficients", self.most, setting, path)
         distance = objective(
             self.features, self.network, setting
         )  # not inside the search, whose price is its own
