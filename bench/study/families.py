@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,12 +15,12 @@ from tabstep.registry import STARTS, SWEEP, SWEPT
 from tabstep.report.figures.drawing import panels, save
 from tabstep.report.figures.hues import GREY
 from tabstep.report.numbers.budget import BASE
-from tabstep.report.numbers.table import PRIMARY, commit_of, csv
+from tabstep.report.numbers.table import commit_of, csv
 from tabstep.report.numbers.vector import VECTOR
 from tabstep.study import seeds
 from tabstep.study.few_steps import losses
 from tabstep.study.markdown import pipes, reflow
-from tabstep.study.paired import Values, difference
+from tabstep.study.paired import Values, by_table, difference
 from tabstep.study.recipe import OURS
 
 LEARNED = ("ggdm", "ddss", "ddss-critic", "adasde")
@@ -46,27 +45,58 @@ FLOORS = {
 }
 """The method that a start is by itself, where there is one."""
 
-SHADES = {1: "#BBBBBB", 2: "#0072B2", 5: "#E69F00", 10: "#D55E00"}
-
 
 def chosen(start: str) -> str:
     """The sampler from a start whose T' is best for the budget by held rows."""
     return f"es-{SWEPT}-{start}"
 
 
-def score_of(records: Iterable[Record], metric: str, **cell: Any) -> Values:
-    """By table the mean over seeds of a score, of the cells that have these values."""
-    found: dict[str, list[float]] = {}
-    for r in records:
-        if r.status == "ok" and all(getattr(r.cell, name) == value for name, value in cell.items()):
-            name = PRIMARY[r.task] if metric == "efficacy" else metric
-            found.setdefault(r.cell.dataset, []).append(float(np.mean(r.scores[name])))
-    return {dataset: float(np.mean(values)) for dataset, values in found.items()}
+CLAIMS: tuple[tuple[str, Sequence[str], Sequence[str]], ...] = (
+    *((f"begin at the rows of `{start}`, not in noise", [chosen(start)], [SWEPT]) for start in STARTS),
+    (
+        "choose T' for the budget, not by the MMD of noised rows (mean over starts)",
+        [chosen(start) for start in STARTS],
+        [f"{chosen(start)}-mmd" for start in STARTS],
+    ),
+    ("learn coefficients by a distance (`ddss`), not DDIM's", ["ddss"], [PLAIN]),
+    ("go on by a critic (`ddss-critic`)", ["ddss-critic"], ["ddss"]),
+    ("add noise in learned amounts (`adasde`), not none", ["adasde"], [PLAIN]),
+    *((f"draw classes together (`{other}`), not one by one", [other], [plain]) for plain, other in TIES),
+)
+"""Levers: what is to be better, as the mean over samplers, than what."""
+
+SHADES = {1: "#BBBBBB", 2: "#0072B2", 5: "#E69F00", 10: "#D55E00"}
 
 
 def full_steps(records: Iterable[Record]) -> int:
     """The most evaluations of `BASE`, which are all steps; 0 without records."""
     return max((r.cell.steps or 0 for r in records if r.cell.sampler == BASE), default=0)
+
+
+def claims(records: Sequence[Record]) -> list[dict[str, str]]:
+    """What each lever is to help by, and the difference that it makes in C2ST and efficacy, a line a budget."""
+    lines = []
+    for text, one, other in CLAIMS:
+        for steps in sorted({r.cell.steps or 0 for r in records if r.cell.sampler == one[0]}):
+            found = {}
+            for score in VECTOR[:2]:
+                ways = [
+                    _mean([by_table(records, score.name, sampler=s, steps=steps) for s in of])
+                    for of in (one, other)
+                ]
+                found[score.title] = str(difference(*ways))
+                found["tables"] = str(len({*ways[0]} & {*ways[1]}))
+            if found["tables"] != "0":
+                lines.append(
+                    {"lever": text, "evaluations": str(steps), "tables": found.pop("tables")} | found
+                )
+    return lines
+
+
+def _mean(ways: Sequence[Values]) -> Values:
+    """Of several ways the mean on every table that has them all."""
+    tables = set.intersection(*(set(of) for of in ways))
+    return {name: float(np.mean([of[name] for of in ways])) for name in tables}
 
 
 def sweep(records: Sequence[Record]) -> pd.DataFrame:
@@ -80,15 +110,15 @@ def sweep(records: Sequence[Record]) -> pd.DataFrame:
         budgets = {r.cell.steps for r in records if r.cell.sampler == f"{chosen(start)}-mmd"}
         for steps in sorted(k for k in budgets if k is not None):
             ways: dict[tuple[str, float | None], Values] = {
-                ("swept", stop): score_of(
+                ("swept", stop): by_table(
                     records, C2ST, sampler=f"{chosen(start)}-{100 * stop:.0f}", steps=steps
                 )
                 for stop in SWEEP
             }
-            ways["chosen", None] = score_of(records, C2ST, sampler=chosen(start), steps=steps)
-            ways["mmd", None] = score_of(records, C2ST, sampler=f"{chosen(start)}-mmd", steps=steps)
+            ways["chosen", None] = by_table(records, C2ST, sampler=chosen(start), steps=steps)
+            ways["mmd", None] = by_table(records, C2ST, sampler=f"{chosen(start)}-mmd", steps=steps)
             tables = set.intersection(*(set(of) for of in ways.values()))
-            alone = score_of(records, C2ST, method=FLOORS.get(start))
+            alone = by_table(records, C2ST, method=FLOORS.get(start))
             if tables and tables <= set(alone):
                 ways = {("swept", 0.0): alone} | ways
             lines += [
@@ -107,10 +137,10 @@ def rules(records: Sequence[Record]) -> list[dict[str, str]]:
     lines = []
     for start in STARTS:
         for steps in sorted({r.cell.steps or 0 for r in records if r.cell.sampler == f"{chosen(start)}-mmd"}):
-            own = score_of(records, C2ST, sampler=chosen(start), steps=steps)
-            blind = score_of(records, C2ST, sampler=f"{chosen(start)}-mmd", steps=steps)
+            own = by_table(records, C2ST, sampler=chosen(start), steps=steps)
+            blind = by_table(records, C2ST, sampler=f"{chosen(start)}-mmd", steps=steps)
             fixed = {
-                stop: score_of(records, C2ST, sampler=f"{chosen(start)}-{100 * stop:.0f}", steps=steps)
+                stop: by_table(records, C2ST, sampler=f"{chosen(start)}-{100 * stop:.0f}", steps=steps)
                 for stop in SWEEP
             }
             whole = {stop: of for stop, of in fixed.items() if own.keys() <= of.keys()}
@@ -131,13 +161,13 @@ def rules(records: Sequence[Record]) -> list[dict[str, str]]:
 def starts(records: Sequence[Record]) -> list[dict[str, str]]:
     """By start its C2ST by itself and with the chosen T' at every budget, in the mean over tables that have all."""
     every = sorted({r.cell.steps or 0 for r in records if r.cell.sampler in {chosen(s) for s in STARTS}})
-    full = score_of(records, C2ST, method=OURS, sampler=BASE, steps=full_steps(records))
+    full = by_table(records, C2ST, method=OURS, sampler=BASE, steps=full_steps(records))
     rows: dict[str, dict[str, Values]] = {}
     for start in STARTS:
-        alone = score_of(records, C2ST, method=FLOORS[start]) if start in FLOORS else {}
-        at = {str(k): score_of(records, C2ST, sampler=chosen(start), steps=k) for k in every}
+        alone = by_table(records, C2ST, method=FLOORS[start]) if start in FLOORS else {}
+        at = {str(k): by_table(records, C2ST, sampler=chosen(start), steps=k) for k in every}
         rows[start] = ({"0": alone} if alone else {}) | at
-    noise = {str(k): score_of(records, C2ST, method=OURS, sampler=SWEPT, steps=k) for k in every}
+    noise = {str(k): by_table(records, C2ST, method=OURS, sampler=SWEPT, steps=k) for k in every}
     rows["noise"] = noise | {f"{full_steps(records)}": full}
     tables = set.intersection(*(set(of) for way in rows.values() for of in way.values())) if rows else set()
     columns = ["0", *map(str, every), f"{full_steps(records)}"]
@@ -158,12 +188,12 @@ def privacy(records: Sequence[Record]) -> list[dict[str, str]]:
     for start in STARTS:
         line = {"start": start}
         for title, metric in PRIVACY.items():
-            full = score_of(records, metric, method=OURS, sampler=BASE, steps=full_steps(records))
-            alone = score_of(records, metric, method=FLOORS[start]) if start in FLOORS else {}
+            full = by_table(records, metric, method=OURS, sampler=BASE, steps=full_steps(records))
+            alone = by_table(records, metric, method=FLOORS[start]) if start in FLOORS else {}
             line[f"{title}, by itself"] = str(difference(alone, full)) if alone else ""
             line |= {
                 f"{title} at {k}": str(
-                    difference(score_of(records, metric, sampler=chosen(start), steps=k), full)
+                    difference(by_table(records, metric, sampler=chosen(start), steps=k), full)
                 )
                 for k in (every[0], every[-1])
             }
@@ -186,7 +216,7 @@ def learned(records: Sequence[Record], found: pd.DataFrame) -> list[dict[str, st
                 else str(
                     difference(
                         *(
-                            score_of(records, score.name, sampler=name, steps=steps, method=OURS)
+                            by_table(records, score.name, sampler=name, steps=steps, method=OURS)
                             for name in (sampler, PLAIN)
                         )
                     )
@@ -205,13 +235,13 @@ def tied(records: Sequence[Record]) -> list[dict[str, str]]:
     lines = []
     for plain, other in TIES:
         for steps in sorted({r.cell.steps or 0 for r in records if r.cell.sampler == other}):
-            both = (score_of(records, C2ST, sampler=name, steps=steps) for name in (plain, other))
+            both = (by_table(records, C2ST, sampler=name, steps=steps) for name in (plain, other))
             line = {"sampler": f"`{other}`", "evaluations": str(steps)}
             line["tables"] = str(len(set.intersection(*(set(of) for of in both))))
             line |= {
                 score.title: str(
                     difference(
-                        *(score_of(records, score.name, sampler=name, steps=steps) for name in (other, plain))
+                        *(by_table(records, score.name, sampler=name, steps=steps) for name in (other, plain))
                     )
                 )
                 for score in VECTOR[:4]
@@ -241,6 +271,12 @@ def _page(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
         "[few steps](../../few-steps/report/few-steps.md). In brackets a 95 % t-interval over",
         f"tables; bold does not hold zero, and what is not bold is undecided. {seeds.said(ours)}",
         f"Made at {commits}.",
+        "",
+        "## At a glance",
+        "",
+        "The difference that each makes. C2ST is better when lower, efficacy when higher.",
+        "",
+        *pipes(claims(records)),
         "",
         "## From which start",
         "",
