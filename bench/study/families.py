@@ -52,16 +52,16 @@ def chosen(start: str) -> str:
 
 
 CLAIMS: tuple[tuple[str, Sequence[str], Sequence[str]], ...] = (
-    *((f"begin at the rows of `{start}`, not in noise", [chosen(start)], [SWEPT]) for start in STARTS),
+    *((f"begin at rows of `{start}`, not in noise", [chosen(start)], [SWEPT]) for start in STARTS),
     (
-        "choose T' for the budget, not by the MMD of noised rows (mean over starts)",
+        "T' for the budget, not by the MMD of noised rows, mean over starts",
         [chosen(start) for start in STARTS],
         [f"{chosen(start)}-mmd" for start in STARTS],
     ),
-    ("learn coefficients by a distance (`ddss`), not DDIM's", ["ddss"], [PLAIN]),
-    ("go on by a critic (`ddss-critic`)", ["ddss-critic"], ["ddss"]),
-    ("add noise in learned amounts (`adasde`), not none", ["adasde"], [PLAIN]),
-    *((f"draw classes together (`{other}`), not one by one", [other], [plain]) for plain, other in TIES),
+    ("coefficients learned by a distance (`ddss`), not DDIM's", ["ddss"], [PLAIN]),
+    ("`ddss` taught further by a critic (`ddss-critic`)", ["ddss-critic"], ["ddss"]),
+    ("noise in learned amounts (`adasde`), not DDIM's none", ["adasde"], [PLAIN]),
+    *((f"classes drawn together (`{other}`), not one by one", [other], [plain]) for plain, other in TIES),
 )
 """Levers: what is to be better, as the mean over samplers, than what."""
 
@@ -73,24 +73,26 @@ def full_steps(records: Iterable[Record]) -> int:
     return max((r.cell.steps or 0 for r in records if r.cell.sampler == BASE), default=0)
 
 
-def claims(records: Sequence[Record]) -> list[dict[str, str]]:
-    """What each lever is to help by, and the difference that it makes in C2ST and efficacy, a line a budget."""
+def claims(records: Sequence[Record], metric: str) -> list[dict[str, str]]:
+    """The difference that each lever makes in a score, a line each, a column a budget."""
     lines = []
     for text, one, other in CLAIMS:
+        line, counts = {"lever": text}, set()
         for steps in sorted({r.cell.steps or 0 for r in records if r.cell.sampler == one[0]}):
-            found = {}
-            for score in VECTOR[:2]:
-                ways = [
-                    _mean([by_table(records, score.name, sampler=s, steps=steps) for s in of])
-                    for of in (one, other)
-                ]
-                found[score.title] = str(difference(*ways))
-                found["tables"] = str(len({*ways[0]} & {*ways[1]}))
-            if found["tables"] != "0":
-                lines.append(
-                    {"lever": text, "evaluations": str(steps), "tables": found.pop("tables")} | found
-                )
-    return lines
+            ways = [
+                _mean([by_table(records, metric, sampler=s, steps=steps) for s in of]) for of in (one, other)
+            ]
+            tables = len({*ways[0]} & {*ways[1]})
+            if tables:
+                counts.add(tables)
+                line[f"at {steps}"] = str(difference(*ways))
+        if counts:
+            lines.append(line | {"tables": " to ".join(map(str, sorted({min(counts), max(counts)})))})
+    budgets = sorted(
+        {name for line in lines for name in line if name.startswith("at ")}, key=lambda n: int(n[3:])
+    )
+    order = ["lever", "tables", *budgets]
+    return [{name: line.get(name, "") for name in order} for line in lines]
 
 
 def _mean(ways: Sequence[Values]) -> Values:
@@ -274,9 +276,13 @@ def _page(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
         "",
         "## At a glance",
         "",
-        "The difference that each makes. C2ST is better when lower, efficacy when higher.",
+        "The difference that each makes in C2ST, better when lower, by evaluations:",
         "",
-        *pipes(claims(records)),
+        *pipes(claims(records, C2ST)),
+        "",
+        "The same in efficacy (F1 or R2), better when higher:",
+        "",
+        *pipes(claims(records, "efficacy")),
         "",
         "## From which start",
         "",

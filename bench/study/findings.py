@@ -270,14 +270,14 @@ def _carried(claims: pd.DataFrame) -> list[str]:
 
 
 def _levers(records: Sequence[Record]) -> list[str]:
-    rows = families.claims(records)
+    rows = families.claims(records, families.C2ST)
     if not rows:
         return []
     ours = [r for r in records if r.cell.method == recipe.OURS]
     return [
-        "Of what few steps are to be helped by, the difference that it makes, on networks of `tabstep`. C2ST is",
-        "better when lower. `tabstep study families` ([page](families/report/families.md), by all scores, with prices",
-        f"and what it gives away). {seeds.said(ours)}",
+        "Of what few steps are to be helped by, the difference that it makes in C2ST, better when lower, by",
+        "evaluations, on networks of `tabstep`. `tabstep study families` ([page](families/report/families.md), by all",
+        f"scores, with prices and what it gives away). {seeds.said(ours)}",
         "",
         *pipes(rows),
         "",
