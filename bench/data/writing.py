@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -44,6 +44,9 @@ class WrittenNumbers:
     outside   whether a minus stands before the prefix, or after it
     brackets  whether negative numbers stand in brackets in place of a minus, as in accounts
     width     digits of codes, with zeros before them
+    plus      whether a plus stands before positive numbers, and before zero too
+
+    A zero with a minus, what rounding makes of a small negative number, is read as zero.
     """
 
     dtype: str
@@ -57,6 +60,7 @@ class WrittenNumbers:
     brackets: bool = False
     width: int = 0
     least: int = 0
+    plus: Literal["never", "positive", "always"] = "never"
 
     def parse(self, text: str) -> int | None:
         """The number in units of the last decimal, None where it is not written so."""
@@ -76,20 +80,25 @@ class WrittenNumbers:
         if part and not (part.isascii() and part.isdecimal()):
             return None
         number = int(whole + part.ljust(self.places, "0"))
-        number = -number if bracketed or "-" in (found["sign"], found["inner"]) else number
-        return number if self.text(number) == text else None
+        minus = bracketed or "-" in (found["sign"], found["inner"])
+        wanted = self._text(number, minus)
+        return (-number if minus else number) if wanted == text else None
 
     def text(self, number: int) -> str:
         """How a number in units of the last decimal is written."""
-        digits = str(abs(number)).rjust(self.places + 1, "0")
+        return self._text(abs(number), number < 0)
+
+    def _text(self, size: int, minus: bool) -> str:
+        digits = str(size).rjust(self.places + 1, "0")
         whole, part = (digits[: -self.places], digits[-self.places :]) if self.places else (digits, "")
         if not self.exact:
             part = part.rstrip("0").ljust(self.least, "0")
         whole = f"{int(whole):,}".replace(",", self.thousands).rjust(self.width, "0")
         body = whole + (self.decimal + part if part else "")
-        if number < 0 and self.brackets:
+        if minus and self.brackets:
             return f"({self.prefix}{body}{self.suffix})"
-        sign = "-" if number < 0 else ""
+        plus = self.plus == "always" or (self.plus == "positive" and size > 0)
+        sign = "-" if minus else "+" if plus else ""
         return (
             f"{sign}{self.prefix}{body}{self.suffix}"
             if self.outside
@@ -154,6 +163,7 @@ def codes(texts: Sequence[str], dtype: str) -> WrittenNumbers | None:
 def _forms(few: Sequence[str], texts: Sequence[str], dtype: str) -> Iterator[WrittenNumbers]:
     """Ways of writing that fit the first texts, the plainest first."""
     brackets = any(map(_is_bracketed, texts))
+    plus = _plus(texts)
     few, texts = ([t[1:-1] if brackets and _is_bracketed(t) else t for t in side] for side in (few, texts))
     first = _NUMBER.fullmatch(few[0]) if few else None
     if first is None:
@@ -176,10 +186,24 @@ def _forms(few: Sequence[str], texts: Sequence[str], dtype: str) -> Iterator[Wri
         ways = ((True, 0), (False, 0), (False, 1)) if decimals and not thousand else ((True, 0),)
         for (exact, least), outside in product(ways, (True, False) if prefix and not brackets else (True,)):
             form = WrittenNumbers(
-                dtype, prefix, suffix, thousands, decimal, places, exact, outside, brackets, least=least
+                *(dtype, prefix, suffix, thousands, decimal, places, exact, outside, brackets),
+                least=least,
+                plus=plus,
             )
             if all(form.parse(text) is not None for text in few):
                 yield form
+
+
+def _plus(texts: Sequence[str]) -> Literal["never", "positive", "always"]:
+    """Where these numbers have a plus: before zero too if one of them is a zero that has it."""
+    signed = [
+        text
+        for text in texts
+        if (found := _NUMBER.fullmatch(text)) and "+" in (found["sign"], found["inner"])
+    ]
+    if not signed:
+        return "never"
+    return "always" if any(not set(text) & set("123456789") for text in signed) else "positive"
 
 
 def _is_bracketed(text: str) -> bool:
