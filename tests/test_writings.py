@@ -253,6 +253,8 @@ def test_decimals_are_not_told_as_thousands(texts: list[str], tmp_path: Path) ->
         (["$+1,005.50", "$-3.25"], "$0.00", "$+2.00"),
         (["+$5.50", "-$3.25"], "$0.00", "+$2.00"),
         (["(0.00)", "(3.25)", "1.10"], "0.00", "2.00"),
+        (["0.00-", "3.25-", "1.10"], "0.00", "2.00"),
+        (["+1.10 €", "−3.25 €", "−0.00 €"], "0.00 €", "+2.00 €"),
     ],
 )
 def test_a_plus_is_written_where_it_was_and_a_zero_below_zero_is_zero(
@@ -293,3 +295,21 @@ def test_without_a_plus_columns_are_numbers_as_before(tmp_path: Path) -> None:
     path = tmp_path / "plain.csv"
     path.write_text("a,b,c\n" + "\n".join(f"{i},{-i},1e+{i % 5:02d}" for i in range(50)))
     assert [dtype.kind for dtype in read_table(path).dtypes] == ["i", "i", "f"]
+
+
+def test_digits_may_stand_in_pairs_above_a_thousand() -> None:
+    form = numbers(["₹12,34,567.50", "-₹1,00,000.25", "₹999.00"], "object")
+    assert form is not None
+    assert [form.text(n) for n in (100_000, -12_345_678_901, 5)] == [
+        "₹1,000.00",
+        "-₹12,34,56,789.01",
+        "₹0.05",
+    ]
+    plain = numbers(["1,234.50", "56,789.25"], "object")
+    assert plain is not None
+    assert plain.text(123_456_700) == "1,234,567.00", "what both ways write alike is read the usual one"
+
+
+def test_two_signs_of_minus_are_no_one_way_of_writing() -> None:
+    for texts in (["-1.5 €", "−2.5 €", "3.0 €"], ["-1.5", "2.5-", "3.0"]):
+        assert numbers(texts, "object") is None
