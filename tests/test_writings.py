@@ -15,7 +15,7 @@ from tabstep.data.doubtful_numbers import doubts
 from tabstep.data.files import read_table
 from tabstep.data.wishes import Python, Sampling, Wishes
 from tabstep.data.writing import numbers
-from tabstep.data.written_dates import WrittenMoments
+from tabstep.data.written_dates import WrittenMoments, dates
 from tests.test_asked import fitted
 
 DAYS = pd.Series(pd.date_range("2024-01-03", periods=60, freq="5D"))
@@ -313,3 +313,17 @@ def test_digits_may_stand_in_pairs_above_a_thousand() -> None:
 def test_two_signs_of_minus_are_no_one_way_of_writing() -> None:
     for texts in (["-1.5 €", "−2.5 €", "3.0 €"], ["-1.5", "2.5-", "3.0"]):
         assert numbers(texts, "object") is None
+
+
+@pytest.mark.parametrize("form", ["%G-W%V", "%GW%V", "W%V %G"])
+def test_weeks_are_times_and_are_written_as_they_were(form: str) -> None:
+    days = pd.date_range("2004-12-01", "2021-03-01", freq="9D")  # years of 52 weeks and of 53
+    texts = [day.strftime(form) for day in days]
+    found = dates(list(dict.fromkeys(texts)), "object")
+    assert found is not None
+    assert found.form == form
+    read = found.read(pd.Series(texts, dtype=object))
+    assert found.write(read).tolist() == texts
+    mondays = days - pd.to_timedelta(days.weekday, unit="D")
+    assert (read.values.astype(f"M8[{found.grain}]") == mondays.to_numpy()).all()
+    assert dates(["2004-W54", "2005-W01"], "object") is None, "no year has 54 weeks"
