@@ -106,9 +106,16 @@ def test_a_column_of_them_is_drawn_as_numbers() -> None:
 def test_it_is_kept_with_a_model_and_takes_numbers() -> None:
     column: Any = Number("views", COUNTS)
     assert from_json(to_json(column)) == column
-    assert COUNTS.like(pd.Series([12_345, "7", None], dtype=object)).tolist() == ["12.3k", "7", None]
-    with pytest.raises(ValueError, match=r"holds numbers such as 1\.5k, got 'x'"):
-        COUNTS.like(pd.Series(["x"], dtype=object))
+    assert COUNTS.like(pd.Series([12_345, "7", None, 12.0], dtype=object)).tolist() == [
+        "12.3k",
+        "7",
+        None,
+        "12",
+    ]
+    assert METRES.like(pd.Series([185.5, 99.25], dtype=object)).tolist() == ["1,86 m", "99 cm"]
+    for odd in ("x", "12", float("inf"), 0.001):
+        with pytest.raises(ValueError, match="holds numbers such as 1,5 m, got"):
+            METRES.like(pd.Series([odd], dtype=object))
     with pytest.raises(ValueError, match=r"is written as 1\.5k, got '1500'"):
         COUNTS.read(pd.Series(["1500"], dtype=object))
     raw = COUNTS.read(pd.Series(["7", None], dtype=object))

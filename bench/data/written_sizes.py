@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -117,8 +116,11 @@ class WrittenSizes:
 
     def _counted(self, value: Any) -> int:
         """A number of the smallest unit in grains. Raises ValueError."""
-        exact = Fraction(value) * self.grains if isinstance(value, Real) else None
-        if exact is None or exact.denominator != 1:
+        try:
+            exact = Fraction(str(value)) * self.grains  # 12.3 as it is said, not as a float has it
+        except ValueError:
+            exact = Fraction(1, 2)
+        if isinstance(value, str) or exact.denominator != 1:
             raise ValueError(f"holds numbers such as {self.example}, got {value!r}")
         return int(exact)
 
