@@ -45,6 +45,9 @@ def foreign(method: str, **settings: Any) -> Any:
 
 STARTS: Named[Start] = Named(
     {
+        "mixture": made("tabstep.samplers.start:Products"),
+        "correlated": made("tabstep.samplers.start:Gaussians"),
+        "moments": made("tabstep.samplers.start:Moments"),
         "vae": made("tabstep.samplers.start:Conditional"),
         "tvae": foreign("tabstep.baselines.tvae:TVAE"),
         "ctgan": foreign("tabstep.baselines.ctgan:CTGAN"),
@@ -53,38 +56,35 @@ STARTS: Named[Start] = Named(
     }
 )
 
-BUDGETED = {
-    "mixture": made("tabstep.samplers.start:Products"),
-    "correlated": made("tabstep.samplers.start:Gaussians"),
-    "moments": made("tabstep.samplers.start:Moments"),
-}
-"""Starts whose T' is chosen for the budget."""
-
-SWEEP = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+SWEEP = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
 """T'/T of which the effect is shown."""
+
+SWEPT = "dpmpp-2m-sde"
+"""The update by which it is shown, and by which T' is chosen without a look at the budget."""
 
 
 def ancestral(**settings: Any) -> Any:
     return made("tabstep.samplers.ancestral:Ancestral", **settings)
 
 
-def early_stopped(
-    updates: Mapping[str, Sampler], starts: Iterable[str], stops: Iterable[float | None]
-) -> dict[str, Sampler]:
-    """Every update from every start: `es-ddim-vae` chooses its T', `es-ddim-vae-30` begins at 0.3 T."""
+def early_stopped(update: str, stops: Iterable[float | None]) -> dict[str, Sampler]:
+    """An update from every start: `es-ddim-vae-30` begins at 0.3 T, `es-ddim-vae-mmd` where rows of both pass for one
+    law."""
     return {
-        f"es-{name}-{start}" + ("" if stop is None else f"-{100 * stop:.0f}"): made(
-            "tabstep.samplers.early_stop:EarlyStop", update=update, start=STARTS.named(start), stop=stop
+        f"es-{update}-{start}-" + ("mmd" if stop is None else f"{100 * stop:.0f}"): made(
+            "tabstep.samplers.early_stop:EarlyStop", update=FREE[update], start=STARTS.named(start), stop=stop
         )
-        for (name, update), start, stop in product(updates.items(), starts, stops)
+        for start, stop in product(STARTS, stops)
     }
 
 
-def budgeted(updates: Mapping[str, Sampler]) -> dict[str, Sampler]:
-    """Every update from every start of `BUDGETED`: `es-ddim-mixture`."""
+def budgeted(updates: Iterable[str]) -> dict[str, Sampler]:
+    """Every update from every start, at the T' that is best for the budget: `es-ddim-mixture`."""
     return {
-        f"es-{name}-{label}": made("tabstep.samplers.budget_stop:BudgetStop", update=update, start=start)
-        for (name, update), (label, start) in product(updates.items(), BUDGETED.items())
+        f"es-{name}-{start}": made(
+            "tabstep.samplers.budget_stop:BudgetStop", update=FREE[name], start=STARTS.named(start)
+        )
+        for name, start in product(updates, STARTS)
     }
 
 
@@ -97,8 +97,13 @@ FREE: dict[str, Sampler] = {
 }
 """Updates whose first step may be taken without the network: `free-ddim`."""
 
+TIED: dict[str, Sampler] = {
+    f"tied-{name}": made("tabstep.samplers.tied:Tied", update=FREE[name]) for name in ("ddim", "dpmpp-2m-sde")
+}
+"""Updates whose steps draw the classes of a row together."""
+
 MIXED = ("ancestral", "ddim", "dpmpp-2m-sde")
-"""Updates that may begin at a mixture's rows: `es-ddim-mixture`, and at a T' that is known, `mixture-ddim`. Those of
+"""Updates that may begin at the rows of a start: `es-ddim-smote`, and at a T' that is known, `mixture-ddim`. Those of
 `correlated` have numbers that are correlated within a component."""
 
 SAMPLERS: Named[Sampler] = Named(
@@ -120,29 +125,35 @@ SAMPLERS: Named[Sampler] = Named(
         "ddss-rows": made("tabstep.samplers.ddss:DDSS", features=("rows",)),
         "ggdm": made("tabstep.samplers.ddss:DDSS", learn=("update",)),
         "ggdm-own": made("tabstep.samplers.ddss:DDSS", learn=("update",), marginal="own"),
-        **early_stopped(
-            {"ancestral": ancestral(), "ddim": made("tabstep.samplers.ddim:DDIM")}, STARTS, [None]
-        ),
-        **early_stopped({"ancestral": ancestral()}, ["vae", "ctgan"], SWEEP),
-        **budgeted({name: FREE[name] for name in MIXED}),
+        "ddss-critic": made("tabstep.samplers.ddss_critic:CriticDDSS"),
+        "adasde": made("tabstep.samplers.adasde:AdaSDE"),
+        **budgeted(MIXED),
+        **early_stopped(SWEPT, [None, *SWEEP]),
         **{f"free-{name}": made("tabstep.samplers.free:FreeFirst", update=u) for name, u in FREE.items()},
         **{
             f"{start}-{name}": made(
-                "tabstep.samplers.budget_stop:KnownStop", update=FREE[name], start=BUDGETED[start]
+                "tabstep.samplers.budget_stop:KnownStop", update=FREE[name], start=STARTS.named(start)
             )
             for start in ("mixture", "correlated")
             for name in MIXED
         },
         **{
             f"{start}-unipc-2": made(
-                "tabstep.samplers.budget_stop:SolvedStop", update=FREE["unipc-2"], start=BUDGETED[start]
+                "tabstep.samplers.budget_stop:SolvedStop", update=FREE["unipc-2"], start=STARTS.named(start)
             )
             for start in ("mixture", "correlated")
+        },
+        **TIED,
+        **{
+            f"mixture-{name}": made(
+                "tabstep.samplers.budget_stop:KnownStop", update=update, start=STARTS.named("mixture")
+            )
+            for name, update in TIED.items()
         },
         "distilled": made("tabstep.samplers.distilled:Distilled"),
         "refined": made("tabstep.samplers.refined:Refined"),
         **{
-            f"distilled-{start}": made("tabstep.samplers.distilled:Distilled", starts=(BUDGETED[start],))
+            f"distilled-{start}": made("tabstep.samplers.distilled:Distilled", starts=(STARTS.named(start),))
             for start in ("mixture", "correlated")
         },
     }

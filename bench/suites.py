@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-from tabstep.registry import DEFAULT_SAMPLER, FREE, MIXED, SWEEP
+from tabstep.registry import DEFAULT_SAMPLER, FREE, MIXED, STARTS, SWEEP, SWEPT
 from tabstep.suite import Entry, Metric, Pairs, Steps, Suite
 
 PAPER_DATASETS = (
@@ -77,6 +77,13 @@ _RACERS = (
     *(f"{start}-{name}" for start in ("mixture", "correlated") for name in (*MIXED, "unipc-2")),
 )
 _RACED_ON = ("trailing", "linspace", "quad", "logsnr", "karras", "dp")
+
+_LEARNED = ("ggdm", "ddss", "ddss-critic", "adasde")
+_SWEPT_STARTS = tuple(
+    f"es-{SWEPT}-{start}-{stop}"
+    for start in STARTS
+    for stop in ("mmd", *(f"{100 * share:.0f}" for share in SWEEP))
+)
 
 _VECTOR: tuple[Metric, ...] = ("efficacy", "fidelity", "dependence", "coverage", "detection", "privacy")
 _WITHOUT: dict[str, dict[str, Any]] = {
@@ -306,25 +313,26 @@ SUITES: dict[str, Suite] = {
         ),
         Suite(
             name="families",
-            about="early-stopped and learned samplers beside the best others, on three mixed tables: T' sweep, 5 seeds",
-            datasets=("churn2", "buddy", "adult"),
+            about="tabstep from every start, with T' chosen, by a rule and swept, and by learned coefficients",
+            datasets=(*DEVELOPMENT, *KEPT_ASIDE),
             entries=(
-                *_FLOOR_AND_CEILING,
-                Entry("vae"),
-                Entry("ctgan"),
-                Entry("tabddpm", "short", SHORT),
+                *_FLOORS,
+                *(Entry(name) for name in ("smote", "copula", "vae", "tvae", "ctgan")),
+                Entry("tabstep"),
             ),
             samplers=_trailing(
-                *("ancestral", "ancestral-small", "ddim", "dpmpp-2m-sde", "ddss", "ggdm"),
-                *("es-ancestral-vae", "es-ddim-vae", "es-ancestral-ctgan", "es-ddim-ctgan"),
-                *(f"es-ancestral-{start}-{100 * stop:.0f}" for start in ("vae", "ctgan") for stop in SWEEP),
+                *("ddim", SWEPT, f"mixture-{SWEPT}", f"tied-{SWEPT}", f"mixture-tied-{SWEPT}"),
+                *_LEARNED,
+                *(f"es-{SWEPT}-{start}" for start in STARTS),
+                *_SWEPT_STARTS,
             ),
-            steps=(2, 5, 10, 20, 50),
-            sample_seeds=5,
+            full=_trailing("ancestral"),
+            steps=(1, 2, 5, 10),
+            steps_of=dict.fromkeys(_LEARNED, (2, 5)) | dict.fromkeys(_SWEPT_STARTS, (2, 10)),
             eval_seeds=1,
             evaluator="fast",
-            metrics=("efficacy", "validation"),
-            rows=2000,
+            metrics=_VECTOR,
+            rows=5000,
         ),
         Suite(
             name="paper",

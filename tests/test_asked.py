@@ -170,6 +170,15 @@ def test_a_label_alone_is_refused_in_words() -> None:
             fitted(frame)
 
 
+def test_a_table_without_columns_to_model_is_refused_in_words() -> None:
+    with pytest.raises(ValueError, match="frame has 50 rows and no column: nothing to model"):
+        fitted(pd.DataFrame(index=range(50)))
+    ids = pd.DataFrame({"a": range(50), "b": range(50)})
+    for wish in ({"drop": ["a", "b"]}, {"drop": ["a"], "id": ["b"]}):
+        with pytest.raises(ValueError, match="nothing to model: every column is an id, or dropped"):
+            fitted(ids, **wish)
+
+
 def test_columns_are_what_the_user_says(tmp_path: Path) -> None:
     frame = plain().assign(flag=[0, 1] * 20, note=[f"a note of {i}" for i in range(40)])
     with pytest.raises(ValueError, match=r"'note' has a different text in every row.*drop=\['note'\]"):

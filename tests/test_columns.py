@@ -278,12 +278,26 @@ CUTS = st.sampled_from([("", "."), (",", "."), (".", ","), (" ", ","), ("'", "."
         [("", ""), ("$", ""), ("", " €"), ("", "%"), ("EUR ", ""), ("", " kg"), ("US$ ", "")]
     ),
     values=st.lists(st.integers(-(10**9), 10**9), min_size=21, max_size=30, unique=True),
-    brackets=st.booleans(),
+    signs=st.sampled_from(
+        [
+            {"brackets": True},
+            *({"plus": plus, "minus": minus} for plus in ("never", "positive") for minus in ("-", "−")),
+            {"minus": "behind"},
+        ]
+    ),
+    lakh=st.booleans(),
 )
 def test_numbers_in_writing_come_back_as_they_were_written(
-    cuts: tuple[str, str], places: int, around: tuple[str, str], values: list[int], brackets: bool
+    cuts: tuple[str, str],
+    places: int,
+    around: tuple[str, str],
+    values: list[int],
+    signs: dict[str, Any],
+    lakh: bool,
 ) -> None:
-    form = writing.WrittenNumbers("object", *around, *cuts, places, brackets=brackets)
+    if signs.get("minus") == "behind" and around[1]:
+        signs = {}  # behind what follows a number it is no minus
+    form = writing.WrittenNumbers("object", *around, *cuts, places, lakh=lakh and bool(cuts[0]), **signs)
     texts = [form.text(v) for v in values]
     found, faults = inference.infer(pd.DataFrame({"x": texts}), Wishes(), Python())
     if faults:  # three decimals and no other mark may as well be thousands

@@ -277,13 +277,15 @@ WILD = replace(ROWS, learn=("update",), lr=50.0, batch_rows=64, held_rows=200)
 def search(settings: DDSS, seed: int, K: int = 5, n: int = 4000) -> tuple[Setting, Any]:
     setting = replace(mixed_table().setting(n), seed=seed)
     path = trailing(setting, K)
-    return setting, ddss.search(settings, setting, path, ddss.objective(settings, setting))
+    return setting, ddss.search(
+        settings, setting, path, ddss.objective(settings.features, settings.network, setting)
+    )
 
 
 def fresh_distances(settings: DDSS, setting: Setting, offsets: Any, rounds: int) -> np.ndarray:
     """Squared MMD of rows drawn with noise, and from real rows, that no part of the search has seen."""
     path = trailing(setting, 5)
-    distance, found = ddss.objective(settings, setting), []
+    distance, found = ddss.objective(settings.features, settings.network, setting), []
     for seed in range(rounds):
         real = mixed_table().state(1000, seed=1000 + seed)
         noise = setting.process.noise(500 + seed, 0, 1000)
@@ -398,7 +400,7 @@ def test_labels_belong_to_the_features() -> None:
     for features in (("rows",), ("network",)):
         settings = DDSS(features=features, network=RowFeatures(steps=60))  # type: ignore[arg-type]
         setting = Setting(world.process(), train=data, held=data)
-        distance = ddss.objective(settings, setting)
+        distance = ddss.objective(settings.features, settings.network, setting)
         one_hot = world.blocks.one_hot(rows.c, F64)
         same, other = (float(distance(rows.x, one_hot, s.y, data)) for s in (data, shuffled))
         assert other > same + 1e-3

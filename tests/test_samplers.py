@@ -20,9 +20,12 @@ from tabstep.diffusion.model import Counted
 from tabstep.diffusion.noise import ROWS_PER_KEY, Noise
 from tabstep.diffusion.schedule import make
 from tabstep.registry import GRIDS, SAMPLERS
+from tabstep.samplers.adasde import AdaSDE
 from tabstep.samplers.ancestral import Ancestral
+from tabstep.samplers.budget_stop import BudgetStop
 from tabstep.samplers.ddim import DDIM
 from tabstep.samplers.ddss import DDSS
+from tabstep.samplers.ddss_critic import CriticDDSS
 from tabstep.samplers.deq import DEQ
 from tabstep.samplers.distilled import Distilled
 from tabstep.samplers.early_stop import EarlyStop
@@ -30,25 +33,28 @@ from tabstep.samplers.free import FreeFirst
 from tabstep.samplers.refined import Refined
 from tabstep.samplers.row_network import RowFeatures
 from tabstep.samplers.setting import Setting
-from tabstep.samplers.start import Conditional
+from tabstep.samplers.start import Conditional, Foreign
 from tests.oracle import F64, RowTimes, TwoColumns, bare, mixed_table, output_of_two_columns, signal
 
 # Early-stopped samplers that fit another method need a table: see test_early_stop. Here all paths begin at T.
 IN_CLOSED_FORM = [
     name
     for name, s in SAMPLERS.items()
-    if not isinstance(s, FreeFirst | Distilled | Refined)  # see test_free, test_distilled, test_refined
+    # see test_free, test_distilled, test_refined, test_by_critic, test_adasde
+    if not isinstance(s, FreeFirst | Distilled | Refined | CriticDDSS | AdaSDE)
     and (not isinstance(s, EarlyStop) or (s.stop is None and isinstance(s.start, Conditional)))
+    and not (isinstance(s, BudgetStop) and isinstance(s.start, Conditional | Foreign))
 ]
 # What is registered beside them differs in a setting, or is a pair of a start and an update that each are here too.
 AGAIN = {
     "ddss-rows",
     "deq-anderson",
     "deq-eta",
+    "es-ancestral-correlated",
     "es-ancestral-mixture",
     "es-ancestral-moments",
     "es-ddim-moments",
-    "es-ddim-vae",
+    "es-dpmpp-2m-sde-correlated",
     "es-dpmpp-2m-sde-mixture",
     "ggdm",
     "mixture-ddim",

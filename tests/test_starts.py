@@ -13,6 +13,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from tabstep import registry
 from tabstep.contracts import Unsupported
 from tabstep.diffusion import labelled_mixture, mixture, moments
 from tabstep.diffusion.blocks import Blocks
@@ -358,12 +359,17 @@ def test_the_choice_is_paid_once_and_costs_no_evaluation_later(monkeypatch: pyte
     assert torch.isfinite(out.x).all()
 
 
-def test_registered_starts_choose_for_the_budget_and_the_others_keep_their_rule() -> None:
+def test_every_registered_start_chooses_for_the_budget_and_what_does_not_is_named_so() -> None:
     for name in ("ancestral", "ddim", "dpmpp-2m-sde"):
-        for start in ("mixture", "moments"):
+        for start in registry.STARTS:
             sampler = SAMPLERS[f"es-{name}-{start}"]
             assert isinstance(sampler, BudgetStop)
             assert isinstance(sampler, BeginsEarly)
             assert type(sampler.update) is type(SAMPLERS[name])
             assert sampler.update == SAMPLERS[name]
-    assert isinstance(SAMPLERS["es-ddim-vae"], EarlyStop)
+    for start in registry.STARTS:
+        blind, fixed = (SAMPLERS[f"es-dpmpp-2m-sde-{start}-{rule}"] for rule in ("mmd", "20"))
+        assert isinstance(blind, EarlyStop)
+        assert isinstance(fixed, EarlyStop)
+        assert (blind.stop, fixed.stop) == (None, 0.2)
+        assert blind.start == fixed.start == registry.STARTS[start]

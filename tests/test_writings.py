@@ -12,8 +12,10 @@ import pytest
 from tabstep.data import comparable, constraint_search, inference
 from tabstep.data.columns import Category, Number, as_text, from_json, to_json
 from tabstep.data.doubtful_numbers import doubts
+from tabstep.data.files import read_table
 from tabstep.data.wishes import Python, Sampling, Wishes
-from tabstep.data.written_dates import WrittenMoments
+from tabstep.data.writing import numbers
+from tabstep.data.written_dates import WrittenMoments, dates
 from tests.test_asked import fitted
 
 DAYS = pd.Series(pd.date_range("2024-01-03", periods=60, freq="5D"))
@@ -239,3 +241,89 @@ def test_decimals_are_not_told_as_thousands(texts: list[str], tmp_path: Path) ->
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fitted(path)
+
+
+@pytest.mark.parametrize(
+    ("texts", "zero", "plus"),
+    [
+        (["+1.50%", "-0.25%", "0.00%"], "0.00%", "+2.00%"),
+        (["+1.50%", "-0.25%", "+0.00%"], "+0.00%", "+2.00%"),
+        (["+1.50%", "-0.25%", "-0.00%"], "0.00%", "+2.00%"),
+        (["1.50%", "-0.25%", "-0.00%"], "0.00%", "2.00%"),
+        (["$+1,005.50", "$-3.25"], "$0.00", "$+2.00"),
+        (["+$5.50", "-$3.25"], "$0.00", "+$2.00"),
+        (["(0.00)", "(3.25)", "1.10"], "0.00", "2.00"),
+        (["0.00-", "3.25-", "1.10"], "0.00", "2.00"),
+        (["+1.10 €", "−3.25 €", "−0.00 €"], "0.00 €", "+2.00 €"),
+    ],
+)
+def test_a_plus_is_written_where_it_was_and_a_zero_below_zero_is_zero(
+    texts: list[str], zero: str, plus: str
+) -> None:
+    form = numbers(texts, "object")
+    assert form is not None
+    for text in texts:
+        value = form.parse(text)
+        assert value is not None
+        assert value == 0 or form.text(value) == text
+    assert (form.text(0), form.text(200)) == (zero, plus)
+
+
+def test_a_plus_before_some_numbers_alone_is_no_way_of_writing() -> None:
+    assert numbers(["+5%", "-3%", "7%"], "object") is None
+
+
+def test_a_file_keeps_the_plus_of_its_numbers(tmp_path: Path) -> None:
+    rows = [
+        f"{(-1) ** i * i:+d},{i / 7 - 20:+.2f},{i + 100:05d},{10.0 ** (i % 9 - 4):+.1e},{i}"
+        for i in range(300)
+    ]
+    path = tmp_path / "signed.csv"
+    path.write_text("\n".join(["change,part,code,small,n", *rows]))
+    table = read_table(path)
+    assert table["change"].tolist()[:3] == ["+0", "-1", "+2"]
+    assert table["part"].tolist()[-1] == "+22.71"
+    assert table["code"].tolist()[:2] == ["00100", "00101"]
+    assert table["small"].dtype.kind == "f", "an exponent is no way of writing that is known"
+    assert table["n"].dtype.kind == "i"
+    drawn = fitted(table[["change", "part", "n"]]).sample(50, seed=0)
+    for name in ("change", "part"):
+        assert {text[0] for text in drawn[name]} <= {"+", "-"}
+
+
+def test_without_a_plus_columns_are_numbers_as_before(tmp_path: Path) -> None:
+    path = tmp_path / "plain.csv"
+    path.write_text("a,b,c\n" + "\n".join(f"{i},{-i},1e+{i % 5:02d}" for i in range(50)))
+    assert [dtype.kind for dtype in read_table(path).dtypes] == ["i", "i", "f"]
+
+
+def test_digits_may_stand_in_pairs_above_a_thousand() -> None:
+    form = numbers(["₹12,34,567.50", "-₹1,00,000.25", "₹999.00"], "object")
+    assert form is not None
+    assert [form.text(n) for n in (100_000, -12_345_678_901, 5)] == [
+        "₹1,000.00",
+        "-₹12,34,56,789.01",
+        "₹0.05",
+    ]
+    plain = numbers(["1,234.50", "56,789.25"], "object")
+    assert plain is not None
+    assert plain.text(123_456_700) == "1,234,567.00", "what both ways write alike is read the usual one"
+
+
+def test_two_signs_of_minus_are_no_one_way_of_writing() -> None:
+    for texts in (["-1.5 €", "−2.5 €", "3.0 €"], ["-1.5", "2.5-", "3.0"]):
+        assert numbers(texts, "object") is None
+
+
+@pytest.mark.parametrize("form", ["%G-W%V", "%GW%V", "W%V %G"])
+def test_weeks_are_times_and_are_written_as_they_were(form: str) -> None:
+    days = pd.date_range("2004-12-01", "2021-03-01", freq="9D")  # years of 52 weeks and of 53
+    texts = [day.strftime(form) for day in days]
+    found = dates(list(dict.fromkeys(texts)), "object")
+    assert found is not None
+    assert found.form == form
+    read = found.read(pd.Series(texts, dtype=object))
+    assert found.write(read).tolist() == texts
+    mondays = days - pd.to_timedelta(days.weekday, unit="D")
+    assert (read.values.astype(f"M8[{found.grain}]") == mondays.to_numpy()).all()
+    assert dates(["2004-W54", "2005-W01"], "object") is None, "no year has 54 weeks"

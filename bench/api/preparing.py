@@ -164,6 +164,8 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
         raise ValueError(f"frame must be a DataFrame or the path of a table, got {type(frame).__name__}")
     if target is not None and not isinstance(target, str):
         raise ValueError(f"target must be the name of a column, got {target!r}")
+    if len(frame) and not len(frame.columns):
+        raise ValueError(f"frame has {len(frame)} rows and no column: nothing to model")
     refuse(check_names(frame))
     if len(frame) < FEWEST_ROWS:
         raise ValueError(f"fit needs at least {FEWEST_ROWS} rows, got {len(frame)}")
@@ -181,6 +183,8 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
     if target in frame.columns and (gaps := int(frame[target].isna().sum())):
         faults.append(f"target {target!r} is missing in {gaps} rows; drop them")
     refuse(faults)
+    if not columns:
+        raise ValueError("nothing to model: every column is an id, or dropped")
     table = _read(columns, frame)
     common = comparable.frame(columns, table)
     may_be = [n for n in naming.whole(columns, common) if n != target and n not in wishes.numeric]

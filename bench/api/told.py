@@ -16,6 +16,7 @@ from tabstep.data.spans import Span
 from tabstep.data.writing import WrittenNumbers
 from tabstep.data.written_dates import WrittenMoments
 from tabstep.data.written_lengths import WrittenLengths
+from tabstep.data.written_sizes import WrittenSizes
 from tabstep.data.zoned import ZonedMoments
 
 
@@ -50,7 +51,9 @@ def changed(
     ]
     if gaps:
         yield f"Gaps are drawn as often as they are there, and where they are there: {', '.join(gaps)}."
-    read = [c.name for c in columns if isinstance(c, Number) and isinstance(c.form, WrittenNumbers)]
+    read = [
+        c.name for c in columns if isinstance(c, Number) and isinstance(c.form, WrittenNumbers | WrittenSizes)
+    ]
     if read:
         yield f"Numbers in text are drawn as numbers and written as they were: {', '.join(read)}."
     read = [

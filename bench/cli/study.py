@@ -60,29 +60,6 @@ def study_samplers(
     console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
 
 
-@app.command("families")
-def study_families(
-    workers: Workers = 0,
-    dataset: Datasets = None,
-    data_mirror: Mirror = None,
-    data_archive: Archive = None,
-    results: Results = Path("results"),
-) -> None:
-    """Early-stopped and learned samplers beside the best others: T' sweep, gains, prices (hours; resumes).
-
-    Scores are shown in parts of those with all T steps, which the suite `samplers` holds: run that first.
-    """
-    from tabstep.study import families
-
-    full = families.references(records_in(results / "samplers" / "runs"))
-    if not full:
-        stop(f"no records with all T steps in {results / 'samplers'}; `tabstep run samplers` makes them")
-    _, folder = _run_suite("families", dataset, workers, data_mirror, data_archive, results)
-    records = records_in(folder.runs)
-    written = families.write(records, full, folder.root / "report")
-    console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
-
-
 @app.command("recipe")
 def study_recipe(
     workers: Workers = 0,
@@ -101,6 +78,7 @@ def study_recipe(
 
 PAGES = {
     "few-steps": "tabstep at one to fifty evaluations beside all steps, by every score: what to use (hours).",
+    "families": "tabstep from every start, T' chosen and swept, and by learned coefficients, by every score (hours).",
     "parts": "What each part of tabstep is worth: tabstep without one at a time, by six scores (hours; resumes).",
     "rivals": "tabstep on the tables and by the scores of the papers of TabSyn, TabDiff and TabPC (hours; resumes).",
 }

@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data import dtypes, frames, moments, writing, written_dates, written_lengths, zoned
+from tabstep.data import (
+    dtypes,
+    frames,
+    moments,
+    writing,
+    written_dates,
+    written_lengths,
+    written_sizes,
+    zoned,
+)
 from tabstep.data.forms import EXACT, INT64, Form, Objects, Plain, Raw
 
 FORMS: dict[str, type[Any]] = {
@@ -24,6 +33,7 @@ FORMS: dict[str, type[Any]] = {
         writing.WrittenNumbers,
         written_dates.WrittenMoments,
         written_lengths.WrittenLengths,
+        written_sizes.WrittenSizes,
         zoned.ZonedMoments,
     )
 }
@@ -34,6 +44,7 @@ SHOWN: dict[type[Any], str] = {
     writing.WrittenNumbers: "number in text",
     written_dates.WrittenMoments: "date in text",
     written_lengths.WrittenLengths: "duration in text",
+    written_sizes.WrittenSizes: "number in text",
     zoned.ZonedMoments: "date in text",
 }
 UNITS = {"Y": "year", "M": "month", "D": "day", "h": "hour", "m": "minute", "s": "second"}

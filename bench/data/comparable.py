@@ -17,6 +17,7 @@ from tabstep.data.moments import Durations, Moments, Periods
 from tabstep.data.writing import WrittenNumbers
 from tabstep.data.written_dates import WrittenMoments, offset_of
 from tabstep.data.written_lengths import WrittenLengths
+from tabstep.data.written_sizes import WrittenSizes
 from tabstep.data.zoned import ZonedMoments
 
 UNITS = ("s", "ms", "us", "ns")  # those of pandas; coarser counts are told in seconds
@@ -132,6 +133,8 @@ def scaled(column: Number) -> int:
     form = column.form
     if isinstance(form, WrittenNumbers):
         return form.places
+    if isinstance(form, WrittenSizes):
+        return max(form.places)
     return (form.decimals or 0) if isinstance(form, Objects) and form.element == "Decimal" else 0
 
 

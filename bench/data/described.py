@@ -11,6 +11,7 @@ from tabstep.data.moments import Durations, Moments, Periods
 from tabstep.data.writing import WrittenNumbers
 from tabstep.data.written_dates import WrittenMoments
 from tabstep.data.written_lengths import WrittenLengths
+from tabstep.data.written_sizes import WrittenSizes
 from tabstep.data.zoned import ZonedMoments
 
 GRAIN = {
@@ -51,6 +52,8 @@ def kind(column: Column) -> str:
             return f"times to the {GRAIN[form.grain]}, in text as {form.form}{others}"
         case WrittenLengths():
             return f"lengths of time to the {GRAIN[form.grain]}, in text as {form.example}"
+        case WrittenSizes():
+            return f"numbers in {', '.join(filter(None, form.names))}, in text as {form.example!r}"
         case ZonedMoments():
             return f"times to the {GRAIN[form.grain]}, in text as {form.shown}"
     raise TypeError(f"no words for {type(form).__name__}")

@@ -6,7 +6,7 @@ import csv
 import re
 import warnings
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tabstep.data import bounds, encodings, parquet, whole_numbers
+from tabstep.data import bounds, encodings, parquet, whole_numbers, writing
 from tabstep.data.cards import DataError, suggest
 from tabstep.data.layout import CSV, MARKS, SEPARATORS, Layout
 from tabstep.data.wishes import marks, named
@@ -28,6 +28,7 @@ WRITTEN = (
 SEPARATED = "tabstep.separator"  # among them: what stands between the values of a .csv
 LOOKED_AT = 10_000  # rows whose writing is looked at
 _ZEROS = re.compile(rb"(?:^|[,;\t|\"])0\d+(?:$|[,;\t|\"\r\n])")
+_PLUS = re.compile(rb"(?:^|[,;\t|\"])\+[.\d]")
 _GROUPED = r"-?[1-9]\d{0,2}(?:\.\d{3})?|0"
 _FLOAT = r"^-?\d+(?:\.(?P<part>\d+))?(?P<mark>[eE]?)(?:(?<=[eE])[-+]\d\d+)?$"
 
@@ -131,7 +132,7 @@ def _csv(
                 f"{file} cannot be read: its line of names has {len(header)} cells, {', '.join(header)[:40]!r}, and "
                 "rows have more; remove what stands above the names, or quote values that hold the separator"
             ) from error
-    codes = _codes(layout, table)
+    codes = _as_written(layout, table)
     for name in map(str, codes):
         table[name] = codes[name].where(table[name].notna(), None)
     others = [name for name in header if name not in written and name not in codes]
@@ -184,15 +185,39 @@ def _are_flags(column: pd.Series[Any]) -> bool:
     return len(values) > 0 and all(isinstance(value, bool | np.bool_) for value in values)
 
 
-def _codes(layout: Layout, table: pd.DataFrame) -> pd.DataFrame:
-    """The texts of columns of whole numbers that are written with zeros before: 01067 is a code, and no number."""
-    whole = [name for name in map(str, table) if pd.api.types.is_numeric_dtype(table[name])]
-    whole = [name for name in whole if bool((table[name] % 1 == 0).any())]
+def _as_written(layout: Layout, table: pd.DataFrame) -> pd.DataFrame:
+    """The texts of columns that would lose something as numbers: of whole ones with zeros before, for 01067 is a code,
+    and of such as have a plus before positive numbers."""
+    numeric = [name for name in map(str, table) if pd.api.types.is_numeric_dtype(table[name])]
+    whole = [name for name in numeric if bool((table[name] % 1 == 0).any())]
     with layout.path.open("rb") as file:
-        if not whole or not any(_ZEROS.search(line) for line in file):
-            return table[[]]
-    texts = _texts(layout, whole)
-    return texts[[name for name in whole if texts[name].str.fullmatch(r"0\d+").any()]]
+        zeros, plus = _seen(file, _ZEROS, _PLUS) if numeric else (False, False)
+    texts = _texts(layout, numeric if plus else whole) if plus or (zeros and whole) else table[[]]
+    coded = [name for name in whole if zeros and texts[name].str.fullmatch(r"0\d+").any()]
+    return texts[[*coded, *(name for name in texts if name not in coded and plus and _has_plus(texts[name]))]]
+
+
+def _seen(lines: Iterable[bytes], *patterns: re.Pattern[bytes]) -> list[bool]:
+    """Which patterns occur in any of the lines."""
+    found = [False] * len(patterns)
+    for line in lines:
+        found = [
+            seen or pattern.search(line) is not None for seen, pattern in zip(found, patterns, strict=True)
+        ]
+        if all(found):
+            break
+    return found
+
+
+def _has_plus(texts: pd.Series[Any]) -> bool:
+    """Whether these are numbers in one way of writing that has a plus."""
+    present = texts[texts.str.contains(r"\d", regex=True)].unique()
+    if not any(text.startswith("+") for text in present[:LOOKED_AT]):
+        return False
+    try:
+        return writing.numbers(list(present), "object") is not None
+    except writing.Ambiguous:
+        return False
 
 
 def _texts(layout: Layout, columns: Sequence[str], rows: int | None = None) -> pd.DataFrame:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tabstep.data import dtypes, moments, writing, written_dates, written_lengths, zoned
+from tabstep.data import dtypes, moments, writing, written_dates, written_lengths, written_sizes, zoned
 from tabstep.data.columns import Category, Column, Number
 from tabstep.data.doubtful_text import check_categories
 from tabstep.data.doubtful_writing import FEW, check_stray
@@ -288,6 +288,7 @@ def _text_form(column: pd.Series[Any], speech: Speech, *, numeric: bool, decimal
         few = len(texts) <= FEW and 2 * len(texts) <= len(present)
         if form is None and (numeric or not few):
             form = writing.numbers(texts, dtype, decimal) or written_lengths.lengths(texts, dtype)
+            form = form or written_sizes.sizes(texts, dtype)
             form = form or (writing.codes(texts, dtype) if numeric else None)
         several = None if form is not None or few else written_dates.mixed(texts, dtype)
     except writing.Ambiguous as error:

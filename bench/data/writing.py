@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -24,8 +24,11 @@ CURRENCY = r"(?:[A-Z]{0,2}[$€£¥₹₽₩₺₪฿₫₴₦₱]|[A-Z]{3}(?= )
 _PREFIX = re.compile(rf"(?:{CURRENCY} ?)?")
 _SUFFIX = re.compile(r"(?:\s?(?:[%‰°$€£¥₹₽₩₺₪฿₫₴₦₱]|[A-Za-zµ°%/²³]{1,8}|/\s?\d{1,4}))?")
 _NUMBER = re.compile(
-    r"(?P<sign>[-+]?)(?P<head>[^\d.,+-]*)(?P<inner>[-+]?)(?P<body>\d[\d.,'’\u00a0\u202f _]*)(?P<tail>.*)"
+    r"(?P<sign>[-−+]?)(?P<head>[^\d.,+−-]*)(?P<inner>[-−+]?)(?P<body>\d[\d.,'’\u00a0\u202f _]*)(?P<tail>.*)"
 )
+
+
+_BEHIND = re.compile(r"\d-$")
 
 
 class Ambiguous(ValueError):
@@ -44,6 +47,11 @@ class WrittenNumbers:
     outside   whether a minus stands before the prefix, or after it
     brackets  whether negative numbers stand in brackets in place of a minus, as in accounts
     width     digits of codes, with zeros before them
+    plus      whether a plus stands before positive numbers, and before zero too
+    minus     the sign of negative numbers, or that it stands behind them, as in some ledgers
+    lakh      whether digits above the last three stand in pairs: 12,34,567
+
+    A zero with a minus, what rounding makes of a small negative number, is read as zero.
     """
 
     dtype: str
@@ -57,11 +65,14 @@ class WrittenNumbers:
     brackets: bool = False
     width: int = 0
     least: int = 0
+    plus: Literal["never", "positive", "always"] = "never"
+    minus: Literal["-", "−", "behind"] = "-"
+    lakh: bool = False
 
     def parse(self, text: str) -> int | None:
         """The number in units of the last decimal, None where it is not written so."""
-        bracketed = self.brackets and _is_bracketed(text)
-        found = _NUMBER.fullmatch(text[1:-1] if bracketed else text)
+        bare = _bare(text, self.brackets, self.minus == "behind")
+        found = _NUMBER.fullmatch(bare)
         if found is None:
             return None
         body = found["body"] + found["tail"]
@@ -76,20 +87,27 @@ class WrittenNumbers:
         if part and not (part.isascii() and part.isdecimal()):
             return None
         number = int(whole + part.ljust(self.places, "0"))
-        number = -number if bracketed or "-" in (found["sign"], found["inner"]) else number
-        return number if self.text(number) == text else None
+        minus = bare != text or self.minus in (found["sign"], found["inner"])
+        wanted = self._text(number, minus)
+        return (-number if minus else number) if wanted == text else None
 
     def text(self, number: int) -> str:
         """How a number in units of the last decimal is written."""
-        digits = str(abs(number)).rjust(self.places + 1, "0")
+        return self._text(abs(number), number < 0)
+
+    def _text(self, size: int, minus: bool) -> str:
+        digits = str(size).rjust(self.places + 1, "0")
         whole, part = (digits[: -self.places], digits[-self.places :]) if self.places else (digits, "")
         if not self.exact:
             part = part.rstrip("0").ljust(self.least, "0")
-        whole = f"{int(whole):,}".replace(",", self.thousands).rjust(self.width, "0")
+        whole = _grouped(whole.lstrip("0") or "0", self.thousands, self.lakh).rjust(self.width, "0")
         body = whole + (self.decimal + part if part else "")
-        if number < 0 and self.brackets:
+        if minus and self.brackets:
             return f"({self.prefix}{body}{self.suffix})"
-        sign = "-" if number < 0 else ""
+        if minus and self.minus == "behind":
+            return f"{self.prefix}{body}{self.suffix}-"
+        plus = self.plus == "always" or (self.plus == "positive" and size > 0)
+        sign = self.minus if minus else "+" if plus else ""
         return (
             f"{sign}{self.prefix}{body}{self.suffix}"
             if self.outside
@@ -153,8 +171,10 @@ def codes(texts: Sequence[str], dtype: str) -> WrittenNumbers | None:
 
 def _forms(few: Sequence[str], texts: Sequence[str], dtype: str) -> Iterator[WrittenNumbers]:
     """Ways of writing that fit the first texts, the plainest first."""
-    brackets = any(map(_is_bracketed, texts))
-    few, texts = ([t[1:-1] if brackets and _is_bracketed(t) else t for t in side] for side in (few, texts))
+    brackets, behind = any(map(_is_bracketed, texts)), any(map(_BEHIND.search, texts))
+    few, texts = ([_bare(text, brackets, behind) for text in side] for side in (few, texts))
+    minus: Literal["-", "−", "behind"] = "behind" if behind else "−" if "−" in "".join(texts) else "-"
+    plus = _plus(texts)
     first = _NUMBER.fullmatch(few[0]) if few else None
     if first is None:
         return
@@ -174,12 +194,47 @@ def _forms(few: Sequence[str], texts: Sequence[str], dtype: str) -> Iterator[Wri
         thousand = decimals == {3} and decimal == ","  # 85 and 9,926 are whole: decimals would vary in number
         # All decimals, none that are zeros, or of those the first, as programs write floats.
         ways = ((True, 0), (False, 0), (False, 1)) if decimals and not thousand else ((True, 0),)
-        for (exact, least), outside in product(ways, (True, False) if prefix and not brackets else (True,)):
+        places_of_sign = (True, False) if prefix and not brackets else (True,)
+        for (exact, least), outside, lakh in product(
+            ways, places_of_sign, (False, True) if thousands else (False,)
+        ):
             form = WrittenNumbers(
-                dtype, prefix, suffix, thousands, decimal, places, exact, outside, brackets, least=least
+                *(dtype, prefix, suffix, thousands, decimal, places, exact, outside, brackets),
+                least=least,
+                plus=plus,
+                minus=minus,
+                lakh=lakh,
             )
             if all(form.parse(text) is not None for text in few):
                 yield form
+
+
+def _plus(texts: Sequence[str]) -> Literal["never", "positive", "always"]:
+    """Where these numbers have a plus: before zero too if one of them is a zero that has it."""
+    signed = [
+        text
+        for text in texts
+        if (found := _NUMBER.fullmatch(text)) and "+" in (found["sign"], found["inner"])
+    ]
+    if not signed:
+        return "never"
+    return "always" if any(not set(text) & set("123456789") for text in signed) else "positive"
+
+
+def _bare(text: str, brackets: bool, behind: bool) -> str:
+    """A text without the brackets, or without the minus behind it, that make it negative."""
+    if brackets and _is_bracketed(text):
+        return text[1:-1]
+    return text[:-1] if behind and _BEHIND.search(text) else text
+
+
+def _grouped(digits: str, mark: str, lakh: bool) -> str:
+    """Digits with a mark between groups of three, or of two above the last three."""
+    size, rest, groups = 2 if lakh else 3, digits[:-3], [digits[-3:]]
+    while rest:
+        rest, group = rest[:-size], rest[-size:]
+        groups.append(group)
+    return mark.join(reversed(groups))
 
 
 def _is_bracketed(text: str) -> bool:

@@ -33,6 +33,7 @@ DATES = (
     *("%d/%b/%Y", "%-d/%b/%Y", "%Y-%b-%d", "%b-%d-%Y", "%b %d %Y", "%b %-d %Y", "%B %d %Y", "%B %-d %Y"),
     *("%b. %d, %Y", "%b. %-d, %Y", "%d. %B %Y", "%-d. %B %Y", "%d. %m. %Y", "%-d. %-m. %Y", "%Y_%m_%d"),
     *("%Y年%m月%d日", "%Y年%-m月%-d日"),
+    *("%G-W%V", "%GW%V", "W%V %G", "W%V-%G", "W%V/%G"),  # weeks, by their Monday
     *("%Y/%m", "%m/%Y", "%-m/%Y", "%m-%Y", "%Y %b", "%Y %B", "%Y-%b", "%b-%Y", "%B-%Y", "%b-%y", "%^b-%Y"),
 )
 TIMES = (
@@ -283,7 +284,7 @@ def _shape(text: str) -> str:
 
 
 _SHAPES = {
-    form: _shape(re.sub(r"%\^?[aAbBp]", "a", re.sub(r"%[-_3]?[YmdyHMSfI]", "9", form))) for form in STAMPS
+    form: _shape(re.sub(r"%\^?[aAbBp]", "a", re.sub(r"%[-_3]?[YmdyHMSfIGV]", "9", form))) for form in STAMPS
 }
 
 
@@ -310,6 +311,8 @@ def parsed(texts: Any, form: str) -> np.ndarray:
         bare = [t.removesuffix(zone) if isinstance(t, str) and t.endswith(zone) else None for t in texts]
         return parsed(pd.Series(bare, dtype=object), form.removesuffix(zone))
     plain = _plain(form)
+    if "%V" in plain:
+        texts, plain = texts.map(lambda text: f"{text} 1" if isinstance(text, str) else None), f"{plain} %u"
     found = pd.to_datetime(texts, format=plain, errors="coerce", utc=plain.endswith("Z"))
     values: np.ndarray = (found.dt.tz_localize(None) if plain.endswith("Z") else found).to_numpy(
         dtype="M8[ns]"

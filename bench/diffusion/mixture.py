@@ -92,6 +92,21 @@ def evidence(
     return total
 
 
+def noised(m: Mixture, alpha_bar: float, clean: int = 0) -> Mixture:
+    """The law of rows of the mixture that were noised until `alpha_bar` of the signal is left: again a mixture.
+
+    The last `clean` categories stay as they are: 1 for a label, which is no part of the diffusion.
+    """
+    whole = len(m.sizes) - clean
+    blocks = [
+        torch.log(alpha_bar * table.exp() + (1 - alpha_bar) / table.shape[1]) if i < whole else table
+        for i, table in enumerate(m.tables)
+    ]
+    log_p = torch.cat(blocks, 1) if blocks else m.log_p
+    mean, var = math.sqrt(alpha_bar) * m.mean, alpha_bar * m.var + 1 - alpha_bar
+    return Mixture(m.sizes, m.log_w, mean, var, log_p)
+
+
 def log_density(m: Mixture, rows: State) -> Tensor:
     """log p(x, c, y) of encoded rows, (n,) nats."""
     c = classes(rows)

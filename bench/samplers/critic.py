@@ -13,9 +13,11 @@ SOME = 20_000  # training rows that quantiles are of
 NARROWEST = 1e-3  # in units of encoded numbers, of what lies between two quantiles
 BEYOND = 0.2  # of it, how far numbers outside are told apart
 
+BETAS = (0.5, 0.99)  # of Adam: moving averages shorter than usual, for the other side moves too
+
 
 class Critic(nn.Module):
-    """How much rows look like real ones, as a logit (n,).
+    """How much rows look like real ones, as a logit (n,); of classes that are one-hot it has a gradient.
 
     Numbers enter as they are and by piecewise linear codes, how far each is from one quantile of the training rows to
     the next (Gorishniy et al. 2022): with these a small network sees edges and gaps, as trees do.
@@ -64,3 +66,10 @@ def telling(critic: Critic, real: State, drawn: State, penalty: float) -> Tensor
 def told(critic: Critic, drawn: State) -> Tensor:
     """What rows lose that a critic tells from real ones, (): the non-saturating loss of Goodfellow et al. 2014."""
     return F.softplus(-critic(drawn)).mean()
+
+
+def descended(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """Take one step down a loss."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()

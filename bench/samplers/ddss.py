@@ -9,20 +9,21 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from tabstep.contracts import Unsupported
 from tabstep.data.settings import later
 from tabstep.diffusion.mixed import Draw, Process, State
 from tabstep.diffusion.noise import Noise, stream
 from tabstep.samplers import ggdm
 from tabstep.samplers.kernel import kernel_widths, row_features, squared_mean_distance, squared_mmd
 from tabstep.samplers.row_network import RowFeatures
-from tabstep.samplers.setting import NOISE, Setting, Steps, digest
+from tabstep.samplers.setting import Setting, Steps, digest, few_from_noise
 
 VERSION = 2  # raise when the same model and rows give other coefficients
 
 DRAWS = (
     4  # rows drawn for a held-out one: with one, what decides which check is best is the noise of the draw
 )
+
+Feature = Literal["rows", "network"]
 
 Objective = Callable[[Tensor, Tensor, "Tensor | None", State], Tensor]
 """Distance of drawn rows, x (n, d_num), one_hot (n, sum K) and their labels, from real ones with the same labels."""
@@ -44,7 +45,7 @@ class DDSS:
     """
 
     learn: tuple[ggdm.Part, ...] = ("update", "prediction", "time", "categories")
-    features: tuple[Literal["rows", "network"], ...] = ("rows", "network")
+    features: tuple[Feature, ...] = ("rows", "network")
     network: RowFeatures = field(default_factory=RowFeatures)
     steps: int = 500
     batch_rows: int = 512
@@ -65,29 +66,24 @@ class DDSS:
             raise ValueError(f"features must be of rows, network, got {self.features}")
 
     def prepare(self, setting: Setting, path: Steps) -> Draw:
-        """Learn the coefficients of this path, or read them.
+        """Learn the coefficients of this path, or read them; raises as `coefficients` does."""
+        offsets = self.coefficients(setting, path)
+        return drawing(setting.process, lambda noise, y: self.rows(setting.process, path, offsets, noise, y))
+
+    def coefficients(self, setting: Setting, path: Steps) -> ggdm.Parameters:
+        """Those of this path, learned or read.
 
         Raises `Unsupported` without training or held-out rows, for more than `most` evaluations, and for a path that
         does not begin in noise.
         """
         K, process = len(path) - 1, setting.process
-        if self.most < K:
-            raise Unsupported(f"coefficients are learned for up to {self.most} evaluations, not for {K}")
-        if process.schedule.at(path[0]) > NOISE:
-            raise Unsupported("coefficients are learned for paths that begin in noise")
-        distance = objective(self, setting)  # not inside the search, whose price is its own
+        few_from_noise("coefficients", self.most, setting, path)
+        distance = objective(
+            self.features, self.network, setting
+        )  # not inside the search, whose price is its own
         name = f"ddss-{K}-{digest(_Key(self, path, setting.seed))}"
         found = setting.artifacts.tensors(name, lambda: search(self, setting, path, distance))
-        offsets = {key: found[key].to(process.x_min.device) for key in ggdm.ddim_offsets(K)}
-
-        def draw(noise: Noise, y: Tensor | None) -> State:
-            with torch.no_grad():
-                x, one_hot = self.rows(process, path, offsets, noise, y)
-            classes = [view.argmax(-1) for _, view in process.blocks.each(one_hot)]
-            c = torch.cat(classes, 1) if classes else one_hot.new_empty(len(x), 0, dtype=torch.int64)
-            return State(x, c, y)
-
-        return draw
+        return {key: found[key].to(process.x_min.device) for key in ggdm.ddim_offsets(K)}
 
     def rows(
         self, process: Process, path: Steps, offsets: ggdm.Parameters, noise: Noise, y: Tensor | None
@@ -115,7 +111,20 @@ class _Key:
     version: int = VERSION
 
 
-def objective(settings: DDSS, setting: Setting) -> Objective:
+def drawing(process: Process, rows: Callable[[Noise, Tensor | None], tuple[Tensor, Tensor]]) -> Draw:
+    """Draw what `rows` gives as numbers and one-hot classes, without a gradient."""
+
+    def draw(noise: Noise, y: Tensor | None) -> State:
+        with torch.no_grad():
+            x, one_hot = rows(noise, y)
+        classes = [view.argmax(-1) for _, view in process.blocks.each(one_hot)]
+        c = torch.cat(classes, 1) if classes else one_hot.new_empty(len(x), 0, dtype=torch.int64)
+        return State(x, c, y)
+
+    return draw
+
+
+def objective(features: tuple[Feature, ...], rows: RowFeatures, setting: Setting) -> Objective:
     """The sum over kinds of features of unbiased squared distances; labels, where there are, belong to the features.
 
     On the network's features means count by themselves too (a linear kernel); on the rows that would see nothing but
@@ -124,21 +133,19 @@ def objective(settings: DDSS, setting: Setting) -> Objective:
     data, blocks = setting.training_rows(), setting.process.blocks
     classes = 0 if data.y is None else int(data.y.max()) + 1
     network = None
-    if "network" in settings.features:
-        name = f"row-network-{digest(settings.network)}-{setting.seed}"
-        weights = setting.artifacts.tensors(
-            name, lambda: settings.network.train(data, blocks, seed=setting.seed)
-        )
-        network = settings.network.restore(weights, data, blocks)
+    if "network" in features:
+        name = f"row-network-{digest(rows)}-{setting.seed}"
+        weights = setting.artifacts.tensors(name, lambda: rows.train(data, blocks, seed=setting.seed))
+        network = rows.restore(weights, data, blocks)
 
     def spaces(x: Tensor, one_hot: Tensor, y: Tensor | None) -> list[Tensor]:
-        found = [row_features(x, one_hot, y, classes)] if "rows" in settings.features else []
+        found = [row_features(x, one_hot, y, classes)] if "rows" in features else []
         if network is not None:
             found.append(row_features(network(x, one_hot), one_hot[:, :0], y, classes))
         return found
 
-    def of(rows: State) -> list[Tensor]:
-        return spaces(rows.x, blocks.one_hot(rows.c, rows.x.dtype), rows.y)
+    def of(real: State) -> list[Tensor]:
+        return spaces(real.x, blocks.one_hot(real.c, real.x.dtype), real.y)
 
     with torch.no_grad():
         widths = [kernel_widths(points) for points in of(data)]

@@ -13,13 +13,11 @@ from tabstep.diffusion.initial import seeded
 from tabstep.diffusion.mixed import Draw, State, taken
 from tabstep.diffusion.noise import stream
 from tabstep.diffusion.train import Training
-from tabstep.samplers.critic import Critic, telling, told
+from tabstep.samplers.critic import BETAS, Critic, descended, telling, told
 from tabstep.samplers.distilled import Begin, Distilled, copied, divergence, jumping, learned, using
 from tabstep.samplers.judged import LEAST_ROWS, Judge, standard_error
 from tabstep.samplers.setting import Grid, Sampler, Setting, Steps, digest
 from tabstep.samplers.start import Start
-
-BETAS = (0.5, 0.99)  # of Adam: moving averages shorter than usual, for the other side moves too
 
 VERSION = 1  # raise when the same model, rows and taught networks give other networks
 
@@ -166,23 +164,18 @@ def _trained(
             drawn = State(
                 said.x0_hat, process.stay_or_jump(said.scores.detach(), begin.c, t, 0, noise), begin.y
             )
-            _moved(theirs, telling(critic, real, State(drawn.x.detach(), drawn.c, drawn.y), settings.penalty))
+            descended(
+                theirs, telling(critic, real, State(drawn.x.detach(), drawn.c, drawn.y), settings.penalty)
+            )
             if step < 0:
                 continue
             loss = told(critic, drawn)
             if process.blocks.width:
                 loss = loss + settings.anchor * divergence(said.scores, process, begin)
             ours.param_groups[0]["lr"] = settings.lr * (1 - step / settings.steps)
-            _moved(ours, loss)
+            descended(ours, loss)
         with torch.no_grad():
             torch._foreach_lerp_(ema, raw, 1 - training.decay(step))
         if setting.progress is not None and (step + 1) % max(1, settings.steps // 100) == 0:
             setting.progress(step + 1, settings.steps, loss.item())
     return average.state_dict()
-
-
-def _moved(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One step down a loss."""
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()

@@ -266,6 +266,15 @@ def checked(path: Any, T: int, K: int) -> Steps:
     return found
 
 
+def few_from_noise(learned: str, most: int, setting: Setting, path: Steps) -> None:
+    """Raises `Unsupported` for a path that numbers are not learned for: of more evaluations, or not from noise."""
+    K = len(path) - 1
+    if most < K:
+        raise Unsupported(f"{learned} are learned for up to {most} evaluations, not for {K}")
+    if setting.process.schedule.at(path[0]) > NOISE:
+        raise Unsupported(f"{learned} are learned for paths that begin in noise")
+
+
 def path_from(begin: int, update: Sampler, grid: Grid, setting: Setting, K: int) -> Steps:
     """The path of K evaluations from a time 0..T, (0,) from 0. Raises `Unsupported` where there are too few times."""
     if begin == 0:

@@ -60,8 +60,13 @@ class Products:
 
     def fit(self, setting: Setting) -> Draw:
         """Raises `Unsupported` where neither training rows nor their mixture are at hand."""
+        return _from_components(setting, self.components(setting), mixture.draw)
+
+    def components(self, setting: Setting) -> mixture.Mixture:
+        """The mixture itself, of numbers and categories, the last of them the label where there is one; raises the
+        same."""
         name = f"mixture-v{VERSION}-{digest(self.settings)}"
-        return _from_components(setting, name, self.settings, mixture.Mixture, mixture.draw)
+        return _components(setting, name, self.settings, mixture.Mixture)
 
 
 @dataclass(frozen=True)
@@ -73,17 +78,12 @@ class Gaussians:
     def fit(self, setting: Setting) -> Draw:
         """Raises `Unsupported` where neither training rows nor their mixture are at hand."""
         name = f"correlated-v{CORRELATED_VERSION}-{digest(self.settings)}"
-        return _from_components(setting, name, self.settings, correlated.Correlated, correlated.draw)
+        whole = _components(setting, name, self.settings, correlated.Correlated)
+        return _from_components(setting, whole, correlated.draw)
 
 
-def _from_components(
-    setting: Setting,
-    name: str,
-    settings: Search[M],
-    kind: type[M],
-    drawn: Callable[[M, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]],
-) -> Draw:
-    """Rows of a mixture of this kind, kept as the artifact `name`: a component given the label, a row given it."""
+def _components(setting: Setting, name: str, settings: Search[M], kind: type[M]) -> M:
+    """A mixture of this kind, kept as the artifact `name`."""
     like = setting.process.x_min
     features: tuple[int, ...] = setting.process.blocks.sizes
     kept = setting.artifacts.held(name) or setting.artifacts.tensors(
@@ -92,7 +92,16 @@ def _from_components(
     )
     labels = kept["log_p"].shape[1] - sum(features)
     sizes = (*features, labels) if labels else features
-    whole = kind(sizes, **{key: value.to(like.device) for key, value in kept.items()})
+    return kind(sizes, **{key: value.to(like.device) for key, value in kept.items()})
+
+
+def _from_components(
+    setting: Setting, whole: M, drawn: Callable[[M, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+) -> Draw:
+    """Rows of a mixture: a component given the label, a row given it."""
+    like = setting.process.x_min
+    features: tuple[int, ...] = setting.process.blocks.sizes
+    labels = len(whole.sizes) > len(features)
     given = mixture.given_label(whole) if labels else whole.log_w.unsqueeze(0)
     rest = replace(whole, sizes=features, log_p=whole.log_p[:, : sum(features)])
 

@@ -1,10 +1,9 @@
-"""The study of early-stopped and learned samplers: its numbers, its page and its figures, from records alone."""
+"""The study of starts and learned coefficients: what each buys at few evaluations, and which T' is best, by records."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,252 +11,350 @@ from matplotlib.figure import Figure
 
 from tabstep.records import store
 from tabstep.records.store import Record
-from tabstep.registry import SWEEP
-from tabstep.report.figures.drawing import save
-from tabstep.report.figures.hues import colour
-from tabstep.report.numbers.table import PRIMARY, commit_of, csv, results
-from tabstep.study.figures import steps_axis
+from tabstep.registry import STARTS, SWEEP, SWEPT
+from tabstep.report.figures.drawing import panels, save
+from tabstep.report.figures.hues import GREY
+from tabstep.report.numbers.budget import BASE
+from tabstep.report.numbers.table import commit_of, csv
+from tabstep.report.numbers.vector import VECTOR
+from tabstep.study import seeds
+from tabstep.study.few_steps import losses
 from tabstep.study.markdown import pipes, reflow
-from tabstep.study.samplers import REFERENCE, wide
+from tabstep.study.paired import Values, by_table, difference
+from tabstep.study.recipe import OURS
 
-MOONSHOT = 5  # evaluations that should keep `ENOUGH` of the score of all T
-ENOUGH = 0.99
-LEARNED = ("ddss", "ggdm")
-BEGIN = "ddim"  # where learned coefficients begin
-STARTS = ("vae", "ctgan")  # of the sweeps over T'
-SHOWN = (
-    *("ancestral", "ancestral-small", "ddim", "dpmpp-2m-sde"),
-    *("es-ancestral-vae", "es-ddim-vae", "es-ancestral-ctgan", "es-ddim-ctgan", "ddss", "ggdm"),
+LEARNED = ("ggdm", "ddss", "ddss-critic", "adasde")
+"""Samplers whose coefficients are learned; all begin as `PLAIN`, in noise."""
+
+PLAIN = "ddim"
+BESIDE = (PLAIN, SWEPT)
+
+TIES = ((SWEPT, f"tied-{SWEPT}"), (f"mixture-{SWEPT}", f"mixture-tied-{SWEPT}"))
+"""Samplers that draw the classes of a row one by one, and the same that draw them together."""
+
+C2ST = "c2st_xgboost"
+PRIVACY = {"nearer to training rows": "dcr_share", "membership attack": "mia_max"}
+
+FLOORS = {
+    "mixture": "mixture",
+    "smote": "smote",
+    "copula": "copula",
+    "vae": "vae",
+    "tvae": "tvae",
+    "ctgan": "ctgan",
+}
+"""The method that a start is by itself, where there is one."""
+
+
+def chosen(start: str) -> str:
+    """The sampler from a start whose T' is best for the budget by held rows."""
+    return f"es-{SWEPT}-{start}"
+
+
+CLAIMS: tuple[tuple[str, Sequence[str], Sequence[str]], ...] = (
+    *((f"begin at rows of `{start}`, not in noise", [chosen(start)], [SWEPT]) for start in STARTS),
+    (
+        "T' for the budget, not by the MMD of noised rows, mean over starts",
+        [chosen(start) for start in STARTS],
+        [f"{chosen(start)}-mmd" for start in STARTS],
+    ),
+    ("coefficients learned by a distance (`ddss`), not DDIM's", ["ddss"], [PLAIN]),
+    ("`ddss` taught further by a critic (`ddss-critic`)", ["ddss-critic"], ["ddss"]),
+    ("noise in learned amounts (`adasde`), not DDIM's none", ["adasde"], [PLAIN]),
+    *((f"classes drawn together (`{other}`), not one by one", [other], [plain]) for plain, other in TIES),
 )
+"""Levers: what is to be better, as the mean over samplers, than what."""
+
+SHADES = {1: "#BBBBBB", 2: "#0072B2", 5: "#E69F00", 10: "#D55E00"}
 
 
-def references(records: Iterable[Record]) -> list[Record]:
-    """Of another suite's records, those of all T steps of the same kind of network: what few steps should keep."""
-    found = [r for r in records if (r.cell.method, r.cell.sampler) == REFERENCE and r.status == "ok"]
-    most = max((r.cell.steps or 0 for r in found), default=0)
-    return [r for r in found if r.cell.steps == most]
+def full_steps(records: Iterable[Record]) -> int:
+    """The most evaluations of `BASE`, which are all steps; 0 without records."""
+    return max((r.cell.steps or 0 for r in records if r.cell.sampler == BASE), default=0)
 
 
-def numbers(records: Sequence[Record], full: Sequence[Record]) -> pd.DataFrame:
-    """`study.samplers.wide` of the records, with scores in parts of those of the records `full`."""
-    names = {r.cell.dataset for r in records}
-    both = [results(records), results([r for r in full if r.cell.dataset in names])]
-    table = wide(pd.concat([part for part in both if not part.empty], ignore_index=True))
-    table["kept_std"] = table["score_std"] * table["kept"] / table["score_mean"]
-    few: pd.DataFrame = table[table["steps"] < table["steps"].max()].reset_index(drop=True)
-    return few
-
-
-def moonshot(table: pd.DataFrame) -> pd.DataFrame:
-    """For each dataset, of all samplers at `MOONSHOT` steps the one with the best validation score."""
-    part = table[(table["steps"] == MOONSHOT) & table["val_mean"].notna()]
-    best = part.loc[part.groupby("dataset")["val_mean"].idxmax()]
-    columns = ["dataset", "sampler", "grid", "val_mean", "score_mean", "score_std", "kept", "kept_std"]
-    return best[columns].reset_index(drop=True)
-
-
-def learned_gain(records: Sequence[Record]) -> pd.DataFrame:
-    """Learned coefficients less their begin, paired by sampling seed: mean and deviation, on both parts."""
-    scores: dict[tuple[Any, ...], dict[str, float]] = {}
-    for r in records:
-        if r.status == "ok" and r.cell.sampler in (*LEARNED, BEGIN) and r.cell.grid == "trailing":
-            primary = PRIMARY[r.task]
-            key = (r.cell.dataset, r.cell.sampler, r.cell.steps, r.cell.sample_seed)
-            scores[key] = {
-                part: float(np.mean(r.scores[name]))
-                for part, name in (("validation", f"{primary}_val"), ("test", primary))
-            }
+def claims(records: Sequence[Record], metric: str) -> list[dict[str, str]]:
+    """The difference that each lever makes in a score, a line each, a column a budget."""
     lines = []
-    for (dataset, sampler, steps, seed), own in scores.items():
-        begin = scores.get((dataset, BEGIN, steps, seed))
-        if sampler != BEGIN and begin is not None:
-            gains = {part: own[part] - begin[part] for part in own}
-            lines.append({"dataset": dataset, "sampler": sampler, "steps": steps, **gains})
-    if not lines:
-        return pd.DataFrame(columns=["dataset", "sampler", "steps"])
-    grouped = pd.DataFrame(lines).groupby(["dataset", "sampler", "steps"])[["validation", "test"]]
-    flat = grouped.agg(["mean", "std", "count"])
-    flat.columns = ["_".join(name) for name in flat.columns.to_flat_index()]
-    return flat.reset_index()
-
-
-def sweep(table: pd.DataFrame) -> pd.DataFrame:
-    """Scores by T'/T, start and budget, of the samplers with a fixed T'."""
-    fixed = {f"es-ancestral-{start}-{100 * stop:.0f}": (start, stop) for start in STARTS for stop in SWEEP}
-    part = table[table["sampler"].isin(list(fixed))].copy()
-    part["start"], part["stop"] = ([fixed[s][i] for s in part["sampler"]] for i in (0, 1))
-    return part[["dataset", "start", "stop", "steps", "kept", "kept_std"]].reset_index(drop=True)
-
-
-def write(records: Sequence[Record], full: Sequence[Record], folder: Path) -> list[Path]:
-    """Write families.md, its table as CSV and its figures into `folder`; return their paths."""
-    table = numbers(records, full)
-    swept = sweep(table)
-    shown = table[table["sampler"].isin(SHOWN)]
-    page = "\n".join(reflow(_page(records, full, table))) + "\n"
-    store.replace(folder / "families.md", page.encode())
-    store.replace(folder / "families.csv", csv(table).encode())
-    drawn = save(
-        {
-            "quality": (lambda: _quality(shown), shown),
-            "sweep": (lambda: _sweep(swept), swept),
-        },
-        folder,
+    for text, one, other in CLAIMS:
+        line, counts = {"lever": text}, set()
+        for steps in sorted({r.cell.steps or 0 for r in records if r.cell.sampler == one[0]}):
+            ways = [
+                _mean([by_table(records, metric, sampler=s, steps=steps) for s in of]) for of in (one, other)
+            ]
+            tables = len({*ways[0]} & {*ways[1]})
+            if tables:
+                counts.add(tables)
+                line[f"at {steps}"] = str(difference(*ways))
+        if counts:
+            lines.append(line | {"tables": " to ".join(map(str, sorted({min(counts), max(counts)})))})
+    budgets = sorted(
+        {name for line in lines for name in line if name.startswith("at ")}, key=lambda n: int(n[3:])
     )
-    return [folder / "families.md", folder / "families.csv", *drawn]
+    order = ["lever", "tables", *budgets]
+    return [{name: line.get(name, "") for name in order} for line in lines]
 
 
-def _page(records: Sequence[Record], full: Sequence[Record], table: pd.DataFrame) -> list[str]:
-    commits = ", ".join(sorted({commit_of(r.env, digits=12) for r in records}))
-    reference = ", ".join(sorted({commit_of(r.env, digits=12) for r in full}))
-    return [
-        "# Early-stopped and learned samplers",
-        "",
-        "One short fit of `tabddpm` a table serves all samplers; five sampling seeds, grid `trailing`. *Kept* is the",
-        "score in parts of that with all T steps, and ± the standard deviation over sampling seeds.",
-        f"Made at {commits}; the score with all T steps at {reference}.",
-        "",
-        *_moonshot(moonshot(table)),
-        "",
-        "## Quality against network evaluations",
-        "",
-        "![Part of the full-T score against evaluations](quality.png)",
-        "",
-        *_kept(table),
-        "",
-        "## Learned coefficients against their begin, DDIM",
-        "",
-        "Difference of the score, paired by sampling seed, mean ± standard deviation. Coefficients are learned on",
-        "training rows, and the best check is chosen by its distance to validation rows.",
-        "",
-        *pipes(_gains(learned_gain(records))),
-        "",
-        "## T' of early-stopped paths",
-        "",
-        "T' = 0 is the start generator by itself, T' = T plain ancestral sampling.",
-        "",
-        "![Part of the full-T score against T'/T](sweep.png)",
-        "",
-        "## Prices",
-        "",
-        "Median seconds to prepare (fits of start generators and searches of coefficients among them) and to draw",
-        "10,000 rows, from cells that ran side by side.",
-        "",
-        *pipes(_prices(table)),
-    ]
+def _mean(ways: Sequence[Values]) -> Values:
+    """Of several ways the mean on every table that has them all."""
+    tables = set.intersection(*(set(of) for of in ways))
+    return {name: float(np.mean([of[name] for of in ways])) for name in tables}
 
 
-def _moonshot(best: pd.DataFrame) -> list[str]:
-    rows = [
-        {
-            "dataset": row["dataset"],
-            "best on validation": f"{row['sampler']}, {row['grid']}",
-            "validation": f"{row['val_mean']:.4f}",
-            "test": f"{row['score_mean']:.4f} ± {row['score_std']:.4f}",
-            "kept": f"{row['kept']:.1%} ± {row['kept_std']:.1%}",
-            f"to {ENOUGH:.0%}": f"{100 * (row['kept'] - ENOUGH):+.1f} points",
-        }
-        for row in best.to_dict("records")
-    ]
-    return [f"## {ENOUGH:.0%} of the full score in {MOONSHOT} evaluations?", "", *pipes(rows)]
+def sweep(records: Sequence[Record]) -> pd.DataFrame:
+    """C2ST by start, budget and T'/T, in the mean over the tables that have the whole sweep of the start and budget.
+
+    start, steps, stop (0 is the start by itself, where it is a method), c2st, tables; and `rule`, of a line without
+    `stop`: "chosen" for the budget by held rows, "mmd" without a look at it
+    """
+    lines = []
+    for start in STARTS:
+        budgets = {r.cell.steps for r in records if r.cell.sampler == f"{chosen(start)}-mmd"}
+        for steps in sorted(k for k in budgets if k is not None):
+            ways: dict[tuple[str, float | None], Values] = {
+                ("swept", stop): by_table(
+                    records, C2ST, sampler=f"{chosen(start)}-{100 * stop:.0f}", steps=steps
+                )
+                for stop in SWEEP
+            }
+            ways["chosen", None] = by_table(records, C2ST, sampler=chosen(start), steps=steps)
+            ways["mmd", None] = by_table(records, C2ST, sampler=f"{chosen(start)}-mmd", steps=steps)
+            tables = set.intersection(*(set(of) for of in ways.values()))
+            alone = by_table(records, C2ST, method=FLOORS.get(start))
+            if tables and tables <= set(alone):
+                ways = {("swept", 0.0): alone} | ways
+            lines += [
+                {
+                    **{"start": start, "steps": steps, "stop": stop, "rule": rule},
+                    **{"c2st": float(np.mean([of[name] for name in tables])), "tables": len(tables)},
+                }
+                for (rule, stop), of in ways.items()
+                if tables
+            ]
+    return pd.DataFrame(lines, columns=["start", "steps", "stop", "rule", "c2st", "tables"])
 
 
-def _kept(table: pd.DataFrame) -> list[str]:
-    lines: list[str] = []
-    for dataset, part in table[table["sampler"].isin(SHOWN)].groupby("dataset"):
-        rows = []
-        for sampler in SHOWN:
-            cells = part[part["sampler"] == sampler].sort_values("steps").to_dict("records")
-            texts = {f"K = {c['steps']}": f"{c['kept']:.1%} ± {c['kept_std']:.1%}" for c in cells}
-            rows += [{"sampler": sampler, **texts}] if cells else []
-        lines += [f"### {dataset}: kept of the full-T test score", "", *pipes(rows), ""]
+def rules(records: Sequence[Record]) -> list[dict[str, str]]:
+    """By start and budget what the other rule, and the best fixed T' of all tables, lose against the chosen T'."""
+    lines = []
+    for start in STARTS:
+        for steps in sorted({r.cell.steps or 0 for r in records if r.cell.sampler == f"{chosen(start)}-mmd"}):
+            own = by_table(records, C2ST, sampler=chosen(start), steps=steps)
+            blind = by_table(records, C2ST, sampler=f"{chosen(start)}-mmd", steps=steps)
+            fixed = {
+                stop: by_table(records, C2ST, sampler=f"{chosen(start)}-{100 * stop:.0f}", steps=steps)
+                for stop in SWEEP
+            }
+            whole = {stop: of for stop, of in fixed.items() if own.keys() <= of.keys()}
+            best = min(
+                whole, key=lambda stop: float(np.mean([whole[stop][name] for name in own])), default=None
+            )
+            lines.append(
+                {
+                    **{"start": start, "evaluations": str(steps), "tables": str(len({*own} & {*blind}))},
+                    "mmd less chosen": str(difference(blind, own)),
+                    "best fixed T'/T": "" if best is None else f"{best:g}",
+                    "fixed less chosen": "" if best is None else str(difference(whole[best], own)),
+                }
+            )
     return lines
 
 
-def _gains(gain: pd.DataFrame) -> list[dict[str, str]]:
+def starts(records: Sequence[Record]) -> list[dict[str, str]]:
+    """By start its C2ST by itself and with the chosen T' at every budget, in the mean over tables that have all."""
+    every = sorted({r.cell.steps or 0 for r in records if r.cell.sampler in {chosen(s) for s in STARTS}})
+    full = by_table(records, C2ST, method=OURS, sampler=BASE, steps=full_steps(records))
+    rows: dict[str, dict[str, Values]] = {}
+    for start in STARTS:
+        alone = by_table(records, C2ST, method=FLOORS[start]) if start in FLOORS else {}
+        at = {str(k): by_table(records, C2ST, sampler=chosen(start), steps=k) for k in every}
+        rows[start] = ({"0": alone} if alone else {}) | at
+    noise = {str(k): by_table(records, C2ST, method=OURS, sampler=SWEPT, steps=k) for k in every}
+    rows["noise"] = noise | {f"{full_steps(records)}": full}
+    tables = set.intersection(*(set(of) for way in rows.values() for of in way.values())) if rows else set()
+    columns = ["0", *map(str, every), f"{full_steps(records)}"]
     return [
-        {
-            "dataset": row["dataset"],
-            "sampler": row["sampler"],
-            "K": str(row["steps"]),
-            "validation": f"{row['validation_mean']:+.4f} ± {row['validation_std']:.4f}",
-            "test": f"{row['test_mean']:+.4f} ± {row['test_std']:.4f}",
-            "seeds": str(row["test_count"]),
+        {"start": start}
+        | {
+            k: f"{np.mean([way[k][name] for name in tables]):.3f}" if k in way and tables else ""
+            for k in columns
         }
-        for row in gain.to_dict("records")
+        for start, way in rows.items()
     ]
 
 
-def _prices(table: pd.DataFrame) -> list[dict[str, str]]:
-    rows = []
-    for (dataset, sampler), part in table[table["sampler"].isin(SHOWN)].groupby(["dataset", "sampler"]):
-        cells = part.sort_values("steps").to_dict("records")
-        texts = {f"K = {c['steps']}": f"{c['prepare_s']:.1f} + {c['seconds']:.2f}" for c in cells}
-        rows.append({"dataset": str(dataset), "sampler": str(sampler), **texts})
-    return rows
+def privacy(records: Sequence[Record]) -> list[dict[str, str]]:
+    """By start what of training rows its rows give away, by itself and at each budget less all steps from noise."""
+    every = sorted({r.cell.steps or 0 for r in records if r.cell.sampler in {chosen(s) for s in STARTS}})
+    lines = []
+    for start in STARTS:
+        line = {"start": start}
+        for title, metric in PRIVACY.items():
+            full = by_table(records, metric, method=OURS, sampler=BASE, steps=full_steps(records))
+            alone = by_table(records, metric, method=FLOORS[start]) if start in FLOORS else {}
+            line[f"{title}, by itself"] = str(difference(alone, full)) if alone else ""
+            line |= {
+                f"{title} at {k}": str(
+                    difference(by_table(records, metric, sampler=chosen(start), steps=k), full)
+                )
+                for k in (every[0], every[-1])
+            }
+        lines.append(line)
+    return lines
 
 
-def _quality(shown: pd.DataFrame) -> Figure:
-    """Kept of the full-T score against the budget: a panel a dataset, a line a sampler, bars of a deviation."""
-    datasets = sorted(shown["dataset"].unique())
-    figure = Figure(figsize=(3.6 * max(1, len(datasets)) + 0.4, 3.8), layout="constrained")
-    axes = figure.subplots(1, max(1, len(datasets)), squeeze=False)[0]
-    for axis, dataset in zip(axes, datasets, strict=False):
-        panel = shown[shown["dataset"] == dataset]
-        for i, sampler in enumerate(s for s in SHOWN if s in set(panel["sampler"])):
-            line = panel[panel["sampler"] == sampler].sort_values("steps")
-            nudge = 1.03 ** (i - len(SHOWN) / 2)  # so that bars do not hide each other
-            axis.errorbar(
-                line["steps"].to_numpy(float) * nudge,
-                100 * line["kept"].to_numpy(float),
-                100 * line["kept_std"].to_numpy(float),
-                color=colour("tabddpm", sampler),
-                linestyle=(0, (4, 1.5)) if sampler.startswith("es-") else "-",
+def learned(records: Sequence[Record], found: pd.DataFrame) -> list[dict[str, str]]:
+    """By budget and sampler from noise: tables that keep all scores, C2ST and efficacy less those of `PLAIN`, price."""
+    lines = []
+    for steps in sorted({r.cell.steps or 0 for r in records if r.cell.sampler in LEARNED}):
+        for sampler in (*BESIDE, *LEARNED):
+            own = found[(found["sampler"] == sampler) & (found["steps"] == steps)]
+            if own.empty:
+                continue
+            line = {"evaluations": str(steps), "sampler": f"`{sampler}`"}
+            line |= {
+                f"{score.title} less {PLAIN}": ""
+                if sampler == PLAIN
+                else str(
+                    difference(
+                        *(
+                            by_table(records, score.name, sampler=name, steps=steps, method=OURS)
+                            for name in (sampler, PLAIN)
+                        )
+                    )
+                )
+                for score in VECTOR[:4]
+            }
+            line["keep all scores"] = f"{(own['loss'] <= 1).sum()}/{len(own)}"
+            line["largest loss"] = f"{own['loss'].median():.1f}"
+            line["seconds to prepare"] = f"{own['prepare_s'].median():.0f}"
+            lines.append(line)
+    return lines
+
+
+def tied(records: Sequence[Record]) -> list[dict[str, str]]:
+    """By begin and budget what classes that are drawn together change, in each score."""
+    lines = []
+    for plain, other in TIES:
+        for steps in sorted({r.cell.steps or 0 for r in records if r.cell.sampler == other}):
+            both = (by_table(records, C2ST, sampler=name, steps=steps) for name in (plain, other))
+            line = {"sampler": f"`{other}`", "evaluations": str(steps)}
+            line["tables"] = str(len(set.intersection(*(set(of) for of in both))))
+            line |= {
+                score.title: str(
+                    difference(
+                        *(by_table(records, score.name, sampler=name, steps=steps) for name in (other, plain))
+                    )
+                )
+                for score in VECTOR[:4]
+            }
+            lines.append(line)
+    return lines
+
+
+def write(records: Sequence[Record], folder: Path) -> list[Path]:
+    """Write families.md, families.csv and the figure of the sweep into `folder`; return their paths."""
+    found, swept = losses(records), sweep(records)
+    page = "\n".join(reflow(_page(records, found))) + "\n"
+    store.replace(folder / "families.md", page.encode())
+    store.replace(folder / "families.csv", csv(found).encode())
+    drawn = [] if swept.empty else save({"sweep": (lambda: draw(swept), swept)}, folder)
+    return [folder / "families.md", folder / "families.csv", *drawn]
+
+
+def _page(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
+    commits = ", ".join(sorted({commit_of(r.env, digits=12) for r in records}))
+    ours = [r for r in records if r.cell.method == OURS and r.status == "ok"]
+    return [
+        "# Starts, and learned coefficients",
+        "",
+        f"What else there is than a mixture to begin at, and than a solver to walk by: `{OURS}`, grid `trailing`.",
+        "A loss is how much worse a score is than that of all steps of the same network, in margins of the score, see",
+        "[few steps](../../few-steps/report/few-steps.md). In brackets a 95 % t-interval over",
+        f"tables; bold does not hold zero, and what is not bold is undecided. {seeds.said(ours)}",
+        f"Made at {commits}.",
+        "",
+        "## At a glance",
+        "",
+        "The difference that each makes in C2ST, better when lower, by evaluations:",
+        "",
+        *pipes(claims(records, C2ST)),
+        "",
+        "The same in efficacy (F1 or R2), better when higher:",
+        "",
+        *pipes(claims(records, "efficacy")),
+        "",
+        "## From which start",
+        "",
+        "C2ST of XGBoost, 0.5 being undetected, in the mean over tables: of the start by itself (0), of",
+        f"`{SWEPT}` from its noised rows with T' chosen for the budget by held rows, and from noise.",
+        "",
+        *pipes(starts(records)),
+        "",
+        "## How T' is chosen",
+        "",
+        "C2ST of the begin at which noised rows of the start and held rows pass for one law (`mmd`, which does not see",
+        "the budget), and of the one T' that is best in the mean over these tables, less that of the chosen T'.",
+        "Above 0 the chosen one is better.",
+        "",
+        *pipes(rules(records)),
+        "",
+        *(["![C2ST against T' by start](sweep.png)", ""] if not sweep(records).empty else []),
+        "## What starts give away",
+        "",
+        "Share of rows nearer to training than to fresh rows, and the area under the curve of the best of four",
+        "membership attacks, less those of all steps from noise: of the start by itself, and of rows walked from it.",
+        "",
+        *pipes(privacy(records)),
+        "",
+        "## Coefficients that are learned",
+        "",
+        "From noise. `ggdm` learns the update, `ddss` all coefficients, by a distance of kernels; `ddss-critic` goes",
+        "on by a critic, `adasde` learns by it how much noise to add before each step. All begin as",
+        f"`{PLAIN}`. C2ST and Wasserstein are better when lower.",
+        "",
+        *pipes(learned(records, found)),
+        "",
+        "## Classes that are drawn together",
+        "",
+        "By the components of a mixture, see [samplers](../../../docs/samplers.md), less the same drawn one by one.",
+        "C2ST and Wasserstein are better when lower. On tables without categories the two are the same.",
+        "",
+        *pipes(tied(records)),
+    ]
+
+
+def draw(swept: pd.DataFrame) -> Figure:
+    """C2ST against T'/T: a panel a start, a line a budget; a cross where T' is chosen, a dotted line for the rule that
+    does not see the budget."""
+    names = [start for start in STARTS if start in set(swept["start"])]
+    wide = min(4, len(names))
+    figure = Figure(figsize=(2.3 * wide + 0.4, 2.1 * -(-len(names) // wide) + 0.5), layout="constrained")
+    axes = panels(figure, len(names), wide)
+    for axis, start in zip(axes, names, strict=True):
+        own = swept[swept["start"] == start]
+        for steps in sorted({int(k) for k in own["steps"]}):
+            of, shade = own[own["steps"] == steps], SHADES.get(steps, GREY)
+            line = of[of["rule"] == "swept"].sort_values("stop")
+            axis.plot(
+                line["stop"].to_numpy(float),
+                line["c2st"].to_numpy(float),
+                color=shade,
                 marker="o",
                 markersize=3,
-                linewidth=1.2,
-                elinewidth=0.7,
-                label=sampler,
+                linewidth=1.3,
+                label=f"{steps} evaluations",
             )
-        axis.axhline(100 * ENOUGH, color="#6B6B6B", linewidth=0.7, linestyle=":")
-        axis.set_title(str(dataset), loc="left", fontweight="bold", fontsize=9)
-        steps_axis(axis, panel)
-    axes[0].set_ylabel("% of the full-T score")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
-    return figure
-
-
-def _sweep(swept: pd.DataFrame) -> Figure:
-    """Kept of the full-T score against T'/T: a column a dataset, a row a start, a line a budget."""
-    datasets, starts = sorted(swept["dataset"].unique()), [s for s in STARTS if s in set(swept["start"])]
-    columns, rows = max(1, len(datasets)), max(1, len(starts))
-    figure = Figure(figsize=(3.4 * columns + 0.4, 2.6 * rows + 0.5), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False)
-    budgets = sorted(swept["steps"].unique())
-    shades = [(0.0, 0.25 + 0.6 * i / max(1, len(budgets) - 1), 0.7) for i in range(len(budgets))]
-    for line_of_axes, start in zip(axes, starts, strict=False):
-        for axis, dataset in zip(line_of_axes, datasets, strict=False):
-            panel = swept[(swept["dataset"] == dataset) & (swept["start"] == start)]
-            for K, shade in zip(budgets, shades, strict=True):
-                line = panel[panel["steps"] == K].sort_values("stop")
-                axis.errorbar(
-                    line["stop"].to_numpy(float),
-                    100 * line["kept"].to_numpy(float),
-                    100 * line["kept_std"].to_numpy(float),
-                    color=shade,
-                    marker="o",
-                    markersize=3,
-                    linewidth=1.2,
-                    elinewidth=0.7,
-                    label=f"K = {K}",
-                )
-            axis.set_title(f"{dataset}, from {start}", loc="left", fontweight="bold", fontsize=9)
-            axis.grid(axis="y", color="#EBEBEB", linewidth=0.6)
-    for axis in axes[-1]:
+            for rule, dash in (("chosen", "-"), ("mmd", ":")):
+                at = of.loc[of["rule"] == rule, "c2st"]
+                axis.axhline(float(at.iloc[0]), color=shade, linewidth=0.8, linestyle=dash)
+        axis.set_title(f"from {start}", loc="left", fontweight="bold", fontsize=9)
+        axis.grid(axis="y", color="#EBEBEB", linewidth=0.6)
         axis.set_xlabel("T'/T")
-    for axis in axes[:, 0]:
-        axis.set_ylabel("% of the full-T score")
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
+    for axis in axes[::wide]:
+        axis.set_ylabel("C2ST (lower is better)")
+    axes[0].plot([], [], color="black", linewidth=0.8, label="T' chosen for the budget")
+    axes[0].plot([], [], color="black", linewidth=0.8, linestyle=":", label="T' by the MMD of noised rows")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     return figure

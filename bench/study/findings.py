@@ -11,17 +11,17 @@ import pandas as pd
 from tabstep.records import store
 from tabstep.records.store import Record
 from tabstep.report.numbers.budget import BASE
-from tabstep.report.numbers.table import PRIMARY, commit_of
-from tabstep.study import authors, few_steps, parts, race, recipe, rivals, seeds
+from tabstep.report.numbers.table import commit_of
+from tabstep.study import authors, families, few_steps, parts, race, recipe, rivals, seeds
 from tabstep.study.markdown import pipes, reflow
-from tabstep.study.paired import Difference, difference
+from tabstep.study.paired import Difference, by_table, difference
 from tabstep.suites import DEVELOPMENT, KEPT_ASIDE
 
-SUITES = ("few-steps", "recipe", "authors", "race", "rivals", "parts", *authors.BESIDE)
+SUITES = ("few-steps", "recipe", "authors", "race", "rivals", "parts", "families", *authors.BESIDE)
 """Whose records it is made from."""
 
 SEEN: dict[str, tuple[str, str]] = {
-    "efficacy (F1, R²)": ("", "up"),
+    "efficacy (F1, R²)": ("efficacy", "up"),
     "C2ST (XGBoost)": ("c2st_xgboost", "down"),
     "Wasserstein": ("wasserstein", "down"),
     "Trend": ("trend_corrected", "up"),
@@ -29,21 +29,7 @@ SEEN: dict[str, tuple[str, str]] = {
     "share nearer to training rows (copies 1, fresh .5)": ("dcr_share", "down"),
     "membership attack, best of four": ("mia_max", "down"),
 }
-"""Scores that pages of findings compare, with the metric of each (none: that of the task), and where better is."""
-
-
-def by_table(
-    records: Iterable[Record], metric: str, method: str, sampler: str | None = None, steps: int | None = None
-) -> dict[str, float]:
-    """Mean of a metric over seeds, "" being the efficacy of the task, by dataset."""
-    found: dict[str, list[float]] = {}
-    for r in records:
-        cell = r.cell
-        if r.status == "ok" and (cell.method, cell.sampler, cell.steps) == (method, sampler, steps):
-            values = r.scores.get(metric or PRIMARY[r.task])
-            if values:
-                found.setdefault(cell.dataset, []).append(float(np.mean(values)))
-    return {name: float(np.mean(values)) for name, values in found.items()}
+"""Scores that pages of findings compare, with the metric of each ("efficacy" is the task's), and where better is."""
 
 
 def write(
@@ -52,7 +38,7 @@ def write(
     path: Path,
 ) -> Path:
     """Write the page from the records of `SUITES`, by suite, and the claims of `samplers`."""
-    few, pairs, ours, raced, others, without = (records[name] for name in SUITES[:6])
+    few, pairs, ours, raced, others, without, begun = (records[name] for name in SUITES[:7])
     beside = [r for name in authors.BESIDE for r in records[name]]
     losses = few_steps.losses(few)
     chosen = _chosen(losses)
@@ -63,7 +49,7 @@ def write(
         "brackets: a 95 % t-interval over tables, which are the sample. Bold: it does not hold zero. What is not bold",
         "is undecided. What differs between networks of one recipe is hardly in an interval.",
         seeds.said(r for r in few if r.cell.method == recipe.OURS),
-        f"Records of {', '.join(_commits([*few, *pairs, *ours, *raced, *others, *without, *beside]))}.",
+        f"Records of {', '.join(_commits([*few, *pairs, *ours, *raced, *others, *without, *begun, *beside]))}.",
         "",
         *_enough(losses),
         *_raced(raced),
@@ -73,6 +59,7 @@ def write(
         *_rivals(others),
         *_parts(without),
         *_carried(claims),
+        *_levers(begun),
         *_seconds(few),
     ]
     store.replace(path, ("\n".join(reflow(lines)) + "\n").encode())
@@ -123,8 +110,11 @@ def _cost(few: Sequence[Record], chosen: Mapping[int, str]) -> list[str]:
     full = max((r.cell.steps or 0 for r in few if r.cell.method == recipe.OURS), default=0)
     rows = []
     for title, (metric, _) in SEEN.items():
-        measure = by_table(few, metric, recipe.OURS, BASE, full)
-        at = {k: by_table(few, metric, recipe.OURS, sampler, k) for k, sampler in chosen.items()}
+        measure = by_table(few, metric, method=recipe.OURS, sampler=BASE, steps=full)
+        at = {
+            k: by_table(few, metric, method=recipe.OURS, sampler=sampler, steps=k)
+            for k, sampler in chosen.items()
+        }
         rows.append(
             {"score": title, f"at {full}": f"{np.mean([*measure.values()]):.3f}" if measure else ""}
             | {f"{k} less {full}": str(difference(values, measure)) for k, values in at.items()}
@@ -146,8 +136,8 @@ def _floors(few: Sequence[Record], chosen: Mapping[int, str]) -> list[str]:
         for k in steps:
             row = {"beside": floor, "evaluations": str(k)}
             for title, (metric, _) in SEEN.items():
-                ours = by_table(few, metric, recipe.OURS, chosen[k], k)
-                row[title] = str(difference(ours, by_table(few, metric, floor)))
+                ours = by_table(few, metric, method=recipe.OURS, sampler=chosen[k], steps=k)
+                row[title] = str(difference(ours, by_table(few, metric, method=floor)))
             rows.append(row)
     return [
         "## 3. When a mixture or SMOTE is enough",
@@ -174,8 +164,8 @@ def _which(few: Sequence[Record], sampler: str | None) -> list[str]:
             "share nearer to training rows (copies 1, fresh .5)",
         ):
             metric, better = SEEN[title]
-            ours = by_table(few, metric, recipe.OURS, sampler, 50)
-            theirs = by_table(few, metric, floor)
+            ours = by_table(few, metric, method=recipe.OURS, sampler=sampler, steps=50)
+            theirs = by_table(few, metric, method=floor)
             both = sorted({*ours} & {*theirs})
             won = [name for name in both if (theirs[name] >= ours[name]) == (better == "up")]
             row[title] = f"{len(won)}/{len(both)}: {', '.join(won)}" if won else f"0/{len(both)}"
@@ -273,6 +263,21 @@ def _carried(claims: pd.DataFrame) -> list[str]:
         "rest holds zero, and a difference of less than half its width would not have been seen. Most were asked of",
         "efficacy, which rewards rows whose noise was shrunk. `tabstep study samplers`",
         "([page](samplers/report/study.md)).",
+        "",
+        *pipes(rows),
+        "",
+    ]
+
+
+def _levers(records: Sequence[Record]) -> list[str]:
+    rows = families.claims(records, families.C2ST)
+    if not rows:
+        return []
+    ours = [r for r in records if r.cell.method == recipe.OURS]
+    return [
+        "Of what few steps are to be helped by, the difference that it makes in C2ST, better when lower, by",
+        "evaluations, on networks of `tabstep`. `tabstep study families` ([page](families/report/families.md), by all",
+        f"scores, with prices and what it gives away). {seeds.said(ours)}",
         "",
         *pipes(rows),
         "",

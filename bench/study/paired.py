@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from tabstep.records.store import Record
 from tabstep.report.numbers.compare import DUST
+from tabstep.report.numbers.table import PRIMARY
 
 Values = Mapping[str, float]
 """One number a table, by its name."""
+
+
+def by_table(records: Iterable[Record], metric: str, **cell: Any) -> Values:
+    """By table the mean over seeds of a metric, "efficacy" being that of the task, of the cells with these values."""
+    found: dict[str, list[float]] = {}
+    for r in records:
+        if r.status == "ok" and all(getattr(r.cell, name) == value for name, value in cell.items()):
+            scores = r.scores.get(PRIMARY[r.task] if metric == "efficacy" else metric)
+            if scores:
+                found.setdefault(r.cell.dataset, []).append(float(np.mean(scores)))
+    return {dataset: float(np.mean(scores)) for dataset, scores in found.items()}
 
 
 @dataclass(frozen=True)
