@@ -269,7 +269,7 @@ def test_weeks_by_the_year_they_belong_to_and_days_of_the_year_are_told() -> Non
     rng = np.random.default_rng(0)
     day = pd.Series(pd.Timestamp("2021-01-01") + pd.to_timedelta(rng.integers(0, 1460, N), unit="D"))
     iso = day.dt.isocalendar()
-    of_week = [f"{year}-W{week:02d}" for year, week in zip(iso.year, iso.week, strict=True)]
+    of_week = [f"{year} week {week}" for year, week in zip(iso.year, iso.week, strict=True)]
     frame = common(pd.DataFrame({"day": day, "of week": of_week, "nth": day.dt.dayofyear}))
     rules = find(frame)
     assert {str(rule) for rule in rules} == {
@@ -283,6 +283,15 @@ def test_weeks_by_the_year_they_belong_to_and_days_of_the_year_are_told() -> Non
     assert [share_kept(rule, after) for rule in rules] == [1.0, 1.0]
     inside = before["day"] <= frame["day"].max()
     assert (after["nth"] == after["day"].dt.dayofyear)[inside].all()
+
+
+def test_weeks_as_the_standard_writes_them_begin_on_a_monday() -> None:
+    rng = np.random.default_rng(0)
+    day = pd.Series(pd.Timestamp("2021-01-01") + pd.to_timedelta(rng.integers(0, 1460, N), unit="D"))
+    frame = common(pd.DataFrame({"day": day, "of week": day.dt.strftime("%G-W%V")}))
+    (rule,) = find(frame)
+    assert str(rule) == "of week is the first day of the week of day"
+    assert share_kept(rule, keep((rule,), torn(frame, 1))) == 1
 
 
 def test_years_quarters_and_months_of_a_date_are_told() -> None:
