@@ -255,6 +255,46 @@ def written(texts: Sequence[Any], gap: np.ndarray, dtype: str) -> Any:
     return dtypes.restored([None if empty else t for t, empty in zip(texts, gap, strict=True)], dtype)
 
 
+class InText:
+    """What forms have in common whose numbers are written one by one, in a way that `example` shows."""
+
+    dtype: str
+
+    def parse(self, text: str) -> int | None:
+        """The number in grains, None where it is not written so."""
+        raise NotImplementedError
+
+    def text(self, number: int) -> str:
+        """How a number in grains is written."""
+        raise NotImplementedError
+
+    @property
+    def example(self) -> str:
+        raise NotImplementedError
+
+    def _counted(self, value: Any) -> int:
+        """What a user means by a value, in grains. Raises ValueError."""
+        raise NotImplementedError
+
+    def read(self, column: pd.Series[Any]) -> Raw:
+        gap = column.isna().to_numpy()
+        codes, unique = pd.factorize(column)
+        values = [self.parse(text) for text in unique]
+        if None in values:
+            raise ValueError(f"is written as {self.example}, got {unique[values.index(None)]!r}")
+        return Raw(np.array([*values, 0], dtype=np.int64)[codes], gap)
+
+    def write(self, raw: Raw) -> Any:
+        return written([self.text(int(v)) for v in raw.values], raw.gap, self.dtype)
+
+    def like(self, column: pd.Series[Any]) -> Any:
+        moved = [v if pd.isna(v) or self._is_written(v) else self.text(self._counted(v)) for v in column]
+        return written(moved, column.isna().to_numpy(), self.dtype)
+
+    def _is_written(self, value: Any) -> bool:
+        return isinstance(value, str) and self.parse(value) is not None
+
+
 def shortest(texts: Sequence[str]) -> str:
     """The shortest text, as a message shows it."""
     return repr(min(texts, key=len))

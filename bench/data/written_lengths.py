@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data.forms import INT64, Raw
-from tabstep.data.writing import written
+from tabstep.data.forms import INT64
+from tabstep.data.writing import InText
 
 SECONDS = {"D": 86_400, "H": 3_600, "M": 60, "S": 1}
 EXAMPLE = 93_784  # seconds
@@ -53,7 +53,7 @@ _PIECE = re.compile(r"\[([^]]+)\]|[^[]+")
 
 
 @dataclass(frozen=True)
-class WrittenLengths:
+class WrittenLengths(InText):
     """Lengths of time as text; `form` is one of `WAYS`, `grain` its last unit, in which they are counted."""
 
     dtype: str
@@ -76,10 +76,10 @@ class WrittenLengths:
         value = -value if sign else value
         return value if abs(value) <= INT64.max and self.text(value) == text else None
 
-    def text(self, value: int) -> str:
+    def text(self, number: int) -> str:
         """How a length in grains is written."""
         counted_up = "{D:+}" in self.form
-        rest, parts = value if counted_up else abs(value), {}
+        rest, parts = number if counted_up else abs(number), {}
         for mark, size in self._sizes:
             parts[mark], rest = divmod(rest, size)
         pieces = _pieces(self.form)
@@ -90,28 +90,13 @@ class WrittenLengths:
         ]
         if not re.search(r"\d", "".join(shown)):
             shown.append(_filled(pieces[-1][0], parts))  # no time at all is written in the last unit
-        return ("-" if value < 0 and not counted_up else "") + "".join(shown).rstrip(", ")
+        return ("-" if number < 0 and not counted_up else "") + "".join(shown).rstrip(", ")
 
     @property
     def example(self) -> str:
         """How a day, two hours, three minutes and four seconds are written."""
         mark, size = self._sizes[0]
         return self.text(EXAMPLE * size // SECONDS[mark])
-
-    def read(self, column: pd.Series[Any]) -> Raw:
-        gap = column.isna().to_numpy()
-        codes, unique = pd.factorize(column)
-        values = [self.parse(text) for text in unique]
-        if None in values:
-            raise ValueError(f"is written as {self.example}, got {unique[values.index(None)]!r}")
-        return Raw(np.array([*values, 0], dtype=np.int64)[codes], gap)
-
-    def write(self, raw: Raw) -> Any:
-        return written([self.text(int(v)) for v in raw.values], raw.gap, self.dtype)
-
-    def like(self, column: pd.Series[Any]) -> Any:
-        moved = [v if pd.isna(v) or self._is_written(v) else self.text(self._counted(v)) for v in column]
-        return written(moved, column.isna().to_numpy(), self.dtype)
 
     @property
     def _sizes(self) -> list[tuple[str, int]]:
@@ -120,9 +105,6 @@ class WrittenLengths:
         fine = 10 ** int(parts[-1][1]) if parts[-1][0] == "F" else 1
         last = 1 if parts[-1][0] == "F" else SECONDS[parts[-1][0]]
         return [(mark, 1 if mark == "F" else SECONDS[mark] * fine // last) for mark, *_ in parts]
-
-    def _is_written(self, value: Any) -> bool:
-        return isinstance(value, str) and self.parse(value) is not None
 
     def _counted(self, value: Any) -> int:
         """A length of time in grains. Raises ValueError."""

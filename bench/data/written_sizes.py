@@ -12,11 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from tabstep.data.forms import INT64, Raw
-from tabstep.data.writing import written
+from tabstep.data.forms import INT64
+from tabstep.data.writing import InText
 
 LONGEST = 30  # characters of a number with its unit
 MOST_PLACES = 6
@@ -37,7 +34,7 @@ FAMILIES: tuple[Mapping[str, int], ...] = (
 
 
 @dataclass(frozen=True)
-class WrittenSizes:
+class WrittenSizes(InText):
     """Numbers in text, counted in the last decimal of the smallest unit.
 
     names, factors, places  of each unit that occurs, the smallest first: how many of the smallest it is, and with how
@@ -95,24 +92,6 @@ class WrittenSizes:
     def example(self) -> str:
         """How one and a half of the second unit is written."""
         return self.text(self.factors[1] * self.grains * 3 // 2)
-
-    def read(self, column: pd.Series[Any]) -> Raw:
-        gap = column.isna().to_numpy()
-        codes, unique = pd.factorize(column)
-        values = [self.parse(text) for text in unique]
-        if None in values:
-            raise ValueError(f"is written as {self.example}, got {unique[values.index(None)]!r}")
-        return Raw(np.array([*values, 0], dtype=np.int64)[codes], gap)
-
-    def write(self, raw: Raw) -> Any:
-        return written([self.text(int(v)) for v in raw.values], raw.gap, self.dtype)
-
-    def like(self, column: pd.Series[Any]) -> Any:
-        moved = [v if pd.isna(v) or self._is_written(v) else self.text(self._counted(v)) for v in column]
-        return written(moved, column.isna().to_numpy(), self.dtype)
-
-    def _is_written(self, value: Any) -> bool:
-        return isinstance(value, str) and self.parse(value) is not None
 
     def _counted(self, value: Any) -> int:
         """A number of the smallest unit in grains. Raises ValueError."""
