@@ -97,7 +97,7 @@ def _place(item: tuple[Any, Any]) -> tuple[bool, bool, Any]:
 def _same(codes: np.ndarray) -> np.ndarray:
     """Which two columns (d, d) bool are the same in all of some rows (n, d), and would not be by luck."""
     few = codes[:FIRST]
-    found = (few[:, :, None] == few[:, None, :]).all(axis=0)
+    found: np.ndarray = (few[:, :, None] == few[:, None, :]).all(axis=0)
     np.fill_diagonal(found, False)
     for i in np.flatnonzero(found.any(axis=1)):
         if _is_luck(codes[:, i]):
