@@ -11,7 +11,7 @@ import pandas as pd
 from tabstep.data.chosen import Chosen
 from tabstep.data.comparable import plain
 
-FIRST = 256  # rows that candidates are tried on before all are
+FIRST = 64  # rows with a label that candidates are tried on before all are
 FEWEST = 3  # values of a column that is repeated
 LEAST = 30  # rows with a label in which two columns would differ, were they drawn apart
 MOST_LABELS = 12  # of a column that says which
@@ -68,7 +68,7 @@ def _told(
     """
     same = [_same(codes[rows]) for rows in by_label.values()]
     for i, of in enumerate(names):
-        if of == on:
+        if of == on or not any(alike[i].any() for alike in same):
             continue
         repeats: list[tuple[Any, str]] = []
         single: list[tuple[Any, Any]] = []
