@@ -183,6 +183,19 @@ def test_what_a_column_never_has_is_not_put_into_it() -> None:
         assert "none" not in {*after["home"], *after["away"]}
 
 
+def test_a_column_without_gaps_gets_none() -> None:
+    """Where the label says so, the other column goes along, or the label does."""
+    frame = games()
+    frame["billed"] = frame["billed"].where((frame["same"] == "yes") | (np.arange(len(frame)) % 3 > 0))
+    frame["price"] = frame["price"].where((frame["member"] == 0) | (np.arange(len(frame)) % 3 > 0))
+    rules = [rule for rule in find(common(frame)) if isinstance(rule, Chosen) and rule.of in ("sent", "paid")]
+    assert [dict(rule.lacking)[rule.of] for rule in rules] == [(None,), (None,)]
+    for seed in range(3):
+        after = keep(rules, torn(common(frame), seed))
+        assert not any(broken(rule, after).any() for rule in rules)
+        assert after[["sent", "paid"]].notna().all(axis=None)
+
+
 def test_rules_survive_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
     for rule in learned[1]:
         assert from_json(json.loads(json.dumps(to_json(rule), allow_nan=False))) == rule

@@ -21,14 +21,14 @@ class Chosen:
 
     repeats  (label, column) of labels with which it is that column
     values   (label, value) of labels with which it has one value, None for a gap
-    lacking  (column, labels) that it never has, and others of the rule do: they are not put into it
+    lacking  (column, labels) that it never has, and others of the rule do, None for gaps: they are not put into it
     """
 
     on: str
     of: str
     repeats: tuple[tuple[str | float | None, str], ...]
     values: tuple[tuple[str | float | None, str | float | None], ...] = ()
-    lacking: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    lacking: tuple[tuple[str, tuple[str | None, ...]], ...] = ()
 
     def __post_init__(self) -> None:
         labels = [label for label, _ in (*self.repeats, *self.values)]
@@ -92,7 +92,8 @@ class Chosen:
 
     def _has(self, name: str, values: pd.Series[Any]) -> np.ndarray:
         """Which values (n,) bool a column ever has."""
-        return ~values.isin(dict(self.lacking).get(name, ())).to_numpy()
+        never = dict(self.lacking).get(name, ())
+        return np.asarray(~(values.isin(never) | (values.isna() & (None in never))))
 
     def _turned(
         self, frame: pd.DataFrame, wrong: np.ndarray, labels: Sequence[Hashable]

@@ -123,8 +123,13 @@ def _fits(source: str, of: str, steps: Mapping[str, float]) -> bool:
     return steps.get(of, 0.0) <= steps.get(source, 0.0) or steps.get(of, 0.0) == 0
 
 
-def _lacking(frame: pd.DataFrame, names: Sequence[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """The labels that some columns never have, and others of them do."""
-    have = {name: set(frame[name].dropna()) for name in names if frame[name].dtype == object}
+def _lacking(frame: pd.DataFrame, names: Sequence[str]) -> tuple[tuple[str, tuple[str | None, ...]], ...]:
+    """The labels, None for gaps, that some columns never have, and others of them do."""
+    have: dict[str, set[str | None]] = {
+        name: set(frame[name].dropna()) if frame[name].dtype == object else set() for name in names
+    }
+    for name in names:
+        if frame[name].isna().any():
+            have[name].add(None)
     every = set().union(*have.values())
-    return tuple((name, tuple(sorted(every - own))) for name, own in have.items() if every - own)
+    return tuple((name, tuple(sorted(every - own, key=str))) for name, own in have.items() if every - own)
