@@ -12,6 +12,7 @@ from tabstep.records.store import Record
 from tabstep.study import parts
 from tabstep.study.markdown import pipes
 from tabstep.study.parts import WHOLE
+from tests import committed
 from tests.test_families import record
 from tests.test_recipe import joined
 
@@ -69,7 +70,7 @@ def test_the_page_here_is_made_from_the_records_here(tmp_path: Path) -> None:
 def test_the_docs_have_the_glance_of_the_records_here() -> None:
     """Line by line, and of which parts C2ST decides at each budget."""
     root = Path(__file__).parents[1]
-    records = gather(root / "results" / "parts" / "runs")[0]
+    records = committed.records("parts")
     table = parts.numbers(records)
     docs = (root / "docs" / "recipe.md").read_text(encoding="utf-8")
     rows = parts.glance(table)

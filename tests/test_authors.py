@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tabstep.records.gather import gather
 from tabstep.records.store import Record
 from tabstep.registry import DEFAULT_SAMPLER
 from tabstep.report.pages import against
 from tabstep.study import authors
+from tests import committed
 from tests.test_families import record
 
 ROOT = Path(__file__).parents[1]
@@ -90,8 +90,8 @@ def test_the_page_counts_tables_and_names_those_below(tmp_path: Path) -> None:
 
 def test_the_page_here_is_made_from_the_records_here(tmp_path: Path) -> None:
     results = ROOT / "results"
-    beside = [r for name in authors.BESIDE for r in gather(results / name / "runs")[0]]
-    authors.write(gather(results / "authors" / "runs")[0], beside, tmp_path)
+    beside = [r for name in authors.BESIDE for r in committed.records(name)]
+    authors.write(committed.records("authors"), beside, tmp_path)
     for name in ("authors.md", "authors.csv"):
         assert (tmp_path / name).read_bytes() == (results / "authors" / "report" / name).read_bytes()
 

@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tabstep.metrics.facts import fact
-from tabstep.records.gather import gather
 from tabstep.records.store import Cell, Record
 from tabstep.registry import DEFAULT_SAMPLER
 from tabstep.report.numbers.budget import least, profile, said, steps_to_equal_quality
@@ -23,6 +22,7 @@ from tabstep.report.numbers.table import results
 from tabstep.report.numbers.vector import NAMES, VECTOR, Score
 from tabstep.report.pages import enough as pages
 from tabstep.suites import DEVELOPMENT
+from tests import committed
 from tests.test_report import make
 
 FULL = {
@@ -408,7 +408,7 @@ def test_margins_are_wider_than_the_scatter_they_are_seen_through() -> None:
 
     R2 on king scatters more than its margin, and the page says so.
     """
-    records = gather(ROOT / "results" / "few-steps" / "runs")[0]
+    records = committed.records("few-steps")
     networks = ([r for r in records if r.cell.train_seed == seed] for seed in range(3))
     found = pd.concat([results(of) for of in networks], ignore_index=True)
     every = found[(found["steps"] >= 20) & (found["rows"] >= 5000)]

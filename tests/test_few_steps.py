@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tabstep.records.gather import gather
 from tabstep.records.store import Record
 from tabstep.study import few_steps, glance, seeds
 from tabstep.study.paired import difference
+from tests import committed
 from tests.test_families import record
 
 ROOT = Path(__file__).parents[1]
@@ -137,7 +137,7 @@ def test_what_is_said_of_adult_is_what_the_page_has() -> None:
 
 def test_the_readme_names_the_seeds_that_are_there() -> None:
     root = Path(__file__).parents[1]
-    records = gather(root / "results" / "few-steps" / "runs")[0]
+    records = committed.records("few-steps")
     text = " ".join((root / "README.md").read_text(encoding="utf-8").split())
     assert seeds.said(r for r in records if r.cell.method == "tabstep") in text
 
@@ -153,7 +153,7 @@ def test_a_sampler_that_lacks_networks_is_named(tmp_path: Path) -> None:
 
 def test_the_page_of_samplers_says_what_the_solver_of_the_study_does() -> None:
     """The two samplers from a mixture, by the records, and that none of their differences is decided."""
-    records, _ = gather(ROOT / "results" / "few-steps" / "runs")
+    records = committed.records("few-steps")
     page = " ".join((ROOT / "docs" / "samplers.md").read_text().split())
 
     def c2st(dataset: str, sampler: str, steps: int) -> str:
@@ -180,7 +180,7 @@ def test_the_page_of_samplers_says_what_the_solver_of_the_study_does() -> None:
 def test_what_is_said_of_refined_networks_is_what_their_records_have() -> None:
     root = Path(__file__).parents[1]
     found: dict[tuple[str, int, int], dict[str, list[float]]] = {}
-    for r in gather(root / "results" / "few-steps" / "runs")[0]:
+    for r in committed.records("few-steps"):
         if r.cell.sampler in ("distilled", "refined"):
             at = found.setdefault((r.cell.dataset, r.cell.train_seed, r.cell.steps or 0), {})
             at.setdefault(r.cell.sampler, []).append(float(np.mean(r.scores["c2st_xgboost"])))

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from tabstep.records.gather import gather
 from tabstep.study import findings, glance
 from tabstep.study.markdown import pipes
 from tabstep.study.paired import difference
+from tests import committed
 from tests.test_few_steps import RECORDS, of
 from tests.test_recipe import RECORDS as PAIRS
 
@@ -55,7 +55,7 @@ def test_the_page_says_what_the_records_say(tmp_path: Path) -> None:
 
 def test_the_committed_page_is_what_the_committed_records_give(tmp_path: Path) -> None:
     results = Path(__file__).resolve().parents[1] / "results"
-    found = {name: gather(results / name / "runs")[0] for name in findings.SUITES}
+    found = {name: committed.records(name) for name in findings.SUITES}
     claims = pd.read_csv(results / "samplers" / "report" / "claims.csv")
     made = findings.write(found, claims, tmp_path / "FINDINGS.md")
     assert made.read_bytes() == (results / "FINDINGS.md").read_bytes()
@@ -64,7 +64,7 @@ def test_the_committed_page_is_what_the_committed_records_give(tmp_path: Path) -
 def test_the_readme_shows_the_glance_of_the_committed_records() -> None:
     root = Path(__file__).resolve().parents[1]
     readme = (root / "README.md").read_text(encoding="utf-8")
-    table = glance.means(gather(root / "results" / "few-steps" / "runs")[0])
+    table = glance.means(committed.records("few-steps"))
     for line in pipes(glance.rows(table)):
         assert line in readme
     assert glance.said(table) in " ".join(readme.split())

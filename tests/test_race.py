@@ -16,6 +16,7 @@ from tabstep.records.store import Record
 from tabstep.registry import GRIDS, SAMPLERS
 from tabstep.study import race
 from tabstep.study.race import HEATS, Heat
+from tests import committed
 from tests.test_families import record
 
 GOOD = {
@@ -207,7 +208,7 @@ def test_the_page_here_is_made_from_the_records_here(tmp_path: Path) -> None:
 
 def test_the_page_of_samplers_says_what_the_race_found() -> None:
     page = " ".join((ROOT / "docs" / "samplers.md").read_text().split())
-    records = gather(ROOT / "results" / "race" / "runs")[0]
+    records = committed.records("race")
     outcome = race.outcome(records)
     assert [verdict.steps for verdict in outcome] == [5, 10, 20, 50]
     assert not any(verdict.decided for verdict in outcome)

@@ -14,11 +14,11 @@ from tabstep.data.table import Schema
 from tabstep.diffusion.tabddpm import TabDDPM
 from tabstep.diffusion.tabstep import TabStep
 from tabstep.diffusion.work import arithmetic
-from tabstep.records.gather import gather
 from tabstep.records.store import Record
 from tabstep.study import recipe
 from tabstep.study.paired import Difference
 from tabstep.suites import BRIEF, KEPT_ASIDE, LARGE, LONG, SUITES
+from tests import committed
 from tests.test_families import record
 
 
@@ -94,7 +94,7 @@ def joined(names: list[str]) -> str:
 def test_the_docs_say_what_the_committed_records_say() -> None:
     """By name, which tables are better and worse at 50 evaluations, and how near rows of diabetes come."""
     root = Path(__file__).resolve().parents[1]
-    records = gather(root / "results" / "recipe" / "runs")[0]
+    records = committed.records("recipe")
     found = [pair for pair in recipe.pairs(records) if pair.steps == 50]
     said = {
         (score, says): joined(sorted(p.dataset for p in found if p.score.name == score and p.says == says))

@@ -76,7 +76,9 @@ def test_a_trial_is_beaten_by_one_that_is_better_and_costs_no_more(
 
 def test_a_study_ends_with_its_front_and_goes_on(task: Joint, tmp_path: Path) -> None:
     place, seen = tmp_path / "joint.journal", []
-    found = joint.tune(task, Budget(trials=4), place, watch=lambda done, asked, ended: seen.append(done))
+    found = joint.tune(
+        task, Budget(trials=4), place, watch=lambda done, _, ended: seen.extend([done] if ended else [])
+    )
     assert seen == [1, 2, 3, 4]
     assert found["trials_complete"] + found["trials_pruned"] == 4
     assert [*found["tables"]] == ["small", "large"]  # cheapest first

@@ -11,11 +11,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pandas as pd
 import pytest
 from optuna.trial import FixedTrial, TrialState
 
+from tabstep.cli.tune import Watching
 from tabstep.contracts import Unsupported
 from tabstep.data.table import Development
 from tabstep.engine import cells, models, tuned
@@ -184,6 +186,24 @@ def test_the_list_of_untuned_methods_is_right(name: str) -> None:
 # Whole studies, in worker processes
 
 
+def test_a_trial_that_goes_on_is_told_of_once_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = iter(np.arange(0.0, 400.0, 0.25))
+    watching = Watching(clock=lambda: float(next(clock)))
+    for _ in range(520):
+        watching(0, 3, None)
+    watching(1, 3, Ended(TrialState.COMPLETE, (0.61234, 2e12)))
+    for _ in range(280):
+        watching(1, 3, None)
+    watching(2, 3, Ended(TrialState.FAIL, reason="no room"))
+    assert capsys.readouterr().out.splitlines() == [
+        "[   0/3] running (1:00)",
+        "[   0/3] running (2:01)",
+        "[   1/3] complete 0.6123, 2e+12",
+        "[   1/3] running (1:00)",
+        "[   2/3] fail no room",
+    ]
+
+
 @pytest.mark.usefixtures("shared_worker")
 def test_budget_resume_and_result(task: Task, tmp_path: Path) -> None:
     place = tmp_path / "smote.journal"
@@ -192,7 +212,9 @@ def test_budget_resume_and_result(task: Task, tmp_path: Path) -> None:
     dead = optuna.load_study(study_name=first["study"], storage=studies.open_storage(place)).ask()
     dead.set_user_attr(studies.OWNER, studies.owner() | {"started": 0.0})
     seen: list[int] = []
-    whole = tuning.tune(task, Budget(trials=3), place, watch=lambda done, asked, ended: seen.append(done))
+    whole = tuning.tune(
+        task, Budget(trials=3), place, watch=lambda done, _, ended: seen.extend([done] if ended else [])
+    )
     assert seen == [3], "only what is missing, and the trial of a dead process does not count"
     assert whole["trials_complete"] + whole["trials_pruned"] == 3
     assert whole["seconds"] > first["seconds"] > 0

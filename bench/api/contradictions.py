@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tabstep.api.conditions import Condition
 from tabstep.data import comparable
+from tabstep.data.chosen import Chosen
 from tabstep.data.columns import Category, Number
 from tabstep.data.constraints import Constraint, Gaps, Order, broken
 from tabstep.data.counted import counted
@@ -27,8 +29,9 @@ def check(conditions: Sequence[Condition], rules: Sequence[Constraint]) -> None:
     """
     of = {condition.name: condition for condition in conditions}
     for rule in rules:
-        if all(name in of for name in rule.columns) and _excludes(rule, of):
-            asked = " and ".join(of[name].said for name in rule.columns)
+        asks = {rule.on, rule.of} if isinstance(rule, Chosen) else {*rule.columns}
+        if asks <= of.keys() and _excludes(rule, of):
+            asked = " and ".join(of[name].said for name in rule.columns if name in of)
             raise ValueError(f"where: {asked} go against what holds in every row of the table: {rule}")
 
 
@@ -43,6 +46,8 @@ def _excludes(rule: Constraint, of: Mapping[str, Condition]) -> bool:
         missing = rule.missing(of[rule.on].values)
         gap, value = None in of[rule.of].values, set(of[rule.of].values) != {None}
         return not (gap and missing.any()) and not (value and not missing.all())
+    if isinstance(rule, Chosen):
+        return _is_no_choice(rule, of)
     values = [of[name].values for name in rule.columns]
     if not 0 < math.prod(map(len, values)) <= MOST:
         return False
@@ -69,6 +74,26 @@ def _is_in_no_band(rule: Bands, by: Condition, of: Condition) -> bool:
     first, last = rule.places(ends[rule.by])
     may = {comparable.plain(value) for value in of.values}
     return not any(comparable.plain(value) in may for value, *_ in rule.ranges[first : last + 1])
+
+
+def _is_no_choice(rule: Chosen, of: Mapping[str, Condition]) -> bool:
+    """Whether no label that may be says what the column may be; that of a range may be anything."""
+    if not of[rule.on].values or not of[rule.of].values:
+        return False
+    sources, single = dict(rule.repeats), dict(rule.values)
+    wanted = _common(of[rule.of])
+    for label in _common(of[rule.on]):
+        source = of.get(sources.get(label, ""))
+        others = {single[label]} if label in single else _common(source) if source is not None else set()
+        if not others or wanted & others:
+            return False
+    return True
+
+
+def _common(condition: Condition) -> set[Any]:
+    """The single values of a condition in common units, None of a gap."""
+    table = pd.DataFrame({condition.name: _column(condition, list(condition.values))})
+    return {comparable.plain(value) for value in comparable.frame([condition.column], table)[condition.name]}
 
 
 def _in_wrong_order(rule: Order, low: Condition, high: Condition) -> bool:

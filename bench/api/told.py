@@ -15,7 +15,9 @@ from tabstep.data.identifiers import Identifier
 from tabstep.data.spans import Span
 from tabstep.data.writing import WrittenNumbers
 from tabstep.data.written_dates import WrittenMoments
+from tabstep.data.written_feet import WrittenFeet
 from tabstep.data.written_lengths import WrittenLengths
+from tabstep.data.written_ranks import WrittenRanks
 from tabstep.data.written_sizes import WrittenSizes
 from tabstep.data.zoned import ZonedMoments
 
@@ -52,7 +54,10 @@ def changed(
     if gaps:
         yield f"Gaps are drawn as often as they are there, and where they are there: {', '.join(gaps)}."
     read = [
-        c.name for c in columns if isinstance(c, Number) and isinstance(c.form, WrittenNumbers | WrittenSizes)
+        c.name
+        for c in columns
+        if isinstance(c, Number)
+        and isinstance(c.form, WrittenNumbers | WrittenSizes | WrittenFeet | WrittenRanks)
     ]
     if read:
         yield f"Numbers in text are drawn as numbers and written as they were: {', '.join(read)}."

@@ -12,12 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tabstep.cli.waiting import duration
+from tabstep.cli.waiting import SILENCE_S, duration
 from tabstep.engine.job import Outcome
 from tabstep.engine.run import Status
 from tabstep.records.store import Cell
-
-SILENCE_S = 60.0  # where there is no terminal: after this long without a finished cell a line says what runs
 
 MARKS = {"ok": ("done", "green"), "failed": ("FAILED", "red"), "skipped": ("skipped", "yellow")}
 

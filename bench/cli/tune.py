@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
@@ -28,6 +30,7 @@ from tabstep.cli.options import (
     split,
     stop,
 )
+from tabstep.cli.waiting import SILENCE_S, duration
 
 if TYPE_CHECKING:
     from tabstep.suite import EvaluatorSource
@@ -108,7 +111,7 @@ def tune(
                     draws=draws,
                     device=where,
                 )
-                found = tuning.tune(task, budget, place, workers=count, watch=watch)
+                found = tuning.tune(task, budget, place, workers=count, watch=Watching())
             except KeyboardInterrupt:
                 errors.print("stopped; ended trials are kept, the same command goes on from here")
                 raise typer.Exit(130) from None
@@ -220,7 +223,7 @@ def tune_sampler(
                 soft_wrap=True,
             )
             try:
-                found = tuning.tune(task, budget, place, workers=count, watch=watch)
+                found = tuning.tune(task, budget, place, workers=count, watch=Watching())
             except studies.NothingFound as error:
                 errors.print(f"[yellow]without a result[/] {escape(str(error))}", soft_wrap=True)
                 without += 1
@@ -256,11 +259,26 @@ def reach(storage: str | None) -> None:
         stop(f"--storage: {error}")
 
 
-def watch(done: int, asked: int, ended: Ended) -> None:
-    """Print how a trial ended, one of so many asked for."""
-    values = (ended.value,) if isinstance(ended.value, float) else ended.value or ()
-    value = ", ".join(f"{value:.4g}" for value in values) or escape(ended.reason or "")
-    console.print(f"[{done:>4}/{asked}] {ended.state.name.lower()} {value}", soft_wrap=True, markup=False)
+class Watching:
+    """Says how trials end, one of so many asked for, and now and then for how long one has been running."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = self._spoke = clock()
+
+    def __call__(self, done: int, asked: int, ended: Ended | None) -> None:
+        now = self._clock()
+        if ended is not None:
+            values = (ended.value,) if isinstance(ended.value, float) else ended.value or ()
+            value = ", ".join(f"{value:.4g}" for value in values) or escape(ended.reason or "")
+            self._say(done, asked, f"{ended.state.name.lower()} {value}")
+            self._began = now
+        elif now - self._spoke > SILENCE_S:
+            self._say(done, asked, f"running ({duration(now - self._began)})")
+
+    def _say(self, done: int, asked: int, what: str) -> None:
+        console.print(f"[{done:>4}/{asked}] {what}", soft_wrap=True, markup=False)
+        self._spoke = self._clock()
 
 
 def tune_evaluator(

@@ -25,7 +25,7 @@ from tabstep.cli.options import (
     split,
     stop,
 )
-from tabstep.cli.tune import reach, watch
+from tabstep.cli.tune import Watching, reach
 
 
 def tune_joint(
@@ -85,7 +85,7 @@ def tune_joint(
         f"[bold]{', '.join(chosen)} {method}[/]: study in {escape(studies.shown(place))}", soft_wrap=True
     )
     try:
-        found = joint.tune(task, budget, place, workers=workers or os.cpu_count() or 1, watch=watch)
+        found = joint.tune(task, budget, place, workers=workers or os.cpu_count() or 1, watch=Watching())
     except KeyboardInterrupt:
         errors.print("stopped; ended trials are kept, the same command goes on from here")
         raise typer.Exit(130) from None

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 EVERY_S = 10.0  # between two lines
+SILENCE_S = 60.0  # of many things: after this long without one that ended, a line says what runs
 
 
 def duration(seconds: float) -> str:

@@ -16,7 +16,9 @@ from tabstep.data import (
     moments,
     writing,
     written_dates,
+    written_feet,
     written_lengths,
+    written_ranks,
     written_sizes,
     zoned,
 )
@@ -34,6 +36,8 @@ FORMS: dict[str, type[Any]] = {
         written_dates.WrittenMoments,
         written_lengths.WrittenLengths,
         written_sizes.WrittenSizes,
+        written_feet.WrittenFeet,
+        written_ranks.WrittenRanks,
         zoned.ZonedMoments,
     )
 }
@@ -45,6 +49,8 @@ SHOWN: dict[type[Any], str] = {
     written_dates.WrittenMoments: "date in text",
     written_lengths.WrittenLengths: "duration in text",
     written_sizes.WrittenSizes: "number in text",
+    written_feet.WrittenFeet: "number in text",
+    written_ranks.WrittenRanks: "number in text",
     zoned.ZonedMoments: "date in text",
 }
 UNITS = {"Y": "year", "M": "month", "D": "day", "h": "hour", "m": "minute", "s": "second"}

@@ -5,7 +5,7 @@ What methods see of two columns need not compare: days since 1970 beside seconds
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from tabstep.data.forms import EXACT, INT64, Objects, Plain
 from tabstep.data.moments import Durations, Moments, Periods
 from tabstep.data.writing import WrittenNumbers
 from tabstep.data.written_dates import WrittenMoments, offset_of
+from tabstep.data.written_feet import WrittenFeet
 from tabstep.data.written_lengths import WrittenLengths
 from tabstep.data.written_sizes import WrittenSizes
 from tabstep.data.zoned import ZonedMoments
@@ -45,11 +46,21 @@ def units(columns: Sequence[Column]) -> dict[str, str]:
         name: offset_of(form.form).strip() for name, form in forms.items() if isinstance(form, WrittenMoments)
     }
     zones |= {name: "several" for name, form in forms.items() if isinstance(form, ZonedMoments)}
-    return {name: zone for name, zone in zones.items() if zone} | {
-        name: f"{form.prefix}{form.suffix}".strip()
-        for name, form in forms.items()
-        if isinstance(form, WrittenNumbers) and form.prefix + form.suffix
-    }
+    return {name: unit for name, unit in (zones | _written(forms)).items() if unit}
+
+
+def _written(forms: Mapping[str, Any]) -> dict[str, str]:
+    """The units that stand beside numbers, of sizes the smallest."""
+    found: dict[str, str] = {}
+    for name, form in forms.items():
+        match form:
+            case WrittenNumbers():
+                found[name] = f"{form.prefix}{form.suffix}".strip()
+            case WrittenSizes():
+                found[name] = form.names[0]
+            case WrittenFeet():
+                found[name] = f"{form.between}{form.after}".strip()
+    return found
 
 
 def zones(columns: Sequence[Column]) -> dict[str, str]:

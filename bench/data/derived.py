@@ -1,7 +1,7 @@
 """Columns that others make: time passed between two, the part of the calendar of a date, its first or last day, bands.
 
 What arithmetic makes is in `data.arithmetic`, times that are always as much later in `data.later`, labels of the larger
-of two in `data.compared`.
+of two in `data.compared`, what one of several others is repeated in `data.chosen`.
 
 Each rule says which rows break it (`breaks`), what its last column `of` must be (`made`), and where a column that
 makes it must go (`moved`). Which of them gives way in drawn rows matters: days of a stay between two drawn dates would
@@ -25,6 +25,7 @@ import pandas as pd
 from tabstep.data import clocks, periods
 from tabstep.data.apart import Apart
 from tabstep.data.arithmetic import Product, Rated, Scaled, Total
+from tabstep.data.chosen import Chosen
 from tabstep.data.compared import Compared
 from tabstep.data.counted import RELATIVE, counted, on_grid, roundest, seconds, shifted
 from tabstep.data.later import Later
@@ -304,7 +305,7 @@ class Bands(Telling):
 Movable = Elapsed | Calendar | Begins | Later | Bands | Scaled | Product | Rated | Total | Apart
 """Rules of which any one column can be told from the others."""
 
-Derived = Movable | Compared
+Derived = Movable | Compared | Chosen
 
 
 def _check(what: str, name: str, known: Collection[str]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data import arithmetic_search, calendar_search, clocks
+from tabstep.data import arithmetic_search, calendar_search, chosen_search, clocks
 from tabstep.data.comparable import plain
 from tabstep.data.compared_search import compared
 from tabstep.data.counted import RELATIVE, counted, extent
@@ -77,6 +77,7 @@ def derived(
     few = [name for name in told if frame[name].nunique(dropna=False) <= MOST_BANDS + 1]
     made = dict(given)
     moving = Moving(frame, set(), set())
+    choices = chosen_search.chosen(frame, [*labels, *numbers], few, steps)
     for found in (
         calendar_search.later(frame, pairs, days, steps, zones),
         _elapsed(frame, pairs, plain_numbers, steps, zones),
@@ -84,10 +85,12 @@ def derived(
         calendar_search.begins(frame, days, steps, zones),
         arithmetic_search.scaled(frame, numbers, steps),
         arithmetic_search.totals(frame, numbers, steps, made),
+        [rule for rule in choices if chosen_search.whole(rule, frame)],
         _bands(frame, numbers, few, steps),
         compared(frame, numbers, few, steps, units),
         arithmetic_search.products(frame, numbers, steps),
         arithmetic_search.rated(frame, numbers, few, steps),
+        choices,
     ):
         for rule in found:
             if isinstance(rule, Bands) and rule.of in given and _can_follow(rule, made) and counts(rule):

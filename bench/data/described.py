@@ -10,7 +10,9 @@ from tabstep.data.forms import Objects, Plain
 from tabstep.data.moments import Durations, Moments, Periods
 from tabstep.data.writing import WrittenNumbers
 from tabstep.data.written_dates import WrittenMoments
+from tabstep.data.written_feet import WrittenFeet
 from tabstep.data.written_lengths import WrittenLengths
+from tabstep.data.written_ranks import WrittenRanks
 from tabstep.data.written_sizes import WrittenSizes
 from tabstep.data.zoned import ZonedMoments
 
@@ -54,6 +56,10 @@ def kind(column: Column) -> str:
             return f"lengths of time to the {GRAIN[form.grain]}, in text as {form.example}"
         case WrittenSizes():
             return f"numbers in {', '.join(filter(None, form.names))}, in text as {form.example!r}"
+        case WrittenFeet():
+            return f"feet and inches, in text as {form.example}"
+        case WrittenRanks():
+            return f"whole numbers, in text as {form.example}"
         case ZonedMoments():
             return f"times to the {GRAIN[form.grain]}, in text as {form.shown}"
     raise TypeError(f"no words for {type(form).__name__}")

@@ -14,7 +14,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tabstep.data import dtypes, moments, writing, written_dates, written_lengths, written_sizes, zoned
+from tabstep.data import (
+    dtypes,
+    moments,
+    writing,
+    written_dates,
+    written_feet,
+    written_lengths,
+    written_ranks,
+    written_sizes,
+    zoned,
+)
 from tabstep.data.columns import Category, Column, Number
 from tabstep.data.doubtful_text import check_categories
 from tabstep.data.doubtful_writing import FEW, check_stray
@@ -289,6 +299,7 @@ def _text_form(column: pd.Series[Any], speech: Speech, *, numeric: bool, decimal
         if form is None and (numeric or not few):
             form = writing.numbers(texts, dtype, decimal) or written_lengths.lengths(texts, dtype)
             form = form or written_sizes.sizes(texts, dtype)
+            form = form or written_feet.feet(texts, dtype) or written_ranks.ranks(texts, dtype)
             form = form or (writing.codes(texts, dtype) if numeric else None)
         several = None if form is not None or few else written_dates.mixed(texts, dtype)
     except writing.Ambiguous as error:

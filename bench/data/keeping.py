@@ -14,6 +14,7 @@
     c from a to b      one of a and b goes where the other and c, which no user sees, say (`data.spans`)
     a x b = c          c is computed anew, as what is a multiple of another; where it is fixed, the finer of a and b
     c says a > b       c is what a and b say; where it is fixed, the two values change places
+    a says b = c or d  b is what a says; where it is fixed, a says so, or c or d has it
     a has the band b   b is what a says; where b is fixed, a moves into it
     b is a day after a as far on the other side of the least or the most as it was beyond (`data.spacing`)
     a <= b             where a row has it the wrong way round, the two values change places
@@ -40,6 +41,7 @@ from tabstep.data import comparable, instead, ordering, spacing
 from tabstep.data.apart import Apart
 from tabstep.data.arithmetic import Made, Total
 from tabstep.data.barred import Barred
+from tabstep.data.chosen import Chosen
 from tabstep.data.columns import Column, Number
 from tabstep.data.comparable import plain
 from tabstep.data.compared import Compared
@@ -51,7 +53,7 @@ from tabstep.data.one_of import OneOf
 from tabstep.data.spaced import Spaced
 from tabstep.data.within import Within
 
-TIRED = 3  # turns in which labels may move instead of numbers
+TIRED = 3  # turns in which labels may move instead of numbers, and the second of two that are never the same
 PATIENCE = 1  # turns in which a date goes where a count or a weekday says; from then on these follow the date
 
 
@@ -126,6 +128,10 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
                     frame = _reckoned(rule, rules, frame)
                 if isinstance(rule, Order | Sum | Total | Unlike) and not {*rule.columns} <= firm:
                     held = coded
+                if isinstance(rule, Unlike) and turn > TIRED and rule.first not in fixed:
+                    held = {*held, rule.second}  # which another rule put back each time
+                if isinstance(rule, Chosen):
+                    held = led - {rule.of}
                 if isinstance(rule, Barred | Within):
                     frame = _parted(rule, rules, frame, wrong, led, fixed, turn > TIRED)
                     continue
@@ -206,19 +212,24 @@ def _in_reach(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collectio
 def _determined(
     rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str]
 ) -> tuple[pd.DataFrame, Collection[str]]:
-    """The frame with what fixed columns determine, which is then as fixed as they are; but gaps are what labels say."""
+    """The frame with what fixed columns determine, which is then as fixed as they are; but gaps are what labels say.
+
+    A label that says which column a fixed one repeats stays too: what tells it follows.
+    """
     open_ = {rule.of for rule in rules if isinstance(rule, Gaps)} - set(fixed)
     fixed = set(fixed)
     while rule := next((rule for rule in rules if _last(rule, fixed)), None) or next(
         (rule for rule in rules if _is_to_be_made(rule, fixed)), None
     ):
         frame = _mended(rule, frame, broken(rule, frame), fixed)
-        fixed.update(rule.columns)
+        fixed.update((rule.on,) if isinstance(rule, Chosen) and rule.of in fixed else rule.columns)
     return frame, fixed - open_
 
 
 def _is_to_be_made(rule: Constraint, fixed: Collection[str]) -> bool:
-    """Whether the one free column of a rule makes a fixed one: it moves once, and others follow it."""
+    """Whether the one free column of a rule, or its label, makes a fixed one: it moves once, and others follow it."""
+    if isinstance(rule, Chosen):
+        return rule.of in fixed and rule.on not in fixed
     free = sum(name not in fixed for name in rule.columns)
     return isinstance(rule, Derived) and rule.of in fixed and free == 1
 
@@ -233,7 +244,7 @@ def _last(rule: Constraint, fixed: Collection[str]) -> bool:
             return rule.one_to_one or free == [rule.of]
         case Order() | Spaced() | Gaps() | Unlike() | Barred() | OneOf() | Within():
             return False
-        case Calendar() | Begins() | Bands() | Compared():
+        case Calendar() | Begins() | Bands() | Compared() | Chosen():
             return free == [rule.of]
     return True
 
@@ -248,7 +259,7 @@ def _mended(rule: Constraint, frame: pd.DataFrame, wrong: np.ndarray, fixed: Col
             return frame if first in fixed else instead.put(frame, first, frame[second], wrong)
         case Unlike():
             return _changed(rule, frame, wrong, fixed)
-        case Barred() | OneOf() | Within() | Compared():
+        case Barred() | OneOf() | Within() | Compared() | Chosen():
             return rule.mended(frame, wrong, fixed)
         case Spaced():
             return spacing.kept([rule], frame, fixed)

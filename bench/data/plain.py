@@ -86,11 +86,10 @@ def check(value: Any, depth: int = 0) -> None:
     """Raise `NotPlain` unless the value is one that `parse` may return."""
     if depth > MOST_DEPTH:
         raise NotPlain(f"nested deeper than {MOST_DEPTH}")
-    if value is None or isinstance(value, bool):
-        return
     if isinstance(value, str):
-        if _SURROGATE.search(value):
-            raise NotPlain(f"half of a character in {shown(value)}")
+        _check_text(value)
+    elif value is None or isinstance(value, bool):
+        return
     elif isinstance(value, int):
         if not -WHOLE - 1 <= value <= WHOLE:
             raise NotPlain(f"a number beyond 64 bits: {_digits(value)}")
@@ -101,7 +100,7 @@ def check(value: Any, depth: int = 0) -> None:
         for key, item in value.items():
             if not isinstance(key, str):
                 raise NotPlain(f"the key {shown(key)} is no text")
-            check(key, depth + 1)
+            _check_text(key)
             check(item, depth + 1)
     elif isinstance(value, list | tuple):
         for item in value:
@@ -110,9 +109,16 @@ def check(value: Any, depth: int = 0) -> None:
         raise NotPlain(f"{shown(value)} is no JSON value but {kind(value)}")
 
 
+def _check_text(text: str) -> None:
+    # What is in ASCII has no half of a character, and most texts are: asking for it first halves the time.
+    if not text.isascii() and _SURROGATE.search(text):
+        raise NotPlain(f"half of a character in {shown(text)}")
+
+
 def acting(text: str) -> bool:
     """Whether a text holds characters that act instead of being shown: control characters, marks that turn it round."""
-    return _ACTING.search(text) is not None
+    # What is printable and in ASCII does not act, and most texts are.
+    return not (text.isascii() and text.isprintable()) and _ACTING.search(text) is not None
 
 
 def cleaned(text: str, most: int) -> str:

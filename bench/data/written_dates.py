@@ -6,15 +6,16 @@ A text column is dates only if one way of writing gives every one of its texts b
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from pandas.tseries.api import guess_datetime_format
 
-from tabstep.data import dtypes, moments
+from tabstep.data import dtypes, moments, tongues
 from tabstep.data.forms import Raw
 from tabstep.data.writing import FIRST, Ambiguous, shortest, written
 
@@ -33,6 +34,8 @@ DATES = (
     *("%d/%b/%Y", "%-d/%b/%Y", "%Y-%b-%d", "%b-%d-%Y", "%b %d %Y", "%b %-d %Y", "%B %d %Y", "%B %-d %Y"),
     *("%b. %d, %Y", "%b. %-d, %Y", "%d. %B %Y", "%-d. %B %Y", "%d. %m. %Y", "%-d. %-m. %Y", "%Y_%m_%d"),
     *("%Y年%m月%d日", "%Y年%-m月%-d日"),
+    *("%d. %b %Y", "%-d. %b %Y", "%d. %b. %Y", "%-d. %b. %Y", "%b. %Y", "%A, %d. %B %Y", "%A, %-d. %B %Y"),
+    *("%A %d %B %Y", "%A %-d %B %Y", "%d de %B de %Y", "%-d de %B de %Y", "%B de %Y", "%A, %-d de %B de %Y"),
     *("%G-W%V", "%GW%V", "W%V %G", "W%V-%G", "W%V/%G"),  # weeks, by their Monday
     *("%Y/%m", "%m/%Y", "%-m/%Y", "%m-%Y", "%Y %b", "%Y %B", "%Y-%b", "%b-%Y", "%B-%Y", "%b-%y", "%^b-%Y"),
 )
@@ -54,6 +57,7 @@ LONGEST = 60  # characters of a date
 NONE = "holds no dates in one of the ways that are known"
 _ALONE = re.compile(r"%-[dmHIf]|%_d|%[1-5]f|%[\^#][aAbBp]")
 """Our own marks: numbers without a zero, or with a space for it; parts of a second; names in capitals, or in none."""
+_NAME = re.compile(r"%[\^#]?([aAbB])")
 _OFFSET = re.compile(r" ?%[zZ]$")
 VARIED = (  # how what one mark of strptime reads may be written, marks that vary together in one
     (re.compile(r"%([dm])"), (r"%\1", r"%-\1")),
@@ -162,20 +166,44 @@ def dates(texts: Sequence[str], dtype: str) -> WrittenMoments | None:
         (zone,) = zones
         found = dates([text.removesuffix(zone) for text in texts], dtype)
         return found and replace(found, form=f"{found.form}{zone}")
-    read: dict[bytes, WrittenMoments] = {}
+    form = _in_english(texts) or _abroad(texts, _in_english)
+    return None if form is None else _in_form(texts, dtype, form)
+
+
+def _in_english(texts: Sequence[str]) -> str | None:
+    """The one of the known forms that distinct texts have, None for none. Raises Ambiguous."""
+    read: dict[bytes, str] = {}
     few, shape = pd.Series(texts[:FIRST], dtype=object), _shape(texts[0])
     for form in STAMPS:
         if _SHAPES[form] != shape or not _gives_back(few, form):
             continue
         whole = pd.Series(texts, dtype=object)
         if _gives_back(whole, form):
-            values = parsed(whole, form)
-            unit = moments.grain(values)
-            read.setdefault(values.tobytes(), WrittenMoments(dtype, form, unit))
+            read.setdefault(parsed(whole, form).tobytes(), form)
     if len(read) > 1:
-        forms = [form.form for form in read.values()]
+        forms = [*read.values()]
         raise Ambiguous(f"{shortest(texts)} may be written {' or '.join(forms)}", forms)
     return next(iter(read.values()), None)
+
+
+def _abroad(texts: Sequence[str], form_of: Callable[[list[str]], str | None]) -> str | None:
+    """The form of distinct texts that have names of another language, by that of the texts with English ones."""
+    for english, marks in tongues.ways(texts):
+        if (found := form_of(english)) is None:
+            continue
+        for case in ("", "#", "^"):
+            form = _NAME.sub(partial(_marked, case, marks), found)
+            if not _unread(texts, form):
+                return form
+    return None
+
+
+def _marked(case: str, marks: Mapping[str, str], name: re.Match[str]) -> str:
+    return f"%{case}{marks.get(name[1].lower(), name[1])}"
+
+
+def _in_form(texts: Sequence[str], dtype: str, form: str) -> WrittenMoments:
+    return WrittenMoments(dtype, form, moments.grain(parsed(pd.Series(texts, dtype=object), form)))
 
 
 NUMBERED = ("%Y%m%d", "%Y%m", "%Y%m%d%H%M%S", "%Y%m%d%H%M")
@@ -207,8 +235,10 @@ def dated(column: pd.Series[Any], form: str | None) -> WrittenMoments:
         form = next((way for way in NUMBERED if _gives_back(pd.Series(texts, dtype=object), way)), None)
     if form is not None:
         way, odd = _nearest(texts, _with_offset(form, texts))
+        if odd and (abroad := _abroad(texts, lambda english: _throughout(english, form))) is not None:
+            way, odd = abroad, []
         if not odd:
-            return WrittenMoments(dtype, way, moments.grain(parsed(pd.Series(texts, dtype=object), way)))
+            return _in_form(texts, dtype, way)
         several = mixed(odd, dtype, way) if len(odd) < len(texts) else None
         if several is None:
             raise ValueError(_not_written(odd[0], form, way))
@@ -231,10 +261,13 @@ def _not_written(text: str, form: str, way: str) -> str:
 
 def guessed(texts: Sequence[str]) -> str | None:
     """A form in which distinct texts may be dates, though in no way that is known; None for none."""
-    for first in (False, True) if len(texts[0]) <= LONGEST else ():
-        form = guess_datetime_format(texts[0], dayfirst=first)
-        if form is not None and not _nearest(texts, _with_offset(form, texts))[1]:
-            return form
+    for there in (
+        (texts, *(english for english, _ in tongues.ways(texts))) if len(texts[0]) <= LONGEST else ()
+    ):
+        for first in (False, True):
+            form = guess_datetime_format(there[0], dayfirst=first)
+            if form is not None and _throughout(there, form) is not None:
+                return form
     return None
 
 
@@ -262,6 +295,12 @@ def _nearest(texts: Sequence[str], form: str) -> tuple[str, list[str]]:
             break
     nearest = min(odd, key=lambda way: len(odd[way]))
     return nearest, odd[nearest]
+
+
+def _throughout(texts: Sequence[str], form: str) -> str | None:
+    """The way of writing what a form reads that all texts have, None for none."""
+    way, odd = _nearest(texts, _with_offset(form, texts))
+    return None if odd else way
 
 
 def _unread(texts: Sequence[str], form: str) -> list[str]:
@@ -310,6 +349,7 @@ def parsed(texts: Any, form: str) -> np.ndarray:
         # All have the same one, so times in it are as good as any.
         bare = [t.removesuffix(zone) if isinstance(t, str) and t.endswith(zone) else None for t in texts]
         return parsed(pd.Series(bare, dtype=object), form.removesuffix(zone))
+    texts, form = tongues.read(texts, form)
     plain = _plain(form)
     if "%V" in plain:
         texts, plain = texts.map(lambda text: f"{text} 1" if isinstance(text, str) else None), f"{plain} %u"
@@ -328,7 +368,8 @@ def in_text(values: np.ndarray, form: str) -> list[Any]:
         if pd.isna(moment):
             found.append(None)
             continue
-        found.append(moment.strftime(_ALONE.sub(lambda mark, at=moment: _alone(mark[0], at), form)))  # type: ignore[misc]
+        known = tongues.write(form, moment)
+        found.append(moment.strftime(_ALONE.sub(lambda mark, at=moment: _alone(mark[0], at), known)))  # type: ignore[misc]
     return [found[place] for place in places]
 
 

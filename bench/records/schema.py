@@ -13,6 +13,7 @@ import typing
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any, Literal, get_args, get_origin
 
@@ -65,10 +66,9 @@ def values(value: Any) -> str | None:
 def _texts(value: Any) -> str | None:
     if isinstance(value, str):
         return text(value)
-    inside = (
-        [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ()
-    )
-    return next(filter(None, map(_texts, inside)), None)
+    if isinstance(value, dict):
+        return next(filter(None, map(_texts, chain(value, value.values()))), None)
+    return next(filter(None, map(_texts, value)), None) if isinstance(value, list) else None
 
 
 def whole(low: int, high: int) -> Rule:
@@ -165,7 +165,7 @@ def check(instance: Any) -> None:
     kind: type = type(instance)
     for field, hint in _hints(kind).items():
         value = getattr(instance, field)
-        if not _fits(value, hint):
+        if not _fitting(hint)(value):
             expected = getattr(hint, "__name__", None) if isinstance(hint, type) else str(hint)
             raise TypeError(f"{field} must be {expected}, got {plain.shown(value)}")
         wanted = RULES[field](value) if field in RULES else None
@@ -179,24 +179,29 @@ def _hints(kind: type) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
-def _fits(value: object, hint: Any) -> bool:
-    """Whether `value` is of the type `hint`: classes, unions, literals, and the items of list and dict."""
+@functools.cache
+def _fitting(hint: Any) -> Callable[[Any], bool]:
+    """What says whether a value is of the type `hint`: classes, unions, literals, and the items of list and dict."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is Any:
-        return True
+        return lambda value: True
     if origin in (types.UnionType, typing.Union):
-        return any(_fits(value, option) for option in arguments)
+        options = [_fitting(option) for option in arguments]
+        return lambda value: any(fits(value) for fits in options)
     if origin is Literal:
-        return isinstance(value, str) and value in arguments
+        return lambda value: isinstance(value, str) and value in arguments
     if origin is list:
-        return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
+        item = _fitting(arguments[0])
+        return lambda value: isinstance(value, list) and all(map(item, value))
     if origin is dict:
-        return isinstance(value, dict) and all(
-            _fits(key, arguments[0]) and _fits(item, arguments[1]) for key, item in value.items()
+        key, item = map(_fitting, arguments)
+        return lambda value: (
+            isinstance(value, dict) and all(map(key, value)) and all(map(item, value.values()))
         )
     if hint in (int, float):  # a whole number is a float too, True is neither
-        return isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
-    return isinstance(value, hint)
+        numbers = int if hint is int else (int, float)
+        return lambda value: isinstance(value, numbers) and not isinstance(value, bool)
+    return lambda value: isinstance(value, hint)
 
 
 RESERVED = (

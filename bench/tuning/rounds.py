@@ -51,8 +51,8 @@ class Ended:
     reason: str | None = None
 
 
-Watch = Callable[[int, int, Ended], None]
-"""Called for every trial that ended, with (trials that count, trials asked, how it ended)."""
+Watch = Callable[[int, int, Ended | None], None]
+"""Called with (trials that count, trials asked, how one ended) for each that ended, and with None while they run."""
 
 
 def carry_on(
@@ -80,6 +80,7 @@ def carry_on(
         return in_budget and len(ended) + elsewhere < budget.trials
 
     studies.release_dead(study, timeout_s=budget.trial_s)
+    done = len(studies.counted(study))
     with Local(workers, task.threads, gpus=gpus() if task.device == "cuda" else ()) as pool:
         try:
             while True:
@@ -92,13 +93,16 @@ def carry_on(
                 if not active:
                     break
                 ready, _ = wait(active, timeout=POLL_S, return_when=FIRST_COMPLETED)
+                if not ready:
+                    watch(done, budget.trials, None)
                 for future in ready:
                     trial = active.pop(future)
                     ended = _outcome(future, budget.trial_s)
                     if ended.reason is not None:
                         trial.set_user_attr(studies.REASON, ended.reason)
                     study.tell(trial, ended.value, ended.state)
-                    watch(len(studies.counted(study)), budget.trials, ended)
+                    done = len(studies.counted(study))
+                    watch(done, budget.trials, ended)
         except BaseException:
             for trial in active.values():  # not counted: they ended for no reason of their own
                 study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
