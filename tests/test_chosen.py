@@ -94,6 +94,18 @@ def test_one_row_that_says_otherwise_and_luck_are_none() -> None:
     assert {rule.of for rule in find(common(frame)) if isinstance(rule, Chosen)} == {"winner", "over"}
 
 
+def test_labels_may_be_empty_texts_and_gaps() -> None:
+    frame = games()
+    frame["member"] = np.select([frame["member"] == 1, frame.index % 2 == 0], ["yes", ""], "no").astype(
+        object
+    )
+    frame["member"] = frame["member"].where(frame["member"] != "no")
+    frame["paid"] = frame["member price"].where(frame["member"] == "yes", frame["price"])
+    (rule,) = (rule for rule in find(frame) if isinstance(rule, Chosen) and rule.of == "paid")
+    assert rule.repeats == (("", "price"), ("yes", "member price"), (None, "price"))
+    assert not rule.breaks(frame).any()
+
+
 def test_what_one_column_always_is_and_what_arithmetic_says_is_no_choice() -> None:
     rng = np.random.default_rng(0)
     price, number = rng.gamma(3, 20, 1000).round(2), rng.integers(1, 5, 1000)

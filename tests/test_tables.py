@@ -246,3 +246,5 @@ def test_what_is_said_of_generators_and_of_real_rows_is_what_the_tables_have() -
     assert f"on all but house ({house['ours']:.3f} against {house['published']:.3f})" in page
     apart = (closest["ours"] - closest["published"]).drop("house").abs().max()
     assert f"is within {apart:.3f} of theirs" in page
+    covered = pd.read_csv(root / "tables" / "table13-detail.csv").query("method == 'SMOTE'")["ours"]
+    assert f"with the test rows ({covered.min():.2f} to {covered.max():.2f})" in page

@@ -83,7 +83,7 @@ def _is_no_choice(rule: Chosen, of: Mapping[str, Condition]) -> bool:
     sources, single = dict(rule.repeats), dict(rule.values)
     wanted = _common(of[rule.of])
     for label in _common(of[rule.on]):
-        source = of.get(sources.get(label, ""))
+        source = of.get(sources[label]) if label in sources else None
         others = {single[label]} if label in single else _common(source) if source is not None else set()
         if not others or wanted & others:
             return False

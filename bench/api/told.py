@@ -6,20 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tabstep.api.origin import Origin
-from tabstep.data.columns import Category, Column, Number
+from tabstep.data.columns import SHOWN, Category, Column, Number
 from tabstep.data.completion import MISSING, Completion
 from tabstep.data.encode import Encoder
 from tabstep.data.fixed import written
 from tabstep.data.forms import Objects, Plain
 from tabstep.data.identifiers import Identifier
 from tabstep.data.spans import Span
-from tabstep.data.writing import WrittenNumbers
-from tabstep.data.written_dates import WrittenMoments
-from tabstep.data.written_feet import WrittenFeet
-from tabstep.data.written_lengths import WrittenLengths
-from tabstep.data.written_ranks import WrittenRanks
-from tabstep.data.written_sizes import WrittenSizes
-from tabstep.data.zoned import ZonedMoments
 
 
 def changed(
@@ -53,19 +46,11 @@ def changed(
     ]
     if gaps:
         yield f"Gaps are drawn as often as they are there, and where they are there: {', '.join(gaps)}."
-    read = [
-        c.name
-        for c in columns
-        if isinstance(c, Number)
-        and isinstance(c.form, WrittenNumbers | WrittenSizes | WrittenFeet | WrittenRanks)
-    ]
+    kinds = {c.name: SHOWN.get(type(c.form)) for c in columns if isinstance(c, Number)}
+    read = [name for name, kind in kinds.items() if kind == "number in text"]
     if read:
         yield f"Numbers in text are drawn as numbers and written as they were: {', '.join(read)}."
-    read = [
-        c.name
-        for c in columns
-        if isinstance(c, Number) and isinstance(c.form, WrittenMoments | WrittenLengths | ZonedMoments)
-    ]
+    read = [name for name, kind in kinds.items() if kind in ("date in text", "duration in text")]
     if read:
         yield f"Times in text are drawn as times and written as they were: {', '.join(read)}."
     labels = [c.name for c in columns if isinstance(c, Category) and _are_numbers(c)]

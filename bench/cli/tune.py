@@ -260,7 +260,7 @@ def reach(storage: str | None) -> None:
 
 
 class Watching:
-    """Says how trials end, one of so many asked for, and now and then for how long one has been running."""
+    """Says how trials end, one of so many asked for, and once a minute how long it is since one did."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

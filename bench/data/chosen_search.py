@@ -91,7 +91,7 @@ def _told(
 def _place(item: tuple[Any, Any]) -> tuple[bool, bool, Any]:
     """Numbers and texts in their order, a gap last."""
     label = item[0]
-    return label is None, isinstance(label, str), label or 0
+    return label is None, isinstance(label, str), 0 if label is None else label
 
 
 def _same(codes: np.ndarray) -> np.ndarray:

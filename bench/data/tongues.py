@@ -75,23 +75,26 @@ NAMES = {key: names.split() for key, names in _NAMES.items()}
 def ways(texts: Sequence[str]) -> Iterator[tuple[list[str], dict[str, str]]]:
     """Dates with English names, for each language that they may be of, and its marks of days, `a`, and months, `b`."""
     lists = {what: [key for key in NAMES if key[0] != "en" and key[1] in what] for what in ("aA", "bB")}
-    fits = {what: [key for key in keys if _english(texts[:1], [key])] for what, keys in lists.items()}
+    fits = {what: [key for key in keys if _english(texts[0], [key])] for what, keys in lists.items()}
     for day, month in product((None, *fits["aA"]), (*fits["bB"], None)):
         keys = [key for key in (day, month) if key is not None]
-        if keys and _english(texts[:FIRST], keys) and (found := _english(texts, keys)):
+        if not keys or not all(_english(text, keys) for text in texts[:FIRST]):
+            continue
+        english = [_english(text, keys) for text in texts]
+        found = [text for text in english if text is not None]
+        if len(found) == len(texts):
             yield found, {what.lower(): f"{{{whose}}}{what}" for whose, what in keys}
 
 
-def _english(texts: Sequence[str], keys: Sequence[tuple[str, str]]) -> list[str] | None:
-    """The texts with English names in place of those of some lists, None where a text has none of one."""
-    found = list(texts)
+def _english(text: str, keys: Sequence[tuple[str, str]]) -> str | None:
+    """A text with English names in place of those of some lists, days first; None where it has none of one."""
     for key in keys:
         pattern, names = _pattern(*key)
-        for i, text in enumerate(found):
-            found[i], count = pattern.subn(lambda at, names=names: names[at[0].casefold()], text, count=1)  # type: ignore[misc]
-            if not count:
-                return None
-    return found
+        found = pattern.search(text)
+        if found is None:
+            return None
+        text = f"{text[: found.start()]}{names[found[0].casefold()]}{text[found.end() :]}"
+    return text
 
 
 @cache
@@ -110,8 +113,8 @@ def read(texts: pd.Series, form: str) -> tuple[pd.Series, str]:
     if not keys:
         return texts, form
     keys.sort(key=lambda key: key[1] not in "aA")  # a day is found at the begin, and may read as a month
-    english = [_english([text], keys) if isinstance(text, str) else None for text in texts]
-    found = pd.Series([None if of is None else of[0] for of in english], index=texts.index, dtype=object)
+    english = [_english(text, keys) if isinstance(text, str) else None for text in texts]
+    found = pd.Series(english, index=texts.index, dtype=object)
     return found, MARK.sub(lambda mark: f"%{mark['what']}", form)
 
 

@@ -295,6 +295,13 @@ class InText:
         return isinstance(value, str) and self.parse(value) is not None
 
 
+def count(value: Any) -> int | None:
+    """A whole number that is not negative, None for any other value."""
+    if not isinstance(value, int | float | np.integer | np.floating) or value < 0 or value % 1 != 0:
+        return None
+    return int(value)
+
+
 def shortest(texts: Sequence[str]) -> str:
     """The shortest text, as a message shows it."""
     return repr(min(texts, key=len))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
-from tabstep.data.writing import InText
+from tabstep.data.writing import InText, count
 
 FOOT = 12
 LONGEST = 20  # characters of a height
@@ -45,9 +44,9 @@ class WrittenFeet(InText):
 
     def _counted(self, value: Any) -> int:
         """A number of inches. Raises ValueError."""
-        if not isinstance(value, Real) or value < 0 or value % 1:
+        if (number := count(value)) is None:
             raise ValueError(f"holds heights such as {self.example}, or inches, got {value!r}")
-        return int(value)  # type: ignore[call-overload,no-any-return]
+        return number
 
 
 def feet(texts: Sequence[str], dtype: str) -> WrittenFeet | None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
-from tabstep.data.writing import InText
+from tabstep.data.writing import InText, count
 
 LONGEST = 15  # characters of a rank
 _TEXT = re.compile(r"(\d+)(?:st|nd|rd|th)", re.ASCII | re.IGNORECASE)
@@ -37,9 +36,9 @@ class WrittenRanks(InText):
 
     def _counted(self, value: Any) -> int:
         """A whole number. Raises ValueError."""
-        if not isinstance(value, Real) or value < 0 or value % 1:
+        if (number := count(value)) is None:
             raise ValueError(f"holds ranks such as {self.example}, got {value!r}")
-        return int(value)  # type: ignore[call-overload,no-any-return]
+        return number
 
 
 def ranks(texts: Sequence[str], dtype: str) -> WrittenRanks | None:
