@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import typer
 from rich.markup import escape
@@ -82,7 +83,9 @@ def check(
 
 def verify(
     suite: Annotated[str, typer.Argument(help="The suite whose records to check.")] = "quick",
-    sample: Annotated[int, typer.Option(help="Cells to do again, drawn at random.", min=1)] = 3,
+    sample: Annotated[
+        str, typer.Option(help="Cells to do again, drawn at random: a number, or a part such as 2%.")
+    ] = "3",
     seed: Annotated[int, typer.Option(help="Of the choice of cells.", min=0)] = 0,
     dataset: Datasets = None,
     method: Methods = None,
@@ -97,7 +100,10 @@ def verify(
 ) -> None:
     """Do random cells again from nothing and compare: bit for bit on the same platform, within the scatter elsewhere.
 
-    The exit code is 1 where a cell differs. Verdicts go to results/<suite>/verified.json and the leaderboard.
+    tabstep verify race --sample 2%    # killed, it goes on with the cells that are left
+
+    The exit code is 1 where a cell differs. Verdicts go to results/<suite>/verified.json, each when its cell is done,
+    and to the leaderboard.
     """
     from tabstep.cli.progress import View
     from tabstep.engine.executors import Local
@@ -132,7 +138,11 @@ def verify(
         if (not dataset or r.cell.dataset in split(dataset))
         and (not method or r.cell.method in split(method))
     ]
-    jobs, unfit = verifying.sample(wanted, planned, sample, seed)
+    try:
+        size = verifying.size(sample, sum(r.status == "ok" for r in wanted))
+    except ValueError as error:
+        stop(f"--sample: {error}")
+    jobs, unfit = verifying.sample(wanted, planned, size, seed)
     if unfit:
         errors.print(
             f"[yellow]{len(unfit)} records cannot be made again[/], such as {escape(unfit[0])}",
@@ -140,10 +150,18 @@ def verify(
         )
     if not jobs:
         stop(f"no record in {folder.runs} that this code could make again")
+    verdicts = verifying.again(folder, jobs)
+    old = {verdict.cell for verdict in verdicts}
+    todo = tuple(job for job in jobs if str(job.cell.path) not in old)
+    if old:
+        console.print(
+            f"{len(old)} of {len(jobs)} cells were done again by this commit before and are not repeated; "
+            "--seed draws others"
+        )
     with tempfile.TemporaryDirectory(prefix="tabstep-verify-") as place, View(console) as view:
         try:
-            verdicts = verifying.verify(
-                Plan(chosen, tuple(jobs), ()),
+            verdicts += verifying.verify(
+                Plan(chosen, todo, ()),
                 folder,
                 Folder(Path(place)),
                 executor=Local(count, 1),
@@ -161,7 +179,9 @@ def verify(
         table.add_row(escape(v.cell), f"[{colours[v.how]}]{v.how}[/]", largest, escape(v.said))
     console.print(table)
     leave_out(verifying.noted(folder)[1])
-    console.print(f"noted in {escape(str(verifying.note(folder, verdicts)))}", soft_wrap=True)
+    counts = Counter(v.how for v in verdicts)
+    said = ", ".join(f"{counts[how]} {how}" for how in get_args(verifying.How) if counts[how])
+    console.print(f"{said}; noted in {escape(str(folder.root / verifying.NOTED))}", soft_wrap=True)
     raise typer.Exit(1 if any(v.how in ("differs", "failed") for v in verdicts) else 0)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tabstep.records import store
+from tabstep.records import store, where
 from tabstep.records.store import Record
 from tabstep.report.numbers.budget import BASE
 from tabstep.report.numbers.table import commit_of
@@ -287,7 +287,7 @@ def _levers(records: Sequence[Record]) -> list[str]:
 def _seconds(few: Sequence[Record]) -> list[str]:
     ours = [r for r in few if r.cell.method == recipe.OURS and r.status == "ok"]
     fits = {r.cell.dataset: r.fit_s for r in ours if r.fit_s is not None}
-    machines = sorted({str(r.env.get("cpu", r.env.get("machine", "unknown"))) for r in ours})
+    machines = sorted({where.processor(r.env) for r in ours})
     aside = len({*fits} & {*KEPT_ASIDE})
     return [
         "## 6. Seconds",
