@@ -131,6 +131,17 @@ def test_the_scatter_of_a_few_seeds_is_no_less_than_that_of_cells_like_them(done
     assert (verify.kin(other), "f1") not in verify.scattered([*made, other]), "another budget has its own"
 
 
+def test_suites_have_their_networks_in_common(copy: Done, worker: Kept, tmp_path: Path) -> None:
+    job = pick(copy.plan, "tabddpm", 5)
+    todo = replace(copy.plan, jobs=(job,))
+    one, two = (verify.scratch(tmp_path, suite) for suite in ("one", "two"))
+    assert [v.how for v in verify.verify(todo, copy.folder, one, executor=worker)] == ["bitwise"]
+    trained = two.model(job) / "fitted.safetensors"
+    before = trained.stat().st_mtime_ns
+    assert [v.how for v in verify.verify(todo, copy.folder, two, executor=worker)] == ["bitwise"]
+    assert trained.stat().st_mtime_ns == before, "it is not trained once more"
+
+
 # Stopped, and gone on with
 
 

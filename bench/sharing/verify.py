@@ -147,6 +147,15 @@ def again(folder: Folder, jobs: Sequence[Job]) -> list[Verdict]:
     ]
 
 
+def scratch(place: Path, suite: str) -> Folder:
+    """An empty folder for the cells of a suite, which has its networks in common with the other suites of a place."""
+    models, folder = place / "models", Folder(place / suite)
+    models.mkdir(exist_ok=True)
+    folder.root.mkdir()
+    (folder.root / models.name).symlink_to(models, target_is_directory=True)
+    return folder
+
+
 def verify(
     todo: Plan,
     folder: Folder,
