@@ -108,6 +108,12 @@ def test_on_another_platform_the_scatter_is_the_measure(done: Done) -> None:
     assert far[0] == "differs"
     assert judged(first, elsewhere(first, catboost_f1_macro=[0.805]), {})[0] == "equivalent"
     assert judged(first, elsewhere(first, catboost_f1_macro=[0.82]), {})[0] == "differs"
+    cut = {"c2st_xgboost": [0.5], "c2st_xgboost_score": [1.0]}
+    undetected = replace(first, scores=cut)
+    apart = elsewhere(undetected, c2st_xgboost=[0.504], c2st_xgboost_score=[0.98])
+    assert judged(undetected, apart, {})[0] == "equivalent", "what it is made from is within its scatter"
+    apart = elsewhere(undetected, c2st_xgboost=[0.6], c2st_xgboost_score=[0.8])
+    assert judged(undetected, apart, {})[2].startswith("c2st_xgboost beyond")
     more = replace(elsewhere(first), nfe=10)
     assert judged(replace(first, nfe=5), more, group)[0] == "differs"
     failed = replace(first, status="failed", reason="no luck", scores={}, eval_seeds=[])
@@ -140,6 +146,27 @@ def test_suites_have_their_networks_in_common(copy: Done, worker: Kept, tmp_path
     before = trained.stat().st_mtime_ns
     assert [v.how for v in verify.verify(todo, copy.folder, two, executor=worker)] == ["bitwise"]
     assert trained.stat().st_mtime_ns == before, "it is not trained once more"
+
+
+def test_networks_are_done_by_few_at_a_time_and_shown_as_one_run(
+    copy: Done, worker: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "AT_ONCE", 1)
+    jobs = [pick(copy.plan, "tabddpm", 2), pick(copy.plan, "marginals"), pick(copy.plan, "tabddpm", 5)]
+    parts = verify._parts(jobs, 1)
+    assert [[job.cell.method for job in part] for part in parts] == [["tabddpm", "tabddpm"], ["marginals"]]
+    assert verify._parts(jobs, 2) == [tuple(jobs)]
+    seen: list[tuple[int, int, float]] = []
+
+    def watch(status: run.Status, outcome: Outcome | None) -> None:
+        if outcome is not None:
+            seen.append((len(status.outcomes), status.total, status.cost_left))
+
+    todo = replace(copy.plan, jobs=tuple(jobs))
+    found = verify.verify(todo, copy.folder, Folder(tmp_path / "again"), executor=worker, watch=watch)
+    assert [v.how for v in found] == ["bitwise"] * 3
+    assert [(done, total) for done, total, _ in seen] == [(1, 3), (2, 3), (3, 3)]
+    assert seen[0][2] > seen[1][2] > seen[2][2] == pytest.approx(0)
 
 
 # Stopped, and gone on with

@@ -10,12 +10,13 @@ import math
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+import pandas as pd
 
 from tabstep.data import plain
 from tabstep.engine import run
@@ -25,9 +26,9 @@ from tabstep.engine.folder import Folder
 from tabstep.engine.job import Job, Outcome
 from tabstep.engine.plan import Plan
 from tabstep.metrics import facts
-from tabstep.records import store
+from tabstep.records import store, where
 from tabstep.records.provenance import environment
-from tabstep.records.store import Problem, Record
+from tabstep.records.store import Cell, Problem, Record
 from tabstep.samplers import space
 from tabstep.suite import Metric, Params
 
@@ -38,6 +39,7 @@ PLATFORM = (*MACHINE, "torch_threads", "device", "threads")
 LIBRARIES = ("torch", "numpy", "pandas", "scikit-learn", "catboost", "xgboost", "sdv", "imbalanced-learn")
 SIGMAS = 4.0  # of the scatter over seeds, that a cell done elsewhere may lie apart
 LEAST = 0.01  # and this part of the score in any case, where no scatter is known
+AT_ONCE = 2  # networks for each worker before the next ones begin
 NOTED = "verified.json"
 
 Group = tuple[Any, ...]
@@ -167,22 +169,52 @@ def verify(
 ) -> list[Verdict]:
     """Fit, draw and score the cells of a plan in the empty folder `scratch`; compare with the records of `folder`.
 
-    A verdict is noted when its cell is done: what ends this early, a KeyboardInterrupt too, loses no other.
+    A verdict is noted when its cell is done, and cells are done by a few networks at a time: what ends this early, a
+    KeyboardInterrupt too, loses no more than those.
     """
     records, _ = store.read_all(folder.runs)
-    scatters = scattered(records)
-    jobs = {job.cell: job for job in todo.jobs}
-    verdicts = []
+    places = executor.places if executor is not None else max((job.workers for job in todo.jobs), default=1)
+    parts = _parts(todo.jobs, AT_ONCE * places)
+    costs = [run.cost(run.tasks(part, scratch)) for part in parts]
+    judge = _Judge(folder, scratch, {job.cell: job for job in todo.jobs}, scattered(records), watch)
+    for i, part in enumerate(parts):
+        judge.cost_before, judge.cost_after = sum(costs[:i]), sum(costs[i + 1 :])
+        some = replace(todo, jobs=part)
+        run.execute(some, scratch, executor=executor, timeout_s=timeout_s, watch=judge)
+    return judge.verdicts
 
-    def judge(status: run.Status, outcome: Outcome | None) -> None:
-        if outcome is not None and outcome.cell in jobs:
-            verdicts.append(_verdict(jobs[outcome.cell], folder, scratch, scatters))
-            note(folder, verdicts[-1:])
-        if watch is not None:
-            watch(status, outcome)
 
-    run.execute(todo, scratch, executor=executor, timeout_s=timeout_s, watch=judge)
-    return verdicts
+def _parts(jobs: Sequence[Job], networks: int) -> list[tuple[Job, ...]]:
+    """Jobs in parts of so many networks each."""
+    keys = list(dict.fromkeys(job.fit_key for job in jobs))
+    shares = [keys[i : i + networks] for i in range(0, len(keys), networks)]
+    return [tuple(job for job in jobs if job.fit_key in share) for share in shares]
+
+
+@dataclass
+class _Judge:
+    """A watcher of the runs of parts, one after the other, that notes verdicts and shows all parts as one run."""
+
+    folder: Folder
+    scratch: Folder
+    jobs: Mapping[Cell, Job]
+    scatters: Scatters
+    watch: run.Watch | None
+    cost_before: float = 0.0
+    cost_after: float = 0.0
+    verdicts: list[Verdict] = field(default_factory=list)
+    whole: run.Status = field(default_factory=lambda: run.Status(0))
+
+    def __call__(self, status: run.Status, outcome: Outcome | None) -> None:
+        if outcome is not None:
+            self.whole.outcomes.append(outcome)
+            self.verdicts.append(_verdict(self.jobs[outcome.cell], self.folder, self.scratch, self.scatters))
+            note(self.folder, self.verdicts[-1:])
+        self.whole.total, self.whole.running = len(self.jobs), status.running
+        self.whole.cost_done = self.cost_before + status.cost_done
+        self.whole.cost_left = self.cost_after + status.cost_left
+        if self.watch is not None:
+            self.watch(self.whole, outcome)
 
 
 def _verdict(job: Job, folder: Folder, scratch: Folder, scatters: Scatters) -> Verdict:
@@ -257,11 +289,18 @@ def judged(before: Record, after: Record, scatters: Scatters) -> tuple[How, floa
         return "differs", largest, f"{worst} by {largest:.3g} on the same platform"
     where = f"elsewhere: {', '.join(elsewhere)}"
     beyond = [
-        metric for metric, difference in apart.items() if difference > _allowed(metric, before, scatters)
+        metric
+        for metric, difference in apart.items()
+        if not _is_cut(metric, apart) and difference > _allowed(metric, before, scatters)
     ]
     if beyond:
         return "differs", largest, f"{', '.join(beyond)} beyond the scatter; {where}"
     return "equivalent", largest, f"largest in {worst}; {where}"
+
+
+def _is_cut(metric: str, scores: Iterable[str]) -> bool:
+    """Whether a score is made from another, which is judged: a C2ST's is cut at 1, where it has no scatter to see."""
+    return metric.endswith("_score") and metric.removesuffix("_score") in scores
 
 
 def _allowed(metric: str, before: Record, scatters: Scatters) -> float:
@@ -308,9 +347,30 @@ def _is_verdict(cell: str, verdict: Any) -> bool:
 
 def verified(folder: Folder, records: Sequence[Record]) -> dict[str, How]:
     """How the cells of these records came out, where the verdict is on the very record."""
-    verdicts = known(folder)
-    return {
-        str(r.cell.path): verdicts[str(r.cell.path)]["how"]
-        for r in records
-        if verdicts.get(str(r.cell.path), {}).get("key") == r.key
-    }
+    return {verdict.cell: verdict.how for verdict in _standing(folder, records)}
+
+
+def _standing(folder: Folder, records: Sequence[Record]) -> list[Verdict]:
+    found = known(folder)
+    keys = {str(r.cell.path): r.key for r in records}
+    return [Verdict(**found[cell]) for cell in sorted(found) if keys.get(cell) == found[cell]["key"]]
+
+
+def tally(results: Path, records: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """By suite that has verdicts: how many cells are finished, how those came out that were done again, and where.
+
+    Columns: suite, finished, bitwise, equivalent, differs, failed, processors, commits.
+    """
+    rows = []
+    for suite, own in records.items():
+        verdicts = _standing(Folder(results / suite), own)
+        if verdicts:
+            counts = {how: sum(v.how == how for v in verdicts) for how in get_args(How)}
+            processors = sorted({where.processor(v.env) for v in verdicts})
+            commits = sorted({str(v.env.get("commit"))[:12] for v in verdicts})
+            rows.append(
+                {"suite": suite, "finished": sum(r.status == "ok" for r in own)}
+                | counts
+                | {"processors": processors, "commits": commits}
+            )
+    return pd.DataFrame(rows, columns=["suite", "finished", *get_args(How), "processors", "commits"])
