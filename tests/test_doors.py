@@ -9,7 +9,7 @@ import pickle
 import random
 import tomllib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +146,8 @@ def test_what_is_known_of_drawn_rows(tmp_path: Path) -> None:
 
 def test_verdicts_that_are_damaged_are_left_out_with_a_line(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
-    good = {"adult/x/y.json": {"cell": "adult/x/y.json", "how": "bitwise", "key": "k"}}
+    verdict = verify.Verdict("adult/x/y.json", "bitwise", "k", 0.0, "", "now", {})
+    good = {verdict.cell: asdict(verdict)}
     for content in spoiled_texts(json.dumps(good).encode(), 50):
         (tmp_path / "verified.json").write_bytes(content)
         found, problems = verify.noted(folder)

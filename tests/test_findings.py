@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from tabstep.engine.folder import Folder
+from tabstep.sharing import verify
 from tabstep.study import findings, glance
 from tabstep.study.markdown import pipes
 from tabstep.study.paired import difference
@@ -42,7 +44,13 @@ def test_a_difference_is_paired_by_table_and_bold_where_its_interval_leaves_zero
 def test_the_page_says_what_the_records_say(tmp_path: Path) -> None:
     smote = of("churn2", "none", 1, method="smote", c2st_xgboost=-0.01)
     records = {name: [] for name in findings.SUITES} | {"few-steps": [*RECORDS, *smote], "recipe": PAIRS}
-    text = findings.write(records, CLAIMS, tmp_path / "FINDINGS.md").read_text()
+    again = pd.DataFrame(
+        [
+            {"suite": "race", "finished": 100, "bitwise": 1, "equivalent": 2, "differs": 0, "failed": 1}
+            | {"processors": ["a chip"], "commits": ["c1", "c2"]}
+        ]
+    )
+    text = findings.write(records, CLAIMS, again, tmp_path / "FINDINGS.md").read_text()
     assert (
         "| 5 | `ddim` | 2/2 | 1/2 | 2/2 | 2/2 | 2/2 | 2/2 | 1/2 | `dpmpp-2m-sde` +6.500 (one table) |" in text
     )
@@ -51,14 +59,33 @@ def test_the_page_says_what_the_records_say(tmp_path: Path) -> None:
     )
     assert "| a is better | 5 | +2.00 [+1.50, +2.50] points | holds |" in text
     assert "| 5 | chosen on (1) | +0.005 (one table) | +0.075 (one table) |" in text
+    assert "| race | 100 | 4 | 1 | 2 | 1 |" in text
+    assert "On a chip, by c1, c2." in " ".join(text.split())
+    without = findings.write(records, CLAIMS, again.head(0), tmp_path / "FINDINGS.md").read_text()
+    assert text.startswith(without)
 
 
 def test_the_committed_page_is_what_the_committed_records_give(tmp_path: Path) -> None:
     results = Path(__file__).resolve().parents[1] / "results"
     found = {name: committed.records(name) for name in findings.SUITES}
     claims = pd.read_csv(results / "samplers" / "report" / "claims.csv")
-    made = findings.write(found, claims, tmp_path / "FINDINGS.md")
+    suites = sorted(path.parent.name for path in results.glob(f"*/{verify.NOTED}"))
+    again = verify.tally(results, {name: committed.records(name) for name in suites})
+    made = findings.write(found, claims, again, tmp_path / "FINDINGS.md")
     assert made.read_bytes() == (results / "FINDINGS.md").read_bytes()
+
+
+def test_the_page_of_results_says_how_cells_came_back() -> None:
+    results = Path(__file__).resolve().parents[1] / "results"
+    page = " ".join((results / "README.md").read_text(encoding="utf-8").split())
+    found = verify.known(Folder(results / "race")).values()
+    share = len(found) / sum(r.status == "ok" for r in committed.records("race"))
+    assert f"Of `race` {share:.0%} were made again".replace("%", " %") in page
+    others = sorted({v["cell"].split("/")[0] for v in found if v["largest"] > 1e-9})
+    assert f"networks of {', '.join(others[:-1])} and {others[-1]} came out as others" in page
+    (differs,) = (v for v in found if v["how"] in ("differs", "failed"))
+    assert f"One differs, `{differs['cell'].removesuffix('.json')}`" in page
+    assert differs["said"].startswith("c2st_xgboost_train_score beyond")
 
 
 def test_the_readme_shows_the_glance_of_the_committed_records() -> None:

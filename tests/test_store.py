@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from tabstep.records import provenance, store
+from tabstep.records import provenance, store, where
 from tabstep.records.store import Cell, Malformed, Record
 
 DDIM = Cell("paper", "adult", "tabddpm", "tuned", "ddim", "quad", 10, 1, 2)
@@ -250,6 +251,7 @@ def test_environment_is_json_without_names_of_this_place() -> None:
     assert environment["cores"] == os.cpu_count()
     assert environment["libraries"]["pandas"] == __import__("pandas").__version__
     assert set(environment["libraries"]) == set(provenance.LIBRARIES)
+    assert environment["cpu_kind"].endswith(torch.backends.cpu.get_cpu_capability())
     assert (environment["commit"] is None) == (environment["commit_reason"] is not None)
     assert str(Path.cwd()) not in text
     assert str(Path.home()) + "/" not in text
@@ -259,6 +261,12 @@ def test_environment_is_json_without_names_of_this_place() -> None:
         assert getpass.getuser() not in text
     environment["libraries"]["torch"] = "changed"
     assert provenance.environment()["libraries"]["torch"] != "changed"
+
+
+def test_a_processor_has_the_kind_that_its_name_does_not_tell() -> None:
+    assert where.processor({}) == where.processor({"cpu": None}) == "unknown processor"
+    assert where.processor({"cpu": "AMD EPYC"}) == "AMD EPYC"
+    assert where.processor({"cpu": "AMD EPYC", "cpu_kind": "family 25, AVX2"}) == "AMD EPYC (family 25, AVX2)"
 
 
 def test_only_tracked_changes_outside_results_are_dirty(tmp_path: Path) -> None:

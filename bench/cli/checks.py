@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 from rich.markup import escape
@@ -26,6 +28,9 @@ from tabstep.cli.options import (
     split,
     stop,
 )
+
+if TYPE_CHECKING:
+    from tabstep.sharing.verify import Verdict
 
 MARKS = {
     "ok": "[green]ok[/]",
@@ -81,8 +86,12 @@ def check(
 
 
 def verify(
-    suite: Annotated[str, typer.Argument(help="The suite whose records to check.")] = "quick",
-    sample: Annotated[int, typer.Option(help="Cells to do again, drawn at random.", min=1)] = 3,
+    suites: Annotated[
+        list[str] | None, typer.Argument(help="Suites whose records to check.  [default: quick]")
+    ] = None,
+    sample: Annotated[
+        str, typer.Option(help="Cells of each to do again, drawn at random: a number, or a part such as 2%.")
+    ] = "3",
     seed: Annotated[int, typer.Option(help="Of the choice of cells.", min=0)] = 0,
     dataset: Datasets = None,
     method: Methods = None,
@@ -97,61 +106,97 @@ def verify(
 ) -> None:
     """Do random cells again from nothing and compare: bit for bit on the same platform, within the scatter elsewhere.
 
-    The exit code is 1 where a cell differs. Verdicts go to results/<suite>/verified.json and the leaderboard.
+    tabstep verify race few-steps --sample 2%    # killed, it goes on with the cells that are left
+
+    Suites share the networks that they have in common. The exit code is 1 where a cell differs. Verdicts go to
+    results/<suite>/verified.json, each when its cell is done, and to the leaderboard.
     """
     from tabstep.cli.progress import View
     from tabstep.engine.executors import Local
     from tabstep.engine.filters import Filters, Refused, narrow, suite_named
     from tabstep.engine.folder import Folder
     from tabstep.engine.held import Busy
-    from tabstep.engine.job import Source
+    from tabstep.engine.job import Job, Source
     from tabstep.engine.plan import Plan, plan
     from tabstep.sharing import verify as verifying
 
-    count, folder, where = workers or os.cpu_count() or 1, Folder(results / suite), device_named(device)
-    try:
-        chosen = suite_named(suite)
-    except Refused as error:
-        stop(str(error))
+    count, where = workers or os.cpu_count() or 1, device_named(device)
 
-    def planned(filters: Filters) -> Plan:
-        sources = [Source(d, mirror=data_mirror, archive=data_archive) for d in filters.datasets]
-        return plan(
-            narrow(chosen, filters),
-            sources,
-            seeds=filters.seeds,
-            device=where,
-            workers=count,
-            tuned_in=results / "tuned",
-        )
-
-    records = records_in(folder.runs)
-    wanted = [
-        r
-        for r in records
-        if (not dataset or r.cell.dataset in split(dataset))
-        and (not method or r.cell.method in split(method))
-    ]
-    jobs, unfit = verifying.sample(wanted, planned, sample, seed)
-    if unfit:
-        errors.print(
-            f"[yellow]{len(unfit)} records cannot be made again[/], such as {escape(unfit[0])}",
-            soft_wrap=True,
-        )
-    if not jobs:
-        stop(f"no record in {folder.runs} that this code could make again")
-    with tempfile.TemporaryDirectory(prefix="tabstep-verify-") as place, View(console) as view:
+    def cells(suite: str) -> list[Job]:
+        """The cells of a suite that are done again."""
         try:
-            verdicts = verifying.verify(
-                Plan(chosen, tuple(jobs), ()),
-                folder,
-                Folder(Path(place)),
-                executor=Local(count, 1),
-                timeout_s=timeout,
-                watch=view,
-            )
-        except Busy as error:
+            chosen = suite_named(suite)
+        except Refused as error:
             stop(str(error))
+
+        def planned(filters: Filters) -> Plan:
+            return plan(
+                narrow(chosen, filters),
+                [Source(d, mirror=data_mirror, archive=data_archive) for d in filters.datasets],
+                seeds=filters.seeds,
+                device=where,
+                workers=count,
+                tuned_in=results / "tuned",
+            )
+
+        runs = Folder(results / suite).runs
+        wanted = [
+            r
+            for r in records_in(runs)
+            if (not dataset or r.cell.dataset in split(dataset))
+            and (not method or r.cell.method in split(method))
+        ]
+        try:
+            size = verifying.size(sample, sum(r.status == "ok" for r in wanted))
+        except ValueError as error:
+            stop(f"--sample: {error}")
+        jobs, unfit = verifying.sample(wanted, planned, size, seed)
+        if unfit:
+            errors.print(
+                f"[yellow]{len(unfit)} records cannot be made again[/], such as {escape(unfit[0])}",
+                soft_wrap=True,
+            )
+        if not jobs:
+            stop(f"no record in {runs} that this code could make again")
+        return jobs
+
+    drawn = {suite: cells(suite) for suite in suites or ["quick"]}
+    wrong = False
+    with tempfile.TemporaryDirectory(prefix="tabstep-verify-") as place:
+        for suite, jobs in drawn.items():
+            folder = Folder(results / suite)
+            verdicts = verifying.again(folder, jobs)
+            old = {verdict.cell for verdict in verdicts}
+            todo = tuple(job for job in jobs if str(job.cell.path) not in old)
+            if old:
+                console.print(
+                    f"{len(old)} of {len(jobs)} cells of {suite} were done again by this commit before and are not "
+                    "repeated; --seed draws others"
+                )
+            with View(console) as view:
+                try:
+                    verdicts += verifying.verify(
+                        Plan(suite_named(suite), todo, ()),
+                        folder,
+                        verifying.scratch(Path(place), suite),
+                        executor=Local(count, 1),
+                        timeout_s=timeout,
+                        watch=view,
+                    )
+                except Busy as error:
+                    stop(str(error))
+            _show(verdicts)
+            leave_out(verifying.noted(folder)[1])
+            counts = Counter(v.how for v in verdicts)
+            said = ", ".join(f"{counts[how]} {how}" for how in get_args(verifying.How) if counts[how])
+            console.print(
+                f"{suite}: {said}; noted in {escape(str(folder.root / verifying.NOTED))}", soft_wrap=True
+            )
+            wrong = wrong or any(v.how in ("differs", "failed") for v in verdicts)
+    raise typer.Exit(1 if wrong else 0)
+
+
+def _show(verdicts: Sequence[Verdict]) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("cell", "done again", "largest difference", ""):
         table.add_column(heading)
@@ -160,9 +205,6 @@ def verify(
         largest = "" if v.largest is None else f"{v.largest:.3g}"
         table.add_row(escape(v.cell), f"[{colours[v.how]}]{v.how}[/]", largest, escape(v.said))
     console.print(table)
-    leave_out(verifying.noted(folder)[1])
-    console.print(f"noted in {escape(str(verifying.note(folder, verdicts)))}", soft_wrap=True)
-    raise typer.Exit(1 if any(v.how in ("differs", "failed") for v in verdicts) else 0)
 
 
 def diff(

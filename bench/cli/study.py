@@ -153,6 +153,7 @@ def study_findings(results: Results = Path("results")) -> None:
     """What all studies together say, from their records alone: FINDINGS.md in the results folder (seconds)."""
     import pandas as pd
 
+    from tabstep.sharing import verify
     from tabstep.study import findings
 
     found = {name: records_in(results / name / "runs") for name in findings.SUITES}
@@ -162,7 +163,9 @@ def study_findings(results: Results = Path("results")) -> None:
     said = results / "samplers" / "report" / "claims.csv"
     if not said.is_file():
         stop(f"no {said}; `tabstep study samplers` makes it")
-    written = findings.write(found, pd.read_csv(said), results / "FINDINGS.md")
+    suites = sorted(path.parent.name for path in results.glob(f"*/{verify.NOTED}"))
+    again = verify.tally(results, {name: records_in(results / name / "runs") for name in suites})
+    written = findings.write(found, pd.read_csv(said), again, results / "FINDINGS.md")
     console.print(f"written: {escape(str(written))}", soft_wrap=True)
 
 

@@ -55,6 +55,9 @@ from tabstep.data.within import Within
 
 TIRED = 3  # turns in which labels may move instead of numbers, and the second of two that are never the same
 PATIENCE = 1  # turns in which a date goes where a count or a weekday says; from then on these follow the date
+SETTLED = (
+    5  # the turn from which on a row is changed in the same way as in the turn before, if it is the same
+)
 
 
 def kept(
@@ -91,13 +94,15 @@ def _put(old: Any, new: Any, moved: np.ndarray) -> Any:
 def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str] = ()) -> pd.DataFrame:
     """The same of a frame in common units (`data.comparable`).
 
-    Rules that share columns are gone through again until all hold, or as often as there are rules.
+    Rules that share columns are gone through again until all hold, until each row is what it was before, since rules
+    that contradict one another change it for ever, or as often as there are rules.
     """
     frame = _spanned([rule for rule in rules if isinstance(rule, Apart)], frame, fixed)
     frame, fixed = _determined(rules, frame, fixed)
     frame = _in_reach(rules, frame, fixed)
     apart, around = spacing.groups(rules), ordering.around(rules)
     sequence = _sequence(rules)
+    touched = list(dict.fromkeys(name for rule in rules for name in rule.columns))
     says = {
         rule.on for rule in rules if isinstance(rule, Gaps)
     }  # where numbers have gaps, which are there already
@@ -105,6 +110,7 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
     firm = {*fixed, *coded}  # a hall has its seats, however many are sold, an invoice its days
     led = coded | says | {rule.of for rule in rules if isinstance(rule, Derived | Gaps)}
     led |= {rule.total for rule in rules if isinstance(rule, Sum)}
+    seen: list[np.ndarray] = []
     for turn in range(len(rules) + PATIENCE + 3):
         before = frame
         for ends, between in around:
@@ -140,6 +146,11 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
                 )
         if frame is before:
             break
+        if turn >= SETTLED:
+            rows = pd.util.hash_pandas_object(frame[touched], index=False).to_numpy()
+            if np.any([rows == earlier for earlier in seen], axis=0).all():
+                break
+            seen.append(rows)
     return frame
 
 

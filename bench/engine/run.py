@@ -107,6 +107,11 @@ def tasks(jobs: Sequence[Job], folder: Folder, stages: Stages = STAGES) -> list[
     return [task for group in sorted(filter(None, out), key=lambda group: -group[0].cost) for task in group]
 
 
+def cost(some: Sequence[Task]) -> float:
+    """Of tasks and of those that follow them, relative, see `Task`."""
+    return sum(task.cost + sum(then.cost for then in task.then) for task in some)
+
+
 def execute(
     plan: Plan,
     folder: Folder,
@@ -159,7 +164,7 @@ def _execute(
             _finish(status, watch, Outcome(job.cell, "ok", "already done"))
     if not queue:
         return status
-    status.cost_left = sum(task.cost + sum(t.cost for t in task.then) for task in queue)
+    status.cost_left = cost(queue)
     status.started = time.monotonic()
     first = pending[0]
     with executor or Local(first.workers, first.threads) as place:

@@ -60,7 +60,7 @@ def _key(job: Job, clock: Clock) -> dict[str, Any]:
         "clock": {**asdict(clock), "batches": list(clock.batches)},
         "device": job.device,
         "threads": job.threads,
-        "cpu": environment()["cpu"],
+        "cpu": where.processor(environment()),
         **({"gpu": environment()["gpu"]} if job.device != "cpu" else {}),
     }
 

@@ -39,6 +39,8 @@ def environment(more: Iterable[str] = ()) -> dict[str, Any]:
                         where neither is known, with `commit_reason`
     python, platform    versions; the kernel release is left out, which may name the host
     cpu, cores          model (None if unknown) and logical cores of the machine
+    cpu_kind            family and model by number, and the vector instructions that torch uses: virtual machines give
+                        processors of several generations one name, and these make other bits, and take other seconds
     memory_bytes        memory of the machine
     gpu                 name of the first CUDA device, None without one
     libraries           version of each of `LIBRARIES` and of the distributions `more`, None where not installed
@@ -61,7 +63,8 @@ def _fixed() -> dict[str, Any]:
         **origin(PACKAGE),
         "python": platform.python_version(),
         "platform": " ".join(filter(None, (platform.system(), platform.machine(), *platform.libc_ver()))),
-        "cpu": _cpu(),
+        "cpu": _of_cpu("model name") or platform.processor() or None,
+        "cpu_kind": _cpu_kind(torch.backends.cpu.get_cpu_capability()),
         "cores": os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
         "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
@@ -108,13 +111,17 @@ def _git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def _cpu() -> str | None:
-    listing = Path("/proc/cpuinfo")  # platform.processor() is empty on most Linux systems
-    if listing.exists():
-        for line in listing.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or None
+def _of_cpu(name: str) -> str | None:
+    """What Linux says of the first processor; platform.processor() is empty on most of its systems."""
+    listing = Path("/proc/cpuinfo")
+    lines = listing.read_text(encoding="utf-8", errors="replace").splitlines() if listing.exists() else []
+    found = (line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == name)
+    return next(found, None)
+
+
+def _cpu_kind(instructions: str) -> str:
+    numbered = ((word, _of_cpu(name)) for word, name in (("family", "cpu family"), ("model", "model")))
+    return ", ".join([*(f"{word} {number}" for word, number in numbered if number), instructions])
 
 
 def _version(name: str) -> str | None:

@@ -17,6 +17,12 @@ def named(env: Mapping[str, Any]) -> str | None:
     return gpu if device.startswith("cuda") and isinstance(gpu, str) else device
 
 
+def processor(env: Mapping[str, Any]) -> str:
+    """The processor that an environment tells of, with its kind where that is known: one name may have many."""
+    name, kind = env.get("cpu") or "unknown processor", env.get("cpu_kind")
+    return f"{name} ({kind})" if kind else str(name)
+
+
 def slug(device: str) -> str:
     """The name of a device as part of a path."""
     return re.sub(r"[^A-Za-z0-9]+", "-", device).strip("-")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tabstep.records import store
+from tabstep.records import store, where
 from tabstep.records.store import Record
 from tabstep.report.numbers.budget import BASE
 from tabstep.report.numbers.table import commit_of
@@ -35,9 +35,11 @@ SEEN: dict[str, tuple[str, str]] = {
 def write(
     records: Mapping[str, Sequence[Record]],
     claims: pd.DataFrame,
+    again: pd.DataFrame,
     path: Path,
 ) -> Path:
-    """Write the page from the records of `SUITES`, by suite, and the claims of `samplers`."""
+    """Write the page from the records of `SUITES`, by suite, the claims of `samplers`, and the tally of cells that were
+    done again (`tabstep.sharing.verify.tally`)."""
     few, pairs, ours, raced, others, without, begun = (records[name] for name in SUITES[:7])
     beside = [r for name in authors.BESIDE for r in records[name]]
     losses = few_steps.losses(few)
@@ -61,6 +63,7 @@ def write(
         *_carried(claims),
         *_levers(begun),
         *_seconds(few),
+        *_again(again),
     ]
     store.replace(path, ("\n".join(reflow(lines)) + "\n").encode())
     return path
@@ -287,7 +290,7 @@ def _levers(records: Sequence[Record]) -> list[str]:
 def _seconds(few: Sequence[Record]) -> list[str]:
     ours = [r for r in few if r.cell.method == recipe.OURS and r.status == "ok"]
     fits = {r.cell.dataset: r.fit_s for r in ours if r.fit_s is not None}
-    machines = sorted({str(r.env.get("cpu", r.env.get("machine", "unknown"))) for r in ours})
+    machines = sorted({where.processor(r.env) for r in ours})
     aside = len({*fits} & {*KEPT_ASIDE})
     return [
         "## 6. Seconds",
@@ -296,4 +299,33 @@ def _seconds(few: Sequence[Record]) -> list[str]:
         f"kept aside), one thread of {', '.join(machines)}, beside other work; seconds to prepare and to draw by",
         "sampler and budget are on the [page of few steps](few-steps/report/few-steps.md). None of them was trained on",
         "a card; what one takes for a step is [written down](../docs/offline.md#what-a-card-gave).",
+    ]
+
+
+def _again(tally: pd.DataFrame) -> list[str]:
+    if tally.empty:
+        return []
+    rows = [
+        {
+            "suite": row["suite"],
+            "cells": str(row["finished"]),
+            "made again": str(row["bitwise"] + row["equivalent"] + row["differs"] + row["failed"]),
+            "to the last bit": str(row["bitwise"]),
+            "within the scatter": str(row["equivalent"]),
+            "differ": str(row["differs"] + row["failed"]),
+        }
+        for row in tally.to_dict("records")
+    ]
+    processors = sorted({name for names in tally["processors"] for name in names})
+    commits = sorted({name for names in tally["commits"] for name in names})
+    return [
+        "",
+        "## 7. Made again",
+        "",
+        "Random cells, trained, drawn and scored once more from nothing in a fresh clone: to the last bit where the",
+        "record was made on the same kind of processor, else within four deviations of each score over seeds. A record",
+        f"that does not say its kind is taken for one of another. On {', '.join(processors)}, by {', '.join(commits)}.",
+        "`tabstep verify SUITE --sample 2%`, whose verdicts are in `verified.json` beside the records.",
+        "",
+        *pipes(rows),
     ]

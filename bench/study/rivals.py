@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tabstep.records import store
+from tabstep.records import store, where
 from tabstep.records.store import Record
 from tabstep.report.figures.drawing import panels, save
 from tabstep.report.figures.hues import colour
@@ -120,7 +120,7 @@ def _head(records: Sequence[Record], table: pd.DataFrame) -> list[str]:
         "we hold a tenth of the nine out, train on and compare with the rest. Settings of their classifiers we have",
         "not looked up; ours are XGBoost's defaults in three folds, as many as in sdmetrics. ROC AUC is that of",
         "XGBoost on the test rows, ours with fast settings. Their seconds are those of their GPU, ours of one thread",
-        f"of {own[0].env.get('cpu', 'an unknown CPU')} beside other work. `{OURS}` (long) trains three times as long",
+        f"of {where.processor(own[0].env)} beside other work. `{OURS}` (long) trains three times as long",
         "as the default. TabDDPM stands in their tables of seconds alone. Of ours the share of rows that are nearer",
         "to a training row than to a fresh one is in the tables too: 1 for copies, .5 for rows of the same law.",
         "",

@@ -252,5 +252,5 @@ def _about(entries: Sequence[Mapping[str, Any]], records: Sequence[Record]) -> s
 def _made(records: Sequence[Record]) -> str:
     days = sorted(datetime.fromisoformat(r.created).date().isoformat() for r in records)
     commits = {str(r.env.get("commit") or "unknown")[:12] for r in records}
-    machines = sorted({str(r.env.get("cpu") or "unknown processor") for r in records})
+    machines = sorted({where.processor(r.env) for r in records})
     return f"Made from records of {days[0]} to {days[-1]} (UTC) by {len(commits)} commits on {', '.join(machines)}."

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tabstep.records import store
+from tabstep.records import store, where
 from tabstep.records.store import Record
 from tabstep.report.numbers.floors import marked
 from tabstep.report.numbers.table import CEILING, GROUP, PRIMARY, commit_of, csv, results, spread
@@ -217,7 +217,7 @@ def _evaluators(record: Record) -> str:
 def _machine(env: dict[str, Any]) -> str:
     memory = env.get("memory_bytes")
     parts = [
-        env.get("cpu") or "unknown processor",
+        where.processor(env),
         f"{env['cores']} logical cores" if env.get("cores") else None,
         f"{memory / 2**30:.0f} GiB" if memory else None,
         env.get("gpu") or "no GPU",
