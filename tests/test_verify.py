@@ -196,8 +196,9 @@ def test_a_sample_that_is_stopped_keeps_its_verdicts_and_goes_on(
     for other in ({"cpu_kind": "another"}, {"libraries": {"torch": "0"}}, {"commit": "b" * 40}):
         verify.note(copy.folder, [replace(kept, env=here | other)])
         assert verify.again(copy.folder, jobs) == []
-    verify.note(copy.folder, [replace(kept, key="of another record")])
-    assert verify.again(copy.folder, jobs) == []
+    for other in (replace(kept, key="of another record"), replace(kept, how="failed")):
+        verify.note(copy.folder, [other])
+        assert verify.again(copy.folder, jobs) == []
     monkeypatch.setattr(verify, "environment", lambda: here | {"dirty": True})
     verify.note(copy.folder, [replace(kept, env=here | {"dirty": True})])
     assert verify.again(copy.folder, jobs) == [], "changed code may have changed once more"

@@ -136,7 +136,8 @@ def _job_of(record: Record, planned: Callable[[Filters], Plan]) -> Job | str:
 
 
 def again(folder: Folder, jobs: Sequence[Job]) -> list[Verdict]:
-    """The verdicts on these cells that this very code came to on this platform, which need not be found once more."""
+    """The verdicts on these cells that this very code came to on this platform, which need not be found once more; a
+    cell that failed may do better."""
     here, found = environment(), known(folder)
     if here["commit"] is None or here["dirty"]:
         return []
@@ -145,7 +146,9 @@ def again(folder: Folder, jobs: Sequence[Job]) -> list[Verdict]:
     return [
         verdict
         for job, verdict in old
-        if verdict.key == job.key and all(verdict.env.get(name) == here.get(name) for name in same)
+        if verdict.key == job.key
+        and verdict.how != "failed"
+        and all(verdict.env.get(name) == here.get(name) for name in same)
     ]
 
 
