@@ -108,8 +108,9 @@ def verify(
 
     tabstep verify race few-steps --sample 2%    # killed, it goes on with the cells that are left
 
-    Suites share the networks that they have in common. The exit code is 1 where a cell differs. Verdicts go to
-    results/<suite>/verified.json, each when its cell is done, and to the leaderboard.
+    It goes on by the same commit without changes. Suites share the networks that they have in common. Verdicts go to
+    results/<suite>/verified.json, each when its cell is done, and to the leaderboard. The exit code is 1 where a cell
+    differs.
     """
     from tabstep.cli.progress import View
     from tabstep.engine.executors import Local

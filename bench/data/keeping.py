@@ -55,7 +55,7 @@ from tabstep.data.within import Within
 
 TIRED = 3  # turns in which labels may move instead of numbers, and the second of two that are never the same
 PATIENCE = 1  # turns in which a date goes where a count or a weekday says; from then on these follow the date
-SETTLED = 5  # the turn from which on what happens to a row depends on the row alone, not on the turn
+SETTLED = max(TIRED, PATIENCE + 3) + 1  # from this turn on what happens to a row is told by the row alone
 
 
 def kept(

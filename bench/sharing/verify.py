@@ -121,7 +121,7 @@ def _job_of(record: Record, planned: Callable[[Filters], Plan]) -> Job | str:
     ways = [narrow, *(replace(narrow, params=p) for p in get_args(Params) if p == c.params)]
     why = "settings, data or code have changed since"
     if commit := record.env.get("commit"):
-        why = f"{why} commit {commit[:12]}, a checkout of which can make it again"
+        why = f"{why} commit {commit[:12]}, which made it"
     for filters in ways:
         try:
             found = planned(filters)
