@@ -57,6 +57,7 @@ def test_the_page_says_what_the_records_say(tmp_path: Path) -> None:
     assert (
         "Of 2 questions (1 claims by budget) on 5 tables, 1 are decided, and 0.1 would be by chance" in text
     )
+    assert "## 5. Which claims of the papers carry over to tables\n\nOf 2 questions" in text
     assert "| a is better | 5 | +2.00 [+1.50, +2.50] points | holds |" in text
     assert "| 5 | chosen on (1) | +0.005 (one table) | +0.075 (one table) |" in text
     assert "| race | 100 | 4 | 1 | 2 | 1 |" in text

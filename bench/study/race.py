@@ -14,6 +14,7 @@ from tabstep.records.store import Record
 from tabstep.registry import DEFAULT_SAMPLER
 from tabstep.report.numbers.table import commit_of
 from tabstep.report.numbers.vector import VECTOR
+from tabstep.study import carried
 from tabstep.study.markdown import pipes, reflow
 from tabstep.study.paired import Difference, difference
 from tabstep.suite import Pairs, Suite
@@ -123,6 +124,11 @@ def regrets(records: Sequence[Record], draws: int) -> pd.DataFrame:
     return lost.max(axis=1).rename("regret").to_frame().assign(by=lost.idxmax(axis=1)).reset_index()
 
 
+def everyone(records: Sequence[Record]) -> list[Record]:
+    """The finished records of the first heat, where every sampler ran on every grid."""
+    return of(records, HEATS[0], entrants(records)[0])
+
+
 def standings(found: pd.DataFrame) -> pd.DataFrame:
     """One line a budget and pair that has all tables of the race that defaults may be chosen on, best first.
 
@@ -184,7 +190,7 @@ def write(records: Sequence[Record], folder: Path) -> list[Path]:
     run = [found.assign(heat=i) for i, found in enumerate(heats, 1) if not found.empty]
     table = pd.concat(run or heats[:1], ignore_index=True)
     lines = [*reflow(_head(records, heats)), *_verdicts(heats), *_finals(heats), *_alone(heats[0])]
-    page = "\n".join(lines) + "\n"
+    page = "\n".join([*lines, *carried.section(everyone(records))]) + "\n"
     store.replace(folder / "race.md", page.encode())
     store.replace(folder / "race.csv", table.to_csv(index=False, float_format="%.6g").encode())
     return [folder / "race.md", folder / "race.csv"]
