@@ -132,7 +132,7 @@ def _means(records: Iterable[Record]) -> dict[tuple[str, int], dict[str, float]]
 def write(records: Sequence[Record], beside: Sequence[Record], folder: Path) -> list[Path]:
     """Write authors.md and authors.csv, `beside` being the records of the suites `BESIDE`; return their paths."""
     table = numbers(records, beside)
-    lines = [*reflow(_head(records, table)), *_table(table), *reflow(_every(pairs(records, beside)))]
+    lines = [*reflow(_head(records, table)), *_table(table), *_every(pairs(records, beside))]
     page = "\n".join(lines) + "\n"
     store.replace(folder / "authors.md", page.encode())
     store.replace(folder / "authors.csv", table.to_csv(index=False, float_format="%.6g").encode())
@@ -201,13 +201,17 @@ def _table(table: pd.DataFrame) -> list[str]:
     return pipes([{name: row.get(name, "") for name in columns} for row in rows])
 
 
+def _every(found: Sequence[Pair]) -> list[str]:
+    return ["", "## By every score", "", *reflow(every_score(found))] if found else []
+
+
 def _title(line: Mapping[Hashable, Any]) -> str:
     ours = line["method"] == OURS
     return f"{named(line['params'])} at {line['steps']:.0f}" if ours else f"`{line['method']}`"
 
 
-def _every(found: Sequence[Pair]) -> list[str]:
-    """The vector on the tables where both have it; nothing where none has."""
+def every_score(found: Sequence[Pair]) -> list[str]:
+    """Lines with the vector of the tables where both have it; none where none has."""
     if not found:
         return []
     rows: dict[tuple[str, int], dict[str, str]] = {}
@@ -215,12 +219,10 @@ def _every(found: Sequence[Pair]) -> list[str]:
         row = rows.setdefault((p.dataset, p.steps), {"table": p.dataset, "evaluations": str(p.steps)})
         row[p.score.title] = cell(p)
     return [
-        "",
-        "## By every score",
-        "",
-        "TabDDPM of the authors' configuration, trained in full here and drawn by all its steps, an arrow, tabstep at",
-        "5 and 50. Bold: tabstep is nearer to the best value by at least the margin of the score; struck: it is",
-        "farther by as much. One network of theirs, in the mean over draws: a margin is no test.",
+        "By every score: TabDDPM of the authors' configuration, trained in full here and drawn by all its steps, an",
+        "arrow, tabstep at the evaluations named. Bold: tabstep is nearer to the best value by at least the margin of",
+        "the score; struck: it is farther by as much. They have one network, in the mean over its draws: a margin is",
+        "no test.",
         "",
         *pipes(rows.values()),
     ]
