@@ -10,6 +10,7 @@ import pytest
 
 from tabstep.records.store import Record
 from tabstep.registry import DEFAULT_SAMPLER
+from tabstep.report.numbers.vector import VECTOR
 from tabstep.report.pages import against
 from tabstep.study import authors
 from tests import committed
@@ -74,6 +75,34 @@ def test_fewer_steps_and_other_samplers_are_neither_in_the_bar_nor_in_ours() -> 
 )
 def test_a_deviation_of_the_bar_decides(value: float, says: str) -> None:
     assert authors.Bar(0.677, 0.01, "paper").says(value) == says
+
+
+def full(plain: Record, **scores: float) -> Record:
+    """With all scores of the vector."""
+    values = {s.name: s.best for s in VECTOR[1:]} | scores
+    return replace(plain, scores=plain.scores | {name: [value] for name, value in values.items()})
+
+
+def test_every_score_is_compared_where_both_were_measured_by_it(tmp_path: Path) -> None:
+    theirs = [
+        full(of("insurance", "tabddpm", 100, [0.89, 0.91], draw), c2st_xgboost=c2st)
+        for draw, c2st in ((0, 0.6), (1, 0.7))
+    ]
+    ours = [
+        full(of("insurance", "tabstep", 5, [0.86, 0.86]), c2st_xgboost=0.61, coverage=0.5),
+        of("insurance", "tabstep", 5, [0.1, 0.1], seed=1),  # efficacy alone
+        full(of("insurance", "tabstep", 5, [0.1, 0.1], sampler="ddim")),
+        full(of("insurance", "tabddpm", 50, [0.1, 0.1])),
+        full(of("house", "tabstep", 5, [0.1, 0.1])),
+    ]
+    found = authors.pairs(ours, [*theirs, full(of("insurance", "tabddpm", 50, [0.1, 0.1]))])
+    assert [(p.dataset, p.steps, p.score.name) for p in found] == [("insurance", 5, s.name) for s in VECTOR]
+    authors.write([*RECORDS, *ours], [*BESIDE, *theirs], tmp_path)
+    text = (tmp_path / "authors.md").read_text()
+    row = "| insurance | 5 | 0.900 -> ~~0.860~~ | 0.650 -> **0.610** | 0.000 -> 0.000 | 1.000 -> 1.000 |"
+    assert f"{row} 1.000 -> 1.000 | 1.000 -> ~~0.500~~ |" in text
+    authors.write(RECORDS, BESIDE, tmp_path)
+    assert "By every score" not in (tmp_path / "authors.md").read_text()
 
 
 def test_the_page_counts_tables_and_names_those_below(tmp_path: Path) -> None:

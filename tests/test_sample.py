@@ -85,6 +85,9 @@ def test_from_a_table_to_rows(table: Path, tmp_path: Path) -> None:
     assert out.read_text() == rows.to_csv(index=False)
     assert list(rows) == list(messy())
     assert set(rows["zone"]) == {"NA", "EU"}
+    refused = call("sample", folder, "--rows", 70, "--out", tmp_path / "no.csv", "--sampler", "ddss")
+    assert refused.exit_code != 0
+    assert "drawn by" not in refused.output  # no row was
 
 
 def test_a_training_that_its_time_cut_short_is_said_to_be_one(table: Path, tmp_path: Path) -> None:

@@ -140,21 +140,23 @@ def sample(
         else:
             table.keep(model, save, budgets)
             console.print(f"model: {escape(str(save))}", soft_wrap=True, highlight=False)
-    _taught(model, way)
+    words = _taught(model, way)
     _write(model, out, rows, wanted, way, seed)
+    for line in (*([f"drawn by {words}"] if words else ()), f"{rows:,} rows: {out}"):
+        console.print(escape(line), highlight=False, soft_wrap=True)
 
 
-def _taught(model: Synthesizer | Stepless, way: dict[str, Any]) -> None:
-    """Say how rows are drawn, and teach the networks of a sampler that needs them where one can see how far it is."""
+def _taught(model: Synthesizer | Stepless, way: dict[str, Any]) -> str | None:
+    """How rows are drawn; teaches the networks of a sampler that needs them, where one can see how far it is."""
     from tabstep.api import taught
     from tabstep.api.synthesizer import Synthesizer
 
     if not isinstance(model, Synthesizer):
-        return
+        return None
     chosen = model.way(**way)
     if way.get("sampler") == taught.SAMPLER and chosen.steps <= taught.MOST:
         table.teach(model, [chosen.steps])
-    console.print(f"drawn by {escape(chosen.words)}", highlight=False, soft_wrap=True)
+    return chosen.words
 
 
 def _check_out(out: Path) -> None:
@@ -266,4 +268,3 @@ def _write(
         )
     for line in how.lines() if how is not None else ():
         console.print(escape(line), highlight=False, soft_wrap=True)
-    console.print(f"{rows:,} rows: {escape(str(out))}", highlight=False, soft_wrap=True)

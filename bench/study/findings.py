@@ -212,12 +212,14 @@ def _recipe(pairs: Sequence[Record], ours: Sequence[Record], beside: Sequence[Re
 def _by_their_protocol(ours: Sequence[Record], beside: Sequence[Record]) -> list[str]:
     if not ours:
         return []
+    every = reflow([*lines, ""]) if (lines := authors.every_score(authors.pairs(ours, beside))) else []
     return [
         "Beside the configuration of TabDDPM's authors trained in full, by the CatBoost that they tuned and on as many",
         "drawn rows as theirs (`tabstep study authors`, [page](authors/report/authors.md)).",
         "",
         *authors.counts(authors.numbers(ours, beside)),
         "",
+        *every,
     ]
 
 

@@ -190,7 +190,7 @@ def _before(found: Sequence[Pair]) -> list[str]:
     tables: dict[str, dict[str, str]] = {}
     for p in found:
         if p.steps == max(q.steps for q in found):
-            tables.setdefault(p.dataset, {"table": p.dataset})[p.score.title] = _cell(p)
+            tables.setdefault(p.dataset, {"table": p.dataset})[p.score.title] = cell(p)
     return [
         "## What the default was",
         "",
@@ -216,7 +216,7 @@ def _tables(
         cells: dict[tuple[str, int], dict[str, str]] = {}
         for p in part:
             row = cells.setdefault((p.dataset, p.steps), {"table": p.dataset, "evaluations": str(p.steps)})
-            row[p.score.title] = _cell(p)
+            row[p.score.title] = cell(p)
         for (dataset, steps), row in cells.items():
             row["copies"] = " -> ".join(_copies(records, dataset, m, steps) for m in (THEIRS, OURS))
         if cells:
@@ -230,7 +230,8 @@ def _tables(
     return lines
 
 
-def _cell(p: Pair) -> str:
+def cell(p: Pair) -> str:
+    """Theirs, an arrow, ours: bold where it is better by the margin, struck where it is worse."""
     ours = f"{p.ours.mean():.3f}"
     marked = {"better": f"**{ours}**", "worse": f"~~{ours}~~", "same": ours}[p.says]
     return f"{p.theirs.mean():.3f} -> {marked}"
