@@ -87,7 +87,7 @@ class Sum:
     def exact(self, frame: pd.DataFrame) -> np.ndarray:
         """What the two come to (n,), of times in seconds; NaN for gaps."""
         first, second = self.parts(frame)
-        return counted(first) + counted(second)
+        return np.asarray(counted(first) + counted(second))
 
 
 @dataclass(frozen=True)
