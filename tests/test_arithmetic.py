@@ -250,6 +250,27 @@ def test_rates_by_label_and_shares_of_a_whole_are_found_and_kept() -> None:
     assert not any(isinstance(rule, Rated | Total) for rule in find(before))
 
 
+def test_a_column_for_each_rate_has_its_tax_and_tells_no_rate() -> None:
+    """Of 7 % and 19 % the one or the other: which is more says the rate too, and would leave the amounts untold."""
+    rng = np.random.default_rng(0)
+    net, rate = np.round(rng.lognormal(4, 1, N), 2), rng.choice([0, 7, 19], N, p=[0.1, 0.4, 0.5])
+    tax = np.round(net * rate / 100, 2)
+    bill = pd.DataFrame(
+        {"net": net, "rate": rate} | {f"at {k}": np.where(rate == k, tax, 0.0) for k in (7, 19)}
+    )
+    frame = common(bill.assign(gross=np.round(net + tax, 2)))
+    rules = find(frame)
+    assert {str(rule).partition(" (")[0] for rule in rules if isinstance(rule, Rated)} == {
+        "at 7 = net times a factor by rate",
+        "at 19 = net times a factor by rate",
+    }
+    after = keep(rules, torn(frame, 1))
+    assert {share_kept(rule, after) for rule in rules} == {1.0}
+    for k in (7, 19):
+        owed = np.where(after["rate"] == k, after["net"] * k / 100, 0)
+        assert (np.abs(after[f"at {k}"] - owed) < 0.0051).all()
+
+
 def test_a_rate_of_one_row_a_label_is_no_discovery() -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import tabstep
 from tabstep.data import instead
 from tabstep.data.barred import Barred
+from tabstep.data.barred_search import ABSENT
 from tabstep.data.classes import OTHER, classes, coded
 from tabstep.data.constraint_search import LEAST, find
 from tabstep.data.constraints import Constraint, broken, from_json, share_kept, to_json
@@ -166,6 +167,15 @@ def test_fewer_rows_than_say_anything_say_nothing(n: int) -> None:
     frame = pd.DataFrame({"a": ["x", "y"] * (n // 2), "b": ["p", "p", "p", "q"] * (n // 4)})
     said = [str(rule) for rule in find(common(frame))]
     assert said == (["where a is x, b is p"] if n // 8 == LEAST else [])
+
+
+@pytest.mark.parametrize("n", [8 * ABSENT, 8 * ABSENT - 8], ids=str)
+def test_of_values_that_are_missing_or_there_fewer_rows_say_it(n: int) -> None:
+    """Half are dead and a quarter of all are back, none of them dead: by chance an eighth would be."""
+    days = np.where(np.arange(n) % 4 == 1, 1.0 + np.arange(n) % 19, np.nan)
+    frame = pd.DataFrame({"died": ["Y", "N"] * (n // 2), "back": days})
+    said = [str(rule) for rule in find(common(frame))]
+    assert said == (["where died is Y, back is missing"] if n // 8 == ABSENT else [])
 
 
 def test_classes_of_columns() -> None:

@@ -33,6 +33,13 @@ CENTS = pd.Series(RNG.lognormal(3, 1, ROWS).round(2))
 TOP = np.iinfo(np.int64).max
 
 
+def card(k: int) -> str:
+    """A number of 16 digits, the last one reckoned of the others as those of cards are."""
+    digits = f"4{k:014}"
+    doubled = [2 * int(d) if i % 2 == 0 else int(d) for i, d in enumerate(digits)]
+    return digits + str(-sum(d - 9 if d > 9 else d for d in doubled) % 10)
+
+
 def objects(values: Any) -> pd.Series[Any]:
     return pd.Series(list(values), dtype=object)
 
@@ -445,6 +452,9 @@ def test_marks_of_gaps_are_named_however_often_they_stand(values: list[str], mar
         ([f"2001:db8:0:0:0:0:{v % 30:x}:1" for v in range(ROWS)], "holds IP addresses"),
         ([f"DE89 3704 0044 0532 {v % 30:04} 00" for v in range(ROWS)], "holds bank accounts"),
         ([f"4111 1111 {v % 30:04} 1111" for v in range(ROWS)], "holds card numbers"),
+        ([card(v % 30) for v in range(ROWS)], "holds card numbers"),
+        ([int(card(v % 30)) for v in range(ROWS)], "holds card numbers"),
+        ([f"@user_{v % 30}" for v in range(ROWS)], "holds names of users"),
         ([f"078-05-{v % 30:04}" for v in range(ROWS)], "holds social security numbers"),
         ([f"C-{v % 30:05d}" for v in range(ROWS)], "like an id"),
         ([f"{v % 30:08x}-1111-2222-3333-123456789012" for v in range(ROWS)], "holds identifiers"),
@@ -654,3 +664,15 @@ def test_days_of_any_dtype_are_days_in_a_file(kind: Any) -> None:
     (column,), _ = inference.infer(pd.DataFrame({"x": days}), Wishes(), Python())
     shown = columns.as_text((column,), pd.DataFrame({"x": days}))
     assert shown.to_csv(index=False) == 'x\n2024-01-31\n""\n2023-12-01\n'
+
+
+def test_long_numbers_are_no_cards_by_chance_and_a_user_may_insist() -> None:
+    rng = np.random.default_rng(0)
+    plain = pd.Series(rng.integers(10**15, 10**16, 30))[rng.integers(0, 30, ROWS)].reset_index(drop=True)
+    for column in (plain, plain.astype(str), pd.Series([4111111111111111] * ROWS)):
+        assert not inference.infer(column.to_frame("x"), Wishes(), Python())[1]
+    (made,), faults = inference.infer(
+        pd.DataFrame({"x": [int(card(v)) for v in range(ROWS)]}), Wishes(numeric=("x",)), Python()
+    )
+    assert isinstance(made, Number)
+    assert not faults

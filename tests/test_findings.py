@@ -89,6 +89,16 @@ def test_the_page_of_results_says_how_cells_came_back() -> None:
     assert differs["said"].startswith("c2st_xgboost_train_score beyond")
 
 
+def test_the_page_of_results_says_that_cells_of_few_steps_agree() -> None:
+    results = Path(__file__).resolve().parents[1] / "results"
+    page = " ".join((results / "README.md").read_text(encoding="utf-8").split())
+    found = [*verify.known(Folder(results / "few-steps")).values()]
+    *names, last = sorted({v["cell"].split("/")[0] for v in found})
+    assert f"Of `few-steps` {len(found)} cells were made again, on {', '.join(names)} and {last}" in page
+    assert "and all agree to 0.00001" in page
+    assert max(v["largest"] for v in found) < 1e-5
+
+
 def test_the_readme_shows_the_glance_of_the_committed_records() -> None:
     root = Path(__file__).resolve().parents[1]
     readme = (root / "README.md").read_text(encoding="utf-8")

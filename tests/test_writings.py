@@ -291,6 +291,18 @@ def test_a_file_keeps_the_plus_of_its_numbers(tmp_path: Path) -> None:
         assert {text[0] for text in drawn[name]} <= {"+", "-"}
 
 
+def test_few_numbers_are_numbers_where_some_have_a_plus_and_others_a_minus() -> None:
+    rng = np.random.default_rng(0)
+    goals = rng.integers(0, 5, (300, 2))
+    frame = pd.DataFrame({"home": goals[:, 0], "away": goals[:, 1]})
+    by = [f"{k:+d}" if k else "0" for k in goals[:, 0] - goals[:, 1]]
+    drawn = fitted(frame.assign(by=by)).sample(100, seed=0)
+    assert (drawn["by"].astype(int) == drawn["home"] - drawn["away"]).all()
+    assert set(drawn["by"]) <= set(by)
+    grades = fitted(frame.assign(by=["+1", "+2", "0"] * 100)).sample(100, seed=0)["by"]
+    assert set(grades) == {"+1", "+2", "0"}  # labels, for all that is known
+
+
 def test_without_a_plus_columns_are_numbers_as_before(tmp_path: Path) -> None:
     path = tmp_path / "plain.csv"
     path.write_text("a,b,c\n" + "\n".join(f"{i},{-i},1e+{i % 5:02d}" for i in range(50)))

@@ -243,6 +243,15 @@ class Total(Made):
             sum(s * column.to_numpy(np.float64) for s, column in zip(self.signs, columns, strict=True))
         )
 
+    @property
+    def terms(self) -> tuple[tuple[str, int, float], ...]:
+        of = zip(self.parts, self.signs, self.grids, strict=True)
+        return tuple(sorted(of, key=lambda term: self.gives.index(term[0])))
+
+    @property
+    def whole(self) -> tuple[str, float]:
+        return self.of, self.step
+
     def shared(self, frame: pd.DataFrame, free: Collection[str]) -> pd.DataFrame:
         """The frame with the free parts of one sign in one proportion, so that they come to `of` but for rounding."""
         signed = {p: s for p, s in zip(self.parts, self.signs, strict=True) if p in free}

@@ -17,6 +17,7 @@ from tabstep.data.derived_search import LEAST
 from tabstep.data.spaced import Spaced
 
 MOST_COLUMNS = 100  # among which pairs are looked at
+ABSENT = 16  # rows that would have a pair by chance, where it is that one is missing, or is there at all
 
 
 def barred(frame: pd.DataFrame, names: Sequence[str], rules: Sequence[Constraint]) -> Iterator[Barred]:
@@ -56,18 +57,25 @@ def barred(frame: pd.DataFrame, names: Sequence[str], rules: Sequence[Constraint
 
 
 def _bars(a: np.ndarray, b: np.ndarray, of_a: Sequence[Class], of_b: Sequence[Class]) -> np.ndarray:
-    """Which pairs of classes never are, though by chance `LEAST` rows or more would have them, (classes, classes) bool.
+    """Which pairs of classes never are, though by chance `LEAST` rows or more would have them, or `ABSENT` where it is
+    of values that are there or missing, (classes, classes) bool.
 
     A class that always comes with the same one of the other column bars the rest of that as a whole.
     """
     counts = np.bincount(a * len(of_b) + b, minlength=len(of_a) * len(of_b)).reshape(len(of_a), len(of_b))
     by_chance = counts.sum(1)[:, None] * counts.sum(0) / len(a)
-    bars = (counts == 0) & (by_chance >= LEAST)
+    least = np.where(_presence(of_a)[:, None] | _presence(of_b), ABSENT, LEAST)
+    bars = (counts == 0) & (by_chance >= least)
     for lines, found, often in ((bars, counts, by_chance), (bars.T, counts.T, by_chance.T)):
         never = found == 0
         alone = ((~never).sum(axis=1) == 1) & ((often * never).sum(axis=1) >= LEAST)
         lines |= alone[:, None] & never
     return np.asarray(bars)
+
+
+def _presence(kinds: Sequence[Class]) -> np.ndarray:
+    """Which classes (classes,) bool say no more than that a value is missing, or is there."""
+    return np.array([None in kinds and (kind is None or len(kinds) == 2) for kind in kinds], dtype=bool)
 
 
 def _shares(codes: np.ndarray, kinds: Sequence[Class]) -> tuple[tuple[Class, float], ...]:

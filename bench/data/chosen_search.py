@@ -13,7 +13,10 @@ from tabstep.data.comparable import plain
 
 FIRST = 64  # rows with a label that candidates are tried on before all are
 FEWEST = 3  # values of a column that is repeated
-LEAST = 30  # rows with a label in which two columns would differ, were they drawn apart
+LEAST = 30  # rows with a label that has one value alone
+DIFFER = (
+    16  # rows with a label in which two columns would differ, were they drawn apart: e^-16 by chance at most
+)
 MOST_LABELS = 12  # of a column that says which
 MOST_REPEATED = 60  # columns of one kind that are held against each other
 
@@ -111,7 +114,7 @@ def _same(codes: np.ndarray) -> np.ndarray:
 def _is_luck(codes: np.ndarray) -> bool:
     """Whether a column of the same shares would hardly ever differ from this (n,), were it drawn apart."""
     shares = np.unique(codes, return_counts=True)[1] / max(1, len(codes))
-    return len(codes) * (1 - float((shares**2).sum())) < LEAST
+    return len(codes) * (1 - float((shares**2).sum())) < DIFFER
 
 
 def _is_single(codes: np.ndarray) -> bool:

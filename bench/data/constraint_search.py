@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabstep.data import reach
 from tabstep.data.arithmetic import Made, bounded
 from tabstep.data.arithmetic_search import zeros
 from tabstep.data.barred_search import barred
@@ -188,7 +189,7 @@ def _sums(
                 continue
             of = numbers[i], numbers[j], numbers[k]
             rule = Sum(*of, (steps[of[0]], steps[of[1]], steps[of[2]]))
-            rule = replace(rule, zero=zeros(rule, frame))
+            rule = replace(rule, zero=zeros(rule, frame), seen=reach.ends(frame, of))
             if _is_told(rule, frame) and not broken(rule, frame).any():
                 yield rule
 

@@ -18,7 +18,7 @@ import pandas as pd
 from tabstep.data.arithmetic import counted_as_zero
 from tabstep.data.barred import Barred
 from tabstep.data.comparable import plain
-from tabstep.data.counted import RELATIVE
+from tabstep.data.counted import RELATIVE, counted
 from tabstep.data.derived import Derived
 from tabstep.data.one_of import OneOf
 from tabstep.data.spaced import Spaced
@@ -52,6 +52,7 @@ class Sum:
     """`first` + `second` = `total`; a length of time may be added to a time. `steps` as of `Order`, of all three.
 
     zero  the parts whose gaps count as 0
+    seen  (name, least, largest) of the three, of times in seconds
     """
 
     first: str
@@ -59,6 +60,7 @@ class Sum:
     total: str
     steps: tuple[float, float, float]
     zero: tuple[str, ...] = ()
+    seen: tuple[tuple[str, float, float], ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -73,6 +75,19 @@ class Sum:
             frame[n].fillna(0) if n in self.zero else frame[n] for n in (self.first, self.second)
         )
         return first, second
+
+    @property
+    def terms(self) -> tuple[tuple[str, int, float], ...]:
+        return (self.second, 1, self.steps[1]), (self.first, 1, self.steps[0])
+
+    @property
+    def whole(self) -> tuple[str, float]:
+        return self.total, self.steps[2]
+
+    def exact(self, frame: pd.DataFrame) -> np.ndarray:
+        """What the two come to (n,), of times in seconds; NaN for gaps."""
+        first, second = self.parts(frame)
+        return np.asarray(counted(first) + counted(second))
 
 
 @dataclass(frozen=True)

@@ -87,9 +87,11 @@ def derived(
         arithmetic_search.totals(frame, numbers, steps, made),
         [rule for rule in choices if chosen_search.whole(rule, frame)],
         _bands(frame, numbers, few, steps),
-        compared(frame, numbers, few, steps, units),
         arithmetic_search.products(frame, numbers, steps),
         arithmetic_search.rated(frame, numbers, few, steps),
+        compared(
+            frame, numbers, few, steps, units
+        ),  # of a tax a rate each which is more says the rate as well
         choices,
     ):
         for rule in found:

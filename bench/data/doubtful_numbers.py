@@ -10,6 +10,7 @@ import pandas as pd
 
 from tabstep.data.columns import Category, Column, Number
 from tabstep.data.comparable import scaled
+from tabstep.data.doubtful_text import CARD_DIGITS, CARDS, is_card
 from tabstep.data.doubtful_writing import FEW
 from tabstep.data.files import WRITTEN, Writing
 from tabstep.data.forms import Objects, Plain
@@ -54,6 +55,24 @@ def doubts(
             yield f"{name} is drawn as a number, and looks like {looks}: {speech.advise('date', name)}"
         for mark, times, low, high in _marks(column, values):
             yield f"{name} is {mark} in {times} rows, and else within {low} .. {high}: {speech.gap(f'{name}={mark}')}"
+
+
+def check_numbers(column: Column, values: pd.Series[Any], speech: Speech) -> None:
+    """Refuse numbers most of which are those of cards, which have a digit that the others tell."""
+    if not isinstance(column, Number) or not isinstance(column.form, Plain | Objects | WrittenNumbers):
+        return
+    numbers = _plain_numbers(column, values)[0].drop_duplicates()
+    if (
+        len(numbers) < CARDS
+        or not (numbers >= 10 ** (CARD_DIGITS.start - 1)).all()
+        or (numbers % 1 != 0).any()
+    ):
+        return
+    if 2 * sum(is_card(str(int(number))) for number in numbers) > len(numbers):
+        raise ValueError(
+            f"holds card numbers; {speech.anew(column.name)}{speech.advise('drop', column.name)} leaves it out, "
+            f"{speech.advise('numeric', column.name)} draws them as numbers"
+        )
 
 
 def _looks_like(column: Column, values: pd.Series[Any]) -> str:

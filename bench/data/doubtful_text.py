@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,16 +29,37 @@ MOST_SHAPES = 3  # of texts that are codes
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
 UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
-PERSONAL = {  # what such texts are called, the first that fits most of them
-    "e-mail addresses": EMAIL,
-    "identifiers": UUID,
+CARD = re.compile(r"(?:\d{4}[ -]){3}\d{4}")
+CARD_DIGITS = range(13, 20)
+CARDS = (
+    12  # different numbers of which more than half have the digit of a card's, as one in ten has by chance
+)
+
+
+def is_card(text: str) -> bool:
+    """Whether digits are a card number's: in fours, or as many as one has with the last one reckoned of the others
+    (ISO/IEC 7812-1, the formula of Luhn)."""
+    if CARD.fullmatch(text):
+        return True
+    if len(text) not in CARD_DIGITS or not (text.isascii() and text.isdecimal()):
+        return False
+    doubled = (sum(divmod(2 * int(digit), 10)) for digit in text[-2::-2])
+    return (sum(map(int, text[::-2])) + sum(doubled)) % 10 == 0
+
+
+PERSONAL: dict[
+    str, Callable[[str], object]
+] = {  # what such texts are called, the first that fits most of them
+    "e-mail addresses": EMAIL.fullmatch,
+    "identifiers": UUID.fullmatch,
     "IP addresses": re.compile(
         r"(?=(?:.*\d\d){2})(?:\d{1,3}\.){3}\d{1,3}|(?=.*::|(?:[^:]*:){7})[0-9a-fA-F:]{3,39}"
-    ),
-    "bank accounts": re.compile(r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7} ?[A-Z0-9]{0,3}"),
-    "card numbers": re.compile(r"(?:\d{4}[ -]){3}\d{4}"),
-    "social security numbers": re.compile(r"\d{3}-\d{2}-\d{4}"),
-    "telephone numbers": re.compile(r"(?=(?:\D*\d){7,15}\D*$)(?:\+|\(|0|(?=\d+[ ./-]))[\d ()./-]+"),
+    ).fullmatch,
+    "bank accounts": re.compile(r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7} ?[A-Z0-9]{0,3}").fullmatch,
+    "card numbers": CARD.fullmatch,
+    "names of users": re.compile(r"@[\w.-]{2,}").fullmatch,
+    "social security numbers": re.compile(r"\d{3}-\d{2}-\d{4}").fullmatch,
+    "telephone numbers": re.compile(r"(?=(?:\D*\d){7,15}\D*$)(?:\+|\(|0|(?=\d+[ ./-]))[\d ()./-]+").fullmatch,
 }
 PAIR = re.compile(
     r"(?!0x)[-+]?\d+(?:[.,]\d+)?\s?(?:/|x|×|-|–|;|:|±|,)\s?[-+]?\d+(?:[.,]\d+)?(?:\s?[A-Za-zµ/]{1,8})?"
@@ -81,10 +103,11 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
     anew = f"{speech.anew(name)}{insist}"
     if form is not None:
         insist, anew = (f"{dated(speech, name, form, 'reads dates')}{other}" for other in (insist, anew))
-    for what, mark in PERSONAL.items():
+    told = {"card numbers": is_card} if len(texts) >= CARDS else {}
+    for what, is_one in {**PERSONAL, **told}.items():
         # A date, a number of a year and a range have the digits of a telephone number.
         found = [
-            mark.fullmatch(t) is not None
+            bool(is_one(t))
             and not (reads(MOMENT, t) or OF_A_YEAR.fullmatch(t) or (labels and PAIR.fullmatch(t)))
             for t in texts
         ]

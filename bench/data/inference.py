@@ -26,6 +26,7 @@ from tabstep.data import (
     zoned,
 )
 from tabstep.data.columns import Category, Column, Number
+from tabstep.data.doubtful_numbers import check_numbers
 from tabstep.data.doubtful_text import check_categories
 from tabstep.data.doubtful_writing import FEW, check_stray
 from tabstep.data.files import WRITTEN, Writing
@@ -80,7 +81,10 @@ def infer(
             elif not numeric and _counts_as_label(column, form, is_target=name == target):
                 columns.append(Category.of(column))
             else:
-                columns.append(Number.of(column, form))
+                number = Number.of(column, form)
+                if not numeric:
+                    check_numbers(number, column, speech)
+                columns.append(number)
         except Beyond as error:
             out = f"{speech.anew(name)}{speech.advise('drop', name)} leaves it out"
             faults.append(
@@ -296,6 +300,8 @@ def _text_form(column: pd.Series[Any], speech: Speech, *, numeric: bool, decimal
     try:
         form: Form | None = zoned.zoned(texts, dtype) or written_dates.dates(texts, dtype)
         few = len(texts) <= FEW and 2 * len(texts) <= len(present)
+        if form is None and few and writing.are_signed(texts):
+            form = writing.numbers(texts, dtype, decimal)
         if form is None and (numeric or not few):
             form = writing.numbers(texts, dtype, decimal) or written_lengths.lengths(texts, dtype)
             form = form or written_sizes.sizes(texts, dtype)

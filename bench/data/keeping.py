@@ -22,9 +22,9 @@
 Values that change places stay within the training ranges: of an order that was found, the least b is no less than the
 least a, and the largest a no more than the largest b (`data.constraint_search`). Where one column has the finer grid,
 it takes the value of the other instead, since the other way round a whole number would get decimals. Where what
-arithmetic makes would lie outside the training rows', a part of it moves instead, if it has room; a sum of two is what
-its parts make. A rule that no free column could keep without leaving its grid is not kept; a report says of every rule
-in how many rows it holds.
+arithmetic makes would lie outside the training rows', a part of it moves instead, if it has room, and all parts of a
+sum go as far as they can (`data.reach`). A rule that no free column could keep without leaving its grid is not kept; a
+report says of every rule in how many rows it holds.
 
 Columns can be fixed: they stay, and so does what they determine; the others follow.
 """
@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data import comparable, instead, ordering, spacing
+from tabstep.data import comparable, constraints, instead, ordering, reach, spacing
 from tabstep.data.apart import Apart
 from tabstep.data.arithmetic import Made, Total
 from tabstep.data.barred import Barred
@@ -53,7 +53,8 @@ from tabstep.data.one_of import OneOf
 from tabstep.data.spaced import Spaced
 from tabstep.data.within import Within
 
-TIRED = 3  # turns in which labels may move instead of numbers, and the second of two that are never the same
+TIRED = 3  # turns in which parts may move instead of sums, labels instead of numbers, and the second of two that are
+# never the same
 PATIENCE = 1  # turns in which a date goes where a count or a weekday says; from then on these follow the date
 SETTLED = max(TIRED, PATIENCE + 3) + 1  # from this turn on what happens to a row is told by the row alone
 
@@ -108,6 +109,8 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
     firm = {*fixed, *coded}  # a hall has its seats, however many are sold, an invoice its days
     led = coded | says | {rule.of for rule in rules if isinstance(rule, Derived | Gaps)}
     led |= {rule.total for rule in rules if isinstance(rule, Sum)}
+    bound = {*firm, *constraints.made(rules)}  # and what makes a fixed total follows that
+    bound |= {name for rule in rules if constraints.made([rule]) & set(fixed) for name in rule.columns}
     seen: list[np.ndarray] = []
     for turn in range(len(rules) + PATIENCE + 3):
         before = frame
@@ -136,6 +139,9 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
                     held = {*held, rule.second}  # which another rule put back each time
                 if isinstance(rule, Chosen):
                     held = led - {rule.of}
+                if isinstance(rule, Sum | Total) and turn <= TIRED:
+                    frame = reach.within(rule, frame, wrong, bound)
+                    wrong = broken(rule, frame)
                 if isinstance(rule, Barred | Within):
                     frame = _parted(rule, rules, frame, wrong, led, fixed, turn > TIRED)
                     continue
@@ -202,7 +208,7 @@ def _in_reach(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collectio
     What was drawn of it stays there: a part of it goes where that says, if it stays within its own. What others make
     or determine is no such part.
     """
-    made = [rule for rule in rules if isinstance(rule, Made)]
+    made = [rule for rule in rules if isinstance(rule, Made) and not isinstance(rule, Total)]
     held = {*fixed, *(rule.of for rule in rules if isinstance(rule, Codes | Made))}
     held |= {rule.total for rule in rules if isinstance(rule, Sum)}
     for rule in (rule for rule in made if rule.of not in fixed):

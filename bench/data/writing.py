@@ -161,6 +161,11 @@ def numbers(texts: Sequence[str], dtype: str, decimal: str | None = None) -> Wri
     return next(iter(read.values()), None)
 
 
+def are_signed(texts: Sequence[str]) -> bool:
+    """Whether some of these texts begin with a plus, and others with a minus, as numbers do and no codes."""
+    return any(text.startswith("+") for text in texts) and any(text.startswith(("-", "−")) for text in texts)
+
+
 def codes(texts: Sequence[str], dtype: str) -> WrittenNumbers | None:
     """The way in which these distinct texts are digits with zeros before them, all as long; None for none."""
     widths = {len(text) for text in texts}
