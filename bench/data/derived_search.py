@@ -89,9 +89,8 @@ def derived(
         _bands(frame, numbers, few, steps),
         arithmetic_search.products(frame, numbers, steps),
         arithmetic_search.rated(frame, numbers, few, steps),
-        compared(
-            frame, numbers, few, steps, units
-        ),  # of a tax a rate each which is more says the rate as well
+        # After rates: which of two taxes is more says the rate, too.
+        compared(frame, numbers, few, steps, units),
         choices,
     ):
         for rule in found:
