@@ -30,6 +30,7 @@ from tabstep.data.derived import (
     part_of,
 )
 from tabstep.data.later import Later
+from tabstep.data.offset_search import offsets
 from tabstep.data.periods import DAY, MONTH
 
 FIRST = 256  # rows that candidates are tried on before all are
@@ -89,6 +90,7 @@ def derived(
         _bands(frame, numbers, few, steps),
         arithmetic_search.products(frame, numbers, steps),
         arithmetic_search.rated(frame, numbers, few, steps),
+        offsets(frame, pairs, plain_numbers, few, steps),
         # After rates: which of two taxes is more says the rate, too.
         compared(frame, numbers, few, steps, units),
         choices,
