@@ -30,6 +30,7 @@ from tabstep.data.derived import (
     part_of,
 )
 from tabstep.data.later import Later
+from tabstep.data.mean_search import means
 from tabstep.data.offset_search import offsets
 from tabstep.data.periods import DAY, MONTH
 
@@ -86,6 +87,7 @@ def derived(
         calendar_search.begins(frame, days, steps, zones),
         arithmetic_search.scaled(frame, numbers, steps),
         arithmetic_search.totals(frame, numbers, steps, made),
+        means(frame, plain_numbers, steps, made),
         [rule for rule in choices if chosen_search.whole(rule, frame)],
         _bands(frame, numbers, few, steps),
         arithmetic_search.products(frame, numbers, steps),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,10 +45,12 @@ def offsets(
             codes, values = pd.factorize(frame[on], use_na_sentinel=False)
             amounts = _amounts(added, codes[rows], len(values), near[rows])
             if on not in (by, of) and amounts is not None:
-                told = ((plain(value), a) for value, a in zip(values, amounts, strict=True))
-                known = sorted(
-                    ((value, float(a)) for value, a in told if not np.isnan(a)), key=lambda pair: pair[1]
-                )
+                told: list[tuple[Any, float]] = [
+                    (plain(value), float(a))
+                    for value, a in zip(values, amounts, strict=True)
+                    if not np.isnan(a)
+                ]
+                known = sorted(told, key=lambda pair: pair[1])
                 yield Offset(on, by, of, tuple(known), (steps[by], steps[of]), frame[of].dtype.kind == "M")
 
 
