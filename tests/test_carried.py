@@ -128,7 +128,7 @@ def test_docs_say_of_papers_what_the_records_give() -> None:
     assert f"`logsnr` costs {size(logsnr, 5)} at 5" in page
     (noise,) = [s.text for s in carried.SAYINGS if s.pairs == (("dpmpp-2m-sde", "dpmpp-2m"),)]
     assert all(mine[noise, steps].values.mean() > 0 for steps in (5, 10))
-    assert f"noise beside it costs {size(noise, 5)} and {size(noise, 10)} at 5 and 10" in page
+    assert f"noise beside order two {size(noise, 5)} and {size(noise, 10)} at 5 and 10" in page
     undecided = {(("unipc-2", "dpmpp-2m"),), (("ddim", "ancestral"),), (("dp", "trailing"),)}
     for saying in carried.SAYINGS:
         if saying.pairs in undecided:

@@ -14,9 +14,7 @@ from tabstep.data.comparable import plain
 FIRST = 64  # rows with a label that candidates are tried on before all are
 FEWEST = 3  # values of a column that is repeated
 LEAST = 30  # rows with a label that has one value alone
-DIFFER = (
-    16  # rows with a label in which two columns would differ, were they drawn apart: e^-16 by chance at most
-)
+DIFFER = 16  # rows with a label in which two columns would differ, were they drawn apart
 MOST_LABELS = 12  # of a column that says which
 MOST_REPEATED = 60  # columns of one kind that are held against each other
 

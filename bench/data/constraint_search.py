@@ -27,6 +27,7 @@ from tabstep.data.derived_search import FIRST, LEAST, derived, says
 from tabstep.data.forms import decimals
 from tabstep.data.later import Later
 from tabstep.data.moments import GRAINS, grain
+from tabstep.data.offset import Offset
 from tabstep.data.one_of_search import one_of
 from tabstep.data.spaced_search import beside, spaced
 from tabstep.data.within_search import within
@@ -87,7 +88,9 @@ def find(
         made = list(
             derived(frame, single, labels[:MOST_CODED], steps, units or {}, zones or {}, given, counts)
         )
-    days = [{rule.of, rule.by} for rule in made if isinstance(rule, Begins | Later)]  # always in one order
+    days = [
+        {rule.of, rule.by} for rule in made if isinstance(rule, Begins | Later | Offset)
+    ]  # always in one order
     orders = [rule for rule in orders if {rule.low, rule.high} not in days]
     made = [bounded(rule, frame) if isinstance(rule, Made) else rule for rule in made]
     times = _without_implied([rule for rule in always if frame[rule.low].dtype.kind in "mM"])

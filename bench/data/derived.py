@@ -29,6 +29,8 @@ from tabstep.data.chosen import Chosen
 from tabstep.data.compared import Compared
 from tabstep.data.counted import RELATIVE, counted, on_grid, roundest, seconds, shifted
 from tabstep.data.later import Later
+from tabstep.data.mean import Mean
+from tabstep.data.offset import Offset
 from tabstep.data.periods import DAY, MONTH
 from tabstep.data.telling import Telling
 
@@ -302,7 +304,9 @@ class Bands(Telling):
         return np.where(place < 0, -1, self._meant[place])
 
 
-Movable = Elapsed | Calendar | Begins | Later | Bands | Scaled | Product | Rated | Total | Apart
+Movable = (
+    Elapsed | Calendar | Begins | Later | Bands | Scaled | Product | Rated | Offset | Total | Mean | Apart
+)
 """Rules of which any one column can be told from the others."""
 
 Derived = Movable | Compared | Chosen

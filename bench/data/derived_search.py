@@ -30,6 +30,8 @@ from tabstep.data.derived import (
     part_of,
 )
 from tabstep.data.later import Later
+from tabstep.data.mean_search import means
+from tabstep.data.offset_search import offsets
 from tabstep.data.periods import DAY, MONTH
 
 FIRST = 256  # rows that candidates are tried on before all are
@@ -85,13 +87,14 @@ def derived(
         calendar_search.begins(frame, days, steps, zones),
         arithmetic_search.scaled(frame, numbers, steps),
         arithmetic_search.totals(frame, numbers, steps, made),
+        means(frame, plain_numbers, steps, made),
         [rule for rule in choices if chosen_search.whole(rule, frame)],
         _bands(frame, numbers, few, steps),
         arithmetic_search.products(frame, numbers, steps),
         arithmetic_search.rated(frame, numbers, few, steps),
-        compared(
-            frame, numbers, few, steps, units
-        ),  # of a tax a rate each which is more says the rate as well
+        offsets(frame, pairs, plain_numbers, few, steps),
+        # After rates: which of two taxes is more says the rate, too.
+        compared(frame, numbers, few, steps, units),
         choices,
     ):
         for rule in found:

@@ -53,8 +53,8 @@ from tabstep.data.one_of import OneOf
 from tabstep.data.spaced import Spaced
 from tabstep.data.within import Within
 
-TIRED = 3  # turns in which parts may move instead of sums, labels instead of numbers, and the second of two that are
-# never the same
+TIRED = 3  # turns in which parts move instead of sums, labels instead of numbers, and the second of two that are never
+# the same
 PATIENCE = 1  # turns in which a date goes where a count or a weekday says; from then on these follow the date
 SETTLED = max(TIRED, PATIENCE + 3) + 1  # from this turn on what happens to a row is told by the row alone
 
