@@ -54,6 +54,7 @@ def test_they_are_found_and_survive_json(learned: tuple[pd.DataFrame, tuple[Cons
     found = [rule for rule in rules if isinstance(rule, Mean)]
     assert {str(rule) for rule in found} == SAID
     assert all(share_kept(rule, frame) == 1 for rule in rules)
+    assert "low < high" in {str(rule) for rule in rules}  # by which their mean is between them
     for rule in found:
         assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
     with pytest.raises(ValueError, match="a rule with weights"):

@@ -26,6 +26,7 @@ from tabstep.data.derived import Begins, Derived
 from tabstep.data.derived_search import FIRST, LEAST, derived, says
 from tabstep.data.forms import decimals
 from tabstep.data.later import Later
+from tabstep.data.mean import Mean
 from tabstep.data.moments import GRAINS, grain
 from tabstep.data.offset import Offset
 from tabstep.data.one_of_search import one_of
@@ -92,6 +93,9 @@ def find(
         {rule.of, rule.by} for rule in made if isinstance(rule, Begins | Later | Offset)
     ]  # always in one order
     orders = [rule for rule in orders if {rule.low, rule.high} not in days]
+    orders = _of_parts(
+        orders, always, [rule for rule in made if isinstance(rule, Mean) and len(rule.parts) == 2]
+    )
     made = [bounded(rule, frame) if isinstance(rule, Made) else rule for rule in made]
     times = _without_implied([rule for rule in always if frame[rule.low].dtype.kind in "mM"])
     known = [*same, *sums, *codes, *made]
@@ -234,6 +238,18 @@ def _ends_in_order(low: Any, high: Any, strict: bool) -> bool:
     """
     ends = ((low.min(), high.min()), (low.max(), high.max()))
     return all(a < b if strict else a <= b for a, b in ends)
+
+
+def _of_parts(orders: list[Order], always: list[Order], means: list[Mean]) -> list[Order]:
+    """The orders with that of two parts, of all there are, instead of those by which their mean is between them."""
+    for rule in means:
+        between = [
+            order for order in orders if rule.of in order.columns and {*order.columns} <= {*rule.columns}
+        ]
+        if between:
+            orders = [order for order in orders if order not in between]
+            orders += [order for order in always if {*order.columns} == {*rule.parts} and order not in orders]
+    return orders
 
 
 def _follows(rule: Order, sums: list[Sum], frame: pd.DataFrame) -> bool:
