@@ -269,6 +269,8 @@ def test_a_column_for_each_rate_has_its_tax_and_tells_no_rate() -> None:
     for k in (7, 19):
         owed = np.where(after["rate"] == k, after["net"] * k / 100, 0)
         assert (np.abs(after[f"at {k}"] - owed) < 0.0051).all()
+    two = find(frame[frame["rate"] > 0].reset_index(drop=True))  # whether there is one says the rate
+    assert sum(isinstance(rule, Rated) for rule in two) == 2
 
 
 def test_a_rate_of_one_row_a_label_is_no_discovery() -> None:

@@ -89,11 +89,11 @@ def derived(
         arithmetic_search.totals(frame, numbers, steps, made),
         means(frame, plain_numbers, steps, made),
         [rule for rule in choices if chosen_search.whole(rule, frame)],
-        _bands(frame, numbers, few, steps),
         arithmetic_search.products(frame, numbers, steps),
         arithmetic_search.rated(frame, numbers, few, steps),
         offsets(frame, pairs, plain_numbers, few, steps),
-        # After rates: which of two taxes is more says the rate, too.
+        # After rates: which of two taxes is more says the rate, too, and so does whether there is one.
+        _bands(frame, numbers, few, steps),
         compared(frame, numbers, few, steps, units),
         choices,
     ):
