@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 import tabstep
 from tabstep.data.constraint_search import find
 from tabstep.data.constraints import Sum, broken, from_json, share_kept, to_json
+from tabstep.data.counted import seen_of
 from tabstep.data.keeping import keep
-from tabstep.data.reach import ends, within
+from tabstep.data.reach import within
 from tests.test_constraints import common
 from tests.test_keeping import torn
 
@@ -76,7 +77,7 @@ def test_all_within_ends_comes_out_wherever_rows_are_drawn_in_their_box(data: st
     drawn = pd.DataFrame({name: rng.integers(low[name], high[name] + 1, 40) for name in frame}).astype(float)
 
     rule = Plain(
-        tuple((name, sign, 1.0) for name, sign in zip(seen, signs, strict=True)), ends(frame, [*frame])
+        tuple((name, sign, 1.0) for name, sign in zip(seen, signs, strict=True)), seen_of(frame, [*frame])
     )
     wrong = rule.exact(drawn) != drawn["t"].to_numpy()
     after = within(rule, drawn, wrong, ())
@@ -89,7 +90,7 @@ def test_all_within_ends_comes_out_wherever_rows_are_drawn_in_their_box(data: st
 
 def test_one_part_makes_up_for_it_where_it_can_alone_and_gaps_are_not_filled() -> None:
     frame = pd.DataFrame({"a": [0.0, 10.0, 3.0], "b": [-5.0, 5.0, 2.0]}).assign(c=lambda f: f["a"] + f["b"])
-    rule = Sum("a", "b", "c", (1.0, 1.0, 1.0), ("a",), ends(frame, "abc"))
+    rule = Sum("a", "b", "c", (1.0, 1.0, 1.0), ("a",), seen_of(frame, "abc"))
     assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
     drawn = pd.DataFrame(
         {"a": [0.0, 1.0, np.nan, 10.0], "b": [-7.0, -8.0, -9.0, 2.0], "c": [1.0, 2.0, 0.0, 9.0]}

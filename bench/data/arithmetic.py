@@ -15,11 +15,14 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.comparable import plain
-from tabstep.data.counted import RELATIVE, counted, on_grid, shifted
+from tabstep.data.counted import RELATIVE, Seen, counted, on_grid, seen_of, shifted
 
 MOST_SHOWN = 4  # values in words
 DIGITS = 12  # that are shown of a factor
 POWERS = ((1, 1), (1, -1), (1, 2), (1, -2))
+Pairs = tuple[tuple[str | float | None, float], ...]
+"""Values of a column, None for a gap, and the number that each says."""
+
 SIGNS = {(1, 1): "{} x {}", (1, -1): "{} / {}", (1, 2): "{} x {}^2", (1, -2): "{} / {}^2"}
 
 
@@ -33,7 +36,7 @@ class Made:
     of: str
     down: bool
     step: float
-    seen: tuple[tuple[str, float, float], ...]
+    seen: Seen
 
     def beyond(self, name: str, values: pd.Series[Any]) -> np.ndarray:
         """Which numbers (n,) of a column lie outside those that were seen."""
@@ -71,7 +74,7 @@ class Scaled(Made):
     down: bool
     step: float
     grid: float  # of `by`
-    seen: tuple[tuple[str, float, float], ...] = ()
+    seen: Seen = ()
 
     def __post_init__(self) -> None:
         _check(self.factor)
@@ -119,7 +122,7 @@ class Product(Made):
     step: float
     grids: tuple[float, float]  # of the other two
     gives: tuple[str, ...]
-    seen: tuple[tuple[str, float, float], ...] = ()
+    seen: Seen = ()
 
     def __post_init__(self) -> None:
         _check(self.factor)
@@ -164,11 +167,11 @@ class Rated(Made):
     on: str
     by: str
     of: str
-    pairs: tuple[tuple[str | float | None, float], ...]
+    pairs: Pairs
     down: bool
     step: float
     grid: float  # of `by`
-    seen: tuple[tuple[str, float, float], ...] = ()
+    seen: Seen = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -186,21 +189,15 @@ class Rated(Made):
         return f"{self.of} = {self.by} times a factor by {self.on} ({shown}{more}){_rounded(self.down)}"
 
     def exact(self, frame: pd.DataFrame) -> np.ndarray:
-        return np.asarray(self._factors(frame) * counted(frame[self.by]))
+        return np.asarray(said(frame[self.on], self.pairs) * counted(frame[self.by]))
 
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
         """`by` so that `of` is as it is; it stays where the factor is 0."""
-        factors, wanted = self._factors(frame), frame[self.of].to_numpy(np.float64)
+        factors, wanted = said(frame[self.on], self.pairs), frame[self.of].to_numpy(np.float64)
         wanted = wanted + 0.5 * self.step if self.down else wanted
         with np.errstate(divide="ignore", invalid="ignore"):
             to = wanted / factors
         return pd.Series(on_grid(frame[name].where(~np.isfinite(to), to), self.grid))
-
-    def _factors(self, frame: pd.DataFrame) -> np.ndarray:
-        """The factor of each row (n,), NaN where the value was not seen."""
-        known: dict[Any, float] = dict(self.pairs)
-        codes, values = pd.factorize(frame[self.on], use_na_sentinel=False)
-        return np.array([known.get(plain(value), np.nan) for value in values], dtype=np.float64)[codes]
 
 
 @dataclass(frozen=True)
@@ -219,7 +216,7 @@ class Total(Made):
     step: float
     grids: tuple[float, ...]  # of the parts
     gives: tuple[str, ...]
-    seen: tuple[tuple[str, float, float], ...] = ()
+    seen: Seen = ()
     zero: tuple[str, ...] = ()
     down = False
 
@@ -278,6 +275,13 @@ class Total(Made):
         return frame[part].fillna(0) if part in self.zero else frame[part]
 
 
+def said(column: pd.Series[Any], pairs: Pairs) -> np.ndarray:
+    """The number (n,) that each value of a column says, NaN where the value was not seen."""
+    known: dict[Any, float] = dict(pairs)
+    codes, values = pd.factorize(column, use_na_sentinel=False)
+    return np.array([known.get(plain(value), np.nan) for value in values], dtype=np.float64)[codes]
+
+
 def power(a: Any, b: Any, powers: tuple[int, int]) -> np.ndarray:
     """a^p b^q (n,), NaN where that is no number."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -322,6 +326,6 @@ def counted_as_zero(names: Collection[str]) -> str:
 
 def bounded(rule: Any, frame: pd.DataFrame) -> Any:
     """A rule that knows what was seen of its columns."""
-    numbers = [name for name in rule.columns if frame[name].dtype.kind in "iufm"]
-    ends = ((name, counted(frame[name])) for name in numbers)
-    return replace(rule, seen=tuple((name, float(np.nanmin(x)), float(np.nanmax(x))) for name, x in ends))
+    return replace(
+        rule, seen=seen_of(frame, [name for name in rule.columns if frame[name].dtype.kind in "iufm"])
+    )

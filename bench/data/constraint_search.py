@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data import reach
 from tabstep.data.arithmetic import Made, bounded
 from tabstep.data.arithmetic_search import zeros
 from tabstep.data.barred_search import barred
 from tabstep.data.comparable import plain
 from tabstep.data.constraints import Codes, Constraint, Gaps, Order, Same, Sum, Unlike, broken
-from tabstep.data.counted import RELATIVE
+from tabstep.data.counted import RELATIVE, seen_of
 from tabstep.data.derived import Begins, Derived
 from tabstep.data.derived_search import FIRST, LEAST, derived, says
 from tabstep.data.forms import decimals
@@ -89,13 +88,10 @@ def find(
         made = list(
             derived(frame, single, labels[:MOST_CODED], steps, units or {}, zones or {}, given, counts)
         )
-    days = [
-        {rule.of, rule.by} for rule in made if isinstance(rule, Begins | Later | Offset)
-    ]  # always in one order
+    # These are always in one order.
+    days = [{rule.of, rule.by} for rule in made if isinstance(rule, Begins | Later | Offset)]
     orders = [rule for rule in orders if {rule.low, rule.high} not in days]
-    orders = _of_parts(
-        orders, always, [rule for rule in made if isinstance(rule, Mean) and len(rule.parts) == 2]
-    )
+    orders = _of_parts(orders, always, made)
     made = [bounded(rule, frame) if isinstance(rule, Made) else rule for rule in made]
     times = _without_implied([rule for rule in always if frame[rule.low].dtype.kind in "mM"])
     known = [*same, *sums, *codes, *made]
@@ -196,7 +192,7 @@ def _sums(
                 continue
             of = numbers[i], numbers[j], numbers[k]
             rule = Sum(*of, (steps[of[0]], steps[of[1]], steps[of[2]]))
-            rule = replace(rule, zero=zeros(rule, frame), seen=reach.ends(frame, of))
+            rule = replace(rule, zero=zeros(rule, frame), seen=seen_of(frame, of))
             if _is_told(rule, frame) and not broken(rule, frame).any():
                 yield rule
 
@@ -240,9 +236,9 @@ def _ends_in_order(low: Any, high: Any, strict: bool) -> bool:
     return all(a < b if strict else a <= b for a, b in ends)
 
 
-def _of_parts(orders: list[Order], always: list[Order], means: list[Mean]) -> list[Order]:
+def _of_parts(orders: list[Order], always: list[Order], made: list[Derived]) -> list[Order]:
     """The orders with that of two parts, of all there are, instead of those by which their mean is between them."""
-    for rule in means:
+    for rule in (rule for rule in made if isinstance(rule, Mean) and len(rule.parts) == 2):
         between = [
             order for order in orders if rule.of in order.columns and {*order.columns} <= {*rule.columns}
         ]

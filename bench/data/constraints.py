@@ -18,7 +18,7 @@ import pandas as pd
 from tabstep.data.arithmetic import counted_as_zero
 from tabstep.data.barred import Barred
 from tabstep.data.comparable import plain
-from tabstep.data.counted import RELATIVE, counted
+from tabstep.data.counted import RELATIVE, Seen, counted
 from tabstep.data.derived import Derived
 from tabstep.data.one_of import OneOf
 from tabstep.data.spaced import Spaced
@@ -60,7 +60,7 @@ class Sum:
     total: str
     steps: tuple[float, float, float]
     zero: tuple[str, ...] = ()
-    seen: tuple[tuple[str, float, float], ...] = ()
+    seen: Seen = ()
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 RELATIVE = 1e-6  # of numbers that keep to no decimals
+LENGTHS = {"day": 86400.0, "hour": 3600.0, "minute": 60.0, "second": 1.0}
+
+Seen = tuple[tuple[str, float, float], ...]
+"""The least and the largest number of columns by their names, of times in seconds."""
 
 
 def counted(column: pd.Series[Any]) -> np.ndarray:
@@ -26,6 +31,16 @@ def extent(column: pd.Series[Any]) -> tuple[float, float]:
     """The least and the largest number of a column, of times in seconds."""
     x = counted(column)
     return float(np.nanmin(x)), float(np.nanmax(x))
+
+
+def seen_of(frame: pd.DataFrame, columns: Iterable[str]) -> Seen:
+    """What is seen of columns of numbers and times."""
+    return tuple((name, *extent(frame[name])) for name in columns)
+
+
+def unit_of(length: float) -> tuple[str, float]:
+    """The largest unit that so many seconds are a whole number of, and its seconds."""
+    return next((unit for unit in LENGTHS.items() if length % unit[1] == 0), ("second", 1.0))
 
 
 def of_counted(values: np.ndarray, like: pd.Series[Any]) -> pd.Series[Any]:

@@ -39,7 +39,7 @@ import pandas as pd
 
 from tabstep.data import comparable, constraints, instead, ordering, reach, spacing
 from tabstep.data.apart import Apart
-from tabstep.data.arithmetic import Made, Total
+from tabstep.data.arithmetic import Total
 from tabstep.data.barred import Barred
 from tabstep.data.chosen import Chosen
 from tabstep.data.columns import Column, Number
@@ -98,7 +98,7 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
     """
     frame = _spanned([rule for rule in rules if isinstance(rule, Apart)], frame, fixed)
     frame, fixed = _determined(rules, frame, fixed)
-    frame = _in_reach(rules, frame, fixed)
+    frame = reach.made_within(rules, frame, fixed)
     apart, around = spacing.groups(rules), ordering.around(rules)
     sequence = _sequence(rules)
     touched = list(dict.fromkeys(name for rule in rules for name in rule.columns))
@@ -199,28 +199,6 @@ def _spanned(rules: Sequence[Apart], frame: pd.DataFrame, fixed: Collection[str]
         left.remove(rule)
         frame = _mended(rule, frame, broken(rule, frame), known)
         known.update(rule.columns)
-    return frame
-
-
-def _in_reach(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str]) -> pd.DataFrame:
-    """The frame with another column moved where what arithmetic makes would lie outside the training rows' numbers.
-
-    What was drawn of it stays there: a part of it goes where that says, if it stays within its own. What others make
-    or determine is no such part.
-    """
-    made = [rule for rule in rules if isinstance(rule, Made) and not isinstance(rule, Total)]
-    held = {*fixed, *(rule.of for rule in rules if isinstance(rule, Codes | Made))}
-    held |= {rule.total for rule in rules if isinstance(rule, Sum)}
-    for rule in (rule for rule in made if rule.of not in fixed):
-        out = broken(rule, frame)
-        if out.any():
-            out &= rule.beyond(rule.of, rule.made(frame)) & ~rule.beyond(rule.of, frame[rule.of])
-        for name in (name for name in rule.gives if name not in held):
-            if out.any():
-                moved = rule.moved(name, frame)
-                tried = instead.put(frame, name, moved, out)
-                stays = out & ~rule.beyond(name, moved) & ~rule.beyond(rule.of, rule.made(tried))
-                frame, out = instead.put(frame, name, moved, stays), out & ~stays
     return frame
 
 

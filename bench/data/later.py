@@ -9,9 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data import clocks, periods
-from tabstep.data.counted import seconds, shifted
-
-LENGTHS = {"day": 86400.0, "hour": 3600.0, "minute": 60.0, "second": 1.0}
+from tabstep.data.counted import seconds, shifted, unit_of
 
 
 @dataclass(frozen=True)
@@ -39,10 +37,7 @@ class Later:
     def __str__(self) -> str:
         begin = f"the day of {self.by}" if self.whole else self.by
         months = (self.months, "month") if self.months % 12 else (self.months // 12, "year")
-        name, length = next(
-            ((name, length) for name, length in LENGTHS.items() if self.seconds % length == 0),
-            ("second", 1.0),
-        )
+        name, length = unit_of(self.seconds)
         parts = [part for part in (months, (self.seconds / length, name)) if part[0]]
         said = (
             f" {'-' if n < 0 else '+'} {abs(n):g} {unit}{'' if abs(n) == 1 else 's'}" for n, unit in parts

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.arithmetic import DIGITS, Made
-from tabstep.data.counted import on_grid
+from tabstep.data.counted import Seen, on_grid
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Mean(Made):
     step: float
     grids: tuple[float, ...]
     gives: tuple[str, ...]
-    seen: tuple[tuple[str, float, float], ...] = ()
+    seen: Seen = ()
     down = False
 
     def __post_init__(self) -> None:

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data.arithmetic import DIGITS, MOST_SHOWN
+from tabstep.data.arithmetic import DIGITS, MOST_SHOWN, Pairs, said
 from tabstep.data.comparable import plain
-from tabstep.data.counted import RELATIVE, counted, on_grid, shifted
-from tabstep.data.spaced import LENGTHS
+from tabstep.data.counted import RELATIVE, counted, on_grid, shifted, unit_of
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Offset:
     on: str
     by: str
     of: str
-    pairs: tuple[tuple[str | float | None, float], ...]
+    pairs: Pairs
     steps: tuple[float, float]
     timed: bool
 
@@ -49,29 +48,23 @@ class Offset:
     def breaks(self, frame: pd.DataFrame) -> np.ndarray:
         """Which rows of a frame in common units are off (n,) bool; with a gap or a value that is not known none is."""
         apart = counted(frame[self.of]) - counted(frame[self.by])
-        wanted = self._added(frame[self.on])
+        wanted = said(frame[self.on], self.pairs)
         return np.asarray(np.abs(apart - wanted) > slack(counted(frame[self.of]), self.steps))
 
     def made(self, frame: pd.DataFrame) -> pd.Series[Any]:
-        return self._moved(frame[self.by], self._added(frame[self.on]), self.steps[1])
+        return self._moved(frame[self.by], said(frame[self.on], self.pairs), self.steps[1])
 
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
         """`by` so that `of` is as it is."""
-        return self._moved(frame[self.of], -self._added(frame[self.on]), self.steps[0])
+        return self._moved(frame[self.of], -said(frame[self.on], self.pairs), self.steps[0])
 
     def _moved(self, values: pd.Series[Any], by: np.ndarray, step: float) -> pd.Series[Any]:
         return shifted(values, by) if self.timed else pd.Series(on_grid(values + by, step))
 
-    def _added(self, labels: pd.Series[Any]) -> np.ndarray:
-        """What is added in each row (n,), NaN where the value was not seen."""
-        known: dict[Any, float] = dict(self.pairs)
-        codes, values = pd.factorize(labels, use_na_sentinel=False)
-        return np.array([known.get(plain(value), np.nan) for value in values], dtype=np.float64)[codes]
-
     def _shown(self, added: float) -> str:
         if not self.timed:
             return f"{added:+.{DIGITS}g}"
-        name, length = next((pair for pair in LENGTHS.items() if added % pair[1] == 0), ("second", 1.0))
+        name, length = unit_of(added)
         return f"{added / length:g} {name}{'' if abs(added) == length else 's'}"
 
 

@@ -1,8 +1,8 @@
-"""Sums that stay where training rows are: where parts come to what no total was, they move.
+"""What arithmetic makes stays where training rows are: where it would be what none was, what it is made of moves.
 
 Parts that were drawn each by itself can come to less than nothing. The total stays as it was drawn, within its ends,
-and one part makes up for it where that stays within its own; where none can alone, each goes as far as its ends let it.
-Training rows are such points, and the ends are theirs, so that it always comes out where no part is held.
+and one part makes up for it where that stays within its own; of a sum, where none can alone, each goes as far as its
+ends let it. Training rows are such points, and the ends are theirs, so this always comes out where no part is held.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data import instead
-from tabstep.data.counted import RELATIVE, counted, extent, of_counted, on_grid
+from tabstep.data.arithmetic import Made, Total
+from tabstep.data.constraints import Codes, Constraint, Sum, broken
+from tabstep.data.counted import RELATIVE, Seen, counted, of_counted, on_grid
 from tabstep.data.ordering import fits
-
-Seen = tuple[tuple[str, float, float], ...]
-"""The least and the largest number of columns, of times in seconds."""
 
 
 class Added(Protocol):
@@ -39,9 +38,26 @@ class Added(Protocol):
         """What the parts come to (n,), NaN for gaps."""
 
 
-def ends(frame: pd.DataFrame, columns: Sequence[str]) -> Seen:
-    """What was seen of columns of numbers and times."""
-    return tuple((name, *extent(frame[name])) for name in columns)
+def made_within(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str]) -> pd.DataFrame:
+    """The frame with another column moved where what arithmetic makes would lie outside the training rows' numbers.
+
+    What was drawn of it stays there: a part of it goes where that says, if it stays within its own. What others make
+    or determine is no such part.
+    """
+    made = [rule for rule in rules if isinstance(rule, Made) and not isinstance(rule, Total)]
+    held = {*fixed, *(rule.of for rule in rules if isinstance(rule, Codes | Made))}
+    held |= {rule.total for rule in rules if isinstance(rule, Sum)}
+    for rule in (rule for rule in made if rule.of not in fixed):
+        out = broken(rule, frame)
+        if out.any():
+            out &= rule.beyond(rule.of, rule.made(frame)) & ~rule.beyond(rule.of, frame[rule.of])
+        for name in (name for name in rule.gives if name not in held):
+            if out.any():
+                moved = rule.moved(name, frame)
+                tried = instead.put(frame, name, moved, out)
+                stays = out & ~rule.beyond(name, moved) & ~rule.beyond(rule.of, rule.made(tried))
+                frame, out = instead.put(frame, name, moved, stays), out & ~stays
+    return frame
 
 
 def within(rule: Added, frame: pd.DataFrame, wrong: np.ndarray, held: Collection[str]) -> pd.DataFrame:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tabstep.data.counted import counted
+from tabstep.data.counted import counted, unit_of
 
 DAY, YEAR = 86400.0, 365.2425
-LENGTHS = {"day": DAY, "hour": 3600.0, "minute": 60.0, "second": 1.0}
 THAN = {"f": "more than", "M": "after", "m": "longer than"}
 YEARS_SAID = 2 * YEAR  # days from which on years are said too
 ROUNDED = 8 * np.finfo(np.float64).eps  # of two numbers, what their difference may be off
@@ -69,9 +68,7 @@ class Spaced:
     def _shown(self, end: float) -> str:
         if self.dtype == "f":
             return f"{end:.12g}"
-        name, length = next(
-            ((name, length) for name, length in LENGTHS.items() if end % length == 0), ("second", 1.0)
-        )
+        name, length = unit_of(end)
         count = end / length
         years = f" ({count / YEAR:.1f} years)" if name == "day" and count >= YEARS_SAID else ""
         return f"{count:.12g} {name}{'' if count == 1 else 's'}{years}"

@@ -18,6 +18,7 @@ from tabstep.report.numbers.vector import VECTOR
 from tabstep.report.pages import against
 from tabstep.study import seeds
 from tabstep.study.markdown import pipes, reflow
+from tabstep.study.paired import by_table
 from tabstep.study.recipe import OURS, THEIRS, Pair, cell, named
 from tabstep.suites import KEPT_ASIDE
 
@@ -100,33 +101,23 @@ def numbers(records: Sequence[Record], beside: Sequence[Record]) -> pd.DataFrame
 def pairs(records: Sequence[Record], beside: Sequence[Record]) -> list[Pair]:
     """All scores that both have on a table: theirs trained in full and drawn by all steps, ours by the default sampler
     at each of its budgets, each the mean over seeds."""
+    theirs = [r for r in beside if _in_full(r) and _has_all(r)]
+    ours = [r for r in records if _has_all(r)]
+    usual = {"method": OURS, "params": "default", "sampler": DEFAULT_SAMPLER}
     found = []
-    theirs = _means(r for r in beside if _in_full(r))
-    ours = _means(
-        r
-        for r in records
-        if (r.cell.method, r.cell.params, r.cell.sampler) == (OURS, "default", DEFAULT_SAMPLER)
-    )
-    for (dataset, steps), scores in sorted(ours.items()):
-        for other in (values for (name, _), values in theirs.items() if name == dataset):
-            found += [
-                Pair(dataset, steps, score, np.array([scores[score.name]]), np.array([other[score.name]]))
-                for score in VECTOR
-                if score.name in scores and score.name in other
-            ]
-    return found
+    for score in VECTOR:
+        bar = by_table(theirs, score.name)
+        for steps in {r.cell.steps for r in ours if r.cell.steps is not None}:
+            for dataset, value in by_table(ours, score.name, steps=steps, **usual).items():
+                if dataset in bar:
+                    pair = Pair(dataset, steps, score, np.array([value]), np.array([bar[dataset]]))
+                    found.append(pair)
+    return sorted(found, key=lambda pair: (pair.dataset, pair.steps))
 
 
-def _means(records: Iterable[Record]) -> dict[tuple[str, int], dict[str, float]]:
-    """By table and budget the mean of each score of the vector over the records that have all of them."""
-    values: dict[tuple[str, int], dict[str, list[float]]] = {}
-    for r in records:
-        scores = {s.name: r.scores[s.metrics[r.task]] for s in VECTOR if s.metrics[r.task] in r.scores}
-        if r.status == "ok" and len(scores) == len(VECTOR):
-            side = values.setdefault((r.cell.dataset, r.cell.steps or 0), {})
-            for name, of in scores.items():
-                side.setdefault(name, []).append(float(np.mean(of)))
-    return {key: {name: float(np.mean(of)) for name, of in side.items()} for key, side in values.items()}
+def _has_all(r: Record) -> bool:
+    """Whether it was scored by the whole vector."""
+    return all(score.metrics[r.task] in r.scores for score in VECTOR)
 
 
 def write(records: Sequence[Record], beside: Sequence[Record], folder: Path) -> list[Path]:

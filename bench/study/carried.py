@@ -163,11 +163,12 @@ def section(records: Sequence[Record]) -> list[str]:
         *reflow(
             [
                 f"{len(SAYINGS)} sayings, each at {found['steps'].nunique()} budgets: {questions} questions, of which",
-                f"{questions / 20:.1f} would be decided by chance alone. They were put after the regrets above had",
-                "been seen; all that were put are here. Samplers are compared on the same grid, in the mean over",
-                "grids; grids with the same sampler, in the mean over those that begin in noise. A number is what the",
-                "first is off the best value of the score less that of the second: below 0 speaks for the saying. In",
-                "brackets a 95 % t-interval over the tables of heat 1; bold does not hold zero.",
+                f"{questions / 20:.1f} would be decided by chance alone. They were put after the regrets above, and",
+                "means of C2ST by sampler and grid, had been seen; all that were put are here. Samplers are compared",
+                "on the same grid, in the mean over grids; grids with the same sampler, in the mean over those that",
+                "begin in noise. A number is what the first is off the best value of the score less that of the",
+                "second: below 0 speaks for the saying. In brackets a 95 % t-interval over the tables of heat 1; bold",
+                "does not hold zero.",
             ]
         ),
         "",
