@@ -160,8 +160,8 @@ SAMPLERS: Named[Sampler] = Named(
 )
 
 DEFAULT_SAMPLER = "mixture-dpmpp-2m-sde"
-"""What a user gets who names none, but for what follows: `dpmpp-2m-sde` from the noised rows of a mixture of products. See the study of few
-steps."""
+"""What a user gets who names none, but for what follows: `dpmpp-2m-sde` from the noised rows of a mixture of products.
+See the study of few steps."""
 
 EARLIER_SAMPLER = "mixture-unipc-2"
 FEW_EVALUATIONS = range(3, 8)

@@ -236,7 +236,8 @@ def by_begin(records: Sequence[Record], found: pd.DataFrame) -> pd.DataFrame:
 def alone_of(records: Sequence[Record]) -> dict[str, float]:
     """The C2ST of the rows of the mixture alone by table."""
     table = results(r for r in records if r.cell.method == "mixture")
-    return table[table["metric"] == "c2st_xgboost"].groupby("dataset")["mean"].first().to_dict()
+    found = table[table["metric"] == "c2st_xgboost"].groupby("dataset")["mean"].first()
+    return {str(name): float(area) for name, area in found.items()}
 
 
 def said_of_begin(records: Sequence[Record], found: pd.DataFrame) -> str:
