@@ -32,20 +32,31 @@ def powers(
     x = {name: frame[name].to_numpy(np.float64) for name in known}
     plain = {name: term for name in known if _has_logarithm(value(term := (name, 0.0, 1.0, 1.0), x[name]))}
     left = {sign: _left(x, sign) for sign in (-1.0, 1.0)}
+    logs = {term: _log(term, x) for terms in (plain, *left.values()) for term in terms.values()}
     taken: set[str] = set()
     for of in sorted(plain, key=lambda name: -len(np.unique(x[name]))):
         if of in made or of in taken:
             continue
         own = [name for name in known if name != of and name not in taken]
         first = [name for name in own if name not in made]
-        rule = None
-        for among in (first, [*(name for name in own if name in made), *first]):
-            for beside in ({}, left[-1.0], left[1.0]):
-                terms = [terms[name] for terms in (plain, beside) for name in among if name in terms]
-                rule = rule or _rule(frame, of, terms, steps)
-        if rule is not None:
-            taken.add(of)
-            yield rule
+        told = [name for name in own if name in made]
+        tried = [
+            [terms[name] for terms in (plain, beside) for name in among if name in terms]
+            for among in (first, [*told, *first])
+            for beside in ({}, left[-1.0], left[1.0])
+        ]
+        for terms in (terms for k, terms in enumerate(tried) if terms and terms not in tried[:k]):
+            rule = _rule(frame, of, terms, np.column_stack([logs[t] for t in terms]), logs[plain[of]], steps)
+            if rule is not None:
+                taken.add(of)
+                yield rule
+                break
+
+
+def _log(term: Term, x: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The logarithm of a term in the first rows."""
+    with np.errstate(all="ignore"):
+        return np.asarray(np.log(value(term, x[term[0]][:FIRST])))
 
 
 def _has_logarithm(x: np.ndarray) -> bool:
@@ -63,13 +74,16 @@ def _left(x: Mapping[str, np.ndarray], sign: float) -> dict[str, Term]:
     return found
 
 
-def _rule(frame: pd.DataFrame, of: str, terms: Sequence[Term], steps: Mapping[str, float]) -> Powers | None:
-    if not terms:
-        return None
-    head = frame.iloc[:FIRST]
-    with np.errstate(all="ignore"):
-        logs = np.log(np.column_stack([value(term, head[term[0]].to_numpy(np.float64)) for term in terms]))
-        target = np.log(head[of].to_numpy(np.float64))
+def _rule(
+    frame: pd.DataFrame,
+    of: str,
+    terms: Sequence[Term],
+    logs: np.ndarray,
+    target: np.ndarray,
+    steps: Mapping[str, float],
+) -> Powers | None:
+    """The rule by which a column is a product of some of the terms, of which these are the logarithms (m, d) and (m,)
+    in the first rows."""
     there = np.flatnonzero(np.isfinite(logs).all(axis=1) & np.isfinite(target))
     there = there[np.argsort(-target[there], kind="stable")][: ROWS + 4 * len(terms)]
     if len(there) < 2 * (len(terms) + 1):
