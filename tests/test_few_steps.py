@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from tabstep.records.store import Record
+from tabstep.registry import POOR_START
 from tabstep.study import few_steps, glance, seeds
 from tabstep.study.paired import difference
 from tests import committed
@@ -175,6 +176,47 @@ def test_the_page_of_samplers_says_what_the_solver_of_the_study_does() -> None:
         each = found[found["steps"] == steps].pivot(index="dataset", columns="sampler", values="regret")
         low, high = difference(each[solver].to_dict(), each[usual].to_dict()).interval
         assert low < 0 < high
+
+
+def test_where_none_is_named_the_begin_says_which_sampler() -> None:
+    """A mixture that is told easily has the other sampler, at few evaluations alone."""
+    records = [
+        r
+        for dataset, floor in (("churn2", 0.2), ("house", 0.1))
+        for r in (
+            *of(dataset, "ancestral", 20),
+            *(r for K in (5, 8) for r in of(dataset, "mixture-dpmpp-2m-sde", K, c2st_xgboost=0.06)),
+            *(r for K in (5, 8) for r in of(dataset, "mixture-unipc-2", K)),
+            *of(dataset, "none", 1, method="mixture", c2st_xgboost=floor),
+        )
+    ]
+    chosen = few_steps.by_begin(records, few_steps.losses(records))
+    drawn = chosen.set_index(["dataset", "steps"])["sampler"].to_dict()
+    assert drawn == {("churn2", 5): "mixture-unipc-2", ("house", 5): "mixture-dpmpp-2m-sde"}
+    said = few_steps.said_of_begin(records, few_steps.losses(records))
+    assert (
+        "above 0.7: on churn2. So at 5 evaluations 1 of 2 tables keep all scores, 0 with the default" in said
+    )
+    assert few_steps.said_of_begin(RECORDS, few_steps.losses(RECORDS)) == ""
+
+
+def test_the_page_of_samplers_says_how_many_tables_are_kept_where_none_is_named() -> None:
+    records = committed.records("few-steps")
+    found = few_steps.losses(records)
+    chosen = few_steps.by_begin(records, found)
+    usual = found[found["sampler"] == "mixture-dpmpp-2m-sde"]
+    keep = [[int((own[own["steps"] == K]["loss"] <= 1).sum()) for K in (3, 5)] for own in (chosen, usual)]
+    page = " ".join((ROOT / "docs" / "samplers.md").read_text().split())
+    assert (
+        "{} and {} of 14 then keep all scores at 3 and 5, {} and {} with the default alone".format(
+            *keep[0], *keep[1]
+        )
+        in page
+    )
+    # The line is drawn between two tables that defaults may be chosen on, and no other lies between these.
+    alone = few_steps.alone_of(records)
+    assert sorted(alone, key=alone.__getitem__)[8:10] == ["adult", "churn2"]
+    assert alone["adult"] < POOR_START < alone["churn2"]
 
 
 def test_what_is_said_of_refined_networks_is_what_their_records_have() -> None:

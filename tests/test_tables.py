@@ -204,6 +204,11 @@ def test_the_page_of_results_says_what_was_measured_beside_table_5() -> None:
         assert f"| {name} ({score}) | {' | '.join(cells)} | {verdict} |" in page
 
 
+def listed(names: list[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def test_what_is_said_of_generators_and_of_real_rows_is_what_the_tables_have() -> None:
     root = Path(__file__).parents[1] / "results"
     page = " ".join((root / "README.md").read_text(encoding="utf-8").split())
@@ -224,7 +229,7 @@ def test_what_is_said_of_generators_and_of_real_rows_is_what_the_tables_have() -
         for method in generators
     }
     *most, last = sorted(alike["SMOTE"])
-    others = ", ".join(f"{name} on {' and '.join(sorted(alike[name]))}" for name in ("TVAE", "CTGAN"))
+    others = ", ".join(f"{name} on {listed(sorted(alike[name]))}" for name in ("TVAE", "CTGAN"))
     assert f"SMOTE is within two deviations on {', '.join(most)} and {last}, {others}." in page
     above = {
         method: sorted(

@@ -13,7 +13,7 @@ from typing import Any, Literal, overload
 import pandas as pd
 from torch import Tensor
 
-from tabstep.api import asked, choosing, taught
+from tabstep.api import asked, choosing, started, taught
 from tabstep.api.choosing import Shown
 from tabstep.api.origin import Origin
 from tabstep.api.preparing import Prepared, frame_of, prepare, tell_of_index, wishes_of
@@ -167,7 +167,7 @@ def fit(
 
 def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synthesizer | Stepless:
     """Fit settings on a table that is ready. Raises ValueError for a fit that returns no model."""
-    started = time.perf_counter()
+    began = time.perf_counter()
     rows, seed, inner = ready.train, ready.seed, ready.completion.inner
     with as_many_as_help():
         model = choosing.fitted(settings, rows, inner, seed=seed, device=device, progress=progress)
@@ -176,7 +176,7 @@ def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synth
     watched = settings.held_rows(len(rows)) if hasattr(settings, "held_rows") else 0
 
     def origin() -> Origin:
-        seconds = ready.seconds + time.perf_counter() - started
+        seconds = ready.seconds + time.perf_counter() - began
         said = ready.wishes
         return Origin(
             ready.target,
@@ -275,6 +275,8 @@ def _starts(beside: Mapping[str, Tensor], model: Diffusion) -> dict[str, dict[st
     for name, tensors in found.items():
         if name in checks:
             checks[name](tensors, encoder.sizes, encoder.d_num, len(encoder.classes))
+        elif name == started.ALONE:
+            started.check(tensors)
         elif name in networks:
             tensors.update({key: tensor.to(model.device) for key, tensor in tensors.items()})
         else:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tabstep.api import asked, choosing, editing, taught
+from tabstep.api import asked, choosing, editing, started, taught
 from tabstep.api.completing import PARTICLES, Completing
 from tabstep.api.delivery import Delivery
 from tabstep.api.drawing import Network
@@ -36,7 +36,7 @@ from tabstep.data.wishes import Gathered
 from tabstep.diffusion.mixed import Draw, State
 from tabstep.diffusion.model import Diffusion
 from tabstep.diffusion.threads import as_many_as_help
-from tabstep.registry import DEFAULT_SAMPLER, SAMPLERS
+from tabstep.registry import DEFAULT_SAMPLER, FEW_EVALUATIONS, SAMPLERS
 from tabstep.samplers.inversion import INVERSIONS
 from tabstep.samplers.latent import Latent, between, decode, encode
 from tabstep.samplers.setting import Artifacts, Grid, Sampler, Table
@@ -123,7 +123,7 @@ class Synthesizer:
         self, sampler: str | Sampler | None = None, grid: str | Grid | None = None, steps: int = STEPS
     ) -> Way:
         """How `sample` draws with these arguments: where no sampler is named, the best known for the steps."""
-        chosen = taught.best(self.model, self.artifacts, steps, grid) if sampler is None else sampler
+        chosen = self._best(grid, steps) if sampler is None else sampler
         return Way.of(chosen, grid, steps, T=self.model.schedule.T)
 
     def sample(
@@ -141,8 +141,9 @@ class Synthesizer:
 
         steps    network evaluations a row, 1 .. T of the model
         sampler  a name of `tabstep list samplers`, an object, or `mine.py:Euler`; `grid` likewise (`api.way`). Left
-                 out, networks that were taught for so many steps (`distill`), or else the registry's default;
-                 `rows.attrs` says under "drawn by" which
+                 out, networks that were taught for so many steps (`distill`), or else the registry's default, at 3 to
+                 7 steps another where it begins at poor rows, which takes seconds to find out, once; `rows.attrs`
+                 says under "drawn by" which
         where    what all rows meet: {"class": "fraud", "city": ["Oslo", "Rome"], "age": (18, 30)}; a tuple is a range
                  with both ends, None an open one; the last day of a range of times is all of that day
         balance  a column of categories of which each comes as often as any other, up to one
@@ -318,6 +319,12 @@ class Synthesizer:
         found.end()
         return way, request
 
+    def _best(self, grid: Any, steps: Any) -> str:
+        """The name of the sampler for a number of evaluations where none is named; what that takes is measured once."""
+        if grid is None and steps in FEW_EVALUATIONS:
+            started.measure(self._draws.setting())
+        return taught.best(self.model, self.artifacts, steps, grid)
+
     def _draw(self, way: Way) -> Draw:
         """What draws rows this way; says so where networks are to be taught first."""
         note = taught.before(self.model, self.artifacts, way.sampler, way.steps, self.table)
@@ -375,8 +382,7 @@ class Synthesizer:
         """
         from tabstep.api.report import Report
 
-        best = taught.best(self.model, self.artifacts, steps, grid)
-        draw = {"sampler": sampler or best, "grid": grid, "steps": steps, "seed": seed}
+        draw = {"sampler": sampler or self._best(grid, steps), "grid": grid, "steps": steps, "seed": seed}
         return Report.of(self, real, holdout, draw, title)
 
     def save(self, folder: str | Path) -> None:
@@ -397,9 +403,10 @@ class Synthesizer:
             "spans": [span.to_json() for span in self.spans],
             "identifiers": [asdict(each) for each in self.identifiers],
         }
+        started.measure(self._draws.setting())
         beside = {
             f"{name}.{key}": tensor
-            for name in (MOMENTS, MIXTURE, *taught.kept(self.model, self.artifacts))
+            for name in (MOMENTS, MIXTURE, started.ALONE, *taught.kept(self.model, self.artifacts))
             for key, tensor in (self.artifacts.held(name) or {}).items()
         }
         self.model.save(Path(folder), table=text, beside=beside)

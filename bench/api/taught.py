@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from tabstep.api import asked
+from tabstep.api import asked, started
 from tabstep.api.choosing import has_steps
 from tabstep.contracts import Unsupported
 from tabstep.diffusion.model import Diffusion
@@ -107,10 +107,13 @@ def before(model: Diffusion, artifacts: Artifacts, sampler: Any, K: int, table: 
 def best(model: Diffusion, artifacts: Artifacts, steps: Any, grid: Any) -> str:
     """The sampler for a number of evaluations where none is named.
 
-    By taught networks where they are at hand, and were not judged to be worse than the default (`judge`).
+    By taught networks where they are at hand, and were not judged to be worse than the default (`judge`); else by the
+    rows that paths begin at, `started.best`.
     """
-    taught = grid is None and steps in ready(model, artifacts)
-    return SAMPLER if taught and not is_worse(artifacts.held(judged(steps))) else DEFAULT_SAMPLER
+    if grid is not None:
+        return DEFAULT_SAMPLER
+    taught = steps in ready(model, artifacts) and not is_worse(artifacts.held(judged(steps)))
+    return SAMPLER if taught else started.best(artifacts, steps)
 
 
 def judged(K: int) -> str:

@@ -49,7 +49,7 @@ def sample(
         str | None,
         typer.Option(
             help=f"A name of `tabstep list samplers`, or mine.py:Euler. Left out, networks that were taught for the "
-            f"steps, or else {DEFAULT}."
+            f"steps, or else {DEFAULT}, at 3 to 7 another one where what it begins at is poor."
         ),
     ] = None,
     grid: Annotated[

@@ -7,7 +7,7 @@ must be, `moved` where a column that makes it must go.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.comparable import plain
-from tabstep.data.counted import RELATIVE, Seen, counted, on_grid, seen_of, shifted
+from tabstep.data.counted import RELATIVE, Seen, counted, fits, on_grid, seen_of, shifted
 
 MOST_SHOWN = 4  # values in words
 DIGITS = 12  # that are shown of a factor
@@ -77,7 +77,7 @@ class Scaled(Made):
     seen: Seen = ()
 
     def __post_init__(self) -> None:
-        _check(self.factor)
+        check(self.factor)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -88,8 +88,7 @@ class Scaled(Made):
         return self.of, self.by
 
     def __str__(self) -> str:
-        more = f" {'-' if self.offset < 0 else '+'} {abs(self.offset):.{DIGITS}g}" if self.offset else ""
-        return f"{self.of} = {_times(self.factor, self.by)}{more}{_rounded(self.down)}"
+        return f"{self.of} = {line(self.factor, self.by, self.offset)}{rounded(self.down)}"
 
     def exact(self, frame: pd.DataFrame) -> np.ndarray:
         return self.factor * counted(frame[self.by]) + self.offset
@@ -125,7 +124,7 @@ class Product(Made):
     seen: Seen = ()
 
     def __post_init__(self) -> None:
-        _check(self.factor)
+        check(self.factor)
         if self.powers not in POWERS:
             raise ValueError(f"a rule with powers {self.powers}, expected one of {POWERS}")
 
@@ -135,7 +134,7 @@ class Product(Made):
 
     def __str__(self) -> str:
         both = SIGNS[self.powers].format(self.first, self.second)
-        return f"{self.of} = {_times(self.factor, both)}{_rounded(self.down)}"
+        return f"{self.of} = {times(self.factor, both)}{rounded(self.down)}"
 
     def exact(self, frame: pd.DataFrame) -> np.ndarray:
         return self.factor * power(counted(frame[self.first]), counted(frame[self.second]), self.powers)
@@ -186,7 +185,7 @@ class Rated(Made):
             f"{_value(value)}: {factor:.{DIGITS}g}" for value, factor in self.pairs[:MOST_SHOWN]
         )
         more = ", .." if len(self.pairs) > MOST_SHOWN else ""
-        return f"{self.of} = {self.by} times a factor by {self.on} ({shown}{more}){_rounded(self.down)}"
+        return f"{self.of} = {self.by} times a factor by {self.on} ({shown}{more}){rounded(self.down)}"
 
     def exact(self, frame: pd.DataFrame) -> np.ndarray:
         return np.asarray(said(frame[self.on], self.pairs) * counted(frame[self.by]))
@@ -233,6 +232,20 @@ class Total(Made):
         shown = "".join(f" {'+' if sign > 0 else '-'} {name}" for sign, name in signed)
         told = f"{self.base:.{DIGITS}g}{shown}" if self.base else shown.removeprefix(" + ").strip()
         return f"{self.of} = {told}{counted_as_zero(self.zero)}"
+
+    def turned(self) -> Iterator[Total]:
+        """The same rule with a part as what is made, the largest first, where its grid has room and no gap is 0."""
+        for part in (name for name in self.gives if name != self.of and not self.zero):
+            k = self.parts.index(part)
+            sign, others = self.signs[k], [j for j in range(len(self.parts)) if j != k]
+            grids = (self.step, *(self.grids[j] for j in others))
+            if all(fits(grid, self.grids[k]) for grid in grids):
+                names = (self.of, *(self.parts[j] for j in others))
+                signs = (sign, *(-sign * self.signs[j] for j in others))
+                gives = (part, *(name for name in self.gives if name != part))
+                yield Total(
+                    names, signs, 0.0 - sign * self.base, part, self.grids[k], grids, gives, self.seen
+                )
 
     def exact(self, frame: pd.DataFrame) -> np.ndarray:
         columns = (self._counted(frame, p) for p in self.parts)
@@ -296,12 +309,21 @@ def slack(exact: np.ndarray, step: float, *, down: bool) -> tuple[np.ndarray, np
     return (step + near, near) if down else (0.5 * step + near, 0.5 * step + near)
 
 
-def _check(factor: float) -> None:
+def check(factor: float) -> None:
+    """Raises ValueError for a factor that is none."""
     if not math.isfinite(factor) or factor == 0:
         raise ValueError(f"a rule with factor {factor!r}, expected a finite number, not 0")
 
 
-def _times(factor: float, what: str) -> str:
+def line(factor: float, by: str, offset: float) -> str:
+    """A line in words."""
+    if factor == 0:
+        return f"{offset:.{DIGITS}g}"
+    more = f" {'-' if offset < 0 else '+'} {abs(offset):.{DIGITS}g}" if offset else ""
+    return f"{times(factor, by)}{more}"
+
+
+def times(factor: float, what: str) -> str:
     """A factor in words, or its inverse where that is shorter."""
     times, over = f"{factor:.{DIGITS}g}", f"{1 / factor:.{DIGITS}g}"
     if times == "1":
@@ -313,7 +335,8 @@ def _value(value: str | float | None) -> str:
     return "missing" if value is None else value if isinstance(value, str) else f"{value:.{DIGITS}g}"
 
 
-def _rounded(down: bool) -> str:
+def rounded(down: bool) -> str:
+    """What is said of numbers that are rounded down."""
     return ", rounded down" if down else ""
 
 

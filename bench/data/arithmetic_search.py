@@ -12,23 +12,19 @@ from itertools import combinations, permutations
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import ConvexHull, QhullError
 
-from tabstep.data.arithmetic import DIGITS, POWERS, Product, Rated, Scaled, Total, power, slack
+from tabstep.data.arithmetic import POWERS, Product, Rated, Scaled, Total, power, slack
 from tabstep.data.comparable import plain
 from tabstep.data.constraints import Sum, broken
 from tabstep.data.counted import RELATIVE, counted, roundest
+from tabstep.data.lines import FEWEST, bounds, factor_of, on_lines, plainest, through, ways
 
-FEWEST = 3  # values of a column, below which every relation is one of labels
 MOST = 40  # columns among which products are looked for: their number grows with the third power
 MANY = 10  # values of what is a multiple by label, and of what it is one of
 MOST_SUMMED = 60  # columns that are looked at for totals
 BLANK = 10  # rows in which a part of a sum is missing beside another, and in which it is not
 FIRST = 256  # rows that candidates are tried on before all are
-# Factors of units that are known, or a part of one.
-KNOWN = (1.0, 1024.0, 1024.0**2, 1024.0**3, 7.0, 12.0, 24.0, 60.0, 3600.0, 86400.0, 365.25, 365.0)
 SAME = 1e-9  # of its size, by which a column is off those that tell it
-NEAR = 1.05  # steps of a grid that a number may be off a fitted line: floats may round it down by a whole one
 
 
 def scaled(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, float]) -> Iterator[Scaled]:
@@ -42,68 +38,13 @@ def scaled(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, floa
     x = {name: counted(frame[name]) for name in known}
     head = np.column_stack([x[name][:FIRST] for name in known]) if known else np.empty((0, 0))
     for i, by in enumerate(known):
-        near = _lies_on_lines(head, i, np.array([steps[name] for name in known]))
+        near = on_lines(head[:, i], head, np.array([steps[name] for name in known]))
         for k in np.flatnonzero(near):
             of = known[k]
-            if k > i and of not in times and (line := _line(x[by], x[of], steps[of])):
+            if k > i and of not in times and (line := through(x[by], x[of], steps[of])):
                 rule = Scaled(by, of, *line, steps[of], steps[by])
                 if not rule.breaks(frame).any():
                     yield rule
-
-
-def _lies_on_lines(head: np.ndarray, i: int, steps: np.ndarray) -> np.ndarray:
-    """Which columns (d,) of some rows (m, d) are near a line in column i."""
-    there = ~np.isnan(head) & ~np.isnan(head[:, [i]])
-    count = np.maximum(1, there.sum(axis=0))
-    y, x = np.where(there, head, 0), np.where(there, head[:, [i]], 0)
-    x = np.where(there, x - x.sum(axis=0) / count, 0)
-    middle = y.sum(axis=0) / count
-    factor = (x * (y - middle)).sum(axis=0) / np.maximum((x**2).sum(axis=0), 1e-300)
-    off = np.abs(np.where(there, y - middle - factor * x, 0)).max(axis=0)
-    return np.asarray(off <= NEAR * steps + RELATIVE * np.abs(y).max(axis=0))
-
-
-def _line(x: np.ndarray, y: np.ndarray, step: float) -> tuple[float, float, bool] | None:
-    """Factor, offset and whether it rounds down, of y (n,) on the grid `step` as a line in x (n,); None for no line."""
-    there = ~np.isnan(x) & ~np.isnan(y)
-    x, y = x[there], y[there]
-    if len(np.unique(x)) < FEWEST or (step == 0 and y.std() < 1e3 * RELATIVE * np.abs(y).max()):
-        return None  # any two columns that hardly vary are on a line
-    if multiple := _factor(x, y, step):
-        return multiple[0], 0.0, multiple[1]
-    for down in _ways(step):
-        below, above = slack(y, step, down=down)
-        low, high = _slopes(x, y - above, y + below)
-        if low < high and low * high > 0:
-            factor = _plainest(low, high)
-            least, most = float((y - above - factor * x).max()), float((y + below - factor * x).min())
-            if least < most:
-                return factor, roundest(least, most), down
-    return None
-
-
-def _slopes(x: np.ndarray, least: np.ndarray, most: np.ndarray) -> tuple[float, float]:
-    """The slopes between which lines in x (n,) can be from `least` to `most` (n,); the corners of the hull bind.
-
-    A line with slope f has an offset if least_j - f x_j <= most_i - f x_i for all i and j.
-    """
-    middle = (x - x.mean()) / x.std()
-    # What is left of a flat hull has the same corners.
-    off = least - least.mean() - (middle * least).mean() * middle
-    try:
-        corners = ConvexHull(np.column_stack([middle, off / max(float(np.abs(off).max()), 1e-300)])).vertices
-    except (QhullError, ValueError):  # all on one line, or beyond what floats hold
-        corners = np.array([x.argmin(), x.argmax()])
-    x, least, most = x[corners], least[corners], most[corners]
-    run = x[:, None] - x
-    with np.errstate(divide="ignore", invalid="ignore"):
-        slopes = (least[:, None] - most) / run
-    return float(slopes[run > 0].max()), float(slopes[run < 0].min())
-
-
-def _ways(step: float) -> tuple[bool, ...]:
-    """To the nearest, and on a grid down."""
-    return (False, True) if step else (False,)
 
 
 def totals(
@@ -231,7 +172,7 @@ def rated(
                 of = many[k]
                 if by == on or _levels_fit(x, y[:, [k]], by_step[:, [k]], shuffled).mean() > 0.5:
                     continue
-                for down in _ways(steps[of]):
+                for down in ways(steps[of]):
                     factors = [
                         _rate(x[codes == c], y[codes == c, k], steps[of], down) for c in range(len(values))
                     ]
@@ -258,7 +199,7 @@ def _vary(x: np.ndarray, codes: np.ndarray) -> bool:
 def _levels_fit(x: np.ndarray, y: np.ndarray, by: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """For each value of some codes (n,), which columns y (n, d) can be within `by` (n, d) of a multiple of x (n,)."""
     return np.array(
-        [np.less_equal(*_bounds(x[at, None], (y - by)[at], (y + by)[at])) for at in _places(codes)],
+        [np.less_equal(*bounds(x[at, None], (y - by)[at], (y + by)[at])) for at in _places(codes)],
         dtype=bool,
     ).reshape(-1, y.shape[1])
 
@@ -276,13 +217,13 @@ def _rate(x: np.ndarray, y: np.ndarray, step: float, down: bool) -> float | None
     below, above = slack(y[there], step, down=down)
     low, high = (
         float(bound[0])
-        for bound in _bounds(x[there, None], (y[there] - above)[:, None], (y[there] + below)[:, None])
+        for bound in bounds(x[there, None], (y[there] - above)[:, None], (y[there] + below)[:, None])
     )
     if low > high:
         return None
     if low <= 0 <= high:
         return 0.0
-    return _plainest(low, high)
+    return plainest(low, high)
 
 
 def products(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, float]) -> list[Product]:
@@ -307,7 +248,7 @@ def products(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, fl
                 of = made[k]
                 if of in (first, second):
                     continue
-                line = _factor(power(x[first], x[second], powers), x[of], steps[of])
+                line = factor_of(power(x[first], x[second], powers), x[of], steps[of])
                 if line:
                     grid = steps[first], steps[second]
                     coarse = abs(powers[1]) * grid[1] / median[second] - grid[0] / median[first]
@@ -340,46 +281,5 @@ def _left_to(rules: Sequence[Product], frame: pd.DataFrame, rule: Product) -> in
 def _are_multiples(x: np.ndarray, head: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """Which columns (d,) of some rows (m, d) can be one multiple of x (m,), up to a step of their grids."""
     by = steps + RELATIVE * np.abs(head)
-    low, high = _bounds(x[:, None], head - by, head + by)
+    low, high = bounds(x[:, None], head - by, head + by)
     return np.asarray((low <= high) & (np.sign(low) == np.sign(high)) & (low != 0))
-
-
-def _bounds(x: np.ndarray, least: np.ndarray, most: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Between which factors (d,) all multiples of x (m, 1) are between (m, d) and (m, d); an empty range for none."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        one, other = least / x, most / x
-    away = (x == 0) & ((least > 0) | (most < 0))
-    there = ~np.isnan(one) & (x != 0)
-    low = np.where(there, np.minimum(one, other), -np.inf).max(axis=0)
-    high = np.where(there, np.maximum(one, other), np.inf).min(axis=0)
-    none = away.any(axis=0)
-    return np.where(none, np.inf, low), np.where(none, -np.inf, high)
-
-
-def _factor(x: np.ndarray, y: np.ndarray, step: float) -> tuple[float, bool] | None:
-    """The factor of y (n,) on the grid `step` as a multiple of x (n,), and whether it rounds down; None for none."""
-    there = ~np.isnan(x) & ~np.isnan(y)
-    if not there.any() or np.isnan(x[~np.isnan(y)]).any():
-        return None  # a ratio that is no number has a gap
-    x, y = x[there], y[there]
-    for down in _ways(step):
-        below, above = slack(y, step, down=down)
-        low, high = _bounds(x[:, None], y[:, None] - above[:, None], y[:, None] + below[:, None])
-        if low[0] < high[0] and low[0] * high[0] > 0:
-            return _plainest(float(low[0]), float(high[0])), down
-    return None
-
-
-def _plainest(low: float, high: float) -> float:
-    """A factor between two: of units that are known, or else one with few digits, its own or its inverse's."""
-    for known in KNOWN:
-        for factor in (known, 1 / known, -known, -1 / known):
-            if low < factor < high:
-                return factor
-    own, inverse = roundest(low, high), roundest(1 / high, 1 / low)
-    return own if _length(own) <= _length(inverse) else 1 / inverse
-
-
-def _length(x: float) -> int:
-    """Digits of a number that are not zeros around it."""
-    return len(f"{abs(x):.{DIGITS - 1}e}".split("e")[0].replace(".", "").rstrip("0"))

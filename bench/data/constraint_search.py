@@ -7,7 +7,7 @@ rules are looked at; where 30 breaks are expected, the chance that one holds by 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -15,14 +15,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data.arithmetic import Made, bounded
+from tabstep.data.arithmetic import Made, Total, bounded
 from tabstep.data.arithmetic_search import zeros
 from tabstep.data.barred_search import barred
+from tabstep.data.bent import Bent
+from tabstep.data.bent_search import bent
 from tabstep.data.comparable import plain
 from tabstep.data.constraints import Codes, Constraint, Gaps, Order, Same, Sum, Unlike, broken
 from tabstep.data.counted import RELATIVE, seen_of
 from tabstep.data.derived import Begins, Derived
 from tabstep.data.derived_search import FIRST, LEAST, derived, says
+from tabstep.data.extreme import Extreme
 from tabstep.data.forms import decimals
 from tabstep.data.later import Later
 from tabstep.data.mean import Mean
@@ -67,9 +70,15 @@ def find(
         for rule in _sums(frame, single[:MOST_SUMMED], steps, units or {})
         if _could_break(rule, shuffled)
     ]
+    bends = [
+        rule
+        for rule in bent(frame, [name for name in single if frame[name].dtype.kind in "iuf"], steps)
+        if _could_break(rule, shuffled)
+    ]
     always = list(_orders(frame, single, steps, units or {}))
     orders = [rule for rule in always if _could_break(rule, shuffled)]
     orders = _without_implied([rule for rule in orders if not _follows(rule, sums, frame)])
+    sums, wholes = _as_totals(sums, bends)
     codes = _codes(frame, labels[:MOST_CODED], single)
     told = {rule.of for rule in codes}
     unlike = [
@@ -86,11 +95,23 @@ def find(
 
     with np.errstate(all="ignore"):  # what overflows is no rule
         made = list(
-            derived(frame, single, labels[:MOST_CODED], steps, units or {}, zones or {}, given, counts)
+            derived(
+                frame,
+                single,
+                labels[:MOST_CODED],
+                steps,
+                units or {},
+                zones or {},
+                given,
+                bends,
+                wholes,
+                counts,
+            )
         )
     # These are always in one order.
-    days = [{rule.of, rule.by} for rule in made if isinstance(rule, Begins | Later | Offset)]
-    orders = [rule for rule in orders if {rule.low, rule.high} not in days]
+    always_so = [{rule.of, rule.by} for rule in made if isinstance(rule, Begins | Later | Offset | Bent)]
+    always_so += [{rule.of, part} for rule in made if isinstance(rule, Extreme) for part in rule.parts]
+    orders = [rule for rule in orders if {rule.low, rule.high} not in always_so]
     orders = _of_parts(orders, always, made)
     made = [bounded(rule, frame) if isinstance(rule, Made) else rule for rule in made]
     times = _without_implied([rule for rule in always if frame[rule.low].dtype.kind in "mM"])
@@ -195,6 +216,26 @@ def _sums(
             rule = replace(rule, zero=zeros(rule, frame), seen=seen_of(frame, of))
             if _is_told(rule, frame) and not broken(rule, frame).any():
                 yield rule
+
+
+def _as_totals(sums: Sequence[Sum], bends: Sequence[Bent]) -> tuple[list[Sum], list[Total]]:
+    """The sums of no two columns of which one is lines of the other, and those that are, of which any may be made."""
+    pairs = [{*rule.columns} for rule in bends]
+    bent = [rule for rule in sums if any(pair <= {*rule.columns} for pair in pairs)]
+    wholes = [
+        Total(
+            (rule.first, rule.second),
+            (1, 1),
+            0.0,
+            rule.total,
+            rule.steps[2],
+            rule.steps[:2],
+            (rule.total, rule.first, rule.second),
+            zero=rule.zero,
+        )
+        for rule in bent
+    ]
+    return [rule for rule in sums if rule not in bent], wholes
 
 
 def _is_told(rule: Sum, frame: pd.DataFrame) -> bool:

@@ -58,6 +58,11 @@ def on_grid(values: Any, step: float) -> Any:
     return values.round(max(0, round(-math.log10(step))))
 
 
+def fits(step: float, into: float) -> bool:
+    """Whether values on a grid are on another one too: that of continuous numbers has all."""
+    return into == 0 or (step > 0 and into <= step)
+
+
 def roundest(low: float, high: float) -> float:
     """The number above `low` and at most `high` with the fewest digits."""
     for places in range(-12, 16):

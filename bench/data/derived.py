@@ -1,7 +1,9 @@
 """Columns that others make: time passed between two, the part of the calendar of a date, its first or last day, bands.
 
-What arithmetic makes is in `data.arithmetic`, times that are always as much later in `data.later`, labels of the larger
-of two in `data.compared`, what one of several others is repeated in `data.chosen`.
+What arithmetic makes is in `data.arithmetic`, lines with bends in `data.bent`, logarithms, squares and such in
+`data.curved`, products of powers in `data.powers`, means in `data.mean`, the largest of others in `data.extreme`, what
+a label adds in `data.offset`, times that are always as much later in `data.later`, labels of the larger of two in
+`data.compared`, what one of several others is repeated in `data.chosen`.
 
 Each rule says which rows break it (`breaks`), what its last column `of` must be (`made`), and where a column that
 makes it must go (`moved`). Which of them gives way in drawn rows matters: days of a stay between two drawn dates would
@@ -25,13 +27,17 @@ import pandas as pd
 from tabstep.data import clocks, periods
 from tabstep.data.apart import Apart
 from tabstep.data.arithmetic import Product, Rated, Scaled, Total
+from tabstep.data.bent import Bent
 from tabstep.data.chosen import Chosen
 from tabstep.data.compared import Compared
 from tabstep.data.counted import RELATIVE, counted, on_grid, roundest, seconds, shifted
+from tabstep.data.curved import Curved
+from tabstep.data.extreme import Extreme
 from tabstep.data.later import Later
 from tabstep.data.mean import Mean
 from tabstep.data.offset import Offset
 from tabstep.data.periods import DAY, MONTH
+from tabstep.data.powers import Powers
 from tabstep.data.telling import Telling
 
 YEARS = "years"  # of the calendar, of which only full ones are counted
@@ -305,9 +311,24 @@ class Bands(Telling):
 
 
 Movable = (
-    Elapsed | Calendar | Begins | Later | Bands | Scaled | Product | Rated | Offset | Total | Mean | Apart
+    Elapsed
+    | Calendar
+    | Begins
+    | Later
+    | Bands
+    | Scaled
+    | Curved
+    | Bent
+    | Product
+    | Powers
+    | Rated
+    | Offset
+    | Total
+    | Mean
+    | Extreme
+    | Apart
 )
-"""Rules of which any one column can be told from the others."""
+"""Rules of which any one column can follow the others."""
 
 Derived = Movable | Compared | Chosen
 

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
+from itertools import chain, permutations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tabstep.data import arithmetic_search, calendar_search, chosen_search, clocks
+from tabstep.data.arithmetic import Total
+from tabstep.data.bent import Bent
 from tabstep.data.comparable import plain
 from tabstep.data.compared_search import compared
 from tabstep.data.counted import RELATIVE, counted, extent
+from tabstep.data.curved_search import curved
 from tabstep.data.derived import (
     NIGHTS,
     PARTS,
@@ -29,10 +32,12 @@ from tabstep.data.derived import (
     Elapsed,
     part_of,
 )
+from tabstep.data.extreme_search import extremes
 from tabstep.data.later import Later
 from tabstep.data.mean_search import means
 from tabstep.data.offset_search import offsets
 from tabstep.data.periods import DAY, MONTH
+from tabstep.data.powers_search import powers
 
 FIRST = 256  # rows that candidates are tried on before all are
 MOST_TIMES = 12  # columns of times among which pairs are looked at
@@ -59,6 +64,8 @@ def derived(
     units: Mapping[str, str],
     zones: Mapping[str, str],
     given: Mapping[str, tuple[str, ...]],
+    bends: Sequence[Bent],
+    wholes: Sequence[Total],
     counts: Callable[[Derived], bool],
 ) -> Iterator[Derived]:
     """The rules of a frame in common units, at most one for each column that is made.
@@ -68,6 +75,8 @@ def derived(
     units    that columns write: times of several offsets are held against none of another
     zones    on whose clocks instants are shown
     given    columns that other rules make, with those that make them
+    bends    rules of numbers that are lines of others, the plainest first
+    wholes   sums that such numbers are in
     counts   whether a rule is a discovery, and no chance
     """
     kinds = {name: frame[name].dtype.kind for name in numbers}
@@ -86,10 +95,13 @@ def derived(
         _calendar(frame, times, told, zones),
         calendar_search.begins(frame, days, steps, zones),
         arithmetic_search.scaled(frame, numbers, steps),
-        arithmetic_search.totals(frame, numbers, steps, made),
+        curved(frame, plain_numbers, steps),
+        _bent_and_whole(bends, chain(wholes, arithmetic_search.totals(frame, numbers, steps, made)), made),
         means(frame, plain_numbers, steps, made),
+        extremes(frame, numbers, steps, units),
         [rule for rule in choices if chosen_search.whole(rule, frame)],
         arithmetic_search.products(frame, numbers, steps),
+        powers(frame, plain_numbers, steps, made),
         arithmetic_search.rated(frame, numbers, few, steps),
         offsets(frame, pairs, plain_numbers, few, steps),
         # After rates: which of two taxes is more says the rate, too, and so does whether there is one.
@@ -101,9 +113,41 @@ def derived(
             if isinstance(rule, Bands) and rule.of in given and _can_follow(rule, made) and counts(rule):
                 made[rule.by] = (rule.of,)  # a label tells the value, and that the band
                 yield replace(rule, first="by")
-            elif rule.of not in made and not _makes(rule.of, rule.columns, made) and counts(rule):
-                made[rule.of] = tuple(name for name in rule.columns if name != rule.of)
-                yield moving.settled(rule)
+                continue
+            # Of a total some parts may be made of it by other rules already: then it makes another one.
+            ways: tuple[Derived, ...] = (rule, *rule.turned()) if isinstance(rule, Total) else (rule,)
+            own = next((each for each in ways if _is_open(each, made)), None)
+            if own is not None and counts(own):
+                made[own.of] = tuple(name for name in own.columns if name != own.of)
+                yield moving.settled(own)
+
+
+def _bent_and_whole(
+    bends: Iterable[Bent], wholes: Iterable[Total], made: Mapping[str, tuple[str, ...]]
+) -> Iterator[Bent | Total]:
+    """Lines of numbers, but of those that come to a total the least plain: it is what the others leave.
+
+    What is overtime and what is not are both told by the hours, and come to them; two roundings would not.
+    """
+    told, own = [], dict(made)
+    for rule in bends:
+        if _is_open(rule, own):
+            own[rule.of] = (rule.by,)
+            told.append(rule)
+    left = []
+    for whole in wholes:
+        among = {rule.of: rule for rule in told if {*rule.columns} <= {*whole.columns}}
+        ways = {each.of: each for each in (*whole.turned(), whole)}
+        last = next((of for of in reversed(among) if of in ways), None)
+        if last is not None:
+            told.remove(among[last])
+        left.append(whole if last is None else ways[last])
+    yield from told
+    yield from left
+
+
+def _is_open(rule: Derived, made: Mapping[str, tuple[str, ...]]) -> bool:
+    return rule.of not in made and not _makes(rule.of, rule.columns, made)
 
 
 def _can_follow(rule: Bands, made: Mapping[str, tuple[str, ...]]) -> bool:

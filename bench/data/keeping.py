@@ -13,6 +13,8 @@
     b is later than a  b is as much later as always, or the last day of the month of a (`data.later`)
     c from a to b      one of a and b goes where the other and c, which no user sees, say (`data.spans`)
     a x b = c          c is computed anew, as what is a multiple of another; where it is fixed, the finer of a and b
+    a is lines of b    a is what the line at b says; where it is fixed, b goes to the nearest number that says so
+    a is the largest   a is computed anew; where it is fixed, what is above goes there, and else what is nearest
     c says a > b       c is what a and b say; where it is fixed, the two values change places
     a says b = c or d  b is what a says; where it is fixed, a says so, or c or d has it
     a has the band b   b is what a says; where b is fixed, a moves into it
@@ -41,13 +43,15 @@ from tabstep.data import comparable, constraints, instead, ordering, reach, spac
 from tabstep.data.apart import Apart
 from tabstep.data.arithmetic import Total
 from tabstep.data.barred import Barred
+from tabstep.data.bent import Bent
 from tabstep.data.chosen import Chosen
 from tabstep.data.columns import Column, Number
 from tabstep.data.comparable import plain
 from tabstep.data.compared import Compared
 from tabstep.data.constraints import UNSEEN, Codes, Constraint, Gaps, Order, Same, Sum, Unlike, broken, told
-from tabstep.data.counted import on_grid
+from tabstep.data.counted import fits, on_grid
 from tabstep.data.derived import Bands, Begins, Calendar, Derived, Elapsed, Movable
+from tabstep.data.extreme import Extreme
 from tabstep.data.later import Later
 from tabstep.data.one_of import OneOf
 from tabstep.data.spaced import Spaced
@@ -160,8 +164,7 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
 
 def _sequence(rules: Sequence[Constraint]) -> list[Constraint]:
     """The rules in the order in which they are kept; what dates make follows each of them that moves."""
-    made = [rule for rule in rules if isinstance(rule, Derived)]
-    made.sort(key=_turn)
+    made = sorted(_parts_first([rule for rule in rules if isinstance(rule, Derived)]), key=_turn)
     concerned = {name for rule in made for name in rule.columns}
     found: list[Constraint] = [
         rule
@@ -172,6 +175,17 @@ def _sequence(rules: Sequence[Constraint]) -> list[Constraint]:
     found += made
     for rule in (rule for kind in (Order, Sum) for rule in rules if isinstance(rule, kind)):
         found += [rule, *(made if concerned & set(rule.columns) else ())]
+    return found
+
+
+def _parts_first(rules: Sequence[Derived]) -> list[Derived]:
+    """The rules in their order, but what makes a column before what is made of it: no total is of parts of before."""
+    left, found = [*rules], []
+    while left:
+        open_ = {rule.of for rule in left}
+        rule = next((rule for rule in left if not open_ & {*rule.columns} - {rule.of}), left[0])
+        left.remove(rule)
+        found.append(rule)
     return found
 
 
@@ -237,7 +251,7 @@ def _last(rule: Constraint, fixed: Collection[str]) -> bool:
             return rule.one_to_one or free == [rule.of]
         case Order() | Spaced() | Gaps() | Unlike() | Barred() | OneOf() | Within():
             return False
-        case Calendar() | Begins() | Bands() | Compared() | Chosen():
+        case Calendar() | Begins() | Bands() | Bent() | Extreme() | Compared() | Chosen():
             return free == [rule.of]
     return True
 
@@ -300,7 +314,7 @@ def _derived(rule: Movable, frame: pd.DataFrame, wrong: np.ndarray, fixed: Colle
 
     All parts of a total that is fixed share what it takes, and the first has what rounding leaves.
     """
-    if isinstance(rule, Total) and rule.of in fixed:
+    if isinstance(rule, Total | Extreme) and rule.of in fixed:
         shared = rule.shared(frame, [name for name in rule.parts if name not in fixed])
         frame = frame.assign(**{p: frame[p].where(~wrong, shared[p]) for p in rule.parts})
         wrong = broken(rule, frame)
@@ -367,7 +381,7 @@ def _added(rule: Sum, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[
         (rule.first, lambda: c - b),
     ):
         others = [steps[other] for other in rule.columns if other != name]
-        if name not in fixed and all(ordering.fits(step, steps[name]) for step in others):
+        if name not in fixed and all(fits(step, steps[name]) for step in others):
             return instead.put(frame, name, on_grid(values(), steps[name]), wrong)
     return frame
 

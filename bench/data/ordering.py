@@ -10,7 +10,7 @@ import pandas as pd
 
 from tabstep.data import instead
 from tabstep.data.constraints import Constraint, Order, broken
-from tabstep.data.counted import RELATIVE, on_grid
+from tabstep.data.counted import RELATIVE, fits, on_grid
 
 DAY = 86400.0
 
@@ -61,11 +61,6 @@ def ordered(rule: Order, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collecti
             frame, rule.low, _floored(_moved(high, -above if rule.strict else 0.0), below), wrong
         )
     return frame
-
-
-def fits(step: float, into: float) -> bool:
-    """Whether values on a grid are on another one too: that of continuous numbers has all."""
-    return into == 0 or (step > 0 and into <= step)
 
 
 def _moved(values: Any, by: float) -> Any:

@@ -16,8 +16,7 @@ import pandas as pd
 from tabstep.data import instead
 from tabstep.data.arithmetic import Made, Total
 from tabstep.data.constraints import Codes, Constraint, Sum, broken
-from tabstep.data.counted import RELATIVE, Seen, counted, of_counted, on_grid
-from tabstep.data.ordering import fits
+from tabstep.data.counted import RELATIVE, Seen, counted, fits, of_counted, on_grid
 
 
 class Added(Protocol):

@@ -53,7 +53,7 @@ def write(
         seeds.said(r for r in few if r.cell.method == recipe.OURS),
         f"Records of {', '.join(_commits([*few, *pairs, *ours, *raced, *others, *without, *begun, *beside]))}.",
         "",
-        *_enough(losses),
+        *_enough(few, losses),
         *_raced(raced),
         *_cost(few, chosen),
         *_floors(few, chosen),
@@ -82,7 +82,7 @@ def _chosen(losses: pd.DataFrame) -> dict[int, str]:
     return {int(row["steps"]): str(row["sampler"]) for row in rows}
 
 
-def _enough(found: pd.DataFrame) -> list[str]:
+def _enough(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
     return [
         "## 1. How many evaluations are as good as all of them, and what to use",
         "",
@@ -93,6 +93,8 @@ def _enough(found: pd.DataFrame) -> list[str]:
         "([page](few-steps/report/few-steps.md)).",
         "",
         *pipes(few_steps.kept(found)),
+        "",
+        few_steps.said_of_begin(records, found),
         "",
     ]
 

@@ -1,0 +1,140 @@
+"""Products of powers: found where planted, kept whatever was drawn, and no luck."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tabstep
+from tabstep.data.constraint_search import find
+from tabstep.data.constraints import Constraint, broken, from_json, share_kept, to_json
+from tabstep.data.keeping import keep
+from tabstep.data.powers import Powers, value
+from tests.test_constraints import common
+from tests.test_keeping import torn
+
+N = 700
+SAID = {
+    "amount = quantity x price x (1 - discount)",
+    "volume = length x width x height / 1000",
+    "due = net x (1 + vat / 100)",
+    "lift = weight / length / width^2",
+}
+
+
+def sold(n: int = N, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    quantity, price = rng.integers(1, 40, n), rng.lognormal(2, 0.8, n).round(2)
+    discount = rng.choice([0, 0.05, 0.1, 0.15, 0.25], n, p=[0.6, 0.1, 0.1, 0.1, 0.1])
+    length, width, height = (rng.uniform(5, 80, n).round(1) for _ in range(3))
+    net, vat, weight = (
+        rng.lognormal(5, 1, n).round(2),
+        rng.uniform(3, 25, n).round(1),
+        rng.uniform(1, 9, n).round(3),
+    )
+    return pd.DataFrame(
+        {
+            "quantity": quantity,
+            "price": price,
+            "discount": discount,
+            "amount": (quantity * price * (1 - discount)).round(2),
+            "length": length,
+            "width": width,
+            "height": height,
+            "volume": (length * width * height / 1000).round(3),
+            "net": net,
+            "vat": vat,
+            "due": (net * (1 + vat / 100)).round(2),
+            "weight": weight,
+            "lift": (weight / length / width**2).round(8),
+            "shop": rng.choice(["a", "b"], n),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def learned() -> tuple[pd.DataFrame, tuple[Constraint, ...]]:
+    frame = common(sold())
+    return frame, find(frame)
+
+
+def test_they_are_found_and_survive_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
+    frame, rules = learned
+    assert {str(rule) for rule in rules if isinstance(rule, Powers)} == SAID
+    assert all(share_kept(rule, frame) == 1 for rule in rules)
+    for rule in rules:
+        assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), fixed=st.sampled_from(["", "quantity", "discount", "net", "shop"]))
+def test_rows_keep_them_whatever_they_were(
+    learned: tuple[pd.DataFrame, tuple[Constraint, ...]], seed: int, fixed: str
+) -> None:
+    frame, rules = learned
+    before = torn(frame, seed)
+    after = keep(rules, before, (fixed,) if fixed else ())
+    assert {str(rule): share_kept(rule, after) for rule in rules if share_kept(rule, after) < 1} == {}
+    for name in {"shop", fixed} - {""}:
+        pd.testing.assert_series_equal(after[name], before[name])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    powers=st.lists(st.sampled_from([-2.0, -1.0, -0.5, 0.5, 1.0, 2.0]), min_size=1, max_size=4),
+    left=st.sampled_from([(0.0, 1.0), (1.0, -0.01), (1.0, 0.01)]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_any_part_can_follow(powers: list[float], left: tuple[float, float], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    names = [f"x{k}" for k in range(len(powers))]
+    pairs = [left, *[(0.0, 1.0)] * 3]
+    terms = tuple((name, *pair, power) for name, pair, power in zip(names, pairs, powers, strict=False))
+    rule = Powers(terms, "y", 2.5, False, 0.0, (0.0,) * len(terms), ("y", *names))
+    real, drawn = (pd.DataFrame(rng.uniform(1, 90, (20, len(names))), columns=names) for _ in range(2))
+    made = rule.made(real)
+    direct = 2.5 * np.prod([(a + b * real[name]) ** p for name, a, b, p in terms], axis=0)
+    np.testing.assert_allclose(made, direct)
+    for name in names:
+        frame = real.assign(y=made, **{name: drawn[name]})
+        np.testing.assert_allclose(rule.moved(name, frame), real[name], rtol=1e-6)
+
+
+def test_a_product_of_two_is_no_such_rule_and_what_is_left_of_one_is() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.uniform(1, 9, N).round(2), "b": rng.uniform(1, 9, N).round(2)})
+    frame["c"], frame["share"] = (frame["a"] * frame["b"]).round(4), rng.uniform(0, 0.6, N).round(3)
+    frame["kept"] = (frame["a"] * (1 - frame["share"])).round(6)
+    said = [str(rule) for rule in find(common(frame)) if isinstance(rule, Powers)]
+    assert said == ["kept = a x (1 - share)"]
+
+
+def test_one_row_that_says_otherwise_luck_and_gaps_are_none() -> None:
+    frame = sold()
+    frame.loc[7, "amount"] += 500
+    rng = np.random.default_rng(1)
+    frame["volume"] = (frame["volume"] * np.exp(rng.normal(0, 0.01, N))).round(3)
+    found = {rule.of for rule in find(common(frame)) if isinstance(rule, Powers)}
+    assert found == {"due", "lift"}
+    rule = Powers((("a", 0.0, 1.0, -1.0),), "b", 1.0, False, 1.0, (1.0,), ("b", "a"))
+    assert not broken(rule, pd.DataFrame({"a": [0.0, np.nan, 1], "b": [5.0, 5, np.nan]})).any()
+    assert np.isinf(value(rule.terms[0], np.array([0.0]))).all()
+
+
+def test_a_rule_that_is_none_is_refused() -> None:
+    for terms in ((), (("a", 0.0, 0.0, 1.0),), (("a", 0.0, 1.0, 0.0),), (("a", np.nan, 1.0, 1.0),)):
+        with pytest.raises(ValueError, match="a rule with terms"):
+            Powers(terms, "b", 1.0, False, 1.0, (1.0,), ("b", "a"))
+
+
+def test_models_keep_them() -> None:
+    rows = tabstep.fit(sold(400), method="mixture", progress="none").sample(200, seed=1)
+    amount = rows["quantity"] * rows["price"] * (1 - rows["discount"])
+    assert (np.abs(rows["amount"] - amount) < 0.0051).all()
+    volume = rows["length"] * rows["width"] * rows["height"] / 1000
+    assert (np.abs(rows["volume"] - volume) < 0.00051).all()
