@@ -16,6 +16,7 @@ from tabstep.data.arithmetic import Made, Product, Rated, Scaled, Total
 from tabstep.data.constraint_search import find
 from tabstep.data.constraints import Sum, broken, from_json, share_kept, to_json
 from tabstep.data.keeping import keep
+from tabstep.data.powers import Powers
 from tests.test_constraints import common
 from tests.test_keeping import torn
 
@@ -225,7 +226,6 @@ def invoices(n: int = 1200) -> pd.DataFrame:
 
 
 RATES = {
-    "net = listed times a factor by off",
     "vat = net times a factor by country",
     "tax = price times a factor by rate",
 }
@@ -236,6 +236,7 @@ def test_rates_by_label_and_shares_of_a_whole_are_found_and_kept() -> None:
     rules = find(frame)
     assert {str(rule).partition(" (")[0] for rule in rules if isinstance(rule, Rated)} == RATES
     assert {str(rule) for rule in rules if isinstance(rule, Total)} == {"other = 100 - spend - save"}
+    assert {str(rule) for rule in rules if isinstance(rule, Powers)} == {"net = listed x (1 - off / 100)"}
     assert any("AT: 0.2" in str(rule) and "US: 0" in str(rule) for rule in rules)
     for rule in rules:
         assert from_json(json.loads(json.dumps(to_json(rule)))) == rule

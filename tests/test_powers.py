@@ -29,7 +29,10 @@ SAID = {
 
 def sold(n: int = N, seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    quantity, price = rng.integers(1, 40, n), rng.lognormal(2, 0.8, n).round(2)
+    quantity, price = (
+        rng.integers(1, 40, n) * rng.choice([1, -1], n, p=[0.9, 0.1]),
+        rng.lognormal(2, 0.8, n).round(2),
+    )
     discount = rng.choice([0, 0.05, 0.1, 0.15, 0.25], n, p=[0.6, 0.1, 0.1, 0.1, 0.1])
     length, width, height = (rng.uniform(5, 80, n).round(1) for _ in range(3))
     net, vat, weight = (

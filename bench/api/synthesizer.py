@@ -321,6 +321,7 @@ class Synthesizer:
 
     def _best(self, grid: Any, steps: Any) -> str:
         """The name of the sampler for a number of evaluations where none is named; what that takes is measured once."""
+        steps = asked.whole("steps", steps, 1, self.model.schedule.T)
         if grid is None and steps in FEW_EVALUATIONS:
             started.measure(self._draws.setting())
         return taught.best(self.model, self.artifacts, steps, grid)

@@ -16,7 +16,7 @@ MOST = 40  # columns that are looked at
 MOST_TERMS = 4
 FIRST = 4096  # rows among which powers are told
 ROWS = 256  # of them, and 4 for each column: those in which rounding hides least
-POSITIVE = 0.9  # share of the numbers of what has a logarithm
+THERE = 0.9  # share of numbers that are not 0, of what has a logarithm
 NEAR = 0.1  # by which fitted powers may be off multiples of a half; whether they are right, all rows say
 SAME = 1e-6  # of its size, by which a column is off those that tell it
 
@@ -54,14 +54,13 @@ def powers(
 
 
 def _log(term: Term, x: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The logarithm of a term in the first rows."""
+    """The logarithm of the size of a term in the first rows: what sign a product has, all rows say."""
     with np.errstate(all="ignore"):
-        return np.asarray(np.log(value(term, x[term[0]][:FIRST])))
+        return np.asarray(np.log(np.abs(value(term, x[term[0]][:FIRST]))))
 
 
 def _has_logarithm(x: np.ndarray) -> bool:
-    there = x[~np.isnan(x)]
-    return bool((there >= 0).all() and (there > 0).mean() >= POSITIVE)
+    return bool((x[~np.isnan(x)] != 0).mean() >= THERE)
 
 
 def _left(x: Mapping[str, np.ndarray], sign: float) -> dict[str, Term]:
