@@ -8,6 +8,7 @@ earlier in noise, and goes straight. See the study of few steps.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,12 @@ def best(artifacts: Artifacts, steps: Any) -> str:
     """The sampler for a number of evaluations, the registry's default where nothing was measured."""
     found = artifacts.held(ALONE)
     poor = found is not None and float(found["area"]) > POOR_START
-    return EARLIER_SAMPLER if poor and steps in FEW_EVALUATIONS else DEFAULT_SAMPLER
+    return EARLIER_SAMPLER if poor and are_few(steps) else DEFAULT_SAMPLER
+
+
+def are_few(steps: Any) -> bool:
+    """Whether it makes a difference at so many evaluations; what is no number is refused where rows are drawn."""
+    return isinstance(steps, Real) and steps in FEW_EVALUATIONS
 
 
 @torch.no_grad()

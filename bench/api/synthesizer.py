@@ -36,7 +36,7 @@ from tabstep.data.wishes import Gathered
 from tabstep.diffusion.mixed import Draw, State
 from tabstep.diffusion.model import Diffusion
 from tabstep.diffusion.threads import as_many_as_help
-from tabstep.registry import DEFAULT_SAMPLER, FEW_EVALUATIONS, SAMPLERS
+from tabstep.registry import DEFAULT_SAMPLER, SAMPLERS
 from tabstep.samplers.inversion import INVERSIONS
 from tabstep.samplers.latent import Latent, between, decode, encode
 from tabstep.samplers.setting import Artifacts, Grid, Sampler, Table
@@ -321,8 +321,7 @@ class Synthesizer:
 
     def _best(self, grid: Any, steps: Any) -> str:
         """The name of the sampler for a number of evaluations where none is named; what that takes is measured once."""
-        steps = asked.whole("steps", steps, 1, self.model.schedule.T)
-        if grid is None and steps in FEW_EVALUATIONS:
+        if grid is None and started.are_few(steps):
             started.measure(self._draws.setting())
         return taught.best(self.model, self.artifacts, steps, grid)
 
