@@ -17,7 +17,7 @@ from tabstep.data.constraint_search import find
 from tabstep.data.constraints import Sum, broken, from_json, share_kept, to_json
 from tabstep.data.keeping import keep
 from tabstep.data.powers import Powers
-from tests.test_constraints import common
+from tests.test_constraints import common, through_json
 from tests.test_keeping import torn
 
 N = 800
@@ -94,7 +94,7 @@ def test_what_arithmetic_makes_is_found_and_no_more(learned: Learned) -> None:
     assert not made(find(torn(frame, 1)))
 
 
-def test_rules_survive_json_and_odd_ones_are_refused(learned: Learned) -> None:
+def test_rules_through_json_and_odd_ones_are_refused(learned: Learned) -> None:
     for rule in learned[1]:
         assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
     scaled, product = (
@@ -238,8 +238,7 @@ def test_rates_by_label_and_shares_of_a_whole_are_found_and_kept() -> None:
     assert {str(rule) for rule in rules if isinstance(rule, Total)} == {"other = 100 - spend - save"}
     assert {str(rule) for rule in rules if isinstance(rule, Powers)} == {"net = listed x (1 - off / 100)"}
     assert any("AT: 0.2" in str(rule) and "US: 0" in str(rule) for rule in rules)
-    for rule in rules:
-        assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
+    assert through_json(rules) == [*rules]
     before = torn(frame, 1)
     after = keep(rules, before)
     assert {share_kept(rule, after) for rule in rules} == {1.0}

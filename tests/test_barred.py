@@ -204,7 +204,7 @@ def test_codes_of_values() -> None:
     assert coded(labels, [None, OTHER]).tolist() == [1, 1, 0]
 
 
-def test_rules_survive_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
+def test_rules_through_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
     import json
 
     for rule in learned[1]:

@@ -208,7 +208,7 @@ def test_a_column_without_gaps_gets_none() -> None:
         assert after[["sent", "paid"]].notna().all(axis=None)
 
 
-def test_rules_survive_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
+def test_rules_through_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
     for rule in learned[1]:
         assert from_json(json.loads(json.dumps(to_json(rule), allow_nan=False))) == rule
     (rule, *_) = (rule for rule in learned[1] if isinstance(rule, Chosen))

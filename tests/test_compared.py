@@ -130,7 +130,7 @@ def test_the_label_follows_unless_it_is_fixed_and_then_numbers_change_places() -
     pd.testing.assert_frame_equal(keep([rule], before, ("home", "away", "result")), before)
 
 
-def test_rules_survive_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
+def test_rules_through_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
     for rule in learned[1]:
         assert from_json(json.loads(json.dumps(to_json(rule), allow_nan=False))) == rule
     (rule, *_) = (rule for rule in learned[1] if isinstance(rule, Compared))

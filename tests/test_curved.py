@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,10 +10,10 @@ from hypothesis import strategies as st
 
 import tabstep
 from tabstep.data.constraint_search import find
-from tabstep.data.constraints import Constraint, broken, from_json, share_kept, to_json
+from tabstep.data.constraints import Constraint, broken, share_kept
 from tabstep.data.curved import CURVES, Curved
 from tabstep.data.keeping import keep
-from tests.test_constraints import common
+from tests.test_constraints import common, through_json
 from tests.test_keeping import torn
 
 N = 500
@@ -57,12 +55,11 @@ def learned() -> tuple[pd.DataFrame, tuple[Constraint, ...]]:
     return frame, find(frame)
 
 
-def test_they_are_found_and_survive_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
+def test_they_are_found_and_through_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
     frame, rules = learned
     assert {str(rule) for rule in rules if isinstance(rule, Curved)} == SAID
     assert all(share_kept(rule, frame) == 1 for rule in rules)
-    for rule in rules:
-        assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
+    assert through_json(rules) == [*rules]
 
 
 @settings(max_examples=15, deadline=None)

@@ -22,7 +22,7 @@ from tabstep.data.derived import YEARS, Bands, Begins, Calendar, Elapsed
 from tabstep.data.keeping import keep
 from tabstep.data.later import Later
 from tabstep.data.wishes import Python, Wishes
-from tests.test_constraints import common
+from tests.test_constraints import common, through_json
 from tests.test_keeping import torn
 
 N = 600
@@ -94,7 +94,7 @@ def test_what_dates_and_numbers_make_is_found_and_no_more(
     assert not made(find(shuffled))
 
 
-def test_rules_survive_json(learned: tuple[pd.DataFrame, tuple[Any, ...]]) -> None:
+def test_rules_through_json(learned: tuple[pd.DataFrame, tuple[Any, ...]]) -> None:
     for rule in learned[1]:
         assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
 
@@ -410,8 +410,7 @@ def test_the_calendar_is_that_of_the_zone(zone: str, *, as_text: bool) -> None:
         "hour is told by the hour of at",
         "day is the day of at",
     }
-    for rule in rules:
-        assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
+    assert through_json(rules) == [*rules]
     before = torn(frame, 1)
     for fixed in ((), ("day",), ("weekday",), ("nights",)):
         after = keep(rules, before, fixed)

@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tabstep.api import started
 from tabstep.records.store import Record
 from tabstep.registry import POOR_START
+from tabstep.samplers.budget_stop import SOLVED, prior_share
+from tabstep.samplers.judged import LEAST_ROWS
 from tabstep.study import few_steps, glance, seeds
 from tabstep.study.paired import difference
 from tests import committed
@@ -213,6 +216,12 @@ def test_the_page_of_samplers_says_how_many_tables_are_kept_where_none_is_named(
         )
         in page
     )
+    assert f"area above {POOR_START:g}".replace("0.", ".") in page
+    assert f"at {SOLVED[3]:g} and {SOLVED[5]:g} T for 3 and 5".replace("0.", ".") in page
+    assert prior_share(3) < SOLVED[3]
+    assert prior_share(5) < SOLVED[5]
+    assert f"fewer than {LEAST_ROWS} rows has the default" in page
+    assert f"takes {started.ROWS:,} training rows" in few_steps.said_of_begin(records, found)
     # The line is drawn between two tables that defaults may be chosen on, and no other lies between these.
     alone = few_steps.alone_of(records)
     assert sorted(alone, key=alone.__getitem__)[8:10] == ["adult", "churn2"]

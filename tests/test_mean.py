@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,10 +10,10 @@ from hypothesis import strategies as st
 
 import tabstep
 from tabstep.data.constraint_search import find
-from tabstep.data.constraints import Constraint, from_json, share_kept, to_json
+from tabstep.data.constraints import Constraint, share_kept
 from tabstep.data.keeping import keep
 from tabstep.data.mean import Mean
-from tests.test_constraints import common
+from tests.test_constraints import common, through_json
 from tests.test_keeping import torn
 
 N = 500
@@ -49,14 +47,13 @@ def learned() -> tuple[pd.DataFrame, tuple[Constraint, ...]]:
     return frame, find(frame)
 
 
-def test_they_are_found_and_survive_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
+def test_they_are_found_and_through_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
     frame, rules = learned
     found = [rule for rule in rules if isinstance(rule, Mean)]
     assert {str(rule) for rule in found} == SAID
     assert all(share_kept(rule, frame) == 1 for rule in rules)
     assert "low < high" in {str(rule) for rule in rules}  # by which their mean is between them
-    for rule in found:
-        assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
+    assert through_json(found) == [*found]
     with pytest.raises(ValueError, match="a rule with weights"):
         Mean(("a", "b"), (0.6, 0.6), "c", 1.0, (1.0, 1.0), ("c", "a", "b"))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,11 +10,11 @@ from hypothesis import strategies as st
 
 import tabstep
 from tabstep.data.constraint_search import find
-from tabstep.data.constraints import Constraint, broken, from_json, share_kept, to_json
+from tabstep.data.constraints import Constraint, broken, share_kept
 from tabstep.data.keeping import keep
 from tabstep.data.offset import Offset
 from tabstep.data.offset_search import LEAST
-from tests.test_constraints import common
+from tests.test_constraints import common, through_json
 from tests.test_keeping import torn
 
 N = 600
@@ -58,7 +56,7 @@ def learned() -> tuple[pd.DataFrame, tuple[Constraint, ...]]:
     return frame, find(frame)
 
 
-def test_they_are_found_and_survive_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
+def test_they_are_found_and_through_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
     frame, rules = learned
     found = [rule for rule in rules if isinstance(rule, Offset)]
     assert {str(rule) for rule in found} == SAID
@@ -66,8 +64,7 @@ def test_they_are_found_and_survive_json(learned: tuple[pd.DataFrame, tuple[Cons
     assert not any(
         {"sent", "due"} == {*rule.columns} for rule in rules
     )  # that one is later goes without saying
-    for rule in found:
-        assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
+    assert through_json(found) == [*found]
 
 
 @settings(max_examples=20, deadline=None)

@@ -98,7 +98,7 @@ def test_what_a_column_determines_is_not_said_again() -> None:
     assert {str(rule) for rule in find(common(frame))} == {f"soil determines is_{s}" for s in "uvwx"}
 
 
-def test_rules_survive_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
+def test_rules_through_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
     for rule in learned[1]:
         assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
 

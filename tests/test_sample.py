@@ -18,7 +18,7 @@ from tabstep.cli import sample
 from tabstep.cli.waiting import Waiting
 from tabstep.data.files import read_table
 from tabstep.data.listed import lines
-from tabstep.registry import DEFAULT_SAMPLER
+from tabstep.registry import DEFAULT_SAMPLER, FEW_EVALUATIONS
 from tests.test_cli import call
 
 QUICK = ("--set", "T=20", "--set", "steps=15", "--set", "layers=16,16", "--set", "batch_size=64")
@@ -285,6 +285,7 @@ def test_what_cannot_be_is_refused_before_the_training(
 
 def test_help_teaches_with_examples() -> None:
     assert sample.DEFAULT == DEFAULT_SAMPLER
+    assert f"{FEW_EVALUATIONS[0]} to {FEW_EVALUATIONS[-1]}" == sample.FEW
     for command in ("fit", "sample"):
         shown = flat(call(command, "--help").output)
         assert "Examples: tabstep" in shown

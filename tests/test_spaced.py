@@ -177,7 +177,7 @@ def test_what_another_rule_makes_has_no_ends_of_its_own() -> None:
     assert [str(rule) for rule in rules] == ["net + tax = gross"]
 
 
-def test_rules_survive_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
+def test_rules_through_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
     for rule in learned[1]:
         assert from_json(json.loads(json.dumps(to_json(rule), allow_nan=False))) == rule
 

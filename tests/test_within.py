@@ -133,7 +133,7 @@ def test_both_ends_and_lengths_and_words() -> None:
     assert share_kept(rule, after) == 1
 
 
-def test_rules_survive_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
+def test_rules_through_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]) -> None:
     for rule in learned[1]:
         assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
 

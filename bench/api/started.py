@@ -17,23 +17,21 @@ from torch import Tensor
 
 from tabstep.registry import DEFAULT_SAMPLER, EARLIER_SAMPLER, FEW_EVALUATIONS, POOR_START
 from tabstep.samplers.judged import FOLDS, LEAST_ROWS, areas_under_curve, coded, schema, written
-from tabstep.samplers.setting import Artifacts, Setting
+from tabstep.samplers.setting import Setting
 from tabstep.samplers.start import Products
 
 ALONE = "mixture-alone"  # the artifact that says how well the rows of the mixture are told
 ROWS = 2048  # of a mixture, and as many training rows
 
 
-def best(artifacts: Artifacts, steps: Any) -> str:
-    """The sampler for a number of evaluations, the registry's default where nothing was measured."""
-    found = artifacts.held(ALONE)
-    poor = found is not None and float(found["area"]) > POOR_START
-    return EARLIER_SAMPLER if poor and are_few(steps) else DEFAULT_SAMPLER
-
-
-def are_few(steps: Any) -> bool:
-    """Whether it makes a difference at so many evaluations; what is no number is refused where rows are drawn."""
-    return isinstance(steps, Real) and steps in FEW_EVALUATIONS
+def best(setting: Setting, steps: Any) -> str:
+    """The sampler for a number of evaluations, measured once; the default where it makes no difference, or nothing can
+    be measured. What is no number is refused where rows are drawn."""
+    if not isinstance(steps, Real) or steps not in FEW_EVALUATIONS:
+        return DEFAULT_SAMPLER
+    measure(setting)
+    found = setting.artifacts.held(ALONE)
+    return EARLIER_SAMPLER if found is not None and float(found["area"]) > POOR_START else DEFAULT_SAMPLER
 
 
 @torch.no_grad()

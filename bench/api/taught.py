@@ -104,7 +104,7 @@ def before(model: Diffusion, artifacts: Artifacts, sampler: Any, K: int, table: 
     )
 
 
-def best(model: Diffusion, artifacts: Artifacts, steps: Any, grid: Any) -> str:
+def best(model: Diffusion, setting: Setting, steps: Any, grid: Any) -> str:
     """The sampler for a number of evaluations where none is named.
 
     By taught networks where they are at hand, and were not judged to be worse than the default (`judge`); else by the
@@ -112,8 +112,8 @@ def best(model: Diffusion, artifacts: Artifacts, steps: Any, grid: Any) -> str:
     """
     if grid is not None:
         return DEFAULT_SAMPLER
-    taught = steps in ready(model, artifacts) and not is_worse(artifacts.held(judged(steps)))
-    return SAMPLER if taught else started.best(artifacts, steps)
+    taught = steps in ready(model, setting.artifacts) and not is_worse(setting.artifacts.held(judged(steps)))
+    return SAMPLER if taught else started.best(setting, steps)
 
 
 def judged(K: int) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DEFAULT = (
     "mixture-dpmpp-2m-sde"  # registry.DEFAULT_SAMPLER, which a test holds it to: --help imports no registry
 )
+FEW = "3 to 7"  # registry.FEW_EVALUATIONS, likewise
 SAVED = "only with a table; a saved model has its columns already"
 
 
@@ -49,7 +50,7 @@ def sample(
         str | None,
         typer.Option(
             help=f"A name of `tabstep list samplers`, or mine.py:Euler. Left out, networks that were taught for the "
-            f"steps, or else {DEFAULT}, at 3 to 7 another one where what it begins at is poor."
+            f"steps, or else {DEFAULT}, at {FEW} another one where what it begins at is poor."
         ),
     ] = None,
     grid: Annotated[

@@ -50,6 +50,11 @@ class Made:
         """The numbers (n,) before they are rounded, NaN for gaps and where there are none."""
         raise NotImplementedError
 
+    def aimed(self, frame: pd.DataFrame) -> np.ndarray:
+        """Numbers (n,) that are surely rounded to those of `of`: the middle of what is rounded down to them."""
+        wanted = frame[self.of].to_numpy(np.float64)
+        return wanted + 0.5 * self.step if self.down else wanted
+
     def breaks(self, frame: pd.DataFrame) -> np.ndarray:
         exact, shown = self.exact(frame), frame[self.of].to_numpy(np.float64)
         low, high = slack(exact, self.step, down=self.down)
@@ -63,8 +68,22 @@ class Made:
         return pd.Series(on_grid(pd.Series(exact, index=frame.index), self.step))
 
 
+class MadeOfOne(Made):
+    """The same of numbers of one other column, `by`."""
+
+    by: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.by, self.of
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        return self.of, self.by
+
+
 @dataclass(frozen=True)
-class Scaled(Made):
+class Scaled(MadeOfOne):
     """`of` is `factor` times the numbers, or the seconds of the times, of `by`, and `offset`."""
 
     by: str
@@ -78,14 +97,6 @@ class Scaled(Made):
 
     def __post_init__(self) -> None:
         check(self.factor)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.by, self.of
-
-    @property
-    def gives(self) -> tuple[str, ...]:
-        return self.of, self.by
 
     def __str__(self) -> str:
         return f"{self.of} = {line(self.factor, self.by, self.offset)}{rounded(self.down)}"
@@ -143,8 +154,7 @@ class Product(Made):
         """One of the two so that `of` is as it is; it stays where no number would do."""
         k = (self.first, self.second).index(name)
         own, column = self.powers[k], frame[name]
-        wanted = frame[self.of].to_numpy(np.float64)
-        wanted = wanted + 0.5 * self.step if self.down else wanted
+        wanted = self.aimed(frame)
         others = counted(frame[self.columns[1 - k]]), 1.0
         with np.errstate(divide="ignore", invalid="ignore"):
             rest = self.factor * power(*others, (self.powers[1 - k], 1))
@@ -192,8 +202,7 @@ class Rated(Made):
 
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
         """`by` so that `of` is as it is; it stays where the factor is 0."""
-        factors, wanted = said(frame[self.on], self.pairs), frame[self.of].to_numpy(np.float64)
-        wanted = wanted + 0.5 * self.step if self.down else wanted
+        factors, wanted = said(frame[self.on], self.pairs), self.aimed(frame)
         with np.errstate(divide="ignore", invalid="ignore"):
             to = wanted / factors
         return pd.Series(on_grid(frame[name].where(~np.isfinite(to), to), self.grid))

@@ -17,7 +17,7 @@ from tabstep.data.arithmetic import POWERS, Product, Rated, Scaled, Total, power
 from tabstep.data.comparable import plain
 from tabstep.data.constraints import Sum, broken
 from tabstep.data.counted import RELATIVE, counted, roundest
-from tabstep.data.lines import FEWEST, bounds, factor_of, on_lines, plainest, through, ways
+from tabstep.data.lines import FEWEST, bounds, factor_of, independent, on_lines, plainest, through, ways
 
 MOST = 40  # columns among which products are looked for: their number grows with the third power
 MANY = 10  # values of what is a multiple by label, and of what it is one of
@@ -101,18 +101,7 @@ def _told(
 
 def _apart(x: np.ndarray) -> list[int]:
     """Which columns of x (n, d), in order, are no combination of a constant and those before them."""
-    there = x[~np.isnan(x).any(axis=1)][: FIRST + 4 * x.shape[1]]
-    basis, found = np.full((len(there), 1), max(1, len(there)) ** -0.5), []
-    for k, column in enumerate(there.T):
-        size = np.linalg.norm(column)
-        rest = column / size if size > 0 else column
-        for _ in range(2):  # once more, for what rounding left
-            rest = rest - basis @ (basis.T @ rest)
-        length = np.linalg.norm(rest)
-        if length > SAME:
-            found.append(k)
-            basis = np.column_stack([basis, rest / length])
-    return found
+    return independent(x[~np.isnan(x).any(axis=1)][: FIRST + 4 * x.shape[1]], SAME)
 
 
 def zeros(rule: Sum | Total, frame: pd.DataFrame) -> tuple[str, ...]:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data.arithmetic import DIGITS, Made, line, rounded, slack
+from tabstep.data.arithmetic import DIGITS, MadeOfOne, line, rounded, slack
 from tabstep.data.counted import Seen, counted, on_grid
 
 
 @dataclass(frozen=True)
-class Bent(Made):
+class Bent(MadeOfOne):
     """`of` is a factor times `by` and an offset, others from each of `ends` on.
 
     ends   where the next line begins, rising
@@ -38,14 +38,6 @@ class Bent(Made):
         if not np.isfinite([*self.ends, *np.ravel(self.lines)]).all():
             raise ValueError(f"a rule with lines {self.lines}, expected finite numbers")
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.by, self.of
-
-    @property
-    def gives(self) -> tuple[str, ...]:
-        return self.of, self.by
-
     def __str__(self) -> str:
         shown = [line(factor, self.by, offset) for factor, offset in self.lines]
         below = [f"{text} below {end:.{DIGITS}g}" for text, end in zip(shown, self.ends, strict=False)]
@@ -61,7 +53,7 @@ class Bent(Made):
         high = np.array([*(end - (self.grid or np.spacing(end)) for end in self.ends), np.inf])
         factors, offsets = np.array(self.lines).T
         with np.errstate(divide="ignore", invalid="ignore"):
-            to = (wanted + (0.5 * self.step if self.down else 0.0) - offsets) / factors
+            to = (self.aimed(frame)[:, None] - offsets) / factors
         to = np.clip(np.where(factors == 0, x, to), low, np.maximum(low, high))
         to = np.column_stack([on_grid(pd.Series(column), self.grid) for column in to.T])
         over = self._at(to) - wanted

@@ -11,7 +11,7 @@ import pandas as pd
 from tabstep.data.arithmetic import slack
 from tabstep.data.bent import Bent
 from tabstep.data.counted import RELATIVE, roundest
-from tabstep.data.lines import digits, plainest, slopes, ways
+from tabstep.data.lines import NEAR, digits, plainest, plainest_line, slopes, ways
 
 MANY = 10  # values of a column that another is lines of
 FEWEST = 4  # values of what is, and of the other within each line
@@ -32,9 +32,8 @@ def bent(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, float]
             continue
         for k in np.flatnonzero(_may_be(x[:FIRST], i, grids)):
             of = known[k]
-            for down in ways(
-                steps[of]
-            ):  # down is to the nearest of half a step less: the plainer one is meant
+            # Down is to the nearest of half a step less: the plainer one is meant.
+            for down in ways(steps[of]):
                 ends, lines = _lines(x[:, i], x[:, k], steps[of], down=down) or ((), ())
                 rule = Bent(by, of, ends, lines, down, steps[of], steps[by]) if ends else None
                 found += [rule] if rule is not None and not rule.breaks(frame).any() else []
@@ -58,7 +57,7 @@ def _may_be(head: np.ndarray, i: int, steps: np.ndarray) -> np.ndarray:
         return np.zeros(head.shape[1], bool)
     share = ((x[1:-1] - x[:-2]) / (x[2:] - x[:-2]))[:, None]
     off = np.abs(y[1:-1] - (1 - share) * y[:-2] - share * y[2:])
-    good, bad = (off <= 1.05 * near).sum(axis=0), (off > 1.05 * near).sum(axis=0)
+    good, bad = (off <= NEAR * near).sum(axis=0), (off > NEAR * near).sum(axis=0)
     may = ~apart.any(axis=0) & (bad <= 2 * (MOST_LINES - 1)) & (good > 0)
     may[i] = False
     return np.asarray(may)
@@ -85,10 +84,10 @@ def _lines(
     if len(begins) < 3:
         return None
     inner = [_inner(a, b, len(x)) for a, b in pairwise(begins)]
-    lines = [_line(x[part], low[part], high[part], y[part], step) for part in inner]
-    if any(line is None for line in lines) or not any(line[0] for line in lines if line):
+    found = (_line(x[part], low[part], high[part], y[part], step) for part in inner)
+    told = [line for line in found if line is not None]
+    if len(told) < len(inner) or not any(factor for factor, _ in told):
         return None
-    told = [line for line in lines if line is not None]
     ends = list(_ends(x, begins, inner, told))
     return (tuple(ends), tuple(told)) if ends == sorted({*ends}) else None
 
@@ -127,9 +126,7 @@ def _line(
     least, most = slopes(x, low, high)
     if not least < most or least * most <= 0 or np.ptp(y) < FEWEST * step:
         return None
-    factor = plainest(least, most)
-    bottom, top = float((low - factor * x).max()), float((high - factor * x).min())
-    return (factor, roundest(bottom, top)) if bottom < top else None
+    return plainest_line(x, low, high, plainest(least, most))
 
 
 def _ends(

@@ -221,7 +221,7 @@ def _sums(
 def _as_totals(sums: Sequence[Sum], bends: Sequence[Bent]) -> tuple[list[Sum], list[Total]]:
     """The sums of no two columns of which one is lines of the other, and those that are, of which any may be made."""
     pairs = [{*rule.columns} for rule in bends]
-    bent = [rule for rule in sums if any(pair <= {*rule.columns} for pair in pairs)]
+    among = [rule for rule in sums if any(pair <= {*rule.columns} for pair in pairs)]
     wholes = [
         Total(
             (rule.first, rule.second),
@@ -233,9 +233,9 @@ def _as_totals(sums: Sequence[Sum], bends: Sequence[Bent]) -> tuple[list[Sum], l
             (rule.total, rule.first, rule.second),
             zero=rule.zero,
         )
-        for rule in bent
+        for rule in among
     ]
-    return [rule for rule in sums if rule not in bent], wholes
+    return [rule for rule in sums if rule not in among], wholes
 
 
 def _is_told(rule: Sum, frame: pd.DataFrame) -> bool:

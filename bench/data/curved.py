@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data.arithmetic import Made, check, line, rounded
+from tabstep.data.arithmetic import MadeOfOne, check, line, rounded
 from tabstep.data.counted import Seen, on_grid
 
 Function = Callable[[Any], Any]
@@ -27,7 +27,7 @@ CURVES: Mapping[str, tuple[Function, Function]] = {
 
 
 @dataclass(frozen=True)
-class Curved(Made):
+class Curved(MadeOfOne):
     """`of` is a factor times a curve of `by`, one of `CURVES`, and an offset.
 
     grid  of `by`
@@ -48,14 +48,6 @@ class Curved(Made):
         if self.curve not in CURVES:
             raise ValueError(f"a rule with curve {self.curve!r}, expected one of {', '.join(CURVES)}")
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.by, self.of
-
-    @property
-    def gives(self) -> tuple[str, ...]:
-        return self.of, self.by
-
     def __str__(self) -> str:
         shown = line(self.factor, self.curve.format(self.by), self.offset).replace(" x 1 / ", " / ")
         return f"{self.of} = {shown}{rounded(self.down)}"
@@ -65,10 +57,9 @@ class Curved(Made):
 
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
         """`by` so that `of` is as it is, with its sign; it stays where no number would do."""
-        x, wanted = frame[name].to_numpy(np.float64), frame[self.of].to_numpy(np.float64)
-        wanted = wanted + 0.5 * self.step if self.down else wanted
+        x = frame[name].to_numpy(np.float64)
         with np.errstate(all="ignore"):
-            to = np.asarray(CURVES[self.curve][1]((wanted - self.offset) / self.factor))
+            to = np.asarray(CURVES[self.curve][1]((self.aimed(frame) - self.offset) / self.factor))
         if self.curve == "{}^2":
             to = np.copysign(to, x)
         return pd.Series(on_grid(pd.Series(np.where(np.isfinite(to), to, x), frame.index), self.grid))

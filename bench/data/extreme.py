@@ -45,8 +45,7 @@ class Extreme:
         return np.asarray((made != shown) & made.notna() & shown.notna())
 
     def made(self, frame: pd.DataFrame) -> pd.Series[Any]:
-        parts = frame[list(self.parts)]
-        return parts.max(axis=1) if self.most else parts.min(axis=1)
+        return self._end(frame[list(self.parts)])
 
     def shared(self, frame: pd.DataFrame, free: Collection[str]) -> pd.DataFrame:
         """The frame with the free parts that are beyond `of` at it, and the nearest of them where no part is there."""
@@ -56,12 +55,15 @@ class Extreme:
             beyond = (part > whole) if self.most else (part < whole)
             frame = frame.assign(**{name: part.where(~beyond, whole)})
         open_ = self.breaks(frame)
-        nearest = self.made(frame[list(free)].reindex(columns=[*self.parts])) if len(free) else whole
+        nearest = self._end(frame[list(free)])
         for name in free:
             there = open_ & (frame[name] == nearest).to_numpy()
             frame = frame.assign(**{name: self._put(frame, name, there)})
             open_ = open_ & ~there
         return frame
+
+    def _end(self, parts: pd.DataFrame) -> pd.Series[Any]:
+        return parts.max(axis=1) if self.most else parts.min(axis=1)
 
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
         """A part at `of`."""

@@ -39,11 +39,18 @@ def through(x: np.ndarray, y: np.ndarray, step: float) -> tuple[float, float, bo
         below, above = slack(y, step, down=down)
         low, high = slopes(x, y - above, y + below)
         if low < high and low * high > 0:
-            factor = plainest(low, high)
-            least, most = float((y - above - factor * x).max()), float((y + below - factor * x).min())
-            if least < most:
-                return factor, roundest(least, most), down
+            found = plainest_line(x, y - above, y + below, plainest(low, high))
+            if found is not None:
+                return *found, down
     return None
+
+
+def plainest_line(
+    x: np.ndarray, low: np.ndarray, high: np.ndarray, factor: float
+) -> tuple[float, float] | None:
+    """The factor and the plainest offset with which a line in x (n,) is from `low` to `high` (n,); None for none."""
+    least, most = float((low - factor * x).max()), float((high - factor * x).min())
+    return (factor, roundest(least, most)) if least < most else None
 
 
 def slopes(x: np.ndarray, least: np.ndarray, most: np.ndarray) -> tuple[float, float]:
@@ -63,6 +70,22 @@ def slopes(x: np.ndarray, least: np.ndarray, most: np.ndarray) -> tuple[float, f
     with np.errstate(divide="ignore", invalid="ignore"):
         found = (least[:, None] - most) / run
     return float(found[run > 0].max()), float(found[run < 0].min())
+
+
+def independent(x: np.ndarray, same: float) -> list[int]:
+    """Which columns of x (n, d), in order, are off all combinations of a constant and those before them, by more than
+    this part of their size."""
+    basis, found = np.full((len(x), 1), max(1, len(x)) ** -0.5), []
+    for k, column in enumerate(x.T):
+        size = np.linalg.norm(column)
+        rest = column / size if size > 0 else column
+        for _ in range(2):  # once more, for what rounding left
+            rest = rest - basis @ (basis.T @ rest)
+        length = np.linalg.norm(rest)
+        if length > same:
+            found.append(k)
+            basis = np.column_stack([basis, rest / length])
+    return found
 
 
 def ways(step: float) -> tuple[bool, ...]:

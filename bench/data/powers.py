@@ -59,11 +59,10 @@ class Powers(Made):
         """One of the others so that `of` is as it is; it stays where no number would do."""
         k = [term[0] for term in self.terms].index(name)
         _, a, b, power = self.terms[k]
-        x, wanted = frame[name].to_numpy(np.float64), frame[self.of].to_numpy(np.float64)
-        wanted = wanted + 0.5 * self.step if self.down else wanted
+        x = frame[name].to_numpy(np.float64)
         with np.errstate(all="ignore"):
             rest = self.exact(frame) / value(self.terms[k], x)
-            to = ((wanted / rest) ** (1 / power) - a) / b
+            to = ((self.aimed(frame) / rest) ** (1 / power) - a) / b
         return pd.Series(on_grid(pd.Series(np.where(np.isfinite(to), to, x), frame.index), self.grids[k]))
 
 
@@ -80,5 +79,5 @@ def _shown(term: Term) -> str:
     if (a, b) != (0, 1):
         inner = f"({a:.{DIGITS}g} {'-' if b < 0 else '+'} {times(abs(b), name)})"
     if abs(power) == 0.5:
-        return f"sqrt({inner.strip('()')})" if inner == name else f"sqrt{inner}"
+        return f"sqrt({name})" if inner == name else f"sqrt{inner}"
     return inner if abs(power) == 1 else f"{inner}^{abs(power):g}"

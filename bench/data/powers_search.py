@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.arithmetic import POWERS
-from tabstep.data.lines import factor_of
+from tabstep.data.lines import factor_of, independent
 from tabstep.data.powers import Powers, Term, value
 
 FEWEST = 3  # values of a column
@@ -115,15 +115,7 @@ def _fitted(logs: np.ndarray, target: np.ndarray) -> np.ndarray | None:
 
     Of columns that tell one another those that come first count.
     """
-    basis, among = np.full((len(logs), 1), len(logs) ** -0.5), []
-    for k, column in enumerate(logs.T):
-        size = float(np.linalg.norm(column))
-        rest = column / size if size > 0 else column
-        for _ in range(2):  # once more, for what rounding left
-            rest = rest - basis @ (basis.T @ rest)
-        if (length := float(np.linalg.norm(rest))) > SAME:
-            among.append(k)
-            basis = np.column_stack([basis, rest / length])
+    among = independent(logs, SAME)
     whole = np.column_stack([logs[:, among], np.ones(len(logs))])
     try:
         raw = np.linalg.lstsq(whole, target, rcond=None)[0][:-1]
