@@ -1,7 +1,8 @@
 """Columns that others make: time passed between two, the part of the calendar of a date, its first or last day, bands.
 
 What arithmetic makes is in `data.arithmetic`, lines with bends in `data.bent`, logarithms, squares and such in
-`data.curved`, products of powers in `data.powers`, means in `data.mean`, the largest of others in `data.extreme`, what
+`data.curved`, products of powers in `data.powers`, means in `data.mean`, sums with factors in
+`data.weighted`, the largest of others in `data.extreme`, what
 a label adds in `data.offset`, times that are always as much later in `data.later`, labels of the larger of two in
 `data.compared`, what one of several others is repeated in `data.chosen`.
 
@@ -39,6 +40,7 @@ from tabstep.data.offset import Offset
 from tabstep.data.periods import DAY, MONTH
 from tabstep.data.powers import Powers
 from tabstep.data.telling import Telling
+from tabstep.data.weighted import Weighted
 
 YEARS = "years"  # of the calendar, of which only full ones are counted
 NIGHTS = "nights"  # between the days of two times
@@ -325,6 +327,7 @@ Movable = (
     | Offset
     | Total
     | Mean
+    | Weighted
     | Extreme
     | Apart
 )

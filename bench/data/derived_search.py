@@ -38,6 +38,7 @@ from tabstep.data.mean_search import means
 from tabstep.data.offset_search import offsets
 from tabstep.data.periods import DAY, MONTH
 from tabstep.data.powers_search import powers
+from tabstep.data.weighted_search import weighted
 
 FIRST = 256  # rows that candidates are tried on before all are
 MOST_TIMES = 12  # columns of times among which pairs are looked at
@@ -98,6 +99,7 @@ def derived(
         curved(frame, plain_numbers, steps),
         _bent_and_whole(bends, chain(wholes, arithmetic_search.totals(frame, numbers, steps, made)), made),
         means(frame, plain_numbers, steps, made),
+        weighted(frame, plain_numbers, steps, made),
         extremes(frame, numbers, steps, units),
         [rule for rule in choices if chosen_search.whole(rule, frame)],
         arithmetic_search.products(frame, numbers, steps),

@@ -55,6 +55,7 @@ from tabstep.data.extreme import Extreme
 from tabstep.data.later import Later
 from tabstep.data.one_of import OneOf
 from tabstep.data.spaced import Spaced
+from tabstep.data.summed import Summed
 from tabstep.data.within import Within
 
 TIRED = 3  # turns in which parts move instead of sums, labels instead of numbers, and the second of two that are never
@@ -314,7 +315,7 @@ def _derived(rule: Movable, frame: pd.DataFrame, wrong: np.ndarray, fixed: Colle
 
     All parts of a total that is fixed share what it takes, and the first has what rounding leaves.
     """
-    if isinstance(rule, Total | Extreme) and rule.of in fixed:
+    if isinstance(rule, Total | Summed | Extreme) and rule.of in fixed:
         shared = rule.shared(frame, [name for name in rule.parts if name not in fixed])
         frame = frame.assign(**{p: frame[p].where(~wrong, shared[p]) for p in rule.parts})
         wrong = broken(rule, frame)
