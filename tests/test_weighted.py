@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tabstep
-from tabstep.data.constraint_search import find
+from tabstep.data.constraint_search import find, step
 from tabstep.data.constraints import Constraint, broken, share_kept
 from tabstep.data.keeping import keep
 from tabstep.data.weighted import Weighted
+from tabstep.data.weighted_search import weighted
 from tests.test_constraints import common, through_json
 from tests.test_keeping import torn
 
@@ -66,7 +67,7 @@ def test_they_are_found_and_through_json(learned: tuple[pd.DataFrame, tuple[Cons
     assert through_json(rules) == [*rules]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), fixed=st.sampled_from(["", "won", "km", "points", "driver"]))
 def test_rows_keep_them_whatever_they_were(
     learned: tuple[pd.DataFrame, tuple[Constraint, ...]], seed: int, fixed: str
@@ -79,12 +80,12 @@ def test_rows_keep_them_whatever_they_were(
         pd.testing.assert_series_equal(after[name], before[name])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), data=st.data())
 def test_the_order_of_columns_says_nothing(seed: int, data: st.DataObject) -> None:
-    frame = sums(seed=seed)
+    frame = common(sums(400, seed=seed)).drop(columns="driver")
     names = data.draw(st.permutations(list(frame.columns)))
-    found = {rule.of: rule for rule in find(common(frame[names])) if isinstance(rule, Weighted)}
+    found = {rule.of: rule for rule in weighted(frame, names, {n: step(frame[n]) for n in names}, {"played"})}
     assert {"points", "fare", "total", "energy"} == {*found}
     factors = dict(zip(found["fare"].parts, found["fare"].factors, strict=True))
     assert factors == {"km": 1.15, "minutes": 0.35, "bags": 1.0}

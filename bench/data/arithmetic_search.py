@@ -230,12 +230,13 @@ def products(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, fl
         np.column_stack([x[name][:FIRST] for name in made]) if made else np.empty((min(FIRST, len(frame)), 0))
     )
     grids = np.array([steps[name] for name in made])
+    varied = np.array([float(np.nanstd(x[name])) > COARSE * steps[name] for name in made], dtype=bool)
     found: list[Product] = []
     for powers in POWERS:
         pairs = combinations(known, 2) if powers == (1, 1) else permutations(known, 2)
         for first, second in pairs:
             few = power(x[first][:FIRST], x[second][:FIRST], powers)
-            for k in np.flatnonzero(_may_be_made(few, head, grids)):
+            for k in np.flatnonzero(_may_be_made(few, head, grids, varied)):
                 of = made[k]
                 if of in (first, second):
                     continue
@@ -266,14 +267,12 @@ def _made_of(x: np.ndarray, y: np.ndarray, step: float) -> tuple[float, float, b
     return through(x, y, step)
 
 
-def _may_be_made(x: np.ndarray, head: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Which columns (d,) of some rows (m, d) can be one multiple of x (m,), or a line in it, up to a step of their
-    grids."""
+def _may_be_made(x: np.ndarray, head: np.ndarray, steps: np.ndarray, varied: np.ndarray) -> np.ndarray:
+    """Which columns (d,) of some rows (m, d) can be one multiple of x (m,), or a line in it where they are `varied`
+    (d,), up to a step of their grids."""
     by = steps + RELATIVE * np.abs(head)
     low, high = bounds(x[:, None], head - by, head + by)
-    multiple = (low <= high) & (np.sign(low) == np.sign(high)) & (low != 0)
-    there = ~np.isnan(head)
-    some = np.maximum(1, there.sum(axis=0))
-    middle = np.where(there, head, 0).sum(axis=0) / some
-    spread = np.sqrt((np.where(there, head - middle, 0) ** 2).sum(axis=0) / some)
-    return np.asarray(multiple | (on_lines(x, head, steps) & (spread > COARSE * steps)))
+    found = (low <= high) & (np.sign(low) == np.sign(high)) & (low != 0)
+    lines = np.flatnonzero(varied & ~found)
+    found[lines] = on_lines(x, head[:, lines], steps[lines])
+    return np.asarray(found)

@@ -1,10 +1,9 @@
 """Columns that others make: time passed between two, the part of the calendar of a date, its first or last day, bands.
 
 What arithmetic makes is in `data.arithmetic`, lines with bends in `data.bent`, logarithms, squares and such in
-`data.curved`, products of powers in `data.powers`, means in `data.mean`, sums with factors in
-`data.weighted`, the largest of others in `data.extreme`, what
-a label adds in `data.offset`, times that are always as much later in `data.later`, labels of the larger of two in
-`data.compared`, what one of several others is repeated in `data.chosen`.
+`data.curved`, products of powers in `data.powers`, means in `data.mean`, sums with factors in `data.weighted`, the
+largest of others in `data.extreme`, what a label adds in `data.offset`, times that are always as much later in
+`data.later`, labels of the larger of two in `data.compared`, what one of several others is repeated in `data.chosen`.
 
 Each rule says which rows break it (`breaks`), what its last column `of` must be (`made`), and where a column that
 makes it must go (`moved`). Which of them gives way in drawn rows matters: days of a stay between two drawn dates would

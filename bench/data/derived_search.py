@@ -89,6 +89,7 @@ def derived(
     few = [name for name in told if frame[name].nunique(dropna=False) <= MOST_BANDS + 1]
     made = dict(given)
     moving = Moving(frame, set(), set())
+    multiples = arithmetic_search.products(frame, numbers, steps)
     choices = chosen_search.chosen(frame, [*labels, *numbers], few, steps)
     for found in (
         calendar_search.later(frame, pairs, days, steps, zones),
@@ -102,9 +103,12 @@ def derived(
         weighted(frame, plain_numbers, steps, made),
         extremes(frame, numbers, steps, units),
         [rule for rule in choices if chosen_search.whole(rule, frame)],
-        arithmetic_search.products(frame, numbers, steps),
+        [rule for rule in multiples if not rule.offset],
         powers(frame, plain_numbers, steps, made),
         arithmetic_search.rated(frame, numbers, few, steps),
+        [
+            rule for rule in multiples if rule.offset
+        ],  # rates are rounded, and what is charged by them tells them
         offsets(frame, pairs, plain_numbers, few, steps),
         # After rates: which of two taxes is more says the rate, too, and so does whether there is one.
         _bands(frame, numbers, few, steps),

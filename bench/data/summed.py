@@ -46,19 +46,28 @@ class Summed(Made):
 
     def shared(self, frame: pd.DataFrame, free: Collection[str]) -> pd.DataFrame:
         """The frame with each free part moved by one share of the room that it has to the ends that were seen, so that
-        they come to `of` but for rounding, or as near to it as they can."""
+        they come to `of` but for rounding, or as near to it as they can; of rounding the first one has what is left."""
         ends = {name: (low, high) for name, low, high in self.seen}
-        told = [
-            (name, factor, grid)
+        told = {
+            name: (factor, grid)
             for name, factor, grid in zip(self.parts, self.coefficients, self.grids, strict=True)
             if name in free and name in ends
-        ]
+        }
         more = self.aimed(frame) - self.exact(frame)
-        to = {name: np.where(more * factor > 0, ends[name][1], ends[name][0]) for name, factor, _ in told}
-        room = {name: to[name] - frame[name].to_numpy(np.float64) for name, *_ in told}
+        to = {name: np.where(more * factor > 0, *ends[name][::-1]) for name, (factor, _) in told.items()}
+        room = {name: to[name] - frame[name].to_numpy(np.float64) for name in told}
         with np.errstate(all="ignore"):
-            share = more / sum((factor * room[name] for name, factor, _ in told), np.zeros(len(frame)))
+            share = more / sum(
+                (factor * room[name] for name, (factor, _) in told.items()), np.zeros(len(frame))
+            )
         share = np.where(np.isfinite(share), np.clip(share, 0, 1), 0)
-        return frame.assign(
-            **{name: on_grid(frame[name] + share * room[name], grid) for name, _, grid in told}
-        )
+        shared = {name: on_grid(frame[name] + share * room[name], grid) for name, (_, grid) in told.items()}
+        frame = frame.assign(**shared)
+        first, *others = (name for name in self.gives if name in told) if told else [""]
+        for name, by in ((name, sign * told[name][1]) for name in others for sign in (1, -1)):
+            out = self.beyond(first, self.moved(first, frame))
+            other = on_grid(frame[name] + by, told[name][1])
+            tried = frame.assign(**{name: other})
+            better = out & ~self.beyond(first, self.moved(first, tried)) & ~self.beyond(name, other)
+            frame = frame.assign(**{name: frame[name].where(~better, other)})
+        return frame

@@ -73,10 +73,12 @@ def _parts(
 
     Of columns that tell one another those that come first count, and those that others make come last.
     """
-    shown = frame[frame[of].notna().to_numpy()].iloc[:FIRST]
-    # No part is missing where the number is there.
-    names = sorted((name for name in names if shown[name].notna().all()), key=lambda name: name in made)
-    x, y = shown[names].to_numpy(np.float64), shown[of].to_numpy(np.float64)
+    whole = frame[[*names, of]].to_numpy(np.float64)
+    whole = whole[~np.isnan(whole[:, -1])]
+    there = ~np.isnan(whole).any(axis=0)  # no part is missing where the number is there
+    order = sorted(np.flatnonzero(there[:-1]), key=lambda j: names[j] in made)
+    names = [names[j] for j in order]
+    x, y = whole[:FIRST, order], whole[:FIRST, -1]
     near = NEAR * steps[of] + RELATIVE * float(np.abs(y).max())
     rows = HEAD + 4 * len(names)
     if len(y) < 4 * len(names) or len(names) < 2 or _off(x[:rows], y[:rows]) > near:
