@@ -3,7 +3,8 @@
 What arithmetic makes is in `data.arithmetic`, lines with bends in `data.bent`, logarithms, squares and such in
 `data.curved`, products of powers in `data.powers`, means in `data.mean`, sums with factors in `data.weighted`, the
 largest of others in `data.extreme`, what a label adds in `data.offset`, times that are always as much later in
-`data.later`, labels of the larger of two in `data.compared`, what one of several others is repeated in `data.chosen`.
+`data.later`, labels of the larger of two in `data.compared` and of the largest of several in `data.foremost`, what one
+of several others is repeated in `data.chosen`.
 
 Each rule says which rows break it (`breaks`), what its last column `of` must be (`made`), and where a column that
 makes it must go (`moved`). Which of them gives way in drawn rows matters: days of a stay between two drawn dates would
@@ -33,6 +34,7 @@ from tabstep.data.compared import Compared
 from tabstep.data.counted import RELATIVE, counted, on_grid, roundest, seconds, shifted
 from tabstep.data.curved import Curved
 from tabstep.data.extreme import Extreme
+from tabstep.data.foremost import Foremost
 from tabstep.data.later import Later
 from tabstep.data.mean import Mean
 from tabstep.data.offset import Offset
@@ -332,7 +334,7 @@ Movable = (
 )
 """Rules of which any one column can follow the others."""
 
-Derived = Movable | Compared | Chosen
+Derived = Movable | Compared | Foremost | Chosen
 
 
 def _check(what: str, name: str, known: Collection[str]) -> None:

@@ -33,6 +33,7 @@ from tabstep.data.derived import (
     part_of,
 )
 from tabstep.data.extreme_search import extremes
+from tabstep.data.foremost_search import foremost
 from tabstep.data.later import Later
 from tabstep.data.mean_search import means
 from tabstep.data.offset_search import offsets
@@ -113,6 +114,7 @@ def derived(
         # After rates: which of two taxes is more says the rate, too, and so does whether there is one.
         _bands(frame, numbers, few, steps),
         compared(frame, numbers, few, steps, units),
+        foremost(frame, numbers, few, steps, units),
         choices,
     ):
         for rule in found:
