@@ -3,8 +3,8 @@
 What arithmetic makes is in `data.arithmetic`, lines with bends in `data.bent`, logarithms, squares and such in
 `data.curved`, products of powers in `data.powers`, means in `data.mean`, sums with factors in `data.weighted`, the
 largest of others in `data.extreme`, what a label adds in `data.offset`, times that are always as much later in
-`data.later`, labels of the larger of two in `data.compared` and of the largest of several in `data.foremost`, what one
-of several others is repeated in `data.chosen`.
+`data.later`, what is worked from one clock to another in `data.shift`, labels of the larger of two in `data.compared`
+and of the largest of several in `data.foremost`, what one of several others is repeated in `data.chosen`.
 
 Each rule says which rows break it (`breaks`), what its last column `of` must be (`made`), and where a column that
 makes it must go (`moved`). Which of them gives way in drawn rows matters: days of a stay between two drawn dates would
@@ -40,6 +40,7 @@ from tabstep.data.mean import Mean
 from tabstep.data.offset import Offset
 from tabstep.data.periods import DAY, MONTH
 from tabstep.data.powers import Powers
+from tabstep.data.shift import Shift
 from tabstep.data.telling import Telling
 from tabstep.data.weighted import Weighted
 
@@ -330,6 +331,7 @@ Movable = (
     | Mean
     | Weighted
     | Extreme
+    | Shift
     | Apart
 )
 """Rules of which any one column can follow the others."""

@@ -39,6 +39,7 @@ from tabstep.data.mean_search import means
 from tabstep.data.offset_search import offsets
 from tabstep.data.periods import DAY, MONTH
 from tabstep.data.powers_search import powers
+from tabstep.data.shift_search import shifts
 from tabstep.data.weighted_search import weighted
 
 FIRST = 256  # rows that candidates are tried on before all are
@@ -95,6 +96,7 @@ def derived(
     for found in (
         calendar_search.later(frame, pairs, days, steps, zones),
         _elapsed(frame, pairs, plain_numbers, steps, zones),
+        shifts(frame, pairs, plain_numbers, steps),
         _calendar(frame, times, told, zones),
         calendar_search.begins(frame, days, steps, zones),
         arithmetic_search.scaled(frame, numbers, steps),

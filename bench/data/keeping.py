@@ -56,6 +56,7 @@ from tabstep.data.extreme import Extreme
 from tabstep.data.foremost import Foremost
 from tabstep.data.later import Later
 from tabstep.data.one_of import OneOf
+from tabstep.data.shift import Shift
 from tabstep.data.spaced import Spaced
 from tabstep.data.summed import Summed
 from tabstep.data.within import Within
@@ -205,7 +206,7 @@ def _turn(rule: Derived) -> int:
     """A date goes to its weekday before spans are counted from it, and what is only told of both comes last."""
     if isinstance(rule, Calendar | Begins) and rule.gives[0] == rule.by:
         return 0
-    return 1 if isinstance(rule, Elapsed | Apart) else 2
+    return 1 if isinstance(rule, Elapsed | Shift | Apart) else 2
 
 
 def _spanned(rules: Sequence[Apart], frame: pd.DataFrame, fixed: Collection[str]) -> pd.DataFrame:
