@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,8 +40,9 @@ def foremost(
         names = names[:MOST]
         x = np.column_stack([counted(frame[name]) for name in names])
         for of in few:
-            codes, values = pd.factorize(frame[of], use_na_sentinel=False)
-            if not FEWEST <= len(values) <= min(MOST_LABELS, len(names)) or pd.isna(values).any():
+            codes, labels = pd.factorize(frame[of], use_na_sentinel=False)
+            values: Any = [plain(label) for label in labels]
+            if not FEWEST <= len(values) <= min(MOST_LABELS, len(names)) or None in values:
                 continue
             may = [k for k, name in enumerate(names) if name != of]
             for most in (True, False):
@@ -48,9 +50,7 @@ def foremost(
                 if parts is None:
                     continue
                 own = tuple(names[may[k]] for k in parts)
-                rule = Foremost(
-                    own, tuple(plain(v) for v in values), of, most, tuple(steps[name] for name in own)
-                )
+                rule = Foremost(own, tuple(values), of, most, tuple(steps[name] for name in own))
                 if not rule.breaks(frame).any():
                     yield rule
                     break
@@ -64,7 +64,8 @@ def _parts(x: np.ndarray, codes: np.ndarray) -> list[int] | None:
         rows = x[codes == code]
         for j in range(d):
             below[code, j] = (rows[:, [j]] < rows).any(axis=0)
-    left, found = TRIED, []
+    left = TRIED
+    found: list[int] = []
 
     def extended() -> bool:
         nonlocal left

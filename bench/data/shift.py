@@ -52,7 +52,7 @@ class Shift(Made):
         return f"{self.of} = {unit}s from {self.start} to {self.end}{past}{less}{rounded(self.down)}"
 
     def exact(self, frame: pd.DataFrame) -> np.ndarray:
-        return (self._passed(frame) - self._paused(frame)) / self.unit
+        return np.asarray((self._passed(frame) - self._paused(frame)) / self.unit)
 
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
         """`start`, `end` or the pause so that `of` is as it is; what rounding leaves stays with `of`."""
@@ -74,7 +74,9 @@ class Shift(Made):
 
     def _passed(self, frame: pd.DataFrame) -> np.ndarray:
         passed = seconds(frame[self.end]) - seconds(frame[self.start])
-        return passed % A_DAY if self.wraps else passed
+        return np.asarray(passed % A_DAY if self.wraps else passed)
 
     def _paused(self, frame: pd.DataFrame) -> np.ndarray:
-        return frame[self.pause].to_numpy(np.float64) * self.each if self.pause else np.zeros(len(frame))
+        if not self.pause:
+            return np.zeros(len(frame))
+        return np.asarray(frame[self.pause].to_numpy(np.float64) * self.each)

@@ -66,12 +66,12 @@ def _lacking(
     Without one it has the name "", and counts only where time passes midnight.
     """
     left = passed[:, None] - head
-    for k in np.flatnonzero(_all(left > -room, left)):
+    for k in map(int, np.flatnonzero(_all(left > -room, left))):
         if wraps and _all(left[:, k] < room[k], left[:, k]):
             yield names[k], "", unit
         for each in LENGTHS.values():
             off = np.abs(head * (each / unit) - left[:, [k]])
-            for j in np.flatnonzero(_all(off <= room[k], off)):
+            for j in map(int, np.flatnonzero(_all(off <= room[k], off))):
                 if j != k:
                     yield names[k], names[j], each
 

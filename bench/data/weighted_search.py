@@ -76,7 +76,7 @@ def _parts(
     whole = frame[[*names, of]].to_numpy(np.float64)
     whole = whole[~np.isnan(whole[:, -1])]
     there = ~np.isnan(whole).any(axis=0)  # no part is missing where the number is there
-    order = sorted(np.flatnonzero(there[:-1]), key=lambda j: names[j] in made)
+    order = sorted(map(int, np.flatnonzero(there[:-1])), key=lambda j: names[j] in made)
     names = [names[j] for j in order]
     x, y = whole[:FIRST, order], whole[:FIRST, -1]
     near = NEAR * steps[of] + RELATIVE * float(np.abs(y).max())
@@ -167,7 +167,7 @@ def _within(
     They are a polytope around `near` (d,), far smaller than the deviations of a regression say. What is open least is
     told first, and each as plain as those before it allow.
     """
-    middle, size = x.mean(axis=0), x.std(axis=0)
+    middle, size = x.mean(axis=0), x.std(axis=0) + 1e-300
     rest = y - y.mean() - (x - middle) @ near
     order = np.argsort(rest, kind="stable")
     rows = np.unique(np.concatenate([order[:ENDS], order[-ENDS:]]))
@@ -183,16 +183,17 @@ def _within(
         found = [linprog(sign * cost, sides, limits, bounds=fixed, method="highs") for sign in (1, -1)]
         if not all(each.success for each in found):
             return None
-        low, high = (float(near[j] + each.x[j] * unit / size[j]) for each in found)
+        low, high = (float(near[j] + np.asarray(each.x)[j] * unit / size[j]) for each in found)
         return (low, high) if low * high > 0 else None
 
-    open_ = {j: found for j in range(d) if (found := ends(j)) is not None}
-    if len(open_) < d:
-        return None
+    open_: dict[int, tuple[float, float]] = {}
+    for j in range(d):
+        if (found := ends(j)) is None:
+            return None
+        open_[j] = found
     plain = near.copy()
     for j in sorted(open_, key=lambda j: np.ptp(open_[j]) / abs(near[j])):
-        found = ends(j)
-        if found is None:
+        if (found := ends(j)) is None:
             return None
         plain[j] = plainest(*found)
         fixed[j] = (float((plain[j] - near[j]) * size[j] / unit),) * 2
