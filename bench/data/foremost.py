@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data import instead
-from tabstep.data.counted import counted
+from tabstep.data.counted import counted, on_grid
 from tabstep.data.telling import Telling
 
 
@@ -82,7 +82,7 @@ class Foremost(Telling):
                     frame = instead.put(frame, name, values[1], there)
                     frame = instead.put(frame, other, values[0], there)
                 elif name not in fixed:
-                    frame = instead.put(frame, name, frame[other], there)
+                    frame = instead.put(frame, name, on_grid(frame[other], self.grids[k]), there)
             beyond = {
                 other: here & ~self._at_most(frame[other], frame[name])
                 for other in self.parts

@@ -40,10 +40,7 @@ class Weighted(Summed):
         return self.factors
 
     def __str__(self) -> str:
-        shown = f"{self.base:.{DIGITS}g}" if self.base else ""
-        for factor, name in zip(self.factors, self.parts, strict=True):
-            sign = ("-" if factor < 0 else "+") if shown else ("-" if factor < 0 else "")
-            shown = (
-                f"{shown} {sign} {times(abs(factor), name)}" if shown else f"{sign}{times(abs(factor), name)}"
-            )
-        return f"{self.of} = {shown}{rounded(self.down)}"
+        signed = zip(self.factors, self.parts, strict=True)
+        shown = "".join(f" {'-' if f < 0 else '+'} {times(abs(f), name)}" for f, name in signed)
+        told = f"{self.base:.{DIGITS}g}{shown}" if self.base else shown.removeprefix(" + ").strip()
+        return f"{self.of} = {told}{rounded(self.down)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -105,7 +106,8 @@ def _rule(frame: pd.DataFrame, names: Sequence[str], of: str, steps: Mapping[str
     # Down is to the nearest of half a step less: the plainer one is meant.
     for down in ways(step):
         room = slack(y, step, down=down)
-        for told in (_near(factors, off), _within(x, y, factors, room)):
+        for plain in (partial(_near, factors, off), partial(_within, x, y, factors, room)):
+            told = plain()
             base = _base(x, y, told, room) if told is not None else None
             if told is None or base is None:
                 continue
