@@ -64,11 +64,12 @@ lint: $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --target build/typecheck .
 	cd build/typecheck && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p tabstep
 
-# Installed again only when the pins or the project's metadata change.
+# Installed again only when the pins or the project's metadata change. Python compiles what is imported; all there is
+# would take a minute more.
 $(READY): constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt setuptools wheel torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --constraint constraints.txt --editable ".[sdv,dev]"
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt setuptools wheel torch
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --no-build-isolation --constraint constraints.txt --editable ".[sdv,dev]"
 	touch $(READY)
 
 clean:

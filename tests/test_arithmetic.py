@@ -421,3 +421,78 @@ def test_columns_of_which_no_row_has_all_are_looked_at_for_totals() -> None:
         b=frame["b"].where(frame.index >= 150),
     )
     assert not any(isinstance(rule, Total) for rule in find(gaps))
+
+
+def prices(n: int = N) -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    opened, cost = rng.lognormal(4, 0.3, n).round(2), rng.lognormal(3, 0.5, n).round(2)
+    closed, price = (
+        (opened * np.exp(rng.normal(0, 0.02, n))).round(2),
+        (cost * rng.uniform(1.05, 2.5, n)).round(2),
+    )
+    kwh, tariff = rng.integers(50, 900, n), rng.choice([0.21, 0.235, 0.28, 0.31], n)
+    return pd.DataFrame(
+        {
+            "opened": opened,
+            "closed": closed,
+            "change": ((closed / opened - 1) * 100).round(2),
+            "cost": cost,
+            "price": price,
+            "margin": ((price - cost) / price * 100).round(1),
+            "markup": ((price - cost) / cost).round(3),
+            "kwh": kwh,
+            "tariff": tariff,
+            "bill": (8.5 + kwh * tariff).round(2),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def priced() -> Learned:
+    frame = common(prices())
+    return frame, find(frame)
+
+
+def test_a_change_a_margin_and_a_bill_with_a_fee_are_found(priced: Learned) -> None:
+    _, rules = priced
+    found = {str(rule) for rule in rules if isinstance(rule, Product)}
+    assert found == {
+        "change = 100 x closed / opened - 100",
+        "margin = -100 x cost / price + 100",
+        "markup = price / cost - 1",
+        "bill = kwh x tariff + 8.5",
+    }
+    assert through_json(rules) == [*rules]
+    with pytest.raises(ValueError, match="a rule with offset nan"):
+        Product("a", "b", "c", (1, 1), 2.0, False, 1.0, (1.0, 1.0), ("c", "a", "b"), offset=float("nan"))
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), fixed=st.sampled_from(["", "opened", "cost", "tariff"]))
+def test_rows_keep_products_to_which_something_is_added(priced: Learned, seed: int, fixed: str) -> None:
+    frame, rules = priced
+    before = torn(frame, seed)
+    after = keep(rules, before, (fixed,) if fixed else ())
+    assert {str(rule): share_kept(rule, after) for rule in rules if share_kept(rule, after) < 1} == {}
+    if fixed:
+        pd.testing.assert_series_equal(after[fixed], before[fixed])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    powers=st.sampled_from([(1, 1), (1, -1), (1, 2), (1, -2)]),
+    factor=st.sampled_from([-100.0, 0.5, 3.0]),
+    offset=st.sampled_from([-1.0, 0.0, 100.0]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_either_part_of_a_product_and_an_offset_can_follow(
+    powers: tuple[int, int], factor: float, offset: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    rule = Product("a", "b", "c", powers, factor, False, 0.0, (0.0, 0.0), ("c", "a", "b"), offset=offset)
+    real, drawn = (pd.DataFrame(rng.uniform(1, 90, (20, 2)), columns=["a", "b"]) for _ in range(2))
+    made = rule.made(real)
+    np.testing.assert_allclose(made, offset + factor * real["a"] ** powers[0] * real["b"] ** powers[1])
+    for name in ("a", "b"):
+        frame = real.assign(c=made, **{name: drawn[name]})
+        np.testing.assert_allclose(rule.moved(name, frame), real[name], rtol=1e-6)

@@ -141,6 +141,7 @@ def test_the_token_is_of_this_user_alone_and_stays(tmp_path: Path) -> None:
     assert list(token.parent.iterdir()) == [token]
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_does_not_change_a_record(done: Done, tmp_path: Path) -> None:
     todo, folder = plan(TINY, [done.source], workers=2), Folder(tmp_path / "results")
     run.execute(todo, folder)

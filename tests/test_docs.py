@@ -28,12 +28,21 @@ SHOWN = {
     "reference.md",
     "gallery.md",
 }  # commands of hours, or none: nothing is executed
-EXECUTED = [page for page in CONTENT if page.name not in SHOWN]
+LONG = {
+    "adding-a-method.md",
+    "adding-a-dataset.md",
+    "report.md",
+}  # minutes of commands that have tests of their own
+EXECUTED = [
+    pytest.param(page, id=page.stem, marks=[pytest.mark.slow] if page.name in LONG else [])
+    for page in CONTENT
+    if page.name not in SHOWN
+]
 FENCE = re.compile(r"^```(\w*)(?: file=(\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.usefixtures("worker_here")
-@pytest.mark.parametrize("page", EXECUTED, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", EXECUTED)
 def test_blocks_run_in_order(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "mine", raising=False)

@@ -38,6 +38,11 @@ class Made:
     step: float
     seen: Seen
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those that make it, and `of`."""
+        raise NotImplementedError
+
     def beyond(self, name: str, values: pd.Series[Any]) -> np.ndarray:
         """Which numbers (n,) of a column lie outside those that were seen."""
         x, found = counted(values), np.zeros(len(values), bool)
@@ -118,7 +123,8 @@ class Scaled(MadeOfOne):
 
 @dataclass(frozen=True)
 class Product(Made):
-    """`of` is `factor` times `first` times a power, by `powers`, of `second`; lengths of time count in seconds.
+    """`of` is `offset` and `factor` times `first` times a power, by `powers`, of `second`; lengths of time count in
+    seconds.
 
     gives  `of`, and then first the one of the two whose grid leaves the smaller steps of `of`
     """
@@ -133,9 +139,12 @@ class Product(Made):
     grids: tuple[float, float]  # of the other two
     gives: tuple[str, ...]
     seen: Seen = ()
+    offset: float = 0.0
 
     def __post_init__(self) -> None:
         check(self.factor)
+        if not math.isfinite(self.offset):
+            raise ValueError(f"a rule with offset {self.offset!r}, expected a finite number")
         if self.powers not in POWERS:
             raise ValueError(f"a rule with powers {self.powers}, expected one of {POWERS}")
 
@@ -145,16 +154,17 @@ class Product(Made):
 
     def __str__(self) -> str:
         both = SIGNS[self.powers].format(self.first, self.second)
-        return f"{self.of} = {times(self.factor, both)}{rounded(self.down)}"
+        return f"{self.of} = {line(self.factor, both, self.offset)}{rounded(self.down)}"
 
     def exact(self, frame: pd.DataFrame) -> np.ndarray:
-        return self.factor * power(counted(frame[self.first]), counted(frame[self.second]), self.powers)
+        both = power(counted(frame[self.first]), counted(frame[self.second]), self.powers)
+        return self.factor * both + self.offset
 
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
         """One of the two so that `of` is as it is; it stays where no number would do."""
         k = (self.first, self.second).index(name)
         own, column = self.powers[k], frame[name]
-        wanted = self.aimed(frame)
+        wanted = self.aimed(frame) - self.offset
         others = counted(frame[self.columns[1 - k]]), 1.0
         with np.errstate(divide="ignore", invalid="ignore"):
             rest = self.factor * power(*others, (self.powers[1 - k], 1))

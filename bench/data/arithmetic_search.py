@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import combinations, permutations
 
 import numpy as np
@@ -18,12 +17,14 @@ from tabstep.data.comparable import plain
 from tabstep.data.constraints import Sum, broken
 from tabstep.data.counted import RELATIVE, counted, roundest
 from tabstep.data.lines import FEWEST, bounds, factor_of, independent, on_lines, plainest, through, ways
+from tabstep.data.strongest import one_of_each
 
 MOST = 40  # columns among which products are looked for: their number grows with the third power
 MANY = 10  # values of what is a multiple by label, and of what it is one of
 MOST_SUMMED = 60  # columns that are looked at for totals
 BLANK = 10  # rows in which a part of a sum is missing beside another, and in which it is not
 FIRST = 256  # rows that candidates are tried on before all are
+COARSE = 5  # steps of its grid that a number must vary by, to be a line in a product
 SAME = 1e-9  # of its size, by which a column is off those that tell it
 
 
@@ -216,7 +217,8 @@ def _rate(x: np.ndarray, y: np.ndarray, step: float, down: bool) -> float | None
 
 
 def products(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, float]) -> list[Product]:
-    """Numbers that are products, ratios or such with a square of two others, first those without a factor."""
+    """Numbers that are products, ratios or such with a square of two others, first those without a factor, and last
+    those to which something is added: a change in percent, a bill with a fee."""
     known = [name for name in numbers if frame[name].dtype.kind != "M" and frame[name].nunique() >= FEWEST]
     known = known[:MOST]
     x = {name: counted(frame[name]) for name in known}
@@ -228,47 +230,49 @@ def products(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, fl
         np.column_stack([x[name][:FIRST] for name in made]) if made else np.empty((min(FIRST, len(frame)), 0))
     )
     grids = np.array([steps[name] for name in made])
+    varied = np.array([float(np.nanstd(x[name])) > COARSE * steps[name] for name in made], dtype=bool)
     found: list[Product] = []
     for powers in POWERS:
         pairs = combinations(known, 2) if powers == (1, 1) else permutations(known, 2)
         for first, second in pairs:
             few = power(x[first][:FIRST], x[second][:FIRST], powers)
-            for k in np.flatnonzero(_are_multiples(few, head, grids)):
+            for k in np.flatnonzero(_may_be_made(few, head, grids, varied)):
                 of = made[k]
                 if of in (first, second):
                     continue
-                line = factor_of(power(x[first], x[second], powers), x[of], steps[of])
+                line = _made_of(power(x[first], x[second], powers), x[of], steps[of])
                 if line:
+                    factor, offset, down = line
                     grid = steps[first], steps[second]
                     coarse = abs(powers[1]) * grid[1] / median[second] - grid[0] / median[first]
                     gives = (of, first, second) if coarse >= 0 else (of, second, first)
-                    rule = Product(first, second, of, powers, *line, steps[of], grid, gives)
+                    rule = Product(
+                        first, second, of, powers, factor, down, steps[of], grid, gives, offset=offset
+                    )
                     found += [] if rule.breaks(frame).any() else [rule]
-    found.sort(key=lambda rule: abs(rule.factor) != 1)  # stable
-    return _one_of_each(found, frame)
+    found.sort(key=lambda rule: (rule.offset != 0, abs(rule.factor) != 1))  # stable
+    return one_of_each(found, frame)
 
 
-def _one_of_each(rules: Sequence[Product], frame: pd.DataFrame) -> list[Product]:
-    """Of rules among the same three columns the one that leaves fewest rows to break another, the first of several.
+def _made_of(x: np.ndarray, y: np.ndarray, step: float) -> tuple[float, float, bool] | None:
+    """Factor, offset and whether it rounds down, of y (n,) as a multiple of x (n,) or else a line in it; None for none.
 
-    A ratio says no more than its product, but for rounding: 37 % of 10 make 4, and 4 of 10 are 40 %.
+    A line has two numbers to choose: of what rounding leaves little it says nothing.
     """
-    found: dict[frozenset[str], list[Product]] = {}
-    for rule in rules:
-        found.setdefault(frozenset(rule.columns), []).append(rule)
-    return [min(of, key=partial(_left_to, of, frame)) if len(of) > 1 else of[0] for of in found.values()]
+    if multiple := factor_of(x, y, step):
+        return multiple[0], 0.0, multiple[1]
+    there = ~np.isnan(y)
+    if np.isnan(x[there]).any() or y[there].std() < COARSE * step:
+        return None
+    return through(x, y, step)
 
 
-def _left_to(rules: Sequence[Product], frame: pd.DataFrame, rule: Product) -> int:
-    """Rows that break some of `rules` where columns in orders of their own obey `rule`."""
-    generator = np.random.default_rng(0)
-    apart = frame[list(rule.columns)].apply(lambda column: generator.permutation(column.to_numpy()))
-    made = apart.assign(**{rule.of: rule.made(apart).to_numpy()})
-    return int(np.any([other.breaks(made) for other in rules], axis=0).sum())
-
-
-def _are_multiples(x: np.ndarray, head: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Which columns (d,) of some rows (m, d) can be one multiple of x (m,), up to a step of their grids."""
+def _may_be_made(x: np.ndarray, head: np.ndarray, steps: np.ndarray, varied: np.ndarray) -> np.ndarray:
+    """Which columns (d,) of some rows (m, d) can be one multiple of x (m,), or a line in it where they are `varied`
+    (d,), up to a step of their grids."""
     by = steps + RELATIVE * np.abs(head)
     low, high = bounds(x[:, None], head - by, head + by)
-    return np.asarray((low <= high) & (np.sign(low) == np.sign(high)) & (low != 0))
+    found = (low <= high) & (np.sign(low) == np.sign(high)) & (low != 0)
+    lines = np.flatnonzero(varied & ~found)
+    found[lines] = on_lines(x, head[:, lines], steps[lines])
+    return np.asarray(found)

@@ -1,9 +1,10 @@
 """Columns that others make: time passed between two, the part of the calendar of a date, its first or last day, bands.
 
 What arithmetic makes is in `data.arithmetic`, lines with bends in `data.bent`, logarithms, squares and such in
-`data.curved`, products of powers in `data.powers`, means in `data.mean`, the largest of others in `data.extreme`, what
-a label adds in `data.offset`, times that are always as much later in `data.later`, labels of the larger of two in
-`data.compared`, what one of several others is repeated in `data.chosen`.
+`data.curved`, products of powers in `data.powers`, means in `data.mean`, sums with factors in `data.weighted`, the
+largest of others in `data.extreme`, what a label adds in `data.offset`, times that are always as much later in
+`data.later`, what is worked from one clock to another in `data.shift`, labels of the larger of two in `data.compared`
+and of the largest of several in `data.foremost`, what one of several others is repeated in `data.chosen`.
 
 Each rule says which rows break it (`breaks`), what its last column `of` must be (`made`), and where a column that
 makes it must go (`moved`). Which of them gives way in drawn rows matters: days of a stay between two drawn dates would
@@ -33,12 +34,15 @@ from tabstep.data.compared import Compared
 from tabstep.data.counted import RELATIVE, counted, on_grid, roundest, seconds, shifted
 from tabstep.data.curved import Curved
 from tabstep.data.extreme import Extreme
+from tabstep.data.foremost import Foremost
 from tabstep.data.later import Later
 from tabstep.data.mean import Mean
 from tabstep.data.offset import Offset
 from tabstep.data.periods import DAY, MONTH
 from tabstep.data.powers import Powers
+from tabstep.data.shift import Shift
 from tabstep.data.telling import Telling
+from tabstep.data.weighted import Weighted
 
 YEARS = "years"  # of the calendar, of which only full ones are counted
 NIGHTS = "nights"  # between the days of two times
@@ -325,12 +329,14 @@ Movable = (
     | Offset
     | Total
     | Mean
+    | Weighted
     | Extreme
+    | Shift
     | Apart
 )
 """Rules of which any one column can follow the others."""
 
-Derived = Movable | Compared | Chosen
+Derived = Movable | Compared | Foremost | Chosen
 
 
 def _check(what: str, name: str, known: Collection[str]) -> None:

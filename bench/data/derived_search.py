@@ -33,11 +33,14 @@ from tabstep.data.derived import (
     part_of,
 )
 from tabstep.data.extreme_search import extremes
+from tabstep.data.foremost_search import foremost
 from tabstep.data.later import Later
 from tabstep.data.mean_search import means
 from tabstep.data.offset_search import offsets
 from tabstep.data.periods import DAY, MONTH
 from tabstep.data.powers_search import powers
+from tabstep.data.shift_search import shifts
+from tabstep.data.weighted_search import weighted
 
 FIRST = 256  # rows that candidates are tried on before all are
 MOST_TIMES = 12  # columns of times among which pairs are looked at
@@ -88,25 +91,32 @@ def derived(
     few = [name for name in told if frame[name].nunique(dropna=False) <= MOST_BANDS + 1]
     made = dict(given)
     moving = Moving(frame, set(), set())
+    multiples = arithmetic_search.products(frame, numbers, steps)
     choices = chosen_search.chosen(frame, [*labels, *numbers], few, steps)
     for found in (
         calendar_search.later(frame, pairs, days, steps, zones),
         _elapsed(frame, pairs, plain_numbers, steps, zones),
+        shifts(frame, pairs, plain_numbers, steps),
         _calendar(frame, times, told, zones),
         calendar_search.begins(frame, days, steps, zones),
         arithmetic_search.scaled(frame, numbers, steps),
         curved(frame, plain_numbers, steps),
         _bent_and_whole(bends, chain(wholes, arithmetic_search.totals(frame, numbers, steps, made)), made),
         means(frame, plain_numbers, steps, made),
+        weighted(frame, plain_numbers, steps, made),
         extremes(frame, numbers, steps, units),
         [rule for rule in choices if chosen_search.whole(rule, frame)],
-        arithmetic_search.products(frame, numbers, steps),
+        [rule for rule in multiples if not rule.offset],
         powers(frame, plain_numbers, steps, made),
         arithmetic_search.rated(frame, numbers, few, steps),
+        [
+            rule for rule in multiples if rule.offset
+        ],  # rates are rounded, and what is charged by them tells them
         offsets(frame, pairs, plain_numbers, few, steps),
         # After rates: which of two taxes is more says the rate, too, and so does whether there is one.
         _bands(frame, numbers, few, steps),
         compared(frame, numbers, few, steps, units),
+        foremost(frame, numbers, few, steps, units),
         choices,
     ):
         for rule in found:

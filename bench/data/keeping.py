@@ -16,6 +16,7 @@
     a is lines of b    a is what the line at b says; where it is fixed, b goes to the nearest number that says so
     a is the largest   a is computed anew; where it is fixed, what is above goes there, and else what is nearest
     c says a > b       c is what a and b say; where it is fixed, the two values change places
+    c names the most   c is what a, b, .. say; where it is fixed, the part that it names and the largest change places
     a says b = c or d  b is what a says; where it is fixed, a says so, or c or d has it
     a has the band b   b is what a says; where b is fixed, a moves into it
     b is a day after a as far on the other side of the least or the most as it was beyond (`data.spacing`)
@@ -52,9 +53,12 @@ from tabstep.data.constraints import UNSEEN, Codes, Constraint, Gaps, Order, Sam
 from tabstep.data.counted import fits, on_grid
 from tabstep.data.derived import Bands, Begins, Calendar, Derived, Elapsed, Movable
 from tabstep.data.extreme import Extreme
+from tabstep.data.foremost import Foremost
 from tabstep.data.later import Later
 from tabstep.data.one_of import OneOf
+from tabstep.data.shift import Shift
 from tabstep.data.spaced import Spaced
+from tabstep.data.summed import Summed
 from tabstep.data.within import Within
 
 TIRED = 3  # turns in which parts move instead of sums, labels instead of numbers, and the second of two that are never
@@ -202,7 +206,7 @@ def _turn(rule: Derived) -> int:
     """A date goes to its weekday before spans are counted from it, and what is only told of both comes last."""
     if isinstance(rule, Calendar | Begins) and rule.gives[0] == rule.by:
         return 0
-    return 1 if isinstance(rule, Elapsed | Apart) else 2
+    return 1 if isinstance(rule, Elapsed | Shift | Apart) else 2
 
 
 def _spanned(rules: Sequence[Apart], frame: pd.DataFrame, fixed: Collection[str]) -> pd.DataFrame:
@@ -251,7 +255,7 @@ def _last(rule: Constraint, fixed: Collection[str]) -> bool:
             return rule.one_to_one or free == [rule.of]
         case Order() | Spaced() | Gaps() | Unlike() | Barred() | OneOf() | Within():
             return False
-        case Calendar() | Begins() | Bands() | Bent() | Extreme() | Compared() | Chosen():
+        case Calendar() | Begins() | Bands() | Bent() | Extreme() | Compared() | Foremost() | Chosen():
             return free == [rule.of]
     return True
 
@@ -266,7 +270,7 @@ def _mended(rule: Constraint, frame: pd.DataFrame, wrong: np.ndarray, fixed: Col
             return frame if first in fixed else instead.put(frame, first, frame[second], wrong)
         case Unlike():
             return _changed(rule, frame, wrong, fixed)
-        case Barred() | OneOf() | Within() | Compared() | Chosen():
+        case Barred() | OneOf() | Within() | Compared() | Foremost() | Chosen():
             return rule.mended(frame, wrong, fixed)
         case Spaced():
             return spacing.kept([rule], frame, fixed)
@@ -314,7 +318,7 @@ def _derived(rule: Movable, frame: pd.DataFrame, wrong: np.ndarray, fixed: Colle
 
     All parts of a total that is fixed share what it takes, and the first has what rounding leaves.
     """
-    if isinstance(rule, Total | Extreme) and rule.of in fixed:
+    if isinstance(rule, Total | Summed | Extreme) and rule.of in fixed:
         shared = rule.shared(frame, [name for name in rule.parts if name not in fixed])
         frame = frame.assign(**{p: frame[p].where(~wrong, shared[p]) for p in rule.parts})
         wrong = broken(rule, frame)

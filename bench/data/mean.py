@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from tabstep.data.arithmetic import DIGITS, Made
-from tabstep.data.counted import Seen, on_grid
+from tabstep.data.arithmetic import DIGITS
+from tabstep.data.counted import Seen
+from tabstep.data.summed import Summed
 
 
 @dataclass(frozen=True)
-class Mean(Made):
+class Mean(Summed):
     """`of` is the mean of `parts` by their `weights`, which are above 0 and come to 1.
 
-    grids  of the parts
     gives  `of`, then the parts, the heaviest first
     """
 
@@ -28,6 +24,7 @@ class Mean(Made):
     grids: tuple[float, ...]
     gives: tuple[str, ...]
     seen: Seen = ()
+    base = 0.0
     down = False
 
     def __post_init__(self) -> None:
@@ -38,8 +35,8 @@ class Mean(Made):
             )
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        return *self.parts, self.of
+    def coefficients(self) -> tuple[float, ...]:
+        return self.weights
 
     def __str__(self) -> str:
         if max(self.weights) == min(self.weights):
@@ -49,12 +46,3 @@ class Mean(Made):
             f"{weight:.{DIGITS}g} x {name}" for weight, name in zip(self.weights, self.parts, strict=True)
         )
         return f"{self.of} = {' + '.join(shown)}"
-
-    def exact(self, frame: pd.DataFrame) -> np.ndarray:
-        return np.asarray(frame[list(self.parts)].to_numpy(np.float64) @ np.array(self.weights))
-
-    def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
-        """One of the parts so that `of` is as it is, to the nearest on its grid."""
-        k = self.parts.index(name)
-        by = (frame[self.of].to_numpy(np.float64) - self.exact(frame)) / self.weights[k]
-        return pd.Series(on_grid(frame[name] + by, self.grids[k]))

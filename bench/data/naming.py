@@ -11,14 +11,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabstep.data.arithmetic import Product, Rated, Total
 from tabstep.data.columns import Column, Number
+from tabstep.data.constraint_search import find
+from tabstep.data.constraints import Sum
 from tabstep.data.derived_search import FAR, says
 from tabstep.data.doubtful_text import COME_BACK
 from tabstep.data.forms import Plain
+from tabstep.data.mean import Mean
+from tabstep.data.powers import Powers
+from tabstep.data.weighted import Weighted
 from tabstep.data.wishes import Speech
 
 MOST_NAMED = 200  # things in a column
 FEWEST = 3
+ROWS = 2000  # in which arithmetic is looked for
+Reckoned = Product | Powers | Total | Mean | Weighted | Sum
 
 
 def whole(columns: Sequence[Column], frame: pd.DataFrame) -> list[str]:
@@ -33,7 +41,8 @@ def described(frame: pd.DataFrame, may_be: Collection[str]) -> dict[str, tuple[s
     """By each column of whole numbers that names things the columns that it determines, though not in its order.
 
     What rises or falls with a number, or has a band of it for each label, is told of its size: a bonus by years. Bands
-    that are far from one another, as postcodes of cities are, are none.
+    that are far from one another, as postcodes of cities are, are none. What arithmetic makes of two others, or they of
+    it, names nothing: a bonus that is a part of the wage.
 
     frame   in common units (`data.comparable`)
     may_be  those that may be labels
@@ -51,7 +60,16 @@ def described(frame: pd.DataFrame, may_be: Collection[str]) -> dict[str, tuple[s
     for name in sorted(found, key=lambda name: (-len(found[name]), density[name])):
         if found[name] and not any(name in of for of in names.values()):  # one that another says follows it
             names[name] = found[name]
-    return names
+    reckoned = _reckoned(frame) if names else set()
+    return {name: of for name, of in names.items() if name not in reckoned}
+
+
+def _reckoned(frame: pd.DataFrame) -> set[str]:
+    """The columns of some rows that are part of arithmetic with two others."""
+    some = frame.sample(min(ROWS, len(frame)), random_state=0).reset_index(drop=True)
+    rules = find(some)
+    found = {name for rule in rules if isinstance(rule, Reckoned) for name in rule.columns}
+    return found | {name for rule in rules if isinstance(rule, Rated) for name in (rule.by, rule.of)}
 
 
 def _few(numbers: Any) -> bool:

@@ -1,0 +1,86 @@
+"""Labels that name the largest of several columns, or the least, see `data.foremost`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabstep.data.comparable import plain
+from tabstep.data.counted import counted
+from tabstep.data.foremost import Foremost
+
+FEWEST = 3  # labels: what two columns tell is `compared.Compared`
+MOST_LABELS = 20
+MOST = 40  # columns among which parts are looked for
+VALUES = 5  # of a part: what has fewer is a mark of the label
+TRIED = 10_000  # parts that are tried for the labels of one column
+
+
+def foremost(
+    frame: pd.DataFrame,
+    numbers: Sequence[str],
+    few: Sequence[str],
+    steps: Mapping[str, float],
+    units: Mapping[str, str],
+) -> Iterator[Foremost]:
+    """Rules that hold in all rows of a frame in common units.
+
+    numbers, few  columns of numbers or times, and columns of few values that may name one of them
+    steps, units  of the columns: only those in one unit are held against each other
+    """
+    kinds: dict[tuple[str, str | None], list[str]] = {}
+    for name in numbers:
+        kind = frame[name].dtype.kind
+        if frame[name].nunique() >= VALUES:
+            kinds.setdefault((kind if kind in "mM" else "f", units.get(name)), []).append(name)
+    for names in kinds.values():
+        names = names[:MOST]
+        x = np.column_stack([counted(frame[name]) for name in names])
+        for of in few:
+            codes, labels = pd.factorize(frame[of], use_na_sentinel=False)
+            values: Any = [plain(label) for label in labels]
+            if not FEWEST <= len(values) <= min(MOST_LABELS, len(names)) or None in values:
+                continue
+            may = [k for k, name in enumerate(names) if name != of]
+            for most in (True, False):
+                parts = _parts(x[:, may] if most else -x[:, may], codes)
+                if parts is None:
+                    continue
+                own = tuple(names[may[k]] for k in parts)
+                rule = Foremost(own, tuple(values), of, most, tuple(steps[name] for name in own))
+                if not rule.breaks(frame).any():
+                    yield rule
+                    break
+
+
+def _parts(x: np.ndarray, codes: np.ndarray) -> list[int] | None:
+    """For each code (n,) a column of x (n, d) that is never below those of the others in its rows; None for none."""
+    k, d = int(codes.max()) + 1, x.shape[1]
+    below = np.zeros((k, d, d), dtype=bool)  # by code, whether one column is ever below another in its rows
+    for code in range(k):
+        rows = x[codes == code]
+        for j in range(d):
+            below[code, j] = (rows[:, [j]] < rows).any(axis=0)
+    left = TRIED
+    found: list[int] = []
+
+    def extended() -> bool:
+        nonlocal left
+        code = len(found)
+        if code == k:
+            return True
+        for j in range(d):
+            left -= 1
+            if left < 0:
+                return False
+            if all(j != i and not below[code, j, i] and not below[c, i, j] for c, i in enumerate(found)):
+                found.append(j)
+                if extended():
+                    return True
+                found.pop()
+        return False
+
+    return found if extended() else None
