@@ -136,6 +136,7 @@ def of_errors(n: int) -> Setting:
     return replace(whole, process=replace(whole.process, denoiser=denoiser))
 
 
+@pytest.mark.whole
 def test_amounts_are_learned_where_a_network_errs_and_one_search_serves_all_draws(tmp_path: Any) -> None:
     setting = replace(of_errors(3000), artifacts=Artifacts(tmp_path))
     search = ByCritic(
@@ -155,6 +156,7 @@ def test_amounts_are_learned_where_a_network_errs_and_one_search_serves_all_draw
     assert torch.equal(first.x, again.x)
 
 
+@pytest.mark.whole
 def test_nothing_is_added_where_nothing_is_shown_to_be_better() -> None:
     setting = mixed_table().setting(400)
     path = trailing(setting, 50)

@@ -67,6 +67,7 @@ def test_missingness_is_modelled_and_not_dropped(learned: tabstep.Synthesizer) -
     assert rows.loc[~lima, "income"].isna().mean() < 0.1
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("labels", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_table_whose_every_column_has_gaps_is_modelled_with_them(labels: bool, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
@@ -83,6 +84,7 @@ def test_a_table_whose_every_column_has_gaps_is_modelled_with_them(labels: bool,
     assert_frame_equal(tabstep.load(tmp_path).sample(5, steps=2), model.sample(5, steps=2))
 
 
+@pytest.mark.whole
 def test_save_and_load_give_the_same_rows_without_pickle(tmp_path: Path) -> None:
     model = tabstep.fit(messy(), "member", method=HASTY, progress="none")
     model.save(tmp_path / "model")
@@ -103,6 +105,7 @@ def learned() -> tabstep.Synthesizer:
     return tabstep.fit(messy(2000), "member", categorical=["rank"], method=method, progress="none")
 
 
+@pytest.mark.whole
 def test_edited_rows_keep_what_is_fixed_and_follow_it(learned: tabstep.Synthesizer) -> None:
     rows = messy(2000).sample(150, random_state=0)
     moved = learned.edit(rows, {"city": "Lima", "since": "2021-05-01"}, keep=["age", "visits"], steps=25)

@@ -403,6 +403,7 @@ def test_the_readme_shows_the_scores_of_the_committed_example() -> None:
     assert set(shown) == set(made)
 
 
+@pytest.mark.whole
 def test_margins_are_wider_than_the_scatter_they_are_seen_through() -> None:
     """The scatter over draws of one network at 20 evaluations or more, where 5,000 rows or more are scored.
 

@@ -104,6 +104,7 @@ def test_sayings_are_of_what_the_race_runs() -> None:
     assert len({saying.text for saying in carried.SAYINGS}) == len(carried.SAYINGS)
 
 
+@pytest.mark.whole
 def test_docs_say_of_papers_what_the_records_give() -> None:
     found = carried.asked(race.everyone(committed.records("race")))
     page = " ".join((Path(__file__).parents[1] / "docs" / "samplers.md").read_text().split())

@@ -125,6 +125,7 @@ def test_what_one_column_always_is_and_what_arithmetic_says_is_no_choice() -> No
     assert "refund is price where state is returned, 0 where state is paid" in map(str, find(common(frame)))
 
 
+@pytest.mark.whole
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=10, deadline=None)
 def test_rows_keep_them_whatever_they_were(
@@ -217,6 +218,7 @@ def test_rules_through_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]
             from_json({**to_json(rule), "repeats": repeats})
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("target", [None, "winner"])
 def test_models_keep_them(target: str | None) -> None:
     method = tabstep.TabDDPM(T=20, steps=2, layers=(8,), batch_size=64)

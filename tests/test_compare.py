@@ -277,6 +277,7 @@ def test_what_missing_scores_do_is_said() -> None:
         rank(records({"a": {"d": None}, "b": {"d": 0.5}}))
 
 
+@pytest.mark.whole
 def test_many_alike_are_not_told_apart_and_a_worse_one_is() -> None:
     rng = np.random.default_rng(0)
     called = 0

@@ -88,6 +88,7 @@ def test_what_is_in_other_units_is_not_compared() -> None:
     assert not find(frame, units={"a": "h", "b": "€"})
 
 
+@pytest.mark.whole
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=10, deadline=None)
 def test_rows_keep_them_whatever_they_were(

@@ -21,6 +21,7 @@ def drawn(model: tabstep.Synthesizer) -> pd.DataFrame:
     return model.sample(9, steps=2)
 
 
+@pytest.mark.whole
 def test_a_model_that_drew_is_copied_and_goes_to_other_processes(tmp_path: Path) -> None:
     model = fitted(plain())
     rows = drawn(model)

@@ -209,6 +209,7 @@ def test_bad_settings_are_refused(bad: dict[str, Any]) -> None:
 # The study
 
 
+@pytest.mark.whole
 def test_the_study_counts_what_was_solved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency, "REPEATS", 1)
     monkeypatch.setattr(latency, "BATCHES", (1, 8, 64))

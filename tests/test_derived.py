@@ -108,6 +108,7 @@ def test_a_rule_of_a_file_that_says_what_there_is_not_is_refused(
         from_json(said | {field: "moons"})
 
 
+@pytest.mark.whole
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=5, deadline=None)
 def test_rows_keep_what_is_made_whatever_was_drawn(

@@ -263,6 +263,7 @@ class Given:
         return draw
 
 
+@pytest.mark.whole
 def test_the_better_start_is_taken() -> None:
     of = setting()
     both = replace(SEVERAL, starts=(Off(2 * SPREAD), Moments()))

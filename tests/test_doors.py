@@ -382,6 +382,7 @@ def test_whatever_an_exception_says_can_be_kept_and_shown() -> None:
     assert plain.cleaned("ä ∞ 中\n", 10) == "ä ∞ 中\n"
 
 
+@pytest.mark.whole
 def test_what_pandas_wrote_of_a_parquet_file(tmp_path: Path) -> None:
     """It may say anything of columns, index and zones; pandas believes it, and fails in many ways."""
     frame = pd.DataFrame(

@@ -370,6 +370,7 @@ def test_bound_of_the_autoencoder_is_the_definition() -> None:
     assert network.log_std.exp().tolist() == pytest.approx(std.tolist())
 
 
+@pytest.mark.whole
 def test_the_autoencoder_learns_a_mixed_table_given_labels() -> None:
     """Labels are the third column's half: rows drawn for a label must be those of the label."""
     world = mixed_table()

@@ -25,6 +25,7 @@ def test_each_group_makes_the_scores_that_are_known_of_it(group: str) -> None:
         assert fact(name).low <= value <= fact(name).high, name
 
 
+@pytest.mark.whole
 def test_scores_of_the_records_here_are_known_and_in_range() -> None:
     """What we publish, we would take from others."""
     seen = set()

@@ -203,6 +203,7 @@ def test_where_none_is_named_the_begin_says_which_sampler() -> None:
     assert few_steps.said_of_begin(RECORDS, few_steps.losses(RECORDS)) == ""
 
 
+@pytest.mark.whole
 def test_the_page_of_samplers_says_how_many_tables_are_kept_where_none_is_named() -> None:
     records = committed.records("few-steps")
     found = few_steps.losses(records)

@@ -66,6 +66,7 @@ def test_the_page_says_what_the_records_say(tmp_path: Path) -> None:
     assert text.startswith(without)
 
 
+@pytest.mark.whole
 def test_the_committed_page_is_what_the_committed_records_give(tmp_path: Path) -> None:
     results = Path(__file__).resolve().parents[1] / "results"
     found = {name: committed.records(name) for name in findings.SUITES}

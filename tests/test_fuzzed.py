@@ -78,6 +78,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.whole
 def test_models(saved: Path, tmp_path: Path) -> None:
     """The digest is right: whoever changes a model can make it so."""
     text, tensors = artifact.read(saved / FILE)
@@ -296,6 +297,7 @@ class Evil:
         return Path.touch, (self.mark,)
 
 
+@pytest.mark.whole
 def test_databases_of_studies(tmp_path: Path) -> None:
     """Any cell may be hostile. SQLite stands in for the servers: it has the same tables, read by the same code."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)

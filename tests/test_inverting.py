@@ -15,6 +15,7 @@ from tabstep.engine.models import Fitted
 from tabstep.study import inverting
 
 
+@pytest.mark.whole
 def test_the_study_of_inversion(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     c = rng.choice(np.array(["a", "b"], dtype=object), 400)

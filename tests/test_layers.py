@@ -250,6 +250,7 @@ def test_grids_keep_the_contract(name: str) -> None:
         assert path == sorted(set(path), reverse=True)
 
 
+@pytest.mark.whole
 def test_a_report_of_records_needs_no_torch() -> None:
     """It is made on machines that train nothing, and torch takes two seconds to import."""
     made = {name for name in MODULES if name.split(".")[0] in ("records", "report")} - {"records.clock"}

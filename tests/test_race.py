@@ -199,6 +199,7 @@ def test_all_that_race_are_known_and_the_heats_get_narrower() -> None:
     assert not {*HEATS[-1].datasets} & {name for heat in HEATS[:-1] for name in heat.datasets}
 
 
+@pytest.mark.whole
 def test_the_page_here_is_made_from_the_records_here(tmp_path: Path) -> None:
     results = ROOT / "results" / "race"
     race.write(gather(results / "runs")[0], tmp_path)

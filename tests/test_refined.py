@@ -37,6 +37,7 @@ def drawn(draw: Draw, of: Setting, n: int = 20_000) -> State:
 # The critic
 
 
+@pytest.mark.whole
 def test_a_critic_becomes_the_logarithm_of_how_much_likelier_a_row_is_real() -> None:
     """Without a penalty its optimum is log p_real - log p_drawn: of N(1, 1) and N(0, 1) that is x - 1/2."""
     g = torch.Generator().manual_seed(0)
@@ -105,6 +106,7 @@ def test_labels_and_classes_are_seen() -> None:
 # The networks
 
 
+@pytest.mark.whole
 def test_a_network_that_was_taught_too_little_learns_the_law() -> None:
     """The rows of a network that hardly learned the ends of paths are too narrow; a critic sees it."""
     of = setting()
@@ -117,6 +119,7 @@ def test_a_network_that_was_taught_too_little_learns_the_law() -> None:
     assert after.mean(0) == pytest.approx(of.training_rows().x.mean(0), abs=0.05)
 
 
+@pytest.mark.whole
 def test_classes_stay_what_the_network_says() -> None:
     of = setting(1, (3,))
     found = drawn(FURTHER.prepare(of, path_for(FURTHER, trailing, of, 1)), of, 40_000)

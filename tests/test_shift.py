@@ -142,3 +142,30 @@ def test_models_of_text_keep_them() -> None:
     passed = (at["clock out"] - at["clock in"]) % 86400
     assert (np.abs(passed / 3600 - rows["pause"] / 60 - rows["worked"]) < 0.0051).all()
     assert ((at["up"] - at["bed"]) % 86400 == 60 * rows["night"]).all()
+
+
+def test_whole_hours_are_whole_in_drawn_rows_too() -> None:
+    """A room is booked from any quarter of an hour, for whole hours, a ward has shifts of whole hours past midnight."""
+    rng = np.random.default_rng(0)
+    begin, hours = rng.integers(28, 60, 600) * 15, rng.choice([1, 2, 2, 3, 4], 600)
+    late, shift = rng.integers(0, 96, 600) * 15, rng.choice([6, 8, 8, 12], 600)
+    frame = pd.DataFrame(
+        {
+            "from": clock(begin),
+            "to": clock(begin + 60 * hours),
+            "hours": hours,
+            "starts": clock(late),
+            "ends": clock(late + 60 * shift),
+            "shift": shift,
+            "room": rng.choice(["a", "b"], 600),
+        }
+    )
+    frame = frame.assign(**{n: frame[n].dt.strftime("%H:%M") for n in ("from", "to", "starts", "ends")})
+    model = tabstep.fit(frame, method="mixture", progress="none")
+    for rows in (model.sample(200, seed=1), model.sample(50, seed=1, where={"hours": 3})):
+        at = {
+            n: pd.to_timedelta(rows[n] + ":00").dt.total_seconds() for n in ("from", "to", "starts", "ends")
+        }
+        assert (at["to"] - at["from"] == 3600 * rows["hours"]).all()
+        assert ((at["ends"] - at["starts"]) % 86400 == 3600 * rows["shift"]).all()
+    assert (rows["hours"] == 3).all()

@@ -183,6 +183,7 @@ def test_a_start_is_checked(model: Synthesizer) -> None:
 QUICK = ("--set", "T=50", "--set", "steps=15", "--set", "layers=16,16", "--set", "batch_size=64")
 
 
+@pytest.mark.whole
 def test_the_commands_teach_keep_and_say_how_rows_are_drawn(tmp_path: Path) -> None:
     table, folder, out = tmp_path / "my.csv", tmp_path / "model", tmp_path / "rows.csv"
     frame().to_csv(table, index=False)

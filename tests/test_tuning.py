@@ -367,6 +367,7 @@ def test_the_update_of_the_default_of_users_is_tried_first(sampler_task: Sampler
     assert found["grid"] == SAMPLERS[DEFAULT_SAMPLER].grid
 
 
+@pytest.mark.whole
 @pytest.mark.usefixtures("shared_worker")
 def test_a_study_of_samplers_and_the_run_of_what_it_found(
     fitted: tuple[Job, Folder], sampler_task: SamplerTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -19,7 +19,7 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -79,6 +79,7 @@ class Elapsed:
 
     step  of that grid, 10^-decimals; 0 for continuous numbers
     ends  the least and the largest start and end that were seen, in seconds
+    rounds  whether rows do, as whole hours in which a room is booked do not
     """
 
     start: str
@@ -90,6 +91,7 @@ class Elapsed:
     ends: tuple[tuple[float, float], tuple[float, float]]
     gives: tuple[str, ...]
     zone: str = ""
+    rounds: bool = True
 
     def __post_init__(self) -> None:
         _check("unit", self.unit, UNITS)
@@ -109,7 +111,14 @@ class Elapsed:
             off = np.floor(passed) != shown
         else:
             off = np.abs(passed - shown) > (0.5 * self.step + RELATIVE * np.maximum(1, np.abs(passed)))
+        if not self.rounds:
+            off |= np.abs(passed - shown) > RELATIVE * np.maximum(1, np.abs(passed))
         return np.asarray(off & ~np.isnan(passed) & ~np.isnan(shown))
+
+    @property
+    def exactly(self) -> Elapsed:
+        """The rule that no row rounds."""
+        return replace(self, rounds=False)
 
     def made(self, frame: pd.DataFrame) -> pd.Series[Any]:
         passed = self.passed(frame)

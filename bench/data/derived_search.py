@@ -193,6 +193,9 @@ class Moving:
         """A rule whose columns give way in a certain order."""
         if isinstance(rule, Elapsed):
             rule = replace(rule, gives=self._of_span(rule))
+            # A count that is made is rounded, whatever passed.
+            if rule.gives[0] != rule.of and not rule.exactly.breaks(self.frame).any():
+                rule = rule.exactly
             self.used.update((rule.start, rule.end))
             self.moved.add(rule.gives[0])
         elif isinstance(rule, Calendar | Begins):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.arithmetic import Made, rounded
-from tabstep.data.counted import Seen, on_grid, seconds, shifted, unit_of
+from tabstep.data.counted import RELATIVE, Seen, on_grid, seconds, shifted, unit_of
 from tabstep.data.periods import A_DAY
 
 
@@ -21,6 +21,7 @@ class Shift(Made):
     pause  a column of numbers, "" for none, and `each` the seconds that one of it has
     grids  of start and end, in seconds, and of the pause
     ends   the least and the largest start and end that were seen, in seconds
+    rounds whether rows do, as whole hours of a shift do not
     """
 
     start: str
@@ -36,6 +37,7 @@ class Shift(Made):
     ends: tuple[tuple[float, float], tuple[float, float]]
     gives: tuple[str, ...]
     seen: Seen = ()
+    rounds: bool = True
 
     def __post_init__(self) -> None:
         if not (self.unit > 0 and self.each > 0) or not np.isfinite([self.unit, self.each]).all():
@@ -53,6 +55,13 @@ class Shift(Made):
 
     def exact(self, frame: pd.DataFrame) -> np.ndarray:
         return np.asarray((self._passed(frame) - self._paused(frame)) / self.unit)
+
+    def breaks(self, frame: pd.DataFrame) -> np.ndarray:
+        if self.rounds:
+            return super().breaks(frame)
+        exact = self.exact(frame)
+        off = np.abs(exact - frame[self.of].to_numpy(np.float64))
+        return np.asarray(off > RELATIVE * np.maximum(1, np.abs(exact)))
 
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
         """`start`, `end` or the pause so that `of` is as it is; what rounding leaves stays with `of`."""

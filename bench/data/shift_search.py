@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -109,6 +110,11 @@ def _rule(
             (extent(frame[start]), extent(frame[end])),
             (*gives, pause) if pause else gives,
         )
-        if not rule.breaks(frame).any():
-            return rule
+        if rule.breaks(frame).any():
+            continue
+        exactly = replace(rule, rounds=False, gives=(end, of, start, *rule.gives[3:]))
+        coarse = steps[of] * unit > max(steps[start], steps[end])  # what is made of times would be rounded
+        if coarse and not exactly.breaks(frame).any():
+            return exactly
+        return rule
     return None
