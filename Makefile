@@ -64,8 +64,7 @@ lint: $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --target build/typecheck .
 	cd build/typecheck && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p tabstep
 
-# Installed again only when the pins or the project's metadata change. Python compiles what is imported; all there is
-# would take a minute more.
+# Installed again only when the pins or the project's metadata change. Nothing is compiled before it is imported.
 $(READY): constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt setuptools wheel torch

@@ -18,7 +18,7 @@ from tabstep.data.constraints import Sum, broken, from_json, share_kept, to_json
 from tabstep.data.keeping import keep
 from tabstep.data.powers import Powers
 from tests.test_constraints import common, through_json
-from tests.test_keeping import torn
+from tests.test_keeping import kept_when_torn, torn
 
 N = 800
 Learned = tuple[pd.DataFrame, tuple[Any, ...]]
@@ -471,11 +471,7 @@ def test_a_change_a_margin_and_a_bill_with_a_fee_are_found(priced: Learned) -> N
 @given(seed=st.integers(0, 2**32 - 1), fixed=st.sampled_from(["", "opened", "cost", "tariff"]))
 def test_rows_keep_products_to_which_something_is_added(priced: Learned, seed: int, fixed: str) -> None:
     frame, rules = priced
-    before = torn(frame, seed)
-    after = keep(rules, before, (fixed,) if fixed else ())
-    assert {str(rule): share_kept(rule, after) for rule in rules if share_kept(rule, after) < 1} == {}
-    if fixed:
-        pd.testing.assert_series_equal(after[fixed], before[fixed])
+    kept_when_torn(frame, rules, seed, fixed)
 
 
 @settings(max_examples=40, deadline=None)

@@ -12,9 +12,8 @@ import tabstep
 from tabstep.data.constraint_search import find
 from tabstep.data.constraints import Constraint, broken, share_kept
 from tabstep.data.curved import CURVES, Curved
-from tabstep.data.keeping import keep
 from tests.test_constraints import common, through_json
-from tests.test_keeping import torn
+from tests.test_keeping import kept_when_torn
 
 N = 500
 SAID = {
@@ -68,11 +67,9 @@ def test_rows_keep_them_whatever_they_were(
     learned: tuple[pd.DataFrame, tuple[Constraint, ...]], seed: int, fixed: str
 ) -> None:
     frame, rules = learned
-    before = torn(frame, seed)
-    after = keep(rules, before, (fixed,) if fixed else ())
-    assert {str(rule): share_kept(rule, after) for rule in rules if share_kept(rule, after) < 1} == {}
-    for name in (fixed,) if fixed else ("age", "income", "wealth", "visits", "speed", "noise"):
-        pd.testing.assert_series_equal(after[name], before[name])
+    kept_when_torn(
+        frame, rules, seed, fixed, () if fixed else ("age", "income", "wealth", "visits", "speed", "noise")
+    )
 
 
 @settings(max_examples=80, deadline=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,6 +43,18 @@ def torn(frame: pd.DataFrame, seed: int, share: float = 1.0) -> pd.DataFrame:
             ~rows, frame[name].iloc[rng.permutation(len(frame))].reset_index(drop=True)
         )
     return out
+
+
+def kept_when_torn(
+    frame: pd.DataFrame, rules: Sequence[Constraint], seed: int, fixed: str, still: Collection[str] = ()
+) -> pd.DataFrame:
+    """Rows of columns torn apart that keep all rules again, with a fixed column and those in `still` as they were."""
+    before = torn(frame, seed)
+    after = keep(rules, before, (fixed,) if fixed else ())
+    assert {str(rule): share_kept(rule, after) for rule in rules if share_kept(rule, after) < 1} == {}
+    for name in {*still, fixed} - {""}:
+        pd.testing.assert_series_equal(after[name], before[name])
+    return after
 
 
 @given(st.integers(0, 2**32 - 1))

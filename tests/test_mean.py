@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 import tabstep
 from tabstep.data.constraint_search import find
 from tabstep.data.constraints import Constraint, share_kept
-from tabstep.data.keeping import keep
 from tabstep.data.mean import Mean
 from tests.test_constraints import common, through_json
-from tests.test_keeping import torn
+from tests.test_keeping import kept_when_torn
 
 N = 500
 SAID = {
@@ -64,11 +63,7 @@ def test_rows_keep_them_whatever_they_were(
     learned: tuple[pd.DataFrame, tuple[Constraint, ...]], seed: int, fixed: str
 ) -> None:
     frame, rules = learned
-    before = torn(frame, seed)
-    after = keep(rules, before, (fixed,) if fixed else ())
-    assert {str(rule): share_kept(rule, after) for rule in rules if share_kept(rule, after) < 1} == {}
-    if fixed:
-        pd.testing.assert_series_equal(after[fixed], before[fixed])
+    kept_when_torn(frame, rules, seed, fixed)
 
 
 def test_gaps_of_a_mean_and_its_parts_go_together_and_do_not_hide_it() -> None:

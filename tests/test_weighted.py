@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 import tabstep
 from tabstep.data.constraint_search import find, step
 from tabstep.data.constraints import Constraint, broken, share_kept
-from tabstep.data.keeping import keep
 from tabstep.data.weighted import Weighted
 from tabstep.data.weighted_search import weighted
 from tests.test_constraints import common, through_json
-from tests.test_keeping import torn
+from tests.test_keeping import kept_when_torn
 
 N = 700
 SAID = {
@@ -73,11 +72,7 @@ def test_rows_keep_them_whatever_they_were(
     learned: tuple[pd.DataFrame, tuple[Constraint, ...]], seed: int, fixed: str
 ) -> None:
     frame, rules = learned
-    before = torn(frame, seed)
-    after = keep(rules, before, (fixed,) if fixed else ())
-    assert {str(rule): share_kept(rule, after) for rule in rules if share_kept(rule, after) < 1} == {}
-    for name in {"driver", fixed} - {""}:
-        pd.testing.assert_series_equal(after[name], before[name])
+    kept_when_torn(frame, rules, seed, fixed, ("driver",))
 
 
 @settings(max_examples=5, deadline=None)

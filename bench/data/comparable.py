@@ -49,6 +49,15 @@ def units(columns: Sequence[Column]) -> dict[str, str]:
     return {name: unit for name, unit in (zones | _written(forms)).items() if unit}
 
 
+def alike(frame: pd.DataFrame, names: Sequence[str], units: Mapping[str, str]) -> list[list[str]]:
+    """The columns of a frame in common units that can be held against each other: numbers, or times, of one unit."""
+    kinds: dict[tuple[str, str | None], list[str]] = {}
+    for name in names:
+        kind = frame[name].dtype.kind
+        kinds.setdefault((kind if kind in "mM" else "f", units.get(name)), []).append(name)
+    return [*kinds.values()]
+
+
 def _written(forms: Mapping[str, Any]) -> dict[str, str]:
     """The units that stand beside numbers, of sizes the smallest."""
     found: dict[str, str] = {}

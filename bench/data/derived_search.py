@@ -109,9 +109,8 @@ def derived(
         [rule for rule in multiples if not rule.offset],
         powers(frame, plain_numbers, steps, made),
         arithmetic_search.rated(frame, numbers, few, steps),
-        [
-            rule for rule in multiples if rule.offset
-        ],  # rates are rounded, and what is charged by them tells them
+        # After rates: these are rounded, and what is charged by them tells them.
+        [rule for rule in multiples if rule.offset],
         offsets(frame, pairs, plain_numbers, few, steps),
         # After rates: which of two taxes is more says the rate, too, and so does whether there is one.
         _bands(frame, numbers, few, steps),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from tabstep.data.comparable import alike
 from tabstep.data.counted import counted
 from tabstep.data.extreme import Extreme
 
@@ -22,11 +23,7 @@ def extremes(
 
     units  that columns write: a number of one unit is the largest of none of another
     """
-    kinds: dict[tuple[str, str | None], list[str]] = {}
-    for name in numbers[:MOST]:
-        kind = frame[name].dtype.kind
-        kinds.setdefault((kind if kind in "mM" else "f", units.get(name)), []).append(name)
-    for names in kinds.values():
+    for names in alike(frame, numbers[:MOST], units):
         x = np.column_stack([counted(frame[name]) for name in names])
         for most in (True, False):
             signed = x if most else -x

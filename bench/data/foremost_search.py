@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data.comparable import plain
+from tabstep.data.comparable import alike, plain
 from tabstep.data.counted import counted
 from tabstep.data.foremost import Foremost
 
@@ -31,13 +31,8 @@ def foremost(
     numbers, few  columns of numbers or times, and columns of few values that may name one of them
     steps, units  of the columns: only those in one unit are held against each other
     """
-    kinds: dict[tuple[str, str | None], list[str]] = {}
-    for name in numbers:
-        kind = frame[name].dtype.kind
-        if frame[name].nunique() >= VALUES:
-            kinds.setdefault((kind if kind in "mM" else "f", units.get(name)), []).append(name)
-    for names in kinds.values():
-        names = names[:MOST]
+    for kind in alike(frame, [name for name in numbers if frame[name].nunique() >= VALUES], units):
+        names = kind[:MOST]
         x = np.column_stack([counted(frame[name]) for name in names])
         for of in few:
             codes, labels = pd.factorize(frame[of], use_na_sentinel=False)
