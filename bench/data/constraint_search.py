@@ -33,6 +33,7 @@ from tabstep.data.moments import GRAINS, grain
 from tabstep.data.offset import Offset
 from tabstep.data.one_of_search import one_of
 from tabstep.data.spaced_search import beside, spaced
+from tabstep.data.tariff import Tariff
 from tabstep.data.within_search import within
 
 MOST_SUMMED = 60  # columns among which sums are looked for: their number grows with the third power
@@ -109,7 +110,9 @@ def find(
             )
         )
     # These are always in one order.
-    always_so = [{rule.of, rule.by} for rule in made if isinstance(rule, Begins | Later | Offset | Bent)]
+    always_so = [
+        {rule.of, rule.by} for rule in made if isinstance(rule, Begins | Later | Offset | Bent | Tariff)
+    ]
     always_so += [{rule.of, part} for rule in made if isinstance(rule, Extreme) for part in rule.parts]
     orders = [rule for rule in orders if {rule.low, rule.high} not in always_so]
     orders = _of_parts(orders, always, made)

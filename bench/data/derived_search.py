@@ -34,12 +34,16 @@ from tabstep.data.derived import (
 )
 from tabstep.data.extreme_search import extremes
 from tabstep.data.foremost_search import foremost
+from tabstep.data.instalment_search import instalments
 from tabstep.data.later import Later
 from tabstep.data.mean_search import means
 from tabstep.data.offset_search import offsets
 from tabstep.data.periods import DAY, MONTH
 from tabstep.data.powers_search import powers
 from tabstep.data.shift_search import shifts
+from tabstep.data.surplus import Surplus
+from tabstep.data.surplus_search import surpluses
+from tabstep.data.tariff_search import tariffs
 from tabstep.data.weighted_search import weighted
 
 FIRST = 256  # rows that candidates are tried on before all are
@@ -102,15 +106,18 @@ def derived(
         arithmetic_search.scaled(frame, numbers, steps),
         curved(frame, plain_numbers, steps),
         _bent_and_whole(bends, chain(wholes, arithmetic_search.totals(frame, numbers, steps, made)), made),
+        surpluses(frame, plain_numbers, steps, units),
         means(frame, plain_numbers, steps, made),
         weighted(frame, plain_numbers, steps, made),
         extremes(frame, numbers, steps, units),
         [rule for rule in choices if chosen_search.whole(rule, frame)],
         [rule for rule in multiples if not rule.offset],
         powers(frame, plain_numbers, steps, made),
+        instalments(frame, plain_numbers, few, steps),
         arithmetic_search.rated(frame, numbers, few, steps),
         # After rates: these are rounded, and what is charged by them tells them.
         [rule for rule in multiples if rule.offset],
+        tariffs(frame, plain_numbers, few, steps),
         offsets(frame, pairs, plain_numbers, few, steps),
         # After rates: which of two taxes is more says the rate, too, and so does whether there is one.
         _bands(frame, numbers, few, steps),
@@ -124,10 +131,12 @@ def derived(
                 yield replace(rule, first="by")
                 continue
             # Of a total some parts may be made of it by other rules already: then it makes another one.
-            ways: tuple[Derived, ...] = (rule, *rule.turned()) if isinstance(rule, Total) else (rule,)
+            turned = rule.turned() if isinstance(rule, Total | Surplus) else ()
+            ways: tuple[Derived, ...] = (rule, *turned)
             own = next((each for each in ways if _is_open(each, made)), None)
             if own is not None and counts(own):
-                made[own.of] = tuple(name for name in own.columns if name != own.of)
+                last = _last(own)
+                made[last] = tuple(name for name in own.columns if name != last)
                 yield moving.settled(own)
 
 
@@ -156,7 +165,13 @@ def _bent_and_whole(
 
 
 def _is_open(rule: Derived, made: Mapping[str, tuple[str, ...]]) -> bool:
-    return rule.of not in made and not _makes(rule.of, rule.columns, made)
+    last = _last(rule)
+    return last not in made and not _makes(last, rule.columns, made)
+
+
+def _last(rule: Derived) -> str:
+    """The column that follows the others of a rule."""
+    return rule.gives[0] if isinstance(rule, Surplus) else rule.of
 
 
 def _can_follow(rule: Bands, made: Mapping[str, tuple[str, ...]]) -> bool:
