@@ -181,6 +181,7 @@ TOTALS = {
 }
 
 
+@pytest.mark.whole
 def test_totals_of_three_and_more_are_found_kept_and_followed() -> None:
     frame = common(ledger())
     rules = find(frame)
@@ -231,6 +232,7 @@ RATES = {
 }
 
 
+@pytest.mark.whole
 def test_rates_by_label_and_shares_of_a_whole_are_found_and_kept() -> None:
     frame = common(invoices())
     rules = find(frame)
@@ -294,6 +296,7 @@ def test_numbers_that_a_label_fixes_are_no_multiples_by_it() -> None:
     assert not any(isinstance(rule, Rated) for rule in find(frame.astype({"city": object})))
 
 
+@pytest.mark.whole
 def test_gaps_break_nothing() -> None:
     table = office()
     table.loc[::7, "price"] = np.nan
@@ -328,6 +331,7 @@ def test_columns_of_few_values_and_related_ones_are_no_products(seed: int) -> No
     assert not made(find(common(pd.DataFrame(small | zero | near))))
 
 
+@pytest.mark.whole
 @given(st.floats(1e-3, 1e3), st.floats(-50, 50), st.integers(0, 3), st.booleans())
 @example(0.2, 0.0, 2, True)  # multiples that floats round down by a whole step
 @settings(max_examples=40, deadline=None)
@@ -352,6 +356,7 @@ def test_a_sum_of_numbers_whose_squares_are_none_is_found() -> None:
     assert set(rule.columns) == {"a", "b", "c"}
 
 
+@pytest.mark.whole
 @given(st.data())
 @settings(max_examples=60, deadline=None)
 def test_no_column_is_too_odd_to_be_looked_at(data: st.DataObject) -> None:
@@ -377,6 +382,7 @@ def test_no_column_is_too_odd_to_be_looked_at(data: st.DataObject) -> None:
             assert str(rule)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("size", [1, 10_000])
 def test_a_total_is_found_whose_parts_make_each_other(size: int) -> None:
     """A tax in cents is told by the price but for rounding, a price in another currency to the last digit."""
