@@ -24,7 +24,7 @@ FEWEST = 4  # values of what is made, and of what it is made of
 def surpluses(
     frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, float], units: Mapping[str, str]
 ) -> Iterator[Surplus]:
-    """Rules that hold in all rows of a frame in common units, first those without a limit.
+    """Rules that hold in all rows of a frame in common units.
 
     numbers  columns of plain numbers
     units    that columns write: a number of one unit is above none of another

@@ -84,8 +84,8 @@ def _lines(
 ) -> list[Line] | None:
     """A line for each label, of y (n,) on the grid `step` by x (n,); None for none, or where one would do for all.
 
-    A foot or a slope that all may share is one, and what is written is the plainest that may be. A label with fewer
-    numbers than say its line has that of none, unless the rest is shared.
+    A foot or a slope that all may share is one, and what is written is the plainest that may be. Where none is shared a
+    label needs two numbers, or there is no rule.
     """
     below, above = slack(y, step, down=down)
     there = ~np.isnan(x) & ~np.isnan(y)
