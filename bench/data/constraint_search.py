@@ -71,11 +71,12 @@ def find(
         for rule in _sums(frame, single[:MOST_SUMMED], steps, units or {})
         if _could_break(rule, shuffled)
     ]
-    bends = [
-        rule
-        for rule in bent(frame, [name for name in single if frame[name].dtype.kind in "iuf"], steps)
-        if _could_break(rule, shuffled)
-    ]
+    with np.errstate(all="ignore"):  # what overflows is no rule
+        bends = [
+            rule
+            for rule in bent(frame, [name for name in single if frame[name].dtype.kind in "iuf"], steps)
+            if _could_break(rule, shuffled)
+        ]
     always = list(_orders(frame, single, steps, units or {}))
     orders = [rule for rule in always if _could_break(rule, shuffled)]
     orders = _without_implied([rule for rule in orders if not _follows(rule, sums, frame)])
@@ -94,7 +95,7 @@ def find(
     def counts(rule: Derived) -> bool:
         return _could_break(rule, shuffled)
 
-    with np.errstate(all="ignore"):  # what overflows is no rule
+    with np.errstate(all="ignore"):
         made = list(
             derived(
                 frame,

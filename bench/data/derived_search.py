@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data import arithmetic_search, calendar_search, chosen_search, clocks
-from tabstep.data.arithmetic import Total
+from tabstep.data.arithmetic import Made, Total
 from tabstep.data.bent import Bent
 from tabstep.data.comparable import plain
 from tabstep.data.compared_search import compared
@@ -192,8 +192,8 @@ def _is_open(rule: Derived, made: Mapping[str, tuple[str, ...]]) -> bool:
 def _around(
     rule: Derived, sums: Iterable[Total], made: Mapping[str, tuple[str, ...]]
 ) -> tuple[Total, Total] | None:
-    """A sum that leaves no room for a rule, and the same turned round, so that it does; None for none."""
-    for whole in sums:
+    """A sum that leaves no room for arithmetic, and the same turned round, so that it does; None for none."""
+    for whole in sums if isinstance(rule, Made) else ():
         others = {*rule.columns} - {rule.of}
         if rule.of not in whole.columns or (whole.of not in others and {*whole.columns} & others):
             continue
