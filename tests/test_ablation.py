@@ -60,6 +60,7 @@ def test_the_page_has_parts_by_worth_with_tables_kept_aside_by_themselves(tmp_pa
     assert "| ranks | 1 | +0.000 (one table) | -1.000 (one table) |" in aside
 
 
+@pytest.mark.whole
 def test_the_page_here_is_made_from_the_records_here(tmp_path: Path) -> None:
     kept = Path(__file__).parents[1] / "results" / "parts"
     parts.write(gather(kept / "runs")[0], tmp_path)

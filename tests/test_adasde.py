@@ -56,6 +56,7 @@ def test_a_time_is_where_so_much_signal_is_left() -> None:
     assert 500 < float(time_of(schedule, between)) < 501
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("squared", [4, 64])
 def test_any_amount_keeps_the_law_of_numbers(squared: float) -> None:
     """One normal column, whose noise is known, and more of it whose variance falls as 1/K: so does the error."""

@@ -74,6 +74,7 @@ def call(*arguments: object) -> tuple[int, str]:
     return done.exit_code, " ".join(done.output.split())
 
 
+@pytest.mark.whole
 def test_a_report_says_what_it_is_of_and_what_it_needs(tmp_path: Path) -> None:
     method = tabstep.TabDDPM(T=10, steps=3, layers=(8,), batch_size=64)
     tabstep.fit(shop(), method=method, drop="net_again", progress="none").save(tmp_path / "model")

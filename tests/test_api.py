@@ -133,6 +133,7 @@ def test_columns_that_are_not_fixed_need_not_be_there(learned: tabstep.Synthesiz
     assert rows.dtypes.equals(messy(20).dtypes)
 
 
+@pytest.mark.whole
 def test_rows_come_back_from_their_noise(learned: tabstep.Synthesizer) -> None:
     frame = messy(2000).head(40)
     back = learned.decode(learned.encode(frame))
@@ -143,6 +144,7 @@ def test_rows_come_back_from_their_noise(learned: tabstep.Synthesizer) -> None:
     assert (back["age"] - frame["age"]).abs().median() == 0
 
 
+@pytest.mark.whole
 def test_the_way_from_a_row_to_another(learned: tabstep.Synthesizer) -> None:
     frame = messy(2000)
     first, last = frame.iloc[[1]], frame.iloc[[5]]

@@ -181,6 +181,7 @@ TOTALS = {
 }
 
 
+@pytest.mark.whole
 def test_totals_of_three_and_more_are_found_kept_and_followed() -> None:
     frame = common(ledger())
     rules = find(frame)
@@ -231,6 +232,7 @@ RATES = {
 }
 
 
+@pytest.mark.whole
 def test_rates_by_label_and_shares_of_a_whole_are_found_and_kept() -> None:
     frame = common(invoices())
     rules = find(frame)
@@ -294,6 +296,7 @@ def test_numbers_that_a_label_fixes_are_no_multiples_by_it() -> None:
     assert not any(isinstance(rule, Rated) for rule in find(frame.astype({"city": object})))
 
 
+@pytest.mark.whole
 def test_gaps_break_nothing() -> None:
     table = office()
     table.loc[::7, "price"] = np.nan
@@ -328,6 +331,7 @@ def test_columns_of_few_values_and_related_ones_are_no_products(seed: int) -> No
     assert not made(find(common(pd.DataFrame(small | zero | near))))
 
 
+@pytest.mark.whole
 @given(st.floats(1e-3, 1e3), st.floats(-50, 50), st.integers(0, 3), st.booleans())
 @example(0.2, 0.0, 2, True)  # multiples that floats round down by a whole step
 @settings(max_examples=40, deadline=None)
@@ -352,6 +356,7 @@ def test_a_sum_of_numbers_whose_squares_are_none_is_found() -> None:
     assert set(rule.columns) == {"a", "b", "c"}
 
 
+@pytest.mark.whole
 @given(st.data())
 @settings(max_examples=60, deadline=None)
 def test_no_column_is_too_odd_to_be_looked_at(data: st.DataObject) -> None:
@@ -377,6 +382,7 @@ def test_no_column_is_too_odd_to_be_looked_at(data: st.DataObject) -> None:
             assert str(rule)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("size", [1, 10_000])
 def test_a_total_is_found_whose_parts_make_each_other(size: int) -> None:
     """A tax in cents is told by the price but for rounding, a price in another currency to the last digit."""
@@ -492,3 +498,55 @@ def test_either_part_of_a_product_and_an_offset_can_follow(
     for name in ("a", "b"):
         frame = real.assign(c=made, **{name: drawn[name]})
         np.testing.assert_allclose(rule.moved(name, frame), real[name], rtol=1e-6)
+
+
+FEES = {
+    "share": ("payout = 0.78 x amount", "fee = amount - payout"),
+    "and a little": ("payout = 0.971 x amount - 0.3", "fee = amount - payout"),
+    "by plan": ("fee = amount times a factor by plan (gold: 0.014, std: 0.029)", "payout = amount - fee"),
+    "by rate": ("fee = amount x rate / 100", "payout = amount - fee"),
+    "both": (
+        "fee by amount, as plan says (gold: 0.014 x amount + 0.25, std: 0.029 x amount + 0.3)",
+        "payout = amount - fee",
+    ),
+    "of goods": ("amount = goods x price", "payout = amount - fee"),
+    "of goods off": ("amount = goods x price x (1 - off / 100)", "payout = amount - fee"),
+}
+
+
+@pytest.mark.parametrize("kind", FEES)
+def test_what_makes_a_part_of_a_sum_or_all_of_it_turns_the_sum_round(kind: str) -> None:
+    """A fee by the amount, and the payout: as a sum of the two the amount would leave the fee untold."""
+    rng = np.random.default_rng(0)
+    plan, rate = rng.choice(["std", "gold"], N), rng.choice([1.4, 1.9, 2.9, 3.4], N)
+    goods, price = rng.integers(1, 20, N), rng.lognormal(2, 1, N).round(2)
+    off, amount = rng.choice([0, 5, 10, 20], N), rng.lognormal(4, 1, N).round(2)
+    if kind.startswith("of goods"):
+        amount = (goods * price * (1 - off / 100 if "off" in kind else 1.0)).round(2)
+    by_plan = pd.Series(plan).map({"std": 0.029, "gold": 0.014}).to_numpy()
+    fee = {
+        "share": amount * 0.22,
+        "and a little": amount * 0.029 + 0.3,
+        "by plan": amount * by_plan,
+        "by rate": amount * rate / 100,
+        "both": amount * by_plan + np.where(plan == "std", 0.3, 0.25),
+    }.get(kind, amount * rng.beta(1, 5, N))
+    frame = common(
+        pd.DataFrame(
+            {
+                "amount": amount,
+                "plan": plan,
+                "rate": rate,
+                "goods": goods,
+                "price": price,
+                "off": off,
+                "fee": fee.round(2),
+            }
+        ).assign(payout=(amount - fee.round(2)).round(2))
+    )
+    rules = find(frame)
+    assert {*FEES[kind]} <= {str(rule) for rule in rules}
+    assert "fee + payout = amount" not in {str(rule) for rule in rules}
+    after = keep(rules, torn(frame, 1))
+    assert {share_kept(rule, after) for rule in rules} == {1.0}
+    np.testing.assert_allclose(after["fee"] + after["payout"], after["amount"], atol=1e-6)

@@ -212,6 +212,7 @@ def test_settings_are_cloned_and_a_model_says_what_it_is(model: tabstep.Synthesi
     assert repr(model) == "<Synthesizer: 3 columns, no target, fitted on 40 rows>"
 
 
+@pytest.mark.whole
 def test_whole_numbers_that_may_be_something_else_are_told() -> None:
     frame = pd.DataFrame(
         {

@@ -74,6 +74,7 @@ def test_planted_ones_are_found_and_no_others(learned: tuple[pd.DataFrame, tuple
     assert all(share_kept(rule, frame) == 1 for rule in rules)
 
 
+@pytest.mark.whole
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=10, deadline=None)
 def test_rows_keep_them_whatever_they_were(
@@ -231,6 +232,7 @@ def test_the_place_of_another_value_is_as_weights_say_and_the_same_for_the_same_
     assert (instead.places(rows, last) == 1).all()
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("target", [None, "mail", "clicks"])
 def test_models_keep_them(target: str | None) -> None:
     """By a network that learned next to nothing: without the rules, rows break almost every one."""

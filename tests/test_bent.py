@@ -118,6 +118,7 @@ def test_what_was_made_moves_what_makes_it(rule: Bent, seed: int) -> None:
     assert moved[4] == drawn[4]
 
 
+@pytest.mark.whole
 @settings(max_examples=60, deadline=None)
 @given(rule=lines(), seed=st.integers(0, 2**32 - 1))
 def test_what_is_found_says_what_was_planted(rule: Bent, seed: int) -> None:

@@ -261,6 +261,7 @@ def test_records_that_failed_at_all_steps_leave_no_smaller_budget_to_stand_for_t
     assert found(results(cells({2: [0.79999] * 2, 1000: [0.8, 0.8]})))["enough"] == 2
 
 
+@pytest.mark.whole
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.floats(-3, 3), min_size=2, max_size=6), st.data())
 def test_a_cell_that_fails_never_makes_fewer_steps_enough(curve: list[float], data: st.DataObject) -> None:

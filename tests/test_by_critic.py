@@ -58,6 +58,7 @@ def nothing(numbers: Mapping[str, Tensor]) -> None:
     """There is no range to come back to."""
 
 
+@pytest.mark.whole
 def test_what_is_wrong_is_found_and_mended() -> None:
     """Real rows are normal with deviation .5 about 0."""
     setting = normal_columns((0.25,)).setting(2000)
@@ -70,6 +71,7 @@ def test_what_is_wrong_is_found_and_mended() -> None:
     assert found["c2st"].min() < 0.05 < found["c2st"][0]
 
 
+@pytest.mark.whole
 def test_only_what_is_named_is_learned() -> None:
     setting = normal_columns((0.25,)).setting(400)
     found = replace(BRIEF, steps=20, check_every=20).search(
@@ -78,6 +80,7 @@ def test_only_what_is_named_is_learned() -> None:
     assert float(found["spread"]) == -0.7
 
 
+@pytest.mark.whole
 def test_the_first_begin_stays_where_nothing_is_shown_to_be_better() -> None:
     setting = normal_columns((0.25,)).setting(1000)
     right, wrong = begin(0.0, -0.693), begin(0.8, 0.3)
@@ -89,6 +92,7 @@ def test_the_first_begin_stays_where_nothing_is_shown_to_be_better() -> None:
     assert other["c2st"][0] > other["c2st"][1]
 
 
+@pytest.mark.whole
 def test_numbers_come_back_to_where_they_make_sense() -> None:
     setting = normal_columns((0.25,)).setting(400)
 
@@ -100,6 +104,7 @@ def test_numbers_come_back_to_where_they_make_sense() -> None:
     assert float(found["place"]) == pytest.approx(0.3, abs=0.02)
 
 
+@pytest.mark.whole
 def test_a_descent_that_ends_in_nothing_finite_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     setting = normal_columns((0.25,)).setting(300)
 
@@ -131,6 +136,7 @@ def drawn(sampler: CriticDDSS | DDIM | DDSS, setting: Setting, K: int) -> State:
     return sampler.prepare(setting, path)(setting.process.noise(7, 0, 40), None)
 
 
+@pytest.mark.whole
 def test_without_a_step_it_is_ddim_or_ddss_whichever_trees_see_less() -> None:
     setting = mixed_table().setting(600)
     plain = DDSS(features=("rows",), steps=40, check_every=20, batch_rows=128, held_rows=300, lr=0.03)
@@ -140,6 +146,7 @@ def test_without_a_step_it_is_ddim_or_ddss_whichever_trees_see_less() -> None:
     assert any(torch.allclose(found.x, begin.x, atol=1e-6) for begin in begins)
 
 
+@pytest.mark.whole
 def test_its_coefficients_are_learned_once_and_read_again(tmp_path: Any) -> None:
     setting = replace(mixed_table().setting(600), artifacts=Artifacts(tmp_path))
     sampler = CriticDDSS(

@@ -177,6 +177,7 @@ def test_what_a_fixed_value_asks_for() -> None:
     assert keep([partly], before, ("sent", "billed"))["same"].tolist() == ["no", "no"]
 
 
+@pytest.mark.whole
 def test_what_a_column_never_has_is_not_put_into_it() -> None:
     frame = games()
     never = frame["winner"] == "team 3"
@@ -196,6 +197,7 @@ def test_what_a_column_never_has_is_not_put_into_it() -> None:
         assert "none" not in {*after["home"], *after["away"]}
 
 
+@pytest.mark.whole
 def test_a_column_without_gaps_gets_none() -> None:
     """Where the label says so, the other column goes along, or the label does."""
     frame = games()

@@ -127,6 +127,7 @@ def test_bad_numbers(option: tuple[str, str], plans: list[Plan]) -> None:
 # What reaches the harness
 
 
+@pytest.mark.whole
 def test_filters_reach_the_plan(plans: list[Plan], tmp_path: Path) -> None:
     asked = ("--dataset", "mlc-churn", "--method", "real,tabddpm", "--sampler", "ddim", "--steps", "5,T")
     done = call("run", "quick", *asked, "--seed", "3", "--workers", "1", "--results", tmp_path)
@@ -145,6 +146,7 @@ def test_filters_reach_the_plan(plans: list[Plan], tmp_path: Path) -> None:
     assert "3 cells done, 0 failed, 0 skipped" in done.output
 
 
+@pytest.mark.whole
 def test_own_table(plans: list[Plan], tmp_path: Path) -> None:
     table, card = tmp_path / "mine.csv", tmp_path / "mine.toml"
     rows = "".join(f"{i},{'ab'[i % 2]},{i * 1.5}\n" for i in range(60))
@@ -204,6 +206,7 @@ def test_unreachable_tables_are_skipped_with_a_reason(tmp_path: Path) -> None:
 # How it ends
 
 
+@pytest.mark.whole
 @pytest.mark.usefixtures("blank_figures")
 def test_a_failed_cell_gives_status_1(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fine: list[Any] = []
@@ -247,6 +250,7 @@ def test_report_needs_records_only(tmp_path: Path) -> None:
     assert {"results.csv", "results.md", "spread.csv", "quality_against_cost.png"} <= names
 
 
+@pytest.mark.whole
 @pytest.mark.usefixtures("blank_figures")
 def test_report_names_records_that_it_cannot_read(tmp_path: Path) -> None:
     runs = tmp_path / "quick" / "runs"

@@ -338,6 +338,7 @@ NUMBERS = ("{:.2f}", "{:,.2f}", "{:.3e}", "${:.2f}", "{:.2f} kg", "{:.2f}%", "{:
 MOMENTS = ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%a, %d %b %Y", "%Y-%m-%d %H:%M", "%B %d, %Y", "%H:%M")
 
 
+@pytest.mark.whole
 @settings(max_examples=40, deadline=None)
 @given(
     ways=st.one_of(

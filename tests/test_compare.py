@@ -48,6 +48,7 @@ def test_a_planted_difference_is_found() -> None:
     assert back.difference == pytest.approx(-verdicts[0].difference)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("datasets", [1, 6])
 def test_the_same_is_not_called_different(datasets: int) -> None:
     wrong = sum(versus(*planted(0, seed, datasets)).p_different < 0.05 for seed in range(400))

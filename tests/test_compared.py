@@ -144,6 +144,7 @@ def test_rules_through_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]
             from_json({**to_json(rule), "pairs": pairs})
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("target", [None, "result"])
 def test_models_keep_them(target: str | None) -> None:
     method = tabstep.TabDDPM(T=20, steps=2, layers=(8,), batch_size=64)

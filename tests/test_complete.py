@@ -180,6 +180,7 @@ NUMBERS = st.one_of(st.none(), st.integers(-3, 3).map(float), st.floats(-1e9, 1e
 TEXTS = st.one_of(st.none(), st.sampled_from(["a", "b", "", "nan", "None", "yes"]))
 
 
+@pytest.mark.whole
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), rows=st.integers(2, 12), seed=st.integers(0, 5))
 def test_round_trip_of_any_table(data: st.DataObject, rows: int, seed: int) -> None:

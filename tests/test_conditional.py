@@ -52,6 +52,7 @@ CONDITIONS: list[Any] = [
 ]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(("numbers", "classes"), CONDITIONS, ids=str)
 def test_many_particles_give_the_conditional_law(numbers: dict[int, float], classes: dict[int, int]) -> None:
     n = 500
@@ -69,6 +70,7 @@ def test_many_particles_give_the_conditional_law(numbers: dict[int, float], clas
         assert total_variation(share, r @ WORLD.P[j]) < 0.07
 
 
+@pytest.mark.whole
 def test_one_particle_is_inpainting_and_does_not() -> None:
     known = fixed(800, {1: -1.0}, {1: 2})
     share = torch.bincount(draw(WORLD.process(), known, M=1).c[:, 0], minlength=3) / 800
@@ -99,6 +101,7 @@ class Labelled:
         return torch.stack([h[0] for h in heads])[y, rows], torch.stack([h[1] for h in heads])[y, rows]
 
 
+@pytest.mark.whole
 def test_a_label_that_is_not_known_is_found() -> None:
     alone = tuple(
         LatentClass(

@@ -62,6 +62,7 @@ def test_a_condition_on_the_label_is_met_by_the_network(model: tabstep.Synthesiz
     assert set(some["class"]) == {"a", "c"}
 
 
+@pytest.mark.whole
 def test_rows_that_meet_a_condition_are_those_of_all_rows(model: tabstep.Synthesizer) -> None:
     where = {"age": (30, 50), "city": ["Rome", "Lima"], "since": ("2020-06-01", None)}
     rows = model.sample(150, steps=5, seed=3, where=where)
@@ -103,6 +104,7 @@ def test_balanced_counts_are_exact(model: tabstep.Synthesizer, name: str, tmp_pa
     assert (how.drawn > 0) == (name == "city")
 
 
+@pytest.mark.whole
 def test_where_few_rows_meet_single_values_particles_go_on(
     model: tabstep.Synthesizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +122,7 @@ def test_where_few_rows_meet_single_values_particles_go_on(
     assert rows["phone"].isna().mean() > 0.8
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("where", [{"age": (18, 40), "city": "Rome"}, {"city": "Lima"}], ids=str)
 def test_a_killed_run_with_conditions_goes_on_to_the_same_bytes(
     model: tabstep.Synthesizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: dict[str, object]
@@ -178,6 +181,7 @@ def test_gaps_are_filled_with_what_goes_with_the_rest(model: tabstep.Synthesizer
     assert (whole.loc[oslo, "city"] == "Oslo").mean() > 0.85  # told by what was spent and by the class
 
 
+@pytest.mark.whole
 def test_gaps_that_belong_there_stay_with_a_warning(model: tabstep.Synthesizer) -> None:
     rows = table().query("city == 'Lima'").head(30)
     with pytest.warns(GapsStay, match="rows keep gaps in phone"):
@@ -251,6 +255,7 @@ def test_a_label_with_gaps_is_one_more_label() -> None:
     assert only.sample(40, steps=2, where={"x": (0, 8)})["x"].between(0, 8).all()
 
 
+@pytest.mark.whole
 def test_a_balanced_label_stays_balanced_beside_other_conditions() -> None:
     rng = np.random.default_rng(0)
     kind = rng.choice(WORDS, 1500)

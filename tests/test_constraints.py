@@ -110,6 +110,7 @@ def test_what_follows_from_ranges_or_zeros_or_few_rows_is_no_rule() -> None:
     assert find(names) == ()  # every id is seen once, so it would determine anything
 
 
+@pytest.mark.whole
 @given(st.integers(0, 2**32 - 1), st.integers(0, 4))
 @settings(max_examples=30, deadline=None)
 def test_independent_columns_have_no_rules(seed: int, places: int) -> None:
@@ -146,6 +147,7 @@ def test_gaps_break_no_order_and_are_labels_of_codes() -> None:
     assert {"net + tax = gross", "city and code are codes of one another"} <= found
 
 
+@pytest.mark.whole
 def test_columns_that_are_never_there_together_make_no_rule() -> None:
     """What was and what is forecast: of every sum and product of the two there is no row that could break it."""
     rng = np.random.default_rng(0)

@@ -36,6 +36,7 @@ def test_a_model_that_drew_is_copied_and_goes_to_other_processes(tmp_path: Path)
     pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(boot)).sample(9), boot.sample(9))
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
 def test_fits_in_threads_are_those_of_fits_alone(dropout: float) -> None:
     method = tabstep.TabDDPM(T=20, steps=20, layers=(64, 64), batch_size=64, dropout=dropout)

@@ -55,6 +55,7 @@ def test_fresh_rows_cover_as_much_as_the_closed_form_says(n: int, m: int, d: int
         assert abs(np.mean(values) - wanted) < 4 * np.std(values) / 60**0.5 + 1e-9
 
 
+@pytest.mark.whole
 def test_the_support_of_a_ball() -> None:
     rng = np.random.default_rng(0)
     x = Points(rng.normal(size=(4000, 3)))
@@ -145,6 +146,7 @@ def test_units_do_not_matter() -> None:
     assert coverage(scale(FRESH), scale(REAL), scale(TRAIN), SCHEMA, seed=0) == pytest.approx(base, abs=1e-9)
 
 
+@pytest.mark.whole
 def test_detection_of_nothing_of_marginals_and_of_a_shift() -> None:
     def found(rows: pd.DataFrame) -> dict[str, float]:
         return detection(rows, REAL, TRAIN, SCHEMA, seed=0)
@@ -168,6 +170,7 @@ def test_detection_of_nothing_of_marginals_and_of_a_shift() -> None:
     assert found(TRAIN)["c2st_xgboost_train_score"] > 0.97
 
 
+@pytest.mark.whole
 def test_the_interval_of_an_area_holds_it() -> None:
     from sklearn.metrics import roc_auc_score
 
@@ -254,6 +257,7 @@ def test_equal_distances_are_equal_whatever_their_last_bits() -> None:
     assert found["coverage"] == held.any(1).mean()
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(("d", "fresh", "narrow"), [(2, 0.975, 0.89), (10, 0.734, 0.841), (20, 0.543, 0.612)])
 def test_beta_recall_of_fresh_rows_falls_with_columns_and_narrow_rows_may_have_more(
     d: int, fresh: float, narrow: float

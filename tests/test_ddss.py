@@ -317,6 +317,7 @@ def test_it_learns_with_every_seed(seed: int) -> None:
     better(seed)
 
 
+@pytest.mark.whole
 def test_the_best_check_is_kept_and_ddim_if_nothing_is_better() -> None:
     _, found = search(replace(WILD, steps=20, check_every=5), 0, n=400)
     assert found["distances"][0] == found["distances"].min()
@@ -406,6 +407,7 @@ def test_labels_belong_to_the_features() -> None:
         assert other > same + 1e-3
 
 
+@pytest.mark.whole
 def test_the_row_network_sees_how_columns_depend_on_each_other() -> None:
     world = mixed_table()
     data, blocks = world.state(3000, seed=1), world.blocks

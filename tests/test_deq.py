@@ -96,6 +96,7 @@ def test_every_kind_of_table_and_labels(d: int, sizes: tuple[int, ...], classes:
         assert (found.y is None) if y is None else torch.equal(found.y, y)  # type: ignore[arg-type]
 
 
+@pytest.mark.whole
 def test_it_takes_far_fewer_calls_than_steps_and_all_rows_are_right() -> None:
     """The sweeps that a row needs grow far slower than the steps."""
     for K, middle, most in ((10, 7, 9), (25, 11, 14), (50, 13, 20)):

@@ -127,6 +127,7 @@ def test_rows_keep_what_is_made_whatever_was_drawn(
     assert keep(rules, after) is after
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     "fixed",
     [("age",), ("group",), ("weekday",), ("days", "month"), ("hours",), ("full",), ("shift",), ("year",)],
@@ -141,6 +142,7 @@ def test_what_is_fixed_stays_and_what_makes_it_follows(
     assert {str(rule): share_kept(rule, after) for rule in rules} == {str(rule): 1.0 for rule in rules}
 
 
+@pytest.mark.whole
 def test_times_move_no_farther_than_they_must(learned: tuple[pd.DataFrame, tuple[Any, ...]]) -> None:
     frame, rules = learned
     before = torn(frame, 4)
@@ -220,6 +222,7 @@ def test_full_years_are_birthdays(born: date, day: date) -> None:
     ).tolist() == [age]
 
 
+@pytest.mark.whole
 def test_gaps_break_nothing_and_are_labels_of_what_is_made() -> None:
     table = ward()
     table.loc[::9, "left"] = pd.NaT
@@ -394,6 +397,7 @@ def office(zone: str) -> pd.DataFrame:
     )
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "UTC+09:00"])
 @pytest.mark.parametrize("as_text", [False, True])
 def test_the_calendar_is_that_of_the_zone(zone: str, *, as_text: bool) -> None:
@@ -500,6 +504,7 @@ def test_a_day_counts_from_the_day_of_a_time_and_on_the_clock_of_its_zone() -> N
     assert (str(rule), rule.zone) == ("of = by + 1 month", "Europe/Berlin")
 
 
+@pytest.mark.whole
 def test_what_is_later_follows_weekdays_orders_and_lengths() -> None:
     """The invoice has its due date, whatever else is told of either."""
     invoice = days()

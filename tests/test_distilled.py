@@ -67,6 +67,7 @@ def drawn(draw: Draw, of: Setting, n: int = 20_000) -> State:
         return draw(of.process.noise(1, 0, n), None)
 
 
+@pytest.mark.whole
 def test_the_map_of_a_normal_law_is_learned() -> None:
     """Its path is affine, x_0 = MEAN + SPREAD (x_t - sqrt(a) MEAN) / sqrt(a SPREAD^2 + 1 - a), so that rows keep their
     spread; the mean that a network gives has that times the correlation."""
@@ -105,6 +106,7 @@ def test_without_training_it_is_the_first_step_from_the_start() -> None:
         assert (found is None and wanted is None) or torch.equal(found, wanted)
 
 
+@pytest.mark.whole
 def test_classes_stay_what_the_network_says() -> None:
     """Though the numbers' slope and shift move, and the logits are free to."""
     of = setting(1, (3,))
@@ -116,6 +118,7 @@ def test_classes_stay_what_the_network_says() -> None:
     assert weights["slope"].abs() > 0.05
 
 
+@pytest.mark.whole
 def test_each_evaluation_is_one_call_and_is_counted() -> None:
     of = setting(2, (3,))
     lazy = replace(FEW, steps=20, pairs=512)
@@ -130,6 +133,7 @@ def test_each_evaluation_is_one_call_and_is_counted() -> None:
         assert counter.rows - before == 100 * K
 
 
+@pytest.mark.whole
 def test_a_network_is_taught_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two evaluations share the first network with one; a second draw trains nothing."""
     of = setting(2, (3,))
@@ -182,6 +186,7 @@ class Off:
         return draw
 
 
+@pytest.mark.whole
 def test_the_worse_the_start_the_earlier_in_noise_paths_begin() -> None:
     """From rows that are off the walk must be long, though it comes back from none of them quite."""
     of = setting()
@@ -193,6 +198,7 @@ def test_the_worse_the_start_the_earlier_in_noise_paths_begin() -> None:
     assert said["regret"].shape == (4, 5)
 
 
+@pytest.mark.whole
 def test_each_budget_has_its_choice_which_is_read_where_there_are_no_rows() -> None:
     of = setting()
     off = replace(SEVERAL, starts=(Off(2 * SPREAD),))
@@ -205,6 +211,7 @@ def test_each_budget_has_its_choice_which_is_read_where_there_are_no_rows() -> N
     assert off.begin(replace(of, held=few_rows, artifacts=Artifacts()), 1).time == 40
 
 
+@pytest.mark.whole
 def test_the_choice_is_paid_by_all_who_use_it() -> None:
     of = setting()
     FEW.begin(of, 1)
@@ -228,6 +235,7 @@ class Pairs(nn.Module):
         return torch.cat([eps, said, said], 1) + 0 * self.none
 
 
+@pytest.mark.whole
 def test_where_classes_depend_on_each_other_one_call_begins_late() -> None:
     """One call draws each column by itself, which paths do not show; from later begins fewer pairs come apart."""
     g = torch.Generator().manual_seed(0)
@@ -314,6 +322,7 @@ def test_a_table_without_numbers_has_nothing_to_teach() -> None:
     assert shares == pytest.approx(torch.tensor(CLASSES), abs=0.02)
 
 
+@pytest.mark.whole
 def test_what_it_cannot_do_is_said() -> None:
     of = setting()
     with pytest.raises(Unsupported, match="up to 2 evaluations, not for 5"):

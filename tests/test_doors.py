@@ -222,6 +222,7 @@ def test_other_names_are_free() -> None:
 # Tables
 
 
+@pytest.mark.whole
 def test_a_table_that_unfolds_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,6 +154,7 @@ def test_sampled_pairs_follow_the_exact_chain(update: Any, step: str) -> None:
 # Every update, from any time
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", UPDATES)
 def test_every_update_denoises_from_the_middle(name: str) -> None:
     """From exact rows noised to 0.4 T the mixed table comes back; the steps are counted."""
@@ -291,6 +292,7 @@ class Shifted:
         return State(rows.x + torch.tensor([self.by, 0, 0], dtype=F64), rows.c, None)
 
 
+@pytest.mark.whole
 def test_the_begin_chosen_is_later_for_a_worse_start() -> None:
     world = mixed_table()
     setting = world.setting(500)
@@ -518,6 +520,7 @@ def test_short_training_draws_only_its_times() -> None:
     assert set(seen) == set(range(1, 16))
 
 
+@pytest.mark.whole
 def test_the_python_interface_starts_early() -> None:
     frame, _ = table(200)
     model = tabstep.fit(

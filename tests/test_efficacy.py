@@ -356,6 +356,7 @@ def trials_in(journal: Path) -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(study_name=name, storage=storage).trials
 
 
+@pytest.mark.whole
 def test_a_resumed_study_runs_only_what_is_missing_and_ends_as_an_unbroken_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -382,6 +383,7 @@ def test_a_resumed_study_runs_only_what_is_missing_and_ends_as_an_unbroken_one(
     assert len(fits) == 8  # nothing was missing
 
 
+@pytest.mark.whole
 def test_a_trial_that_was_cut_short_is_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data, journal = noisy(), tmp_path / "study.journal"
     whole = tune(data.train, data.schema, trials=3, folds=2)

@@ -55,6 +55,7 @@ def test_they_are_found_and_through_json(learned: tuple[pd.DataFrame, tuple[Cons
     assert through_json(rules) == [*rules]
 
 
+@pytest.mark.whole
 @settings(max_examples=20, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -76,6 +77,7 @@ def test_rows_keep_them_whatever_they_were(
         pd.testing.assert_series_equal(after[name], before[name])
 
 
+@pytest.mark.whole
 def test_one_row_that_says_otherwise_and_luck_are_none() -> None:
     frame, rng = tries(), np.random.default_rng(1)
     frame.loc[7, "best"] += 1
@@ -101,6 +103,7 @@ def test_a_rule_that_is_none_is_refused() -> None:
         Extreme(("a",), "b", True, (1.0,))
 
 
+@pytest.mark.whole
 def test_models_keep_them() -> None:
     rows = tabstep.fit(tries(400), method="mixture", progress="none").sample(200, seed=1)
     assert (rows["best"] == rows[["run1", "run2", "run3"]].max(axis=1)).all()

@@ -15,6 +15,7 @@ from tabstep.records import store
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("group", rows.GROUPS)
 def test_each_group_makes_the_scores_that_are_known_of_it(group: str) -> None:
     dataset = load("mlc-churn")

@@ -191,6 +191,7 @@ def test_each_lever_is_a_line_with_a_column_a_budget() -> None:
     assert own["at 2"] == "-0.010 (no scatter)"
 
 
+@pytest.mark.whole
 def test_the_page_and_its_figure(tmp_path: Path) -> None:
     paths = families.write(made(), tmp_path)
     page = (tmp_path / "families.md").read_text()

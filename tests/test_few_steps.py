@@ -93,6 +93,7 @@ def test_there_is_a_page_before_there_is_a_loss(tmp_path: Path) -> None:
     assert "on 0 tables" in page.read_text()
 
 
+@pytest.mark.whole
 def test_a_glance_is_of_the_tables_that_have_all(tmp_path: Path) -> None:
     wanted = [
         *(r for name in ("churn2", "house") for r in of(name, "ancestral", 20)),
@@ -155,6 +156,7 @@ def test_a_sampler_that_lacks_networks_is_named(tmp_path: Path) -> None:
     assert "`ddim` drew from 2 of these 4 networks: means are over these." in text
 
 
+@pytest.mark.whole
 def test_the_page_of_samplers_says_what_the_solver_of_the_study_does() -> None:
     """The two samplers from a mixture, by the records, and that none of their differences is decided."""
     records = committed.records("few-steps")

@@ -77,6 +77,7 @@ def test_the_committed_page_is_what_the_committed_records_give(tmp_path: Path) -
     assert made.read_bytes() == (results / "FINDINGS.md").read_bytes()
 
 
+@pytest.mark.whole
 def test_the_page_of_results_says_how_cells_came_back() -> None:
     results = Path(__file__).resolve().parents[1] / "results"
     page = " ".join((results / "README.md").read_text(encoding="utf-8").split())

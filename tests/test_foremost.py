@@ -60,6 +60,7 @@ def test_they_are_found_and_through_json(learned: tuple[pd.DataFrame, tuple[Cons
     assert through_json(rules) == [*rules]
 
 
+@pytest.mark.whole
 @settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -81,6 +82,7 @@ def test_rows_keep_them_whatever_they_were(
         pd.testing.assert_series_equal(after[name], before[name])
 
 
+@pytest.mark.whole
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), most=st.booleans(), data=st.data())
 def test_a_fixed_label_is_obeyed_by_parts_alone(seed: int, most: bool, data: st.DataObject) -> None:

@@ -338,6 +338,7 @@ def test_databases_of_studies(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
+@pytest.mark.whole
 def test_files_that_are_no_database_of_studies(tmp_path: Path) -> None:
     path, said = tmp_path / "studies.db", list[str]()
     filled(f"sqlite:///{path}")

@@ -156,6 +156,7 @@ def test_the_bound_trains_both_heads() -> None:
         assert grad.abs().sum() > 0
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("variance", ["range", "free"])
 def test_fractions_reach_their_closed_form(variance: gaussian.Learned) -> None:
     """Only the fractions are trained, for one-step variances at T = 20; known optima at t = 10."""
@@ -227,6 +228,7 @@ def small(kind: type[TabDDPM], **options: object) -> Diffusion:
     return kind(T=50, steps=60, layers=(32,), batch_size=128, **options).fit(frame, schema, seed=0)  # type: ignore[arg-type]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     "options",
     [
@@ -263,6 +265,7 @@ def test_a_network_without_variances_says_what_is_missing() -> None:
         SAMPLERS["learned"].prepare(setting, linspace(setting, 5))
 
 
+@pytest.mark.whole
 def test_training_lowers_the_bound() -> None:
     frame, schema = table(1000)
     few, many = (

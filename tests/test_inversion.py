@@ -71,6 +71,7 @@ def test_noise_is_found_again(method: str, K: int, bar: float) -> None:
     assert (found - latent.x_T).square().mean() < bar
 
 
+@pytest.mark.whole
 def test_the_error_of_running_backwards_halves_with_twice_the_steps() -> None:
     clean, errors = WORLD.state(256, seed=5), []
     for K in (20, 40, 80, 160):

@@ -50,6 +50,7 @@ def means(drawn: pd.DataFrame, held: pd.DataFrame, schema: Schema) -> dict[str, 
     return {name: float(values.mean()) for name, values in shortfalls(drawn, held, schema).items()}
 
 
+@pytest.mark.whole
 def test_each_planted_fault_is_seen_by_the_score_that_sees_it() -> None:
     """Labels that say nothing, columns that are independent, one that is moved; fresh rows have none of them."""
     (held, schema), (fresh, _) = frame(1500, 0), frame(1500, 1)
@@ -178,6 +179,7 @@ def test_it_needs_a_sampler_and_rows_to_judge_by() -> None:
     assert path_for(DDIM(), Measured(), setting, 50) == tuple(range(50, -1, -1)), "nothing to choose"
 
 
+@pytest.mark.whole
 def test_every_sampler_is_judged_from_where_its_paths_begin() -> None:
     """With the first step free the paths tried are those of the sampler, one time shorter."""
     setting = mixed_table(100).setting(250)

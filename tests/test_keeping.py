@@ -133,6 +133,7 @@ def test_what_is_fixed_stays_and_the_free_column_gives_way(
     pd.testing.assert_frame_equal(everything, before)
 
 
+@pytest.mark.whole
 @given(st.integers(0, 2**32 - 1), st.sets(st.sampled_from(list(shop(1).columns))))
 @settings(max_examples=25, deadline=None)
 def test_whatever_is_fixed_of_real_rows_all_others_follow(
@@ -206,6 +207,7 @@ def test_rows_drawn_around_fixed_values_keep_the_rules(
     assert (edited["tax"] >= 0).all()
 
 
+@pytest.mark.whole
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_rows_by_particles_keep_the_rules(
     blank: tuple[pd.DataFrame, tabstep.Synthesizer], monkeypatch: pytest.MonkeyPatch
@@ -229,6 +231,7 @@ def test_an_order_whose_ends_disagree_for_a_gap_is_none() -> None:
     assert not find(frame)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("target", [None, "status"])
 def test_gaps_are_where_the_label_says_and_no_other_column_moves(target: str | None) -> None:
     """By a network that learned next to nothing: a label without its gap, and a gap without its label, are common."""

@@ -130,6 +130,7 @@ def arrows() -> dict[str, set[str]]:
     }
 
 
+@pytest.mark.whole
 def test_there_is_no_circle_of_modules_or_wings() -> None:
     """Also on one floor: two wings that need each other are one."""
     between = arrows()

@@ -124,6 +124,7 @@ def test_entries_hold_what_the_records_do(records: list[Record]) -> None:
     assert json.loads(json.dumps(found)), "plain values"
 
 
+@pytest.mark.whole
 def test_an_entry_names_the_card_that_its_seconds_are_of() -> None:
     cell = cell_of("adult", "ddim", 5, 0)
     here = replace(record_of(cell, 0.5, 1.0), env={"device": "cpu", "cpu": "Made-up 9000"})

@@ -57,6 +57,7 @@ def test_they_are_found_and_through_json(learned: tuple[pd.DataFrame, tuple[Cons
         Mean(("a", "b"), (0.6, 0.6), "c", 1.0, (1.0, 1.0), ("c", "a", "b"))
 
 
+@pytest.mark.whole
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), fixed=st.sampled_from(["", "mark", "year", "exam"]))
 def test_rows_keep_them_whatever_they_were(

@@ -100,6 +100,7 @@ def test_copies_of_training_rows_are_a_leak_with_and_without_held_out_rows(
     assert leak.verdict(found).finding == "leak"
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("shared", [300, 100, 30], ids=str)
 def test_held_out_rows_that_are_training_rows_excuse_no_copies(
     fitted: tabstep.Synthesizer, shared: int
@@ -253,6 +254,7 @@ def test_rows_that_coincide_by_themselves_are_no_leak() -> None:
     assert leak.copies(0.30, 5000, leak.Chance(0.03, 1000), leak.Chance(0.0, 2000)).finding == "leak"
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("equal", [0.0005, 0.003, 0.01, 0.04])
 @pytest.mark.parametrize(("held", "drawn"), [(100, 1000), (100, 5000), (1000, 5000)])
 def test_fresh_rows_leak_as_seldom_as_chance_allows(equal: float, held: int, drawn: int) -> None:
@@ -285,6 +287,7 @@ def test_the_worst_finding_is_the_verdict_and_what_is_unknown_is_said() -> None:
     assert leak.verdict((sign, worst, gone)).finding == "leak"
 
 
+@pytest.mark.whole
 def test_a_report_knows_what_the_fit_was_told_of_gaps_and_how_long_it_trained(tmp_path: Path) -> None:
     """Marks are gaps in the column that they were named for, in files and frames, and after a save."""
     frame = shop(200, 5)[["net", "code"]].assign(net=lambda f: f["net"].map("{:.2f}".format))

@@ -85,6 +85,7 @@ def test_an_item_is_loaded_once_and_when_it_is_asked_for() -> None:
     assert [*items] == ["dp", "no"]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["run", "--help"], ["list"], ["list", "samplers"], ["--version"]], ids=" ".join
 )

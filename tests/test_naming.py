@@ -50,6 +50,7 @@ def test_a_number_that_says_what_others_hold_names_things() -> None:
     assert things(shops()) == {"shop": ("city", "area", "opened")}
 
 
+@pytest.mark.whole
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), values=st.integers(3, 90))
 def test_amounts_are_not(seed: int, values: int) -> None:
@@ -127,6 +128,7 @@ def known(frame: pd.DataFrame) -> set[Any]:
     return set(frame[["shop", "city", "area", "opened"]].itertuples(index=False, name=None))
 
 
+@pytest.mark.whole
 def test_rows_are_of_things_that_are_there(tmp_path: Path) -> None:
     frame = shops()
     with pytest.warns(
@@ -143,6 +145,7 @@ def test_rows_are_of_things_that_are_there(tmp_path: Path) -> None:
     assert known(moved) <= known(frame)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     "options", [{"numeric": ["shop", "area"]}, {"numeric": ["area"], "target": "shop"}], ids=str
 )
@@ -154,6 +157,7 @@ def test_a_user_has_the_last_word(options: dict[str, Any]) -> None:
     assert not known(rows) <= known(frame)
 
 
+@pytest.mark.whole
 def test_the_command_says_so(tmp_path: Path) -> None:
     shops().to_csv(tmp_path / "my.csv", index=False)
     tiny = ("--set", "T=20", "--set", "steps=2", "--set", "layers=8,8")

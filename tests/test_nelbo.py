@@ -342,6 +342,7 @@ def test_search_refuses_what_it_cannot_do() -> None:
         shortest(torch.zeros(3, 3), 3)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("variance", [v for v in VARIANCES if v not in PRICED_AS])
 def test_dp_grid_is_never_worse_than_even_ones_on_its_own_table(variance: Variance) -> None:
     from tabstep.samplers.grid import linspace, quad, trailing

@@ -147,6 +147,7 @@ def astray(source: str) -> list[int]:
     return found
 
 
+@pytest.mark.whole
 def test_numbers_are_drawn_where_their_generator_is() -> None:
     assert astray("torch.rand(3, generator=g, device=x.device)\ntorch.rand(3, generator=g).to(x)") == [1]
     assert astray("torch.rand(3, generator=g, device=g.device)\nf(device=x.device)") == []

@@ -104,6 +104,7 @@ def test_the_folder_begins_without_what_it_carries(built: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.whole
 def test_what_cannot_be_built_leaves_what_is_there(
     built: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

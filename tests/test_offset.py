@@ -113,6 +113,7 @@ def test_a_value_that_was_not_seen_and_gaps_break_nothing() -> None:
     assert rule.made(frame).fillna(-1).tolist() == [2, 2, -1, 3, -1]
 
 
+@pytest.mark.whole
 def test_models_keep_them() -> None:
     frame = orders(400)
     rows = tabstep.fit(frame, method="mixture", progress="none").sample(200, seed=1)

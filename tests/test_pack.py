@@ -161,6 +161,7 @@ def test_the_command_packs_and_says_by_how_much(runs: Path) -> None:
     assert "another run works on" in " ".join(ran.output.split())
 
 
+@pytest.mark.whole
 def test_the_records_here_come_back_and_take_a_fraction(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     shutil.copytree(ROOT / "results" / "recipe" / "runs", runs)

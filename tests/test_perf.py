@@ -53,6 +53,7 @@ def test_named_shapes_alone_are_measured_and_others_refused(monkeypatch: pytest.
         list(perf.measure(("iris",)))
 
 
+@pytest.mark.whole
 def test_what_was_measured_is_kept_when_the_rest_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,6 +85,7 @@ def measured(
     return records
 
 
+@pytest.mark.whole
 def test_a_sampler_that_is_worse_by_a_set_amount_is_ranked_worse(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,6 +147,7 @@ def test_parts_of_two_sides_do_not_hold_the_same_rows_by_choice() -> None:
         assert len(set(one) & set(other)) == pytest.approx(375, rel=0.25)
 
 
+@pytest.mark.whole
 def test_fresh_rows_that_are_often_equal_accuse_nobody() -> None:
     train, fresh, other = labels(7000, 1), labels(7000, 2), labels(7000, 3)
     found = membership(other, train, fresh, OFTEN, seed=0)

@@ -207,6 +207,7 @@ def test_the_page_here_is_made_from_the_records_here(tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes() == (results / "report" / name).read_bytes()
 
 
+@pytest.mark.whole
 def test_the_page_of_samplers_says_what_the_race_found() -> None:
     page = " ".join((ROOT / "docs" / "samplers.md").read_text().split())
     records = committed.records("race")

@@ -61,6 +61,7 @@ class Plain:
         return np.asarray(sum(sign * rows[name] for name, sign, _ in self.terms), float)
 
 
+@pytest.mark.whole
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_all_within_ends_comes_out_wherever_rows_are_drawn_in_their_box(data: st.DataObject) -> None:

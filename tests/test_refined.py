@@ -128,6 +128,7 @@ def test_classes_stay_what_the_network_says() -> None:
     )
 
 
+@pytest.mark.whole
 def test_without_a_step_or_rows_to_judge_by_it_is_the_taught_network() -> None:
     of = setting(2, (3,))
     lazy = replace(FURTHER, lr=0.0, steps=3)
@@ -139,6 +140,7 @@ def test_without_a_step_or_rows_to_judge_by_it_is_the_taught_network() -> None:
         assert torch.equal(plain.c, found.c)
 
 
+@pytest.mark.whole
 def test_what_trees_tell_no_less_is_left_as_it_was() -> None:
     """Steps that are far too large spoil any network."""
     of = setting()
@@ -150,6 +152,7 @@ def test_what_trees_tell_no_less_is_left_as_it_was() -> None:
     assert refine(wild, of, weights, 40, start) is weights
 
 
+@pytest.mark.whole
 def test_networks_that_diverge_are_left_as_they_were() -> None:
     of = setting()
     start, weights = Moments().fit(of), dict(of.process.denoiser.network.state_dict())  # type: ignore[attr-defined]
@@ -158,6 +161,7 @@ def test_networks_that_diverge_are_left_as_they_were() -> None:
     assert refine(replace(FURTHER, penalty=float("inf"), steps=9), of, weights, 40, start) is weights
 
 
+@pytest.mark.whole
 def test_each_evaluation_is_one_call_and_nothing_is_taught_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     of = setting(2, (3,))
     lazy = replace(FURTHER, steps=5, ahead=2)
@@ -178,6 +182,7 @@ def test_each_evaluation_is_one_call_and_nothing_is_taught_twice(monkeypatch: py
     assert times == [40, 20]
 
 
+@pytest.mark.whole
 def test_all_who_draw_pay_for_the_taught_networks_too() -> None:
     of = setting(2, (3,))
     lazy = replace(FURTHER, steps=5, ahead=2)
@@ -189,6 +194,7 @@ def test_all_who_draw_pay_for_the_taught_networks_too() -> None:
         assert again.artifacts.borrowed_s == pytest.approx(made)
 
 
+@pytest.mark.whole
 def test_a_model_that_has_the_networks_needs_no_rows() -> None:
     of = setting(2, (3,))
     lazy = replace(FURTHER, steps=5, ahead=2)
@@ -226,6 +232,7 @@ def test_fewer_than_it_needs_are_refused(name: str, least: int) -> None:
         Refined(**{name: least - 1})
 
 
+@pytest.mark.whole
 def test_what_it_cannot_do_is_said() -> None:
     of = setting()
     with pytest.raises(Unsupported, match="up to 2 evaluations"):

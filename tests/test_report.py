@@ -243,6 +243,7 @@ def small_run(worst_f1: float = 0.1) -> list[Record]:
     return records
 
 
+@pytest.mark.whole
 def test_report_is_the_same_bytes_for_the_same_records_in_any_order(tmp_path: Path) -> None:
     records = [record for record in small_run() if record.cell.dataset == "adult"]
     shuffled = random.Random(0).sample(records, len(records))

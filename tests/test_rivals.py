@@ -104,6 +104,7 @@ def test_ours_stand_beside_the_published_ones_of_the_same_table() -> None:
     assert table["method"].iloc[-1] == "mixture"  # floors come last
 
 
+@pytest.mark.whole
 def test_the_page_says_who_is_best_among_those_that_compare(tmp_path: Path) -> None:
     paths = page.write(RECORDS, tmp_path)
     assert {path.name for path in paths} == {"rivals.md", "rivals.csv", "c2st.png", "c2st.pdf", "c2st.csv"}
@@ -184,6 +185,7 @@ def test_what_the_recipe_says_of_rivals_is_what_the_page_has() -> None:
     )
 
 
+@pytest.mark.whole
 def test_the_page_here_is_made_from_the_records_here(tmp_path: Path) -> None:
     kept = ROOT / "results" / "rivals"
     page.write(gather(kept / "runs")[0], tmp_path)

@@ -53,6 +53,7 @@ def staff(n: int = N) -> pd.DataFrame:
     return frame.assign(**{f"is_{b}": (branch == b).astype(int) for b in ("HR", "IT", "Sales")})
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("target", "where"),
     [(None, {"car": "yes"}), ("grade", {"reason": "own"}), ("status", {"grade": "director"})],
@@ -81,6 +82,7 @@ def test_rows_keep_all_of_them(target: str | None, where: dict[str, Any]) -> Non
         assert rows[name].dropna().between(real[name].min(), real[name].max()).all()
 
 
+@pytest.mark.whole
 def test_no_more_lines_of_rules_are_shown_than_one_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -59,6 +59,7 @@ def flat(text: str) -> str:
     return " ".join(text.split())
 
 
+@pytest.mark.whole
 def test_from_a_table_to_rows(table: Path, tmp_path: Path) -> None:
     folder, out = tmp_path / "model", tmp_path / "rows.csv"
     done = call(
@@ -90,6 +91,7 @@ def test_from_a_table_to_rows(table: Path, tmp_path: Path) -> None:
     assert "drawn by" not in refused.output  # no row was
 
 
+@pytest.mark.whole
 def test_a_training_that_its_time_cut_short_is_said_to_be_one(table: Path, tmp_path: Path) -> None:
     known = "--id", "key", "--literal", "zone", "--set", "layers=[8]", "--save", tmp_path / "model"
     short = flat(call("fit", table, *known, "--seconds", 1, "--set", "steps=1000000").output)

@@ -61,6 +61,7 @@ leaves = st.builds(
 trees = st.builds(lambda outer, inner: replace(outer, name="outer", then=inner), leaves, st.none() | leaves)
 
 
+@pytest.mark.whole
 @settings(max_examples=25, deadline=None)
 @given(trees, trees)
 def test_two_spaces_have_one_digest_where_they_are_the_same(one: Leaf, other: Leaf) -> None:
@@ -138,6 +139,7 @@ class Here:
         return done
 
 
+@pytest.mark.whole
 def test_a_method_whose_space_changes_starts_another_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,7 @@ def test_they_are_found_and_through_json(learned: tuple[pd.DataFrame, tuple[Cons
     assert through_json(rules) == [*rules]
 
 
+@pytest.mark.whole
 @settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -110,6 +111,7 @@ def test_any_part_can_follow(begin: int, length: int, pause: int, name: str) -> 
     pd.testing.assert_frame_equal(frame.assign(**{name: rule.moved(name, before)}), frame, check_dtype=False)
 
 
+@pytest.mark.whole
 def test_one_row_that_says_otherwise_and_spans_within_a_day_are_none() -> None:
     frame = sheet()
     frame.loc[5, "worked"] += 1
@@ -127,6 +129,7 @@ def test_a_rule_that_is_none_is_refused() -> None:
             Shift("a", "b", "", "c", True, unit, 1.0, False, 1.0, (60.0, 60.0, 0.0), ((0, 0), (0, 0)), ("c",))
 
 
+@pytest.mark.whole
 def test_models_of_text_keep_them() -> None:
     frame = sheet(400)
     frame = frame.assign(**{n: frame[n].dt.strftime("%H:%M") for n in ("clock in", "clock out", "bed", "up")})
@@ -139,6 +142,7 @@ def test_models_of_text_keep_them() -> None:
     assert ((at["up"] - at["bed"]) % 86400 == 60 * rows["night"]).all()
 
 
+@pytest.mark.whole
 def test_whole_hours_are_whole_in_drawn_rows_too() -> None:
     """A room is booked from any quarter of an hour, for whole hours, a ward has shifts of whole hours past midnight."""
     rng = np.random.default_rng(0)

@@ -77,6 +77,7 @@ LAWS = {
 }
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("law", LAWS)
 def test_tails_are_no_edges(law: str) -> None:
     for seed in range(4):
@@ -182,6 +183,7 @@ def test_rules_through_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]
         assert from_json(json.loads(json.dumps(to_json(rule), allow_nan=False))) == rule
 
 
+@pytest.mark.whole
 def test_models_keep_them() -> None:
     method = tabstep.TabDDPM(T=20, steps=2, layers=(8,), batch_size=64)
     model = tabstep.fit(staff(1500), None, method=method, progress="none")

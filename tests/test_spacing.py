@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,6 +64,7 @@ def test_chains_that_have_no_room_at_their_end_move_from_there() -> None:
     assert share_kept(rules[0], held.iloc[1:]) == 1
 
 
+@pytest.mark.whole
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=8, deadline=None)
 def test_rows_of_any_chains_and_trees_keep_all_of_them(seed: int) -> None:

@@ -62,6 +62,7 @@ def test_small_differences_of_wide_columns_are_found_and_no_others() -> None:
     assert found == {"order .. ship": "ship", "ship .. deliver": "deliver", "start .. end": "end"}
 
 
+@pytest.mark.whole
 def test_what_other_rules_tell_needs_no_span() -> None:
     frame = orders().assign(days=lambda f: (f["ship"] - f["order"]).dt.days, copy=lambda f: f["start"])
     assert {span.name for span in spans_of(frame)} == {"ship .. deliver", "start .. end"}
@@ -78,6 +79,7 @@ def test_the_end_of_an_export_is_left_where_it_is() -> None:
     assert [span.rule.gives[0] for span in rule] == ["order"]
 
 
+@pytest.mark.whole
 def test_differences_are_drawn_as_they_are_and_no_column_is_added(model: tabstep.Synthesizer) -> None:
     real, rows = orders(), model.sample(1500, seed=1)
     assert list(rows.columns) == list(real.columns)
@@ -92,6 +94,7 @@ def test_differences_are_drawn_as_they_are_and_no_column_is_added(model: tabstep
     assert rows["deliver"].isna().mean() == pytest.approx(0.1, abs=0.05)
 
 
+@pytest.mark.whole
 def test_rows_around_what_is_fixed_are_as_far_from_it_as_was_drawn(model: tabstep.Synthesizer) -> None:
     real = orders().dropna().head(40).reset_index(drop=True)
     day = pd.Timestamp("2023-05-05")
@@ -104,6 +107,7 @@ def test_rows_around_what_is_fixed_are_as_far_from_it_as_was_drawn(model: tabste
     assert filled["ship"].between(real["order"], real["deliver"]).all()
 
 
+@pytest.mark.whole
 def test_both_ends_may_be_fixed_at_any_distance(model: tabstep.Synthesizer) -> None:
     real = orders().dropna().head(5)
     far = model.edit(real, {"order": "2022-01-10", "ship": "2023-09-09"}, steps=5, particles=4)
@@ -113,6 +117,7 @@ def test_both_ends_may_be_fixed_at_any_distance(model: tabstep.Synthesizer) -> N
     assert (back["ship"] - back["order"]).equals((real["ship"] - real["order"]).reset_index(drop=True))
 
 
+@pytest.mark.whole
 def test_spans_go_with_a_model_and_are_told(model: tabstep.Synthesizer, tmp_path: Path) -> None:
     model.save(tmp_path / "m")
     again = tabstep.load(tmp_path / "m")
@@ -123,6 +128,7 @@ def test_spans_go_with_a_model_and_are_told(model: tabstep.Synthesizer, tmp_path
         Span.from_json(model.spans[0].to_json() | {"column": model.spans[1].to_json()["column"]})
 
 
+@pytest.mark.whole
 def test_the_command_says_so(tmp_path: Path) -> None:
     path = tmp_path / "my.csv"
     orders(200).to_csv(path, index=False)
@@ -132,6 +138,7 @@ def test_the_command_says_so(tmp_path: Path) -> None:
     assert "what lies between order and ship is learned by itself" in " ".join(done.output.split())
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("seed", range(4))
 def test_columns_come_together_whatever_was_drawn(seed: int) -> None:
     ready = prepare(orders(), None, Wishes(), Python(), 0)

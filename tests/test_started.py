@@ -47,6 +47,7 @@ def drawn_by(model: Synthesizer, steps: int) -> str:
     return str(model.sample(2, steps=steps).attrs["drawn by"]).split()[0]
 
 
+@pytest.mark.whole
 def test_a_poor_begin_is_mended_by_another_sampler_at_few_evaluations_alone(
     models: tuple[Synthesizer, Synthesizer],
 ) -> None:
@@ -62,6 +63,7 @@ def test_a_poor_begin_is_mended_by_another_sampler_at_few_evaluations_alone(
     assert "unipc" in poor.way(steps=5).words
 
 
+@pytest.mark.whole
 def test_a_saved_model_draws_the_same_rows(models: tuple[Synthesizer, Synthesizer], tmp_path: Path) -> None:
     fresh = fitted(folded())  # nothing was measured before it is saved
     fresh.save(tmp_path / "model")

@@ -308,6 +308,7 @@ def test_without_rows_to_measure_the_begin_is_the_prior() -> None:
     assert sampler.horizon(world.setting(500), trailing, 1000) == 1000
 
 
+@pytest.mark.whole
 def test_the_begin_is_late_for_a_good_start_and_the_noise_end_for_a_useless_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -341,6 +342,7 @@ def test_a_tie_goes_to_the_prior_and_a_clear_winner_does_not() -> None:
     assert nearest_of_the_best(clear, times, prior=40) == 0
 
 
+@pytest.mark.whole
 def test_the_choice_is_paid_once_and_costs_no_evaluation_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget_stop, "RATIOS", (0.5, 1.0))
     world = mixed_table(100)

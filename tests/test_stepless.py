@@ -65,6 +65,7 @@ def test_rows_have_the_form_of_the_table_new_ids_and_its_rules(model: Stepless) 
     assert not model.sample(200, seed=4).equals(rows)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("ending", [".parquet", ".csv"])
 def test_a_file_has_the_same_rows_whatever_its_parts(
     model: Stepless, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str

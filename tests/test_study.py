@@ -166,6 +166,7 @@ def test_claims_have_intervals_and_verdicts() -> None:
     assert not [text for text, _ in found if "learned" in text], "no cell, no claim"
 
 
+@pytest.mark.whole
 def test_figures_are_drawn_and_carry_their_numbers(tmp_path: Path) -> None:
     written = write(known(), tmp_path)
     assert {path.name for path in written} == {

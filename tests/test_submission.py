@@ -30,6 +30,8 @@ from tabstep.sharing import scoring, submission
 from tabstep.sharing.submission import MANIFEST, Rejected
 from tests.conftest import Kept
 
+pytestmark = pytest.mark.whole
+
 NAME = "mlc-churn"
 Files = dict[str, bytes]
 
@@ -54,7 +56,6 @@ def bundle(ran: Folder) -> bytes:
 # Rows of a file
 
 
-@pytest.mark.whole
 def test_rows_of_a_file_get_the_scores_that_they_got_when_drawn(
     ran: Folder, worker: Kept, tmp_path: Path
 ) -> None:

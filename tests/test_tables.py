@@ -127,6 +127,7 @@ def test_budgets_have_every_sampler_with_its_interval_and_seconds(records: list[
     assert set(found[found["score"] == "seconds"]["mean"]) == {0.5}
 
 
+@pytest.mark.whole
 def test_written_tables_say_how_they_were_made(records: list[Record], tmp_path: Path) -> None:
     written = tables.write(records, results(records), tmp_path)
     assert all(path.exists() for path in written)
@@ -167,6 +168,7 @@ def test_latex_escapes_what_is_not_meant() -> None:
     assert text.count(r"\toprule") == 2, "on every page of a long table"
 
 
+@pytest.mark.whole
 @pytest.mark.skipif(
     shutil.which("pdflatex") is None, reason="no LaTeX: install pdflatex with booktabs and longtable"
 )

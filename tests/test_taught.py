@@ -51,6 +51,7 @@ def model() -> Synthesizer:
     return tabstep.fit(frame(400), "kind", method=SMALL, distill=(1, 2), progress="none")
 
 
+@pytest.mark.whole
 def test_what_was_taught_is_drawn_by_without_being_named(model: Synthesizer) -> None:
     assert model.taught == (1, 2)
     one = model.sample(20, steps=1)
@@ -63,6 +64,7 @@ def test_what_was_taught_is_drawn_by_without_being_named(model: Synthesizer) -> 
     assert model.settings["taught for evaluations"] == (1, 2)
 
 
+@pytest.mark.whole
 def test_a_model_that_was_not_taught_draws_by_the_default() -> None:
     plain = tabstep.fit(frame(), "kind", method=SMALL, progress="none")
     assert plain.taught == ()
@@ -74,6 +76,7 @@ def test_a_model_that_was_not_taught_draws_by_the_default() -> None:
     assert seen[-1][:2] == (10, 10)
 
 
+@pytest.mark.whole
 def test_a_saved_model_carries_them(model: Synthesizer, tmp_path: Path) -> None:
     model.save(tmp_path)
     read = tabstep.load(tmp_path)
@@ -89,6 +92,7 @@ def test_a_saved_model_carries_them(model: Synthesizer, tmp_path: Path) -> None:
         read.sample(5, steps=2, sampler=taught.SAMPLER)
 
 
+@pytest.mark.whole
 def test_rows_that_wait_for_networks_to_be_taught_say_so() -> None:
     plain = tabstep.fit(frame(), "kind", method=SMALL, progress="none")
     with pytest.warns(UserWarning, match=r"taught for 1 evaluation first.*model.distill\(1\)"):
@@ -98,6 +102,7 @@ def test_rows_that_wait_for_networks_to_be_taught_say_so() -> None:
         pd.testing.assert_frame_equal(rows, plain.sample(5, steps=1, sampler=taught.SAMPLER))
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     "damage", ["shape", "number", "name", "start", "begin", "no room", "no start", "no begin"]
 )
@@ -165,6 +170,7 @@ def test_a_method_without_steps_has_no_network_to_teach() -> None:
         tabstep.fit(frame(), method="marginals", distill=1, progress="none")
 
 
+@pytest.mark.whole
 def test_a_start_is_checked(model: Synthesizer) -> None:
     encoder = model.encoder
     found = dict(model.artifacts.held(taught.START) or {})
@@ -215,6 +221,7 @@ def test_commands_refuse_what_cannot_be_taught(tmp_path: Path, options: tuple[st
     assert said in " ".join(done.output.split())
 
 
+@pytest.mark.whole
 def test_a_saved_model_is_not_taught_by_an_option(model: Synthesizer, tmp_path: Path) -> None:
     model.save(tmp_path / "model")
     done = call("sample", tmp_path / "model", "--rows", 9, "--out", tmp_path / "rows.csv", "--distill", "1")
@@ -222,6 +229,7 @@ def test_a_saved_model_is_not_taught_by_an_option(model: Synthesizer, tmp_path: 
     assert "--distill: only with a table" in " ".join(done.output.split())
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(("own", "other", "worse"), [(0.0, 3.0, False), (3.0, 0.0, True), (1.0, 0.9, False)])
 def test_networks_that_draw_worse_rows_than_the_default_do_not_draw(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: float, other: float, worse: bool
@@ -247,6 +255,7 @@ def test_networks_that_draw_worse_rows_than_the_default_do_not_draw(
         assert drawer.sample(5, steps=1, sampler=taught.SAMPLER).attrs["drawn by"].startswith(taught.SAMPLER)
 
 
+@pytest.mark.whole
 def test_both_are_drawn_for_the_held_rows_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = tabstep.fit(frame(400), "kind", method=SMALL, progress="none")
     monkeypatch.setattr(taught, "LEAST_ROWS", 200)

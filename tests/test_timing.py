@@ -143,6 +143,7 @@ def test_memory_is_that_of_the_process_and_its_children_at_its_highest() -> None
     assert device == "None"
 
 
+@pytest.mark.whole
 def test_the_machine_is_measured() -> None:
     found = clock.calibrate()
     n = clock.GEMM_SIZE["cpu"]
@@ -156,6 +157,7 @@ def test_the_machine_is_measured() -> None:
     assert 0 <= found.busy <= 1
 
 
+@pytest.mark.whole
 @pytest.mark.usefixtures("quiet")
 def test_a_pass_times_each_cell_once_and_says_what_it_could_not_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

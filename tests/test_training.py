@@ -84,6 +84,7 @@ def test_loss_of_one_row_by_hand() -> None:
     assert float(categorical) == pytest.approx((4 * kl + prior) / 2, abs=1e-9)
 
 
+@pytest.mark.whole
 def test_network_trained_by_the_loss_predicts_leave_one_out() -> None:
     world, blocks = TwoColumns.dependent(20), Blocks((4, 4))
     torch.manual_seed(0)

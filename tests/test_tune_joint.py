@@ -74,6 +74,7 @@ def test_a_trial_is_beaten_by_one_that_is_better_and_costs_no_more(
     assert not joint.is_beaten(areas, cost, [])
 
 
+@pytest.mark.whole
 def test_a_study_ends_with_its_front_and_goes_on(task: Joint, tmp_path: Path) -> None:
     place, seen = tmp_path / "joint.journal", []
     found = joint.tune(
@@ -100,6 +101,7 @@ def test_a_study_ends_with_its_front_and_goes_on(task: Joint, tmp_path: Path) ->
     assert joint.study_name(replace(task, steps=3)) != joint.study_name(task)
 
 
+@pytest.mark.whole
 def test_what_a_trial_says_is_what_its_training_costs_and_test_rows_do_not_count(task: Joint) -> None:
     tables = [Development.of(source.load()) for source in task.in_order()]
     trial = FixedTrial({"width": 16, "steps": 5})

@@ -157,6 +157,7 @@ def test_a_bad_proxy_prunes_before_the_dear_draws(task: Task, monkeypatch: pytes
     assert scored == [CatBoostParams.fast()]
 
 
+@pytest.mark.whole
 def test_every_diffusion_trial_is_one_fit_and_its_draws(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +205,7 @@ def test_a_trial_that_goes_on_is_told_of_once_a_minute(capsys: pytest.CaptureFix
     ]
 
 
+@pytest.mark.whole
 @pytest.mark.usefixtures("shared_worker")
 def test_budget_resume_and_result(task: Task, tmp_path: Path) -> None:
     place = tmp_path / "smote.journal"

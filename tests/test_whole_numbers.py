@@ -28,6 +28,7 @@ def told(column: Any) -> list[int | None]:
     return [None if pd.isna(v) else int(v) for v in column]
 
 
+@pytest.mark.whole
 @SAME
 @given(kind=st.sampled_from(KINDS), gaps=st.booleans(), data=st.data())
 def test_of_a_file(tmp_path: Path, kind: str, gaps: bool, data: st.DataObject) -> None:

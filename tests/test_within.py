@@ -138,6 +138,7 @@ def test_rules_through_json(learned: tuple[pd.DataFrame, tuple[Constraint, ...]]
         assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
 
 
+@pytest.mark.whole
 def test_models_keep_them() -> None:
     frame = people(1500)
     method = tabstep.TabDDPM(T=20, steps=2, layers=(8,), batch_size=64)
@@ -153,6 +154,7 @@ def test_models_keep_them() -> None:
     assert (young["income"] == 0).all()
 
 
+@pytest.mark.whole
 def test_ends_of_continuous_numbers_are_round_and_a_little_lower() -> None:
     """Fresh rows of the same law seldom lie beyond; of a grid that is coarse enough the end is exact."""
     beyond, ends = 0.0, set()

@@ -215,6 +215,7 @@ def european(n: int = 300) -> pd.DataFrame:
     )
 
 
+@pytest.mark.whole
 def test_thousands_that_a_program_reads_as_decimals_are_told_and_read_where_one_says_so(
     tmp_path: Path,
 ) -> None:

@@ -202,7 +202,7 @@ class Rated(Made):
 
     def __str__(self) -> str:
         shown = ", ".join(
-            f"{_value(value)}: {factor:.{DIGITS}g}" for value, factor in self.pairs[:MOST_SHOWN]
+            f"{value_in_words(value)}: {factor:.{DIGITS}g}" for value, factor in self.pairs[:MOST_SHOWN]
         )
         more = ", .." if len(self.pairs) > MOST_SHOWN else ""
         return f"{self.of} = {self.by} times a factor by {self.on} ({shown}{more}){rounded(self.down)}"
@@ -350,7 +350,8 @@ def times(factor: float, what: str) -> str:
     return f"{what} / {over}" if len(over) < len(times) else f"{times} x {what}"
 
 
-def _value(value: str | float | None) -> str:
+def value_in_words(value: str | float | None) -> str:
+    """A value of a column that says numbers."""
     return "missing" if value is None else value if isinstance(value, str) else f"{value:.{DIGITS}g}"
 
 

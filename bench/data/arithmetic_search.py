@@ -5,7 +5,7 @@ A factor is the one with the fewest digits, its own or its inverse's, that no ro
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations, permutations
 
@@ -148,19 +148,20 @@ def rated(
     by_step = np.array([steps[name] for name in many]) + RELATIVE * np.abs(y)
     for on in few:
         codes, values = pd.factorize(frame[on], use_na_sentinel=False)
-        if len(values) < 2:
-            continue
+        if not 2 <= len(values) <= len(frame) - max(MANY, len(values)):
+            continue  # of each value one row says its factor
         head = slice(FIRST)
         shuffled = np.random.default_rng(0).permutation(codes)
         for by in many:
             x = frame[by].to_numpy(np.float64)
-            near = _levels_fit(x[head], y[head], by_step[head], codes[head]).all(axis=0)
+            near = in_all(_levels_fit(x[head], y[head], by_step[head], codes[head]), len(many))
             near = near & np.array([name not in (on, by) for name in many])
             if not near.any() or not _vary(x, codes):
                 continue
             for k in np.flatnonzero(near):
                 of = many[k]
-                if by == on or _levels_fit(x, y[:, [k]], by_step[:, [k]], shuffled).mean() > 0.5:
+                others = np.array([*_levels_fit(x, y[:, [k]], by_step[:, [k]], shuffled)])
+                if by == on or others.mean() > 0.5:
                     continue
                 for down in ways(steps[of]):
                     factors = [
@@ -186,15 +187,24 @@ def _vary(x: np.ndarray, codes: np.ndarray) -> bool:
     return pairs - told >= max(MANY, told)
 
 
-def _levels_fit(x: np.ndarray, y: np.ndarray, by: np.ndarray, codes: np.ndarray) -> np.ndarray:
+def _levels_fit(x: np.ndarray, y: np.ndarray, by: np.ndarray, codes: np.ndarray) -> Iterator[np.ndarray]:
     """For each value of some codes (n,), which columns y (n, d) can be within `by` (n, d) of a multiple of x (n,)."""
-    return np.array(
-        [np.less_equal(*bounds(x[at, None], (y - by)[at], (y + by)[at])) for at in _places(codes)],
-        dtype=bool,
-    ).reshape(-1, y.shape[1])
+    for at in places(codes):
+        yield np.less_equal(*bounds(x[at, None], y[at] - by[at], y[at] + by[at]))
 
 
-def _places(codes: np.ndarray) -> list[np.ndarray]:
+def in_all(found: Iterable[np.ndarray], d: int) -> np.ndarray:
+    """Which of d columns are in all of what is found (d,), no more of which is looked at than says so."""
+    all_ = np.ones(d, bool)
+    for each in found:
+        all_ &= each
+        if not all_.any():
+            break
+    return all_
+
+
+def places(codes: np.ndarray) -> list[np.ndarray]:
+    """The rows of each of some codes (n,)."""
     order = np.argsort(codes, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
 

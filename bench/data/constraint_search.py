@@ -22,7 +22,7 @@ from tabstep.data.bent import Bent
 from tabstep.data.bent_search import bent
 from tabstep.data.comparable import plain
 from tabstep.data.constraints import Codes, Constraint, Gaps, Order, Same, Sum, Unlike, broken
-from tabstep.data.counted import RELATIVE, seen_of
+from tabstep.data.counted import RELATIVE, counted, seen_of
 from tabstep.data.derived import Begins, Derived
 from tabstep.data.derived_search import FIRST, LEAST, derived, says
 from tabstep.data.extreme import Extreme
@@ -33,6 +33,7 @@ from tabstep.data.moments import GRAINS, grain
 from tabstep.data.offset import Offset
 from tabstep.data.one_of_search import one_of
 from tabstep.data.spaced_search import beside, spaced
+from tabstep.data.tariff import Tariff
 from tabstep.data.within_search import within
 
 MOST_SUMMED = 60  # columns among which sums are looked for: their number grows with the third power
@@ -70,15 +71,16 @@ def find(
         for rule in _sums(frame, single[:MOST_SUMMED], steps, units or {})
         if _could_break(rule, shuffled)
     ]
-    bends = [
-        rule
-        for rule in bent(frame, [name for name in single if frame[name].dtype.kind in "iuf"], steps)
-        if _could_break(rule, shuffled)
-    ]
+    with np.errstate(all="ignore"):  # what overflows is no rule
+        bends = [
+            rule
+            for rule in bent(frame, [name for name in single if frame[name].dtype.kind in "iuf"], steps)
+            if _could_break(rule, shuffled)
+        ]
     always = list(_orders(frame, single, steps, units or {}))
     orders = [rule for rule in always if _could_break(rule, shuffled)]
     orders = _without_implied([rule for rule in orders if not _follows(rule, sums, frame)])
-    sums, wholes = _as_totals(sums, bends)
+    sums, wholes = _as_totals(frame, sums, bends)
     codes = _codes(frame, labels[:MOST_CODED], single)
     told = {rule.of for rule in codes}
     unlike = [
@@ -93,7 +95,7 @@ def find(
     def counts(rule: Derived) -> bool:
         return _could_break(rule, shuffled)
 
-    with np.errstate(all="ignore"):  # what overflows is no rule
+    with np.errstate(all="ignore"):
         made = list(
             derived(
                 frame,
@@ -105,11 +107,16 @@ def find(
                 given,
                 bends,
                 wholes,
+                [_as_total(rule, frame) for rule in sums if frame[rule.total].dtype.kind in "iuf"],
                 counts,
             )
         )
+    turned = [{*rule.columns} for rule in made if isinstance(rule, Total)]
+    sums = [rule for rule in sums if {*rule.columns} not in turned]
     # These are always in one order.
-    always_so = [{rule.of, rule.by} for rule in made if isinstance(rule, Begins | Later | Offset | Bent)]
+    always_so = [
+        {rule.of, rule.by} for rule in made if isinstance(rule, Begins | Later | Offset | Bent | Tariff)
+    ]
     always_so += [{rule.of, part} for rule in made if isinstance(rule, Extreme) for part in rule.parts]
     orders = [rule for rule in orders if {rule.low, rule.high} not in always_so]
     orders = _of_parts(orders, always, made)
@@ -218,24 +225,23 @@ def _sums(
                 yield rule
 
 
-def _as_totals(sums: Sequence[Sum], bends: Sequence[Bent]) -> tuple[list[Sum], list[Total]]:
+def _as_totals(
+    frame: pd.DataFrame, sums: Sequence[Sum], bends: Sequence[Bent]
+) -> tuple[list[Sum], list[Total]]:
     """The sums of no two columns of which one is lines of the other, and those that are, of which any may be made."""
     pairs = [{*rule.columns} for rule in bends]
     among = [rule for rule in sums if any(pair <= {*rule.columns} for pair in pairs)]
-    wholes = [
-        Total(
-            (rule.first, rule.second),
-            (1, 1),
-            0.0,
-            rule.total,
-            rule.steps[2],
-            rule.steps[:2],
-            (rule.total, rule.first, rule.second),
-            zero=rule.zero,
-        )
-        for rule in among
-    ]
-    return [rule for rule in sums if rule not in among], wholes
+    return [rule for rule in sums if rule not in among], [_as_total(rule, frame) for rule in among]
+
+
+def _as_total(rule: Sum, frame: pd.DataFrame) -> Total:
+    """A sum of numbers that can be turned round, the larger part first."""
+    size: dict[str, float] = {name: float(np.nanmean(np.abs(counted(frame[name])))) for name in rule.columns}
+    parts = sorted((rule.first, rule.second), key=lambda name: -size[name])
+    of = rule.first, rule.second, rule.total
+    return Total(
+        of[:2], (1, 1), 0.0, rule.total, rule.steps[2], rule.steps[:2], (rule.total, *parts), zero=rule.zero
+    )
 
 
 def _is_told(rule: Sum, frame: pd.DataFrame) -> bool:

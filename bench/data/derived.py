@@ -2,9 +2,11 @@
 
 What arithmetic makes is in `data.arithmetic`, lines with bends in `data.bent`, logarithms, squares and such in
 `data.curved`, products of powers in `data.powers`, means in `data.mean`, sums with factors in `data.weighted`, the
-largest of others in `data.extreme`, what a label adds in `data.offset`, times that are always as much later in
-`data.later`, what is worked from one clock to another in `data.shift`, labels of the larger of two in `data.compared`
-and of the largest of several in `data.foremost`, what one of several others is repeated in `data.chosen`.
+largest of others in `data.extreme`, what one has above another in `data.surplus`, what a label adds in `data.offset`,
+lines by label in `data.tariff`, prices of several in `data.priced`, what pays back a loan in `data.instalment`, what
+grows by so much in each of some years in `data.growth`, times that are always as much later in `data.later`, what is
+worked from one clock to another in `data.shift`, labels of the larger of two in `data.compared` and of the largest of
+several in `data.foremost`, what one of several others is repeated in `data.chosen`.
 
 Each rule says which rows break it (`breaks`), what its last column `of` must be (`made`), and where a column that
 makes it must go (`moved`). Which of them gives way in drawn rows matters: days of a stay between two drawn dates would
@@ -35,12 +37,17 @@ from tabstep.data.counted import RELATIVE, counted, on_grid, roundest, seconds, 
 from tabstep.data.curved import Curved
 from tabstep.data.extreme import Extreme
 from tabstep.data.foremost import Foremost
+from tabstep.data.growth import Growth
+from tabstep.data.instalment import Instalment
 from tabstep.data.later import Later
 from tabstep.data.mean import Mean
 from tabstep.data.offset import Offset
 from tabstep.data.periods import DAY, MONTH
 from tabstep.data.powers import Powers
+from tabstep.data.priced import Priced
 from tabstep.data.shift import Shift
+from tabstep.data.surplus import Surplus
+from tabstep.data.tariff import Tariff
 from tabstep.data.telling import Telling
 from tabstep.data.weighted import Weighted
 
@@ -334,7 +341,12 @@ Movable = (
     | Bent
     | Product
     | Powers
+    | Priced
     | Rated
+    | Tariff
+    | Instalment
+    | Growth
+    | Surplus
     | Offset
     | Total
     | Mean

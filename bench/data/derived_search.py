@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data import arithmetic_search, calendar_search, chosen_search, clocks
-from tabstep.data.arithmetic import Total
+from tabstep.data.arithmetic import Made, Total
 from tabstep.data.bent import Bent
 from tabstep.data.comparable import plain
 from tabstep.data.compared_search import compared
@@ -34,12 +34,18 @@ from tabstep.data.derived import (
 )
 from tabstep.data.extreme_search import extremes
 from tabstep.data.foremost_search import foremost
+from tabstep.data.growth_search import growths
+from tabstep.data.instalment_search import instalments
 from tabstep.data.later import Later
 from tabstep.data.mean_search import means
 from tabstep.data.offset_search import offsets
 from tabstep.data.periods import DAY, MONTH
 from tabstep.data.powers_search import powers
+from tabstep.data.priced_search import priced
 from tabstep.data.shift_search import shifts
+from tabstep.data.surplus import Surplus
+from tabstep.data.surplus_search import surpluses
+from tabstep.data.tariff_search import tariffs
 from tabstep.data.weighted_search import weighted
 
 FIRST = 256  # rows that candidates are tried on before all are
@@ -69,9 +75,13 @@ def derived(
     given: Mapping[str, tuple[str, ...]],
     bends: Sequence[Bent],
     wholes: Sequence[Total],
+    sums: Sequence[Total],
     counts: Callable[[Derived], bool],
 ) -> Iterator[Derived]:
     """The rules of a frame in common units, at most one for each column that is made.
+
+    Of a sum whose total, or a part of it by the total, another rule makes, what is left of the parts follows: a fee by
+    the amount, and the payout as what it leaves. Such a sum is among the rules, turned round.
 
     numbers  columns of numbers or times that are no copies of others
     steps    of their grids
@@ -80,6 +90,7 @@ def derived(
     given    columns that other rules make, with those that make them
     bends    rules of numbers that are lines of others, the plainest first
     wholes   sums that such numbers are in
+    sums     the others of plain numbers, whose totals are `given`
     counts   whether a rule is a discovery, and no chance
     """
     kinds = {name: frame[name].dtype.kind for name in numbers}
@@ -89,8 +100,12 @@ def derived(
     days = [(a, b) for a, b in permutations(times, 2) if (a, b) in pairs or b not in units]
     told = [name for name in (*labels, *plain_numbers) if frame[name].nunique(dropna=False) <= MOST_TOLD]
     few = [name for name in told if frame[name].nunique(dropna=False) <= MOST_BANDS + 1]
-    made = dict(given)
+    made, straight = dict(given), list(sums)
     moving = Moving(frame, set(), set())
+
+    def is_made(name: str) -> bool:
+        return name in made and all(name != rule.of for rule in straight)
+
     multiples = arithmetic_search.products(frame, numbers, steps)
     choices = chosen_search.chosen(frame, [*labels, *numbers], few, steps)
     for found in (
@@ -102,16 +117,21 @@ def derived(
         arithmetic_search.scaled(frame, numbers, steps),
         curved(frame, plain_numbers, steps),
         _bent_and_whole(bends, chain(wholes, arithmetic_search.totals(frame, numbers, steps, made)), made),
+        surpluses(frame, plain_numbers, steps, units),
         means(frame, plain_numbers, steps, made),
         weighted(frame, plain_numbers, steps, made),
         extremes(frame, numbers, steps, units),
         [rule for rule in choices if chosen_search.whole(rule, frame)],
         [rule for rule in multiples if not rule.offset],
-        powers(frame, plain_numbers, steps, made),
+        powers(frame, plain_numbers, steps, is_made),
+        priced(frame, plain_numbers, steps, is_made),
+        instalments(frame, plain_numbers, few, steps),
+        growths(frame, plain_numbers, steps),
         arithmetic_search.rated(frame, numbers, few, steps),
         # After rates: these are rounded, and what is charged by them tells them.
         [rule for rule in multiples if rule.offset],
         offsets(frame, pairs, plain_numbers, few, steps),
+        tariffs(frame, plain_numbers, few, steps),
         # After rates: which of two taxes is more says the rate, too, and so does whether there is one.
         _bands(frame, numbers, few, steps),
         compared(frame, numbers, few, steps, units),
@@ -124,10 +144,19 @@ def derived(
                 yield replace(rule, first="by")
                 continue
             # Of a total some parts may be made of it by other rules already: then it makes another one.
-            ways: tuple[Derived, ...] = (rule, *rule.turned()) if isinstance(rule, Total) else (rule,)
+            turned = rule.turned() if isinstance(rule, Total | Surplus) else ()
+            ways: tuple[Derived, ...] = (rule, *turned)
             own = next((each for each in ways if _is_open(each, made)), None)
-            if own is not None and counts(own):
-                made[own.of] = tuple(name for name in own.columns if name != own.of)
+            if own is None and (around := _around(rule, straight, made)) and counts(rule):
+                whole, left = around
+                straight.remove(whole)
+                del made[whole.of]
+                for each in (rule, left):
+                    made[each.of] = tuple(name for name in each.columns if name != each.of)
+                    yield moving.settled(each)
+            elif own is not None and counts(own):
+                last = _last(own)
+                made[last] = tuple(name for name in own.columns if name != last)
                 yield moving.settled(own)
 
 
@@ -156,7 +185,31 @@ def _bent_and_whole(
 
 
 def _is_open(rule: Derived, made: Mapping[str, tuple[str, ...]]) -> bool:
-    return rule.of not in made and not _makes(rule.of, rule.columns, made)
+    last = _last(rule)
+    return last not in made and not _makes(last, rule.columns, made)
+
+
+def _around(
+    rule: Derived, sums: Iterable[Total], made: Mapping[str, tuple[str, ...]]
+) -> tuple[Total, Total] | None:
+    """A sum that leaves no room for arithmetic, and the same turned round, so that it does; None for none."""
+    for whole in sums if isinstance(rule, Made) else ():
+        others = {*rule.columns} - {rule.of}
+        if rule.of not in whole.columns or (whole.of not in others and {*whole.columns} & others):
+            continue
+        free = {name: of for name, of in made.items() if name != whole.of}
+        if not _is_open(rule, free):
+            continue
+        free[rule.of] = tuple(others)
+        left = next((each for each in whole.turned() if _is_open(each, free)), None)
+        if left is not None:
+            return whole, left
+    return None
+
+
+def _last(rule: Derived) -> str:
+    """The column that follows the others of a rule."""
+    return rule.gives[0] if isinstance(rule, Surplus) else rule.of
 
 
 def _can_follow(rule: Bands, made: Mapping[str, tuple[str, ...]]) -> bool:

@@ -20,6 +20,7 @@ from tabstep.data.doubtful_text import COME_BACK
 from tabstep.data.forms import Plain
 from tabstep.data.mean import Mean
 from tabstep.data.powers import Powers
+from tabstep.data.tariff import Tariff
 from tabstep.data.weighted import Weighted
 from tabstep.data.wishes import Speech
 
@@ -69,7 +70,8 @@ def _reckoned(frame: pd.DataFrame) -> set[str]:
     some = frame.sample(min(ROWS, len(frame)), random_state=0).reset_index(drop=True)
     rules = find(some)
     found = {name for rule in rules if isinstance(rule, Reckoned) for name in rule.columns}
-    return found | {name for rule in rules if isinstance(rule, Rated) for name in (rule.by, rule.of)}
+    by_label = [rule for rule in rules if isinstance(rule, Rated | Tariff)]
+    return found | {name for rule in by_label for name in (rule.by, rule.of)}
 
 
 def _few(numbers: Any) -> bool:

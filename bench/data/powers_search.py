@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,11 +22,11 @@ SAME = 1e-6  # of its size, by which a column is off those that tell it
 
 
 def powers(
-    frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, float], made: Collection[str]
+    frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, float], made: Callable[[str], bool]
 ) -> Iterator[Powers]:
     """Rules that hold in all rows, at most one for each column; none that is of another kind.
 
-    made  columns that others make, which are tried as factors where those that make them do not do, and before them
+    made  whether others make a column; such are tried as factors where those that make them do not do, and before them
     """
     known = [n for n in numbers if frame[n].dtype.kind in "iuf" and frame[n].nunique() >= FEWEST][:MOST]
     x = {name: frame[name].to_numpy(np.float64) for name in known}
@@ -35,11 +35,11 @@ def powers(
     logs = {term: _log(term, x) for terms in (plain, *left.values()) for term in terms.values()}
     taken: set[str] = set()
     for of in sorted(plain, key=lambda name: -len(np.unique(x[name]))):
-        if of in made or of in taken:
+        if made(of) or of in taken:
             continue
         own = [name for name in known if name != of and name not in taken]
-        first = [name for name in own if name not in made]
-        told = [name for name in own if name in made]
+        first = [name for name in own if not made(name)]
+        told = [name for name in own if made(name)]
         tried = [
             [terms[name] for terms in (plain, beside) for name in among if name in terms]
             for among in (first, [*told, *first])

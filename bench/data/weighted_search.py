@@ -42,7 +42,7 @@ def weighted(
     while True:
         left = [name for name in known if name not in found]
         told = [
-            frozenset((of, *_parts(frame, [n for n in left if n != of], of, steps, made)))
+            frozenset((of, *parts(frame, [n for n in left if n != of], of, steps, made)))
             for of in left
             if of in many
         ]
@@ -67,7 +67,7 @@ def _length(rule: Weighted, frame: pd.DataFrame) -> tuple[int, int, float]:
     return sum(map(digits, [*rule.factors, rule.base])), less, -float(frame[rule.of].abs().mean())
 
 
-def _parts(
+def parts(
     frame: pd.DataFrame, names: Sequence[str], of: str, steps: Mapping[str, float], made: Collection[str]
 ) -> list[str]:
     """Which columns have a factor, where a plane in them is as near a column as rounding is; none where none is.
@@ -94,14 +94,19 @@ def _parts(
 
 
 def _rule(frame: pd.DataFrame, names: Sequence[str], of: str, steps: Mapping[str, float]) -> Weighted | None:
+    """The rule by which a column is made of all of some others, if there is one that is no total of them."""
+    rule = fitted(frame, names, of, steps)
+    # Totals: see `arithmetic_search.totals`.
+    return None if rule is None or all(abs(factor) == 1 for factor in rule.factors) else rule
+
+
+def fitted(frame: pd.DataFrame, names: Sequence[str], of: str, steps: Mapping[str, float]) -> Weighted | None:
     """The rule by which a column is made of all of some others, if there is one."""
     shown, step = frame[frame[of].notna().to_numpy()], steps[of]
     x, y = shown[list(names)].to_numpy(np.float64), shown[of].to_numpy(np.float64)
     if np.isnan(x).any():
         return None
     factors, off = _fitted(x[:FIRST], y[:FIRST])
-    if (np.abs(np.abs(factors) - 1) <= SURE * off).all():
-        return None  # a total, see `arithmetic_search.totals`
     grids, found = tuple(steps[name] for name in names), []
     # Down is to the nearest of half a step less: the plainer one is meant.
     for down in ways(step):
