@@ -78,8 +78,9 @@ def _lacking(
 
 
 def _all(said: np.ndarray, of: np.ndarray) -> np.ndarray:
-    """Whether something is so in all rows of some numbers (m, ..) that have one."""
-    return np.asarray((said | np.isnan(of)).all(axis=0))
+    """Whether something is so in all rows of some numbers (m, ..) that have one, of which there are some."""
+    there = ~np.isnan(of)
+    return np.asarray((said | ~there).all(axis=0) & there.any(axis=0))
 
 
 def _rule(
