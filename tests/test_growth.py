@@ -78,6 +78,15 @@ def test_they_are_found_and_through_json(learned: tuple[pd.DataFrame, tuple[Cons
     assert through_json(rules) == [*rules]
 
 
+def test_gaps_hide_none() -> None:
+    frame = grown()
+    for k, name in enumerate(
+        ("amount", "principal", "percent", "years", "owed", "loan", "value", "price", "age")
+    ):
+        frame[name] = frame[name].where(np.arange(N) % 23 != k)
+    assert {str(rule) for rule in find(common(frame))} >= SAID
+
+
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), fixed=st.sampled_from(["", "principal", "years", "rate", "price"]))
 def test_rows_keep_them_whatever_they_were(

@@ -7,7 +7,7 @@ must be, `moved` where a column that makes it must go.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,6 +81,21 @@ class MadeOfOne(Made):
     @property
     def columns(self) -> tuple[str, ...]:
         return self.by, self.of
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        return self.of, self.by
+
+
+class MadeByLabel(Made):
+    """The same of numbers of another column, `by`, as the value of `on` says, a label or a number."""
+
+    on: str
+    by: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.on, self.by, self.of
 
     @property
     def gives(self) -> tuple[str, ...]:
@@ -177,7 +192,7 @@ class Product(Made):
 
 
 @dataclass(frozen=True)
-class Rated(Made):
+class Rated(MadeByLabel):
     """`of` is `by` times a factor that the value of `on`, a label or a number, tells: a tax by country, a discount.
 
     pairs  (value, factor) of every value that was seen, None for a gap
@@ -191,14 +206,6 @@ class Rated(Made):
     step: float
     grid: float  # of `by`
     seen: Seen = ()
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.on, self.by, self.of
-
-    @property
-    def gives(self) -> tuple[str, ...]:
-        return self.of, self.by
 
     def __str__(self) -> str:
         shown = ", ".join(
@@ -332,6 +339,12 @@ def check(factor: float) -> None:
     """Raises ValueError for a factor that is none."""
     if not math.isfinite(factor) or factor == 0:
         raise ValueError(f"a rule with factor {factor!r}, expected a finite number, not 0")
+
+
+def check_scales(scales: tuple[float, float], *known: Mapping[float, str]) -> None:
+    """Raises ValueError for scales of interest and of time of which one is not among those that are known."""
+    if not all(scale in names for scale, names in zip(scales, known, strict=True)):
+        raise ValueError(f"a rule with scales {scales}, expected of {[[*names] for names in known]}")
 
 
 def line(factor: float, by: str, offset: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data.arithmetic import DIGITS, Made, rounded
+from tabstep.data.arithmetic import DIGITS, Made, check_scales, rounded
 from tabstep.data.counted import Seen, counted, on_grid
 
 RATES = {
@@ -44,8 +44,7 @@ class Growth(Made):
     seen: Seen = ()
 
     def __post_init__(self) -> None:
-        if self.scales[0] not in RATES or self.scales[1] not in TERMS:
-            raise ValueError(f"a rule with scales {self.scales}, expected of {[*RATES]} and {[*TERMS]}")
+        check_scales(self.scales, RATES, TERMS)
         if not (np.isfinite(self.ratio) and self.ratio > 0) or (self.ratio == 1) != bool(self.rate):
             raise ValueError(
                 f"a rule with ratio {self.ratio!r}, expected a positive number, 1 only beside a rate"

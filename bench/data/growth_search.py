@@ -36,7 +36,7 @@ def growths(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, flo
     near = np.array([steps[name] for name in amounts]) + RELATIVE * head
     with np.errstate(divide="ignore", invalid="ignore"):
         low, high = (np.log((head + by)[:, None, :] / head[:, :, None]) for by in (-near, near))
-    low = np.where(np.isnan(low), -np.inf, low)  # 0, and what is beyond a gap
+    low = np.where(np.isnan(low) & ~np.isnan(high), -np.inf, low)  # 0 is rounded from as little as one likes
     for term in terms:
         for i, k in _may_be(x[term][:FIRST], low, high):
             if len({amounts[i], amounts[k], term}) == 3:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data.arithmetic import Made, Pairs, rounded, said
+from tabstep.data.arithmetic import Made, Pairs, check_scales, rounded, said
 from tabstep.data.counted import Seen, counted, on_grid
 
 RATES = {1 / 1200: "% a year", 1 / 12: "a year", 1 / 100: "% a payment", 1.0: "a payment"}
@@ -37,8 +37,7 @@ class Instalment(Made):
     seen: Seen = ()
 
     def __post_init__(self) -> None:
-        if self.scales[0] not in RATES or self.scales[1] not in TERMS:
-            raise ValueError(f"a rule with scales {self.scales}, expected of {[*RATES]} and {[*TERMS]}")
+        check_scales(self.scales, RATES, TERMS)
 
     @property
     def columns(self) -> tuple[str, ...]:

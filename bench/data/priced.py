@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data.arithmetic import DIGITS, Made, rounded, times
+from tabstep.data.arithmetic import DIGITS, Made, rounded
 from tabstep.data.counted import Seen, on_grid
+from tabstep.data.weighted import check_factors, sum_in_words
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,7 @@ class Priced(Made):
     seen: Seen = ()
 
     def __post_init__(self) -> None:
-        numbers = np.array([*self.factors, self.base])
-        if len(self.parts) < 2 or len(self.factors) != len(self.parts):
-            raise ValueError(f"a rule with parts {self.parts}, expected two or more, and a factor of each")
-        if not np.isfinite(numbers).all() or not numbers[:-1].all():
-            raise ValueError(f"a rule with factors {self.factors}, expected finite numbers, not 0")
+        check_factors(self.parts, self.factors, self.base)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -45,10 +42,9 @@ class Priced(Made):
         return self.of, self.by, *self.parts
 
     def __str__(self) -> str:
-        signed = zip(self.factors, self.parts, strict=True)
-        shown = "".join(f" {'-' if f < 0 else '+'} {times(abs(f), name)}" for f, name in signed)
         base = f"{self.base:.{DIGITS}g} + " if self.base else ""
-        return f"{self.of} = {base}{self.by} x ({shown.removeprefix(' + ').strip()}){rounded(self.down)}"
+        come_to = sum_in_words(self.parts, self.factors, 0.0)
+        return f"{self.of} = {base}{self.by} x ({come_to}){rounded(self.down)}"
 
     def exact(self, frame: pd.DataFrame) -> np.ndarray:
         return np.asarray(self.base + frame[self.by].to_numpy(np.float64) * self._come_to(frame))

@@ -10,7 +10,7 @@ import pandas as pd
 from tabstep.data.counted import RELATIVE
 from tabstep.data.lines import NEAR
 from tabstep.data.priced import Priced
-from tabstep.data.weighted_search import fitted, parts
+from tabstep.data.weighted_search import fitted, furthest, parts
 
 MANY = 10  # values of what is made
 FEWEST = 3  # values of a price
@@ -35,8 +35,8 @@ def priced(
         names = [name for name in known if name != by]
         if frame[by].nunique() < FEWEST or len(names) < 3 or len(rows) < 4 * len(known):
             continue
-        off = _off(rows[:, [i]] * np.delete(rows, i, axis=1), rows)
-        for of in (known[k] for k in np.flatnonzero(off <= near)):
+        away = furthest(rows[:, [i]] * np.delete(rows, i, axis=1), rows)
+        for of in (known[k] for k in np.flatnonzero(away <= near)):
             if of == by or of in taken or made(of) or frame[of].nunique() < MANY:
                 continue
             others = [name for name in names if name != of and name not in taken]
@@ -50,14 +50,3 @@ def priced(
             if not found.breaks(frame).any():
                 taken.add(of)
                 yield found
-
-
-def _off(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The most (k,) that the columns of y (n, k) are off the nearest planes in those of x (n, d)."""
-    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
-    size = np.sqrt((x**2).mean(axis=0)) + 1e-300
-    try:
-        factors = np.linalg.lstsq(x / size, y, rcond=None)[0]
-    except np.linalg.LinAlgError:  # beyond what floats hold
-        return np.full(y.shape[1], np.inf)
-    return np.asarray(np.abs(y - (x / size) @ factors).max(axis=0, initial=0))

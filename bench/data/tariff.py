@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data.arithmetic import MOST_SHOWN, Made, line, rounded, said, value_in_words
+from tabstep.data.arithmetic import MOST_SHOWN, MadeByLabel, line, rounded, said, value_in_words
 from tabstep.data.counted import Seen, counted, on_grid
 
 
 @dataclass(frozen=True)
-class Tariff(Made):
+class Tariff(MadeByLabel):
     """`of` is a factor times `by` and an offset, both by the value of `on`, a label or a number.
 
     lines  (value, factor, offset) of every value that was seen, None for a gap
@@ -32,14 +32,6 @@ class Tariff(Made):
     def __post_init__(self) -> None:
         if not np.isfinite([number for _, *numbers in self.lines for number in numbers]).all():
             raise ValueError(f"a rule with lines {self.lines}, expected finite numbers")
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.on, self.by, self.of
-
-    @property
-    def gives(self) -> tuple[str, ...]:
-        return self.of, self.by
 
     def __str__(self) -> str:
         shown = ", ".join(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,18 +30,27 @@ class Weighted(Summed):
     seen: Seen = ()
 
     def __post_init__(self) -> None:
-        numbers = np.array([*self.factors, self.base])
-        if len(self.parts) < 2 or len(self.factors) != len(self.parts):
-            raise ValueError(f"a rule with parts {self.parts}, expected two or more, and a factor of each")
-        if not np.isfinite(numbers).all() or not numbers[:-1].all():
-            raise ValueError(f"a rule with factors {self.factors}, expected finite numbers, not 0")
+        check_factors(self.parts, self.factors, self.base)
 
     @property
     def coefficients(self) -> tuple[float, ...]:
         return self.factors
 
     def __str__(self) -> str:
-        signed = zip(self.factors, self.parts, strict=True)
-        shown = "".join(f" {'-' if f < 0 else '+'} {times(abs(f), name)}" for f, name in signed)
-        told = f"{self.base:.{DIGITS}g}{shown}" if self.base else shown.removeprefix(" + ").strip()
-        return f"{self.of} = {told}{rounded(self.down)}"
+        return f"{self.of} = {sum_in_words(self.parts, self.factors, self.base)}{rounded(self.down)}"
+
+
+def check_factors(parts: Sequence[str], factors: Sequence[float], base: float) -> None:
+    """Raises ValueError for what is no sum of several columns, each times its factor."""
+    numbers = np.array([*factors, base])
+    if len(parts) < 2 or len(factors) != len(parts):
+        raise ValueError(f"a rule with parts {parts}, expected two or more, and a factor of each")
+    if not np.isfinite(numbers).all() or not numbers[:-1].all():
+        raise ValueError(f"a rule with factors {factors}, expected finite numbers, not 0")
+
+
+def sum_in_words(parts: Sequence[str], factors: Sequence[float], base: float) -> str:
+    """A base, where it is not 0, and what several columns come to, each times its factor."""
+    signed = zip(factors, parts, strict=True)
+    shown = "".join(f" {'-' if f < 0 else '+'} {times(abs(f), name)}" for f, name in signed)
+    return f"{base:.{DIGITS}g}{shown}" if base else shown.removeprefix(" + ").strip()

@@ -82,11 +82,12 @@ def parts(
     x, y = whole[:FIRST, order], whole[:FIRST, -1]
     near = NEAR * steps[of] + RELATIVE * float(np.abs(y).max())
     rows = HEAD + 4 * len(names)
-    if len(y) < 4 * len(names) or len(names) < 2 or _off(x[:rows], y[:rows]) > near:
+    if len(y) < 4 * len(names) or len(names) < 2 or furthest(x[:rows], y[:rows, None])[0] > near:
         return []
     among = independent(x[:rows], SAME)
     x = x[:, among]
-    if (off := _off(x, y)) > near or COARSE * off > y.std():
+    away = float(furthest(x, y[:, None])[0])
+    if away > near or COARSE * away > y.std():
         return []
     factors, deviations = _fitted(x, y)
     told = (np.abs(factors) > SURE * deviations) & (np.abs(factors) * x.std(axis=0) > RELATIVE * y.std())
@@ -125,15 +126,15 @@ def fitted(frame: pd.DataFrame, names: Sequence[str], of: str, steps: Mapping[st
     return min(found, key=lambda rule: _length(rule, frame), default=None)
 
 
-def _off(x: np.ndarray, y: np.ndarray) -> float:
-    """The most that y (n,) is off the nearest plane in the columns of x (n, d)."""
-    x, y = x - x.mean(axis=0), y - y.mean()
+def furthest(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The most (k,) that the columns of y (n, k) are off the nearest planes in those of x (n, d)."""
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
     size = np.sqrt((x**2).mean(axis=0)) + 1e-300
     try:
         factors = np.linalg.lstsq(x / size, y, rcond=None)[0]
     except np.linalg.LinAlgError:  # beyond what floats hold
-        return np.inf
-    return float(np.abs(y - (x / size) @ factors).max(initial=0))
+        return np.full(y.shape[1], np.inf)
+    return np.asarray(np.abs(y - (x / size) @ factors).max(axis=0, initial=0))
 
 
 def _fitted(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
