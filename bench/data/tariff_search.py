@@ -12,6 +12,7 @@ from tabstep.data.arithmetic import slack
 from tabstep.data.arithmetic_search import in_all, places
 from tabstep.data.comparable import plain
 from tabstep.data.counted import roundest
+from tabstep.data.labelled import labelled
 from tabstep.data.lines import bounds, on_lines, plainest, plainest_line, slopes, ways
 from tabstep.data.tariff import Tariff
 
@@ -47,11 +48,11 @@ def tariffs(
     few      columns of few values, which may say the line
     """
     many = [name for name in numbers if frame[name].nunique() >= MANY][:MOST]
-    y = frame[many].to_numpy(np.float64)
+    every = frame[many].to_numpy(np.float64)
     grids = np.array([steps[name] for name in many])
-    for on in few:
-        codes, values = pd.factorize(frame[on], sort=True, use_na_sentinel=False)
-        if not 2 <= len(values) <= (len(frame) - max(MANY, 2 * len(values))) / 2:
+    for on, marks, values in labelled(frame, few):
+        y, codes = every[marks >= 0], marks[marks >= 0]
+        if not 2 <= len(values) <= (len(codes) - max(MANY, 2 * len(values))) / 2:
             continue  # of each value two rows say its line
         shuffled = np.random.default_rng(0).permutation(codes)
         for i, by in enumerate(many):
