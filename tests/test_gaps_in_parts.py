@@ -176,3 +176,38 @@ def test_rows_torn_apart_keep_codes_and_gaps() -> None:
     for fixed in ("", "city", "country", "people"):
         kept_when_torn(frame, rules, 3, fixed, {fixed} - {""})
     assert min(share_kept(rule, torn(frame, 3)) for rule in rules) < 0.9
+
+
+@pytest.mark.parametrize(
+    ("fee", "each", "said"),
+    [
+        (
+            (5.0, 9.0, 14.0),
+            (0.8, 0.8, 0.8),
+            "post by count, as country says (IT: 0.8 x count + 5, NO: 0.8 x count + 9, PE: 0.8 x count + 14)",
+        ),
+        (
+            (0.0, 0.0, 0.0),
+            (0.3, 0.7, 1.9),
+            "post = count times a factor by country (IT: 0.3, NO: 0.7, PE: 1.9)",
+        ),
+    ],
+)
+def test_few_numbers_may_say_what_a_label_tells_of_them(
+    fee: tuple[float, ...], each: tuple[float, ...], said: str
+) -> None:
+    """What it costs to send up to eight things: a line or a price for each country, and none for each city."""
+    rng = np.random.default_rng(0)
+    city, count = rng.integers(0, 6, 500), rng.integers(1, 9, 500)
+    country = city // 2
+    frame = common(
+        pd.DataFrame(
+            {
+                "city": np.array(["Rome", "Pisa", "Oslo", "Moss", "Lima", "Puno"])[city],
+                "country": np.array(["IT", "NO", "PE"])[country],
+                "count": count,
+                "post": np.round(np.array(fee)[country] + np.array(each)[country] * count, 2),
+            }
+        )
+    )
+    assert said in {str(rule) for rule in find(with_gaps(frame, "country", "count"))}

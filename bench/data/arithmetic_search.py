@@ -32,7 +32,8 @@ from tabstep.data.strongest import one_of_each
 from tabstep.data.together import together
 
 MOST = 40  # columns among which products are looked for: their number grows with the third power
-MANY = 10  # values of what is a multiple by label, and of what it is one of
+MANY = 10  # values of what is a multiple by label
+FEW = 4  # values of what it is one of
 MOST_SUMMED = 60  # columns that are looked at for totals
 BLANK = 10  # rows in which a part of a sum is missing beside another, and in which it is not
 FIRST = 256  # rows that candidates are tried on before all are
@@ -168,7 +169,9 @@ def rated(
     frame: pd.DataFrame, numbers: Sequence[str], few: Sequence[str], steps: Mapping[str, float]
 ) -> Iterator[Rated]:
     """Numbers that are others times a factor by a label or a number of few values, and by no shuffled one."""
-    many = [c for c in numbers if frame[c].dtype.kind in "iuf" and frame[c].nunique() >= MANY][:MOST]
+    distinct = {name: frame[name].nunique() for name in numbers if frame[name].dtype.kind in "iuf"}
+    many = [name for name in distinct if distinct[name] >= FEW]
+    many = sorted(many, key=lambda name: distinct[name] < MANY)[:MOST]
     every = frame[many].to_numpy(np.float64)
     for on, marks, values in labelled(frame, few):
         y, codes = every[marks >= 0], marks[marks >= 0]
@@ -180,14 +183,14 @@ def rated(
         for i, by in enumerate(many):
             x = y[:, i]
             near = in_all(_levels_fit(x[head], y[head], by_step[head], codes[head]), len(many))
-            near = near & np.array([name not in (on, by) for name in many])
+            near = near & np.array([name not in (on, by) and distinct[name] >= MANY for name in many])
             if not near.any() or not _vary(x, codes):
                 continue
             for k in np.flatnonzero(near):
                 of = many[k]
                 others = np.array([*_levels_fit(x, y[:, [k]], by_step[:, [k]], shuffled)])
-                if by == on or others.mean() > 0.5:
-                    continue
+                if by == on or others.mean() > 0.5 or not _vary(y[:, k], codes):
+                    continue  # what the label tells alone is no multiple by it
                 for down in ways(steps[of]):
                     factors = [
                         _rate(x[codes == c], y[codes == c, k], steps[of], down) for c in range(len(values))

@@ -16,7 +16,8 @@ from tabstep.data.labelled import labelled
 from tabstep.data.lines import bounds, on_lines, plainest, plainest_line, slopes, ways
 from tabstep.data.tariff import Tariff
 
-MANY = 10  # values of the numbers, and pairs of them beyond those that say the lines
+MANY = 10  # values of what is told, and pairs of numbers beyond those that say the lines
+FEW = 4  # values of what tells it
 MOST = 12  # columns of numbers among which pairs are looked at
 FEWEST = 3  # values of a number with a label, of which two say its line
 FIRST = 256  # rows that candidates are tried on before all are
@@ -47,7 +48,9 @@ def tariffs(
     numbers  columns of plain numbers
     few      columns of few values, which may say the line
     """
-    many = [name for name in numbers if frame[name].nunique() >= MANY][:MOST]
+    distinct = {name: frame[name].nunique() for name in numbers}
+    many = [name for name in numbers if distinct[name] >= FEW]
+    many = sorted(many, key=lambda name: distinct[name] < MANY)[:MOST]
     every = frame[many].to_numpy(np.float64)
     grids = np.array([steps[name] for name in many])
     for on, marks, values in labelled(frame, few):
@@ -59,7 +62,7 @@ def tariffs(
             near = in_all(_near(y[:FIRST], i, grids, codes[:FIRST]), len(many))
             for k in np.flatnonzero(near):
                 of = many[k]
-                if on in (by, of) or i == k:
+                if on in (by, of) or i == k or distinct[of] < MANY:
                     continue
                 if np.mean([near[k] for near in _near(y, i, grids, shuffled)]) > 0.5:
                     continue
