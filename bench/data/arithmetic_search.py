@@ -55,7 +55,7 @@ def scaled(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, floa
         near = on_lines(head[:, i], head, np.array([steps[name] for name in known]))
         for k in np.flatnonzero(near):
             of = known[k]
-            if of == by or of in times or not _is_finer(x[by], x[of], same=k > i):
+            if of == by or of in times or not _is_finer(x[by], x[of], same=bool(k > i)):
                 continue
             if line := through(x[by], x[of], steps[of]):
                 rule = Scaled(by, of, *line, steps[of], steps[by])

@@ -104,7 +104,7 @@ def _place(item: tuple[Any, Any]) -> tuple[bool, bool, Any]:
 def _same(codes: np.ndarray) -> np.ndarray:
     """Which two columns (d, d) bool are the same in all of some rows (n, d) that have both, and not by luck."""
     few = codes[:FIRST]
-    found: np.ndarray = _may_be_same(few[:, :, None], few[:, None, :]).all(axis=0)
+    found = np.array(_may_be_same(few[:, :, None], few[:, None, :]).all(axis=0))
     np.fill_diagonal(found, False)
     for i in np.flatnonzero(found.any(axis=1)):
         others = np.flatnonzero(found[i])

@@ -209,18 +209,9 @@ def _ordered_beside(
     rule: Order, rules: Sequence[Constraint], frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]
 ) -> pd.DataFrame:
     """The frame in order where that can be, without a move of what another rule makes in the row: it would go back."""
-    told = {
-        name: np.any(
-            [
-                each.made(frame).notna()
-                for each in rules
-                if isinstance(each, Derived) and each.of == name and name not in fixed
-            ]
-            or [np.zeros(len(frame), bool)],
-            axis=0,
-        )
-        for name in rule.columns
-    }
+    told = {name: np.zeros(len(frame), bool) for name in rule.columns}
+    for each in (each for each in rules if isinstance(each, Derived) and each.of in told):
+        told[each.of] |= each.made(frame).notna().to_numpy()
     for name, other in (rule.columns, rule.columns[::-1]):
         there = wrong & told[name] & ~told[other]
         if there.any():
