@@ -112,11 +112,11 @@ def _told(
 ) -> Iterator[tuple[list[int], tuple[tuple[int, ...], float]]]:
     """Columns of x (n, d) and their coefficients by which they may come to column k: by whole rows, then with 0 for
     gaps."""
-    ways = [(x, {*own, *others})]
+    tried = [(x, {*own, *others})]
     if np.isnan(x[:, own + others]).any():
         there = {(own + others)[i] for i in together(x[~np.isnan(x[:, k])][:, own + others])[0]}
-        ways += [(x, there), (np.nan_to_num(x), {*own, *others})]
-    for filled, names in ways:
+        tried += [(x, there), (np.nan_to_num(x), {*own, *others})]
+    for filled, names in tried:
         first, last = ([j for j in every if j in names] for every in (own, others))
         apart = [(first + last)[i] for i in _apart(filled[:, first + last])]
         # Of rounded totals small columns of others are not told.
