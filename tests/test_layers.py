@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tabstep.contracts import Method
+from tabstep.diffusion.denoiser import normal
 from tabstep.named import about
 from tabstep.registry import GRIDS, METHODS, SAMPLERS, walks
 from tests.oracle import bare
@@ -260,3 +262,27 @@ def test_a_report_of_records_needs_no_torch() -> None:
     ]
     code = "import importlib, sys; [*map(importlib.import_module, sys.argv[1:])]; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code, *names], check=False).returncode == 0
+
+
+@pytest.mark.whole
+def test_a_network_without_memory_needs_no_compiler() -> None:
+    """Of every model that is read one is built for its shapes; torch's compiler takes longer to import than torch."""
+    code = """if True:
+        import sys
+        import torch
+        from tabstep.diffusion.denoiser import MLP
+        from tabstep.diffusion.residual import ResidualMLP
+        with torch.device("meta"):
+            MLP(9, 9, (8,), 0.0, 3), ResidualMLP(2, 9, 9, (8, 8), 0.0, 3, 4)
+        sys.exit(len({"torch._dynamo", "sympy"} & set(sys.modules)))
+    """
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (7, 64)])
+def test_numbers_of_a_fresh_network_are_those_of_torch(shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    wanted = [0.5 * torch.randn(shape), torch.nn.Embedding(*shape).weight]
+    torch.manual_seed(0)
+    assert torch.equal(normal(*shape, scale=0.5), wanted[0])
+    assert torch.equal(normal(*shape), wanted[1])

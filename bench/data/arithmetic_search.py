@@ -16,11 +16,24 @@ from tabstep.data.arithmetic import POWERS, Product, Rated, Scaled, Total, power
 from tabstep.data.comparable import plain
 from tabstep.data.constraints import Sum, broken
 from tabstep.data.counted import RELATIVE, counted, roundest
-from tabstep.data.lines import FEWEST, bounds, factor_of, independent, on_lines, plainest, through, ways
+from tabstep.data.labelled import labelled
+from tabstep.data.lines import (
+    FEWEST,
+    bounds,
+    factor_of,
+    independent,
+    is_none_of,
+    on_lines,
+    plainest,
+    through,
+    ways,
+)
 from tabstep.data.strongest import one_of_each
+from tabstep.data.together import together
 
 MOST = 40  # columns among which products are looked for: their number grows with the third power
-MANY = 10  # values of what is a multiple by label, and of what it is one of
+MANY = 10  # values of what is a multiple by label
+FEW = 4  # values of what it is one of
 MOST_SUMMED = 60  # columns that are looked at for totals
 BLANK = 10  # rows in which a part of a sum is missing beside another, and in which it is not
 FIRST = 256  # rows that candidates are tried on before all are
@@ -34,7 +47,7 @@ def scaled(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, floa
     times = {name for name in numbers if frame[name].dtype.kind in "mM"}
     known = sorted(
         (name for name in numbers if distinct[name] >= FEWEST),
-        key=lambda name: (-distinct[name], name not in times),
+        key=lambda name: (name not in times, -distinct[name]),
     )
     x = {name: counted(frame[name]) for name in known}
     head = np.column_stack([x[name][:FIRST] for name in known]) if known else np.empty((0, 0))
@@ -42,10 +55,19 @@ def scaled(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, floa
         near = on_lines(head[:, i], head, np.array([steps[name] for name in known]))
         for k in np.flatnonzero(near):
             of = known[k]
-            if k > i and of not in times and (line := through(x[by], x[of], steps[of])):
+            if of == by or of in times or not _is_finer(x[by], x[of], same=bool(k > i)):
+                continue
+            if line := through(x[by], x[of], steps[of]):
                 rule = Scaled(by, of, *line, steps[of], steps[by])
                 if not rule.breaks(frame).any():
                     yield rule
+
+
+def _is_finer(x: np.ndarray, y: np.ndarray, *, same: bool) -> bool:
+    """Whether x (n,) has more values than y (n,) where both are there; where it has as many, what is said."""
+    there = ~np.isnan(x) & ~np.isnan(y)
+    own, other = len(np.unique(x[there])), len(np.unique(y[there]))
+    return own > other or (own == other and same)
 
 
 def totals(
@@ -90,11 +112,15 @@ def _told(
 ) -> Iterator[tuple[list[int], tuple[tuple[int, ...], float]]]:
     """Columns of x (n, d) and their coefficients by which they may come to column k: by whole rows, then with 0 for
     gaps."""
-    gaps = np.isnan(x[:, own + others]).any()
-    for filled in (x, np.nan_to_num(x)) if gaps else (x,):
-        apart = [(own + others)[i] for i in _apart(filled[:, own + others])]
+    tried = [(x, {*own, *others})]
+    if np.isnan(x[:, own + others]).any():
+        there = {(own + others)[i] for i in together(x[~np.isnan(x[:, k])][:, own + others])[0]}
+        tried += [(x, there), (np.nan_to_num(x), {*own, *others})]
+    for filled, names in tried:
+        first, last = ([j for j in every if j in names] for every in (own, others))
+        apart = [(first + last)[i] for i in _apart(filled[:, first + last])]
         # Of rounded totals small columns of others are not told.
-        for among in (apart, own) if apart != own else (own,):
+        for among in (apart, first) if apart != first else (first,):
             found = _signs(filled[:, among], x[:, k], step) if len(among) > 1 else None
             if found is not None:
                 yield among, found
@@ -143,26 +169,28 @@ def rated(
     frame: pd.DataFrame, numbers: Sequence[str], few: Sequence[str], steps: Mapping[str, float]
 ) -> Iterator[Rated]:
     """Numbers that are others times a factor by a label or a number of few values, and by no shuffled one."""
-    many = [c for c in numbers if frame[c].dtype.kind in "iuf" and frame[c].nunique() >= MANY][:MOST]
-    y = frame[many].to_numpy(np.float64)
-    by_step = np.array([steps[name] for name in many]) + RELATIVE * np.abs(y)
-    for on in few:
-        codes, values = pd.factorize(frame[on], use_na_sentinel=False)
-        if not 2 <= len(values) <= len(frame) - max(MANY, len(values)):
+    distinct = {name: frame[name].nunique() for name in numbers if frame[name].dtype.kind in "iuf"}
+    many = [name for name in distinct if distinct[name] >= FEW]
+    many = sorted(many, key=lambda name: distinct[name] < MANY)[:MOST]
+    every = frame[many].to_numpy(np.float64)
+    for on, marks, values in labelled(frame, few):
+        y, codes = every[marks >= 0], marks[marks >= 0]
+        by_step = np.array([steps[name] for name in many]) + RELATIVE * np.abs(y)
+        if not 2 <= len(values) <= len(codes) - max(MANY, len(values)):
             continue  # of each value one row says its factor
         head = slice(FIRST)
         shuffled = np.random.default_rng(0).permutation(codes)
-        for by in many:
-            x = frame[by].to_numpy(np.float64)
+        for i, by in enumerate(many):
+            x = y[:, i]
             near = in_all(_levels_fit(x[head], y[head], by_step[head], codes[head]), len(many))
-            near = near & np.array([name not in (on, by) for name in many])
+            near = near & np.array([name not in (on, by) and distinct[name] >= MANY for name in many])
             if not near.any() or not _vary(x, codes):
                 continue
             for k in np.flatnonzero(near):
                 of = many[k]
                 others = np.array([*_levels_fit(x, y[:, [k]], by_step[:, [k]], shuffled)])
-                if by == on or others.mean() > 0.5:
-                    continue
+                if by == on or others.mean() > 0.5 or not _vary(y[:, k], codes):
+                    continue  # what the label tells alone is no multiple by it
                 for down in ways(steps[of]):
                     factors = [
                         _rate(x[codes == c], y[codes == c, k], steps[of], down) for c in range(len(values))
@@ -250,7 +278,10 @@ def products(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, fl
                 of = made[k]
                 if of in (first, second):
                     continue
-                line = _made_of(power(x[first], x[second], powers), x[of], steps[of])
+                both = power(x[first], x[second], powers)
+                if is_none_of(x[of], both, x[first], x[second]):
+                    continue
+                line = _made_of(both, x[of], steps[of])
                 if line:
                     factor, offset, down = line
                     grid = steps[first], steps[second]
@@ -271,8 +302,8 @@ def _made_of(x: np.ndarray, y: np.ndarray, step: float) -> tuple[float, float, b
     """
     if multiple := factor_of(x, y, step):
         return multiple[0], 0.0, multiple[1]
-    there = ~np.isnan(y)
-    if np.isnan(x[there]).any() or y[there].std() < COARSE * step:
+    shown = y[~np.isnan(y) & ~np.isnan(x)]
+    if not len(shown) or shown.std() < COARSE * step:
         return None
     return through(x, y, step)
 

@@ -13,7 +13,7 @@ from tabstep.data.barred import DECILES, Barred
 from tabstep.data.classes import OTHER, Class, classes, coded
 from tabstep.data.constraints import Codes, Constraint, Order
 from tabstep.data.counted import counted
-from tabstep.data.derived_search import LEAST
+from tabstep.data.determined import LEAST
 from tabstep.data.spaced import Spaced
 
 MOST_COLUMNS = 100  # among which pairs are looked at
@@ -134,8 +134,8 @@ def _without_implied(
 ) -> None:
     """Take out pairs of labels where what these determine is in a pair: a city has nothing that its country lacks."""
     for rule in rules:
-        if not isinstance(rule, Codes) or not {*rule.columns} <= codes.keys():
-            continue
+        if not isinstance(rule, Codes) or rule.gaps or not {*rule.columns} <= codes.keys():
+            continue  # beside a gap nothing is implied
         _, at = np.unique(codes[rule.on], return_index=True)
         says = codes[rule.of][at]
         for other in codes.keys() - {*rule.columns}:

@@ -22,6 +22,7 @@ class Chosen:
     repeats  (label, column) of labels with which it is that column
     values   (label, value) of labels with which it has one value, None for a gap
     lacking  (column, labels) that it never has, and others of the rule do, None for gaps: they are not put into it
+    gaps     whether a gap says nothing, in `of` or in what it repeats
     """
 
     on: str
@@ -29,6 +30,7 @@ class Chosen:
     repeats: tuple[tuple[str | float | None, str], ...]
     values: tuple[tuple[str | float | None, str | float | None], ...] = ()
     lacking: tuple[tuple[str, tuple[str | None, ...]], ...] = ()
+    gaps: bool = False
 
     def __post_init__(self) -> None:
         labels = [label for label, _ in (*self.repeats, *self.values)]
@@ -47,11 +49,17 @@ class Chosen:
         told = [(label, name) for label, name in self.repeats]
         told += [(label, _shown(value)) for label, value in self.values]
         said = ", ".join(f"{what} where {self.on} is {_shown(label)}" for label, what in told[:MOST_SHOWN])
-        return f"{self.of} is {said}{', ..' if len(told) > MOST_SHOWN else ''}"
+        more = ", .." if len(told) > MOST_SHOWN else ""
+        return f"{self.of} is {said}{more}{' (where both are there)' if self.gaps else ''}"
 
     def breaks(self, frame: pd.DataFrame) -> np.ndarray:
         """Rows (n,) bool of a frame in common units in which `of` is not what the label says."""
-        return ~alike(frame[self.of], self.made(frame))
+        shown, made = frame[self.of], self.made(frame)
+        off = ~alike(shown, made)
+        if not self.gaps:
+            return off
+        none = places(frame[self.on], [label for label, value in self.values if value is None]) >= 0
+        return np.asarray(off & shown.notna().to_numpy() & (none | made.notna().to_numpy()))
 
     def made(self, frame: pd.DataFrame) -> pd.Series[Any]:
         """What the labels say; with others what is there."""

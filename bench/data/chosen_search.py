@@ -35,9 +35,12 @@ def chosen(
     for kind in dict.fromkeys(kinds.values()) if labels else ():
         group = [name for name in kinds if kinds[name] == kind][:MOST_REPEATED]
         values = _codes(frame[group])
+        # Of equals the first is taken: a gap says nothing where it is no value.
+        ways = (values + 1, values) if (values < 0).any() else (values,)
         for on, (marks, seen) in labels.items():
             by_label = {plain(label): np.flatnonzero(marks == k) for k, label in enumerate(seen)}
-            found += _told(frame, group, values, on, dict(sorted(by_label.items(), key=_place)), steps)
+            by_label = dict(sorted(by_label.items(), key=_place))
+            found += [rule for codes in ways for rule in _told(frame, group, codes, on, by_label, steps)]
     place = {str(name): i for i, name in enumerate(frame.columns)}
     return sorted(
         found, key=lambda rule: (-len(rule.repeats), -len(rule.values), -place[rule.of], place[rule.on])
@@ -45,14 +48,15 @@ def chosen(
 
 
 def whole(rule: Chosen, frame: pd.DataFrame) -> bool:
-    """Whether every label says what the column has."""
-    return len(rule.repeats) + len(rule.values) == frame[rule.on].nunique(dropna=False)
+    """Whether every label says what the column has; of gaps it may say nothing."""
+    labels = {label for label, _ in (*rule.repeats, *rule.values)} - {None}
+    return len(labels) == frame[rule.on].nunique()
 
 
 def _codes(frame: pd.DataFrame) -> np.ndarray:
-    """Columns (n, d) of one kind by the places of their values among those of all."""
+    """Columns (n, d) of one kind by the places of their values among those of all, -1 for gaps."""
     flat = pd.concat([frame[name] for name in frame], ignore_index=True)
-    return pd.factorize(flat, use_na_sentinel=False)[0].reshape(frame.shape[1], len(frame)).T
+    return pd.factorize(flat)[0].reshape(frame.shape[1], len(frame)).T
 
 
 def _told(
@@ -65,6 +69,7 @@ def _told(
 ) -> Iterator[Chosen]:
     """The rules by which one column says which of some others, `names` with their `codes` (n, d), one of them has.
 
+    codes     of values, -1 for what says nothing
     by_label  the rows with each label of the column `on`
     """
     same = [_same(codes[rows]) for rows in by_label.values()]
@@ -82,11 +87,12 @@ def _told(
             source = next(sources, None)
             if source is not None:
                 repeats.append((label, source))
-            elif frame[of].dtype.kind not in "mM" and _is_single(codes[rows, i]):
-                single.append((label, plain(frame[of].iloc[rows[0]])))
+            elif frame[of].dtype.kind not in "mM" and (row := _of_one_value(codes[rows, i])) is not None:
+                single.append((label, plain(frame[of].iloc[rows[row]])))
         sources_of = dict.fromkeys(name for _, name in repeats)
         if repeats and (len(sources_of) > 1 or len(repeats) < len(by_label)):  # else the one is the other
-            yield Chosen(on, of, tuple(repeats), tuple(single), _lacking(frame, [of, *sources_of]))
+            lacking = _lacking(frame, [of, *sources_of])
+            yield Chosen(on, of, tuple(repeats), tuple(single), lacking, gaps=bool((codes < 0).any()))
 
 
 def _place(item: tuple[Any, Any]) -> tuple[bool, bool, Any]:
@@ -96,17 +102,20 @@ def _place(item: tuple[Any, Any]) -> tuple[bool, bool, Any]:
 
 
 def _same(codes: np.ndarray) -> np.ndarray:
-    """Which two columns (d, d) bool are the same in all of some rows (n, d), and would not be by luck."""
+    """Which two columns (d, d) bool are the same in all of some rows (n, d) that have both, and not by luck."""
     few = codes[:FIRST]
-    found: np.ndarray = (few[:, :, None] == few[:, None, :]).all(axis=0)
+    found = np.array(_may_be_same(few[:, :, None], few[:, None, :]).all(axis=0))
     np.fill_diagonal(found, False)
     for i in np.flatnonzero(found.any(axis=1)):
-        if _is_luck(codes[:, i]):
-            found[i] = False
-            continue
         others = np.flatnonzero(found[i])
-        found[i, others] = (codes[:, [i]] == codes[:, others]).all(axis=0)
+        found[i, others] = _may_be_same(codes[:, [i]], codes[:, others]).all(axis=0)
+        for other in np.flatnonzero(found[i]):
+            found[i, other] = not _is_luck(codes[(codes[:, [i, other]] >= 0).all(axis=1), i])
     return found
+
+
+def _may_be_same(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.asarray((a == b) | (a < 0) | (b < 0))
 
 
 def _is_luck(codes: np.ndarray) -> bool:
@@ -115,8 +124,13 @@ def _is_luck(codes: np.ndarray) -> bool:
     return len(codes) * (1 - float((shares**2).sum())) < DIFFER
 
 
-def _is_single(codes: np.ndarray) -> bool:
-    return len(codes) >= LEAST and bool((codes == codes[0]).all())
+def _of_one_value(codes: np.ndarray) -> int | None:
+    """A row that has the one value that all rows (n,) have, a gap where none has one; None where they do not, or are
+    few."""
+    shown = np.flatnonzero(codes >= 0)
+    if not len(shown):
+        return 0 if len(codes) >= LEAST else None
+    return int(shown[0]) if len(shown) >= LEAST and (codes[shown] == codes[shown[0]]).all() else None
 
 
 def _fits(source: str, of: str, steps: Mapping[str, float]) -> bool:

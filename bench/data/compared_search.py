@@ -11,6 +11,7 @@ import pandas as pd
 from tabstep.data.comparable import plain
 from tabstep.data.compared import SIGNS, Compared, above
 from tabstep.data.counted import extent
+from tabstep.data.labelled import labelled
 from tabstep.data.periods import A_DAY
 
 FIRST = 256  # rows that candidates are tried on before all are
@@ -31,11 +32,12 @@ def compared(
     numbers, few  columns of numbers or times, and columns of few values that may tell which is larger
     steps, units  of the columns: only those in one unit are compared
     """
-    coded = {name: pd.factorize(frame[name], use_na_sentinel=False) for name in few}
-    coded = {name: found for name, found in coded.items() if 1 < len(found[1]) <= MOST_LABELS}
+    coded = [found for found in labelled(frame, few) if 1 < len(found[2]) <= MOST_LABELS]
     if not coded:
         return
-    marks = np.column_stack([np.eye(MOST_LABELS)[codes[:FIRST]] for codes, _ in coded.values()])
+    # A row of zeros for what says nothing, -1.
+    mark = np.eye(MOST_LABELS + 1, MOST_LABELS)
+    marks = np.column_stack([mark[codes[:FIRST]] for _, codes, _ in coded])
     kinds = {name: frame[name].dtype.kind for name in numbers}
     names = [name for name in numbers if frame[name].nunique() >= FEWEST][:MOST_COMPARED]
     head, ends = frame.iloc[:FIRST], {name: extent(frame[name]) for name in names}
@@ -52,8 +54,8 @@ def compared(
             )
             told = ((seen > 0).reshape(len(SIGNS), len(coded), MOST_LABELS).sum(axis=2) <= 1).all(axis=0)
             sign = np.sign(above(frame[first], frame[second], unit)) if told.any() else np.empty(0)
-            for of, (codes, values) in (item for item, may in zip(coded.items(), told, strict=True) if may):
-                found = {s: np.unique(codes[sign == s]) for s in SIGNS}
+            for of, codes, values in (each for each, may in zip(coded, told, strict=True) if may):
+                found = {s: np.unique(codes[(sign == s) & (codes >= 0)]) for s in SIGNS}
                 pairs = tuple((s, plain(values[those[0]])) for s, those in found.items() if len(those))
                 is_told = all(len(those) <= 1 for those in found.values())
                 if is_told and len({label for _, label in pairs}) > 1 and of not in (first, second):

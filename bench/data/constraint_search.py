@@ -24,7 +24,8 @@ from tabstep.data.comparable import plain
 from tabstep.data.constraints import Codes, Constraint, Gaps, Order, Same, Sum, Unlike, broken
 from tabstep.data.counted import RELATIVE, counted, seen_of
 from tabstep.data.derived import Begins, Derived
-from tabstep.data.derived_search import FIRST, LEAST, derived, says
+from tabstep.data.derived_search import derived
+from tabstep.data.determined import FIRST, LEAST, determined
 from tabstep.data.extreme import Extreme
 from tabstep.data.forms import decimals
 from tabstep.data.later import Later
@@ -83,12 +84,13 @@ def find(
     sums, wholes = _as_totals(frame, sums, bends)
     codes = _codes(frame, labels[:MOST_CODED], single)
     told = {rule.of for rule in codes}
+    whole = {rule.of for rule in codes if not rule.gaps}
     unlike = [
         rule
         for rule in _unlike(frame, [name for name in labels[:MOST_CODED] if name not in told])
         if _could_break(rule, shuffled)
     ]
-    gaps = _gaps(frame, labels[:MOST_CODED], [name for name in single if name not in told])
+    gaps = _gaps(frame, labels[:MOST_CODED], [name for name in single if name not in whole])
     given: dict[str, tuple[str, ...]] = {rule.total: (rule.first, rule.second) for rule in sums}
     given |= {rule.of: (rule.on,) for rule in codes}
 
@@ -127,7 +129,7 @@ def find(
     apart += beside(frame, orders, known, apart)
     orders = [rule for rule in orders if rule.columns not in {other.columns for other in apart}]
     rules: list[Constraint] = [*same, *sums, *orders, *apart, *codes, *unlike, *gaps, *made]
-    aliases = {rule.of for rule in codes if rule.one_to_one}
+    aliases = {rule.of for rule in codes if rule.one_to_one and not rule.gaps}
     own = [str(name) for name in frame.columns if name in {*labels, *single} - aliases]
     rules += one_of(frame, own, told)
     rules += barred(frame, own, rules)
@@ -221,7 +223,7 @@ def _sums(
             of = numbers[i], numbers[j], numbers[k]
             rule = Sum(*of, (steps[of[0]], steps[of[1]], steps[of[2]]))
             rule = replace(rule, zero=zeros(rule, frame), seen=seen_of(frame, of))
-            if _is_told(rule, frame) and not broken(rule, frame).any():
+            if _is_exact(rule, frame) and not broken(rule, frame).any():
                 yield rule
 
 
@@ -244,7 +246,7 @@ def _as_total(rule: Sum, frame: pd.DataFrame) -> Total:
     )
 
 
-def _is_told(rule: Sum, frame: pd.DataFrame) -> bool:
+def _is_exact(rule: Sum, frame: pd.DataFrame) -> bool:
     """Whether what a sum of continuous numbers may be off is nothing beside what each of the three varies by."""
     if min(rule.steps) > 0:
         return True
@@ -324,29 +326,29 @@ def _without_implied(orders: list[Order]) -> list[Order]:
 
 
 def _codes(frame: pd.DataFrame, labels: list[str], numbers: list[str]) -> list[Codes]:
-    coded = {name: pd.factorize(frame[name], use_na_sentinel=False)[0] for name in labels}
-    coded |= {
-        name: pd.factorize(frame[name], use_na_sentinel=False)[0]
-        for name in numbers
-        if frame[name].nunique() <= MOST_LABELS
-    }
-    width = {name: int(codes.max()) + 1 for name, codes in coded.items()}
+    coded = {name: pd.factorize(frame[name])[0] for name in labels}
+    coded |= {name: pd.factorize(frame[name])[0] for name in numbers if frame[name].nunique() <= MOST_LABELS}
+    width = {name: frame[name].nunique() for name in coded}
     found: list[Codes] = []
     aliases: set[str] = set()  # of another column of labels, which stands for them
     for on in labels:
         if width[on] > MOST_LABELS or on in aliases:
             continue
-        _, first = np.unique(coded[on], return_index=True)
         for of in coded:
-            if of == on or of in aliases or width[of] > width[on]:
+            # With a gap that is a value it may have one more.
+            if of == on or of in aliases or width[of] > width[on] + 1:
                 continue
-            if not says(coded[on], coded[of], first):
+            says = determined(coded[on], coded[of])
+            back = next((rule for rule in found if rule.one_to_one and (rule.on, rule.of) == (of, on)), None)
+            if says is None or (says.gaps and back is not None):
                 continue
-            one_to_one = width[of] == width[on]
-            if one_to_one and of in labels:
+            if back is not None:  # this says of gaps, too
+                found.remove(back)
+            one_to_one = len(np.unique(coded[of][says.rows])) == len(says.rows)
+            if one_to_one and of in labels and not says.gaps:
                 aliases.add(of)
-            pairs = tuple((plain(frame[on].iloc[i]), plain(frame[of].iloc[i])) for i in first)
-            found.append(Codes(on, of, pairs, one_to_one))  # type: ignore[arg-type]
+            pairs = tuple((plain(frame[on].iloc[i]), plain(frame[of].iloc[i])) for i in says.rows)
+            found.append(Codes(on, of, pairs, one_to_one, says.gaps))  # type: ignore[arg-type]
     return found
 
 
@@ -372,13 +374,13 @@ def _unlike(frame: pd.DataFrame, labels: list[str]) -> Iterator[Unlike]:
 
 def _gaps(frame: pd.DataFrame, labels: list[str], numbers: list[str]) -> Iterator[Gaps]:
     """For each column of numbers with gaps the first column of labels that says where they are."""
-    coded = {name: pd.factorize(frame[name], use_na_sentinel=False)[0] for name in labels}
+    coded = {name: pd.factorize(frame[name])[0] for name in labels}
     coded = {name: codes for name, codes in coded.items() if codes.max() < MOST_LABELS}
     for of in numbers:
         gap = frame[of].isna().to_numpy().astype(int)
         for on, codes in coded.items() if gap.any() else ():
-            _, first = np.unique(codes, return_index=True)
-            if says(codes, gap, first):
-                missing = [plain(frame[on].iloc[i]) for i in first if gap[i]]
+            says = determined(codes, gap)
+            if says is not None and not says.gaps:
+                missing = [plain(frame[on].iloc[i]) for i in says.rows if gap[i]]
                 yield Gaps(on, of, tuple(sorted(missing, key=lambda label: (label is None, label))))  # type: ignore
                 break

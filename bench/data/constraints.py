@@ -111,21 +111,24 @@ class Codes:
 
     pairs       (label, value) of every label that was seen, None for a gap
     one_to_one  whether `of` determines `on` as well
+    gaps        whether a gap says nothing: beside a label that has a value it may be missing
     """
 
     on: str
     of: str
     pairs: tuple[tuple[str | None, str | float | None], ...]
     one_to_one: bool
+    gaps: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
         return self.on, self.of
 
     def __str__(self) -> str:
+        where = ", where both are there" if self.gaps else ""
         if self.one_to_one:
-            return f"{self.on} and {self.of} are codes of one another"
-        return f"{self.on} determines {self.of}"
+            return f"{self.on} and {self.of} are codes of one another{where}"
+        return f"{self.on} determines {self.of}{where}"
 
 
 @dataclass(frozen=True)
@@ -192,13 +195,14 @@ def broken(constraint: Constraint, frame: pd.DataFrame) -> np.ndarray:
         case Same(first, second):
             a, b = frame[first], frame[second]
             return np.asarray(~((a == b) | (a.isna() & b.isna())))
-        case Codes(on, of, pairs, _):
+        case Codes(on, of, pairs, _, gaps):
             codes, labels = pd.factorize(frame[on], use_na_sentinel=False)
             found, values = pd.factorize(frame[of], use_na_sentinel=False)
             place = {plain(value): i for i, value in enumerate(values)}
             wanted = [place.get(value, -1) for value in told(labels, pairs)]
             known = [value is not UNSEEN for value in told(labels, pairs)]
-            return np.asarray(np.array(known, bool)[codes] & (np.array(wanted, int)[codes] != found))
+            off = np.array(known, bool)[codes] & (np.array(wanted, int)[codes] != found)
+            return np.asarray(off & frame[of].notna().to_numpy() if gaps else off)
         case Unlike(first, second, _):
             a, b = frame[first], frame[second]
             return np.asarray((a == b) & a.notna() & b.notna())

@@ -32,10 +32,12 @@ from tabstep.data.derived import (
     Elapsed,
     part_of,
 )
+from tabstep.data.determined import FIRST, determined
 from tabstep.data.extreme_search import extremes
 from tabstep.data.foremost_search import foremost
 from tabstep.data.growth_search import growths
 from tabstep.data.instalment_search import instalments
+from tabstep.data.labelled import labelled
 from tabstep.data.later import Later
 from tabstep.data.mean_search import means
 from tabstep.data.offset_search import offsets
@@ -48,7 +50,6 @@ from tabstep.data.surplus_search import surpluses
 from tabstep.data.tariff_search import tariffs
 from tabstep.data.weighted_search import weighted
 
-FIRST = 256  # rows that candidates are tried on before all are
 MOST_TIMES = 12  # columns of times among which pairs are looked at
 HOUR = "hour"
 SHORT = ("day", "weekday", HOUR)  # parts that a small error of a time changes
@@ -56,7 +57,6 @@ BESIDE = 6  # values on either side of the end of a band that are looked at
 FAR = 10  # times the gaps between them
 MOST_BANDS = 30  # values of a column that is the band of another
 MOST_TOLD = 1000  # values of a column that a date tells
-LEAST = 30  # rows that a rule must be able to lose
 SPIKE = 0.01  # share of one value from which a column is left where it is
 WAYS = (
     (YEARS, True),
@@ -323,21 +323,24 @@ def _is_number(rule: Calendar) -> bool:
 def _told_by(
     frame: pd.DataFrame, times: Sequence[str], names: Sequence[str], zones: Mapping[str, str]
 ) -> Iterator[Calendar]:
-    coded = {name: pd.factorize(frame[name], use_na_sentinel=False) for name in names}
+    coded = {name: pd.factorize(frame[name])[0] for name in names}
     for by in times:
         ends, zone = extent(frame[by]), zones.get(by, "")
         shown = clocks.local(frame[by], zone)
         for part in PARTS:
             parts = part_of(shown, part)
             there = np.flatnonzero(~np.isnan(parts))
-            seen, first, places = np.unique(parts[there], return_index=True, return_inverse=True)
-            for of, (codes, values) in coded.items() if len(seen) > 1 else ():
-                told = codes[there][first]
-                if len(set(told)) < 2 or not (told[places] == codes[there]).all():
+            seen, places = np.unique(parts[there], return_inverse=True)
+            for of, codes in coded.items() if len(seen) > 1 else ():
+                says = determined(places, codes[there])
+                if says is None:
                     continue
-                if not agreed_by_luck(places, codes[there]):
-                    pairs = tuple((int(p), plain(values[code])) for p, code in zip(seen, told, strict=True))
-                    yield _whole(Calendar(by, of, part, pairs, ends, (), zone))  # type: ignore[arg-type]
+                rows = there[says.rows]
+                told = [
+                    (int(parts[i]), plain(frame[of].iloc[i])) for i in rows if codes[i] >= 0 or not says.gaps
+                ]
+                if len({value for _, value in told}) > 1:
+                    yield _whole(Calendar(by, of, part, tuple(sorted(told)), ends, (), zone))  # type: ignore[arg-type]
 
 
 def _whole(rule: Calendar) -> Calendar:
@@ -349,31 +352,20 @@ def _whole(rule: Calendar) -> Calendar:
     return replace(rule, pairs=tuple((p, float(p + away)) for p in range(min(parts), max(parts) + 1)))
 
 
-def says(on: np.ndarray, of: np.ndarray, first: np.ndarray) -> bool:
-    """Whether each code `on` (n,) has one code `of` (n,), and not by luck; `first` has the first row of each."""
-    return bool((of == of[first][on]).all()) and not agreed_by_luck(on, of)
-
-
-def agreed_by_luck(on: np.ndarray, of: np.ndarray) -> bool:
-    """Whether rows whose code `on` was seen before would hardly ever disagree, were their codes `of` drawn alone."""
-    repeats = len(on) - (int(on.max()) + 1)
-    shares = np.bincount(of) / len(of)
-    return repeats * (1 - float((shares**2).sum())) < LEAST
-
-
 def _bands(
     frame: pd.DataFrame, numbers: Sequence[str], few: Sequence[str], steps: Mapping[str, float]
 ) -> Iterator[Bands]:
-    coded = {name: pd.factorize(frame[name], use_na_sentinel=False)[0] for name in few}
+    coded = [(of, marks) for of, marks, _ in labelled(frame, few)]
     distinct = {name: frame[name].nunique() for name in {*numbers, *few}}
     for by in numbers:
         x = counted(frame[by])
         there = np.flatnonzero(~np.isnan(x))
-        order = there[np.argsort(x[there], kind="stable")]
-        rising = x[order]
-        for of, codes in coded.items():
+        every = there[np.argsort(x[there], kind="stable")]
+        for of, codes in coded:
             if of == by or 3 * distinct[of] > distinct[by] or not _is_banded(x[:FIRST], codes[:FIRST]):
                 continue
+            order = every[codes[every] >= 0]
+            rising = x[order]
             at = np.flatnonzero(np.diff(codes[order])) + 1  # where a band begins
             if not 1 <= len(at) <= _most_ends(codes[order]) or not _are_edges(rising, at):
                 continue
@@ -396,8 +388,9 @@ def _are_edges(rising: np.ndarray, at: np.ndarray) -> bool:
 
 
 def _is_banded(x: np.ndarray, codes: np.ndarray) -> bool:
-    """Whether some rows (n,) do not rule out that every code is a range of numbers."""
+    """Whether some rows (n,) do not rule out that every code is a range of numbers, -1 for those that say nothing."""
     order = np.argsort(x, kind="stable")[: np.count_nonzero(~np.isnan(x))]
+    order = order[codes[order] >= 0]
     return bool(np.count_nonzero(np.diff(codes[order])) <= _most_ends(codes[order]))
 
 

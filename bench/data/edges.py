@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tabstep.data.derived_search import LEAST
+from tabstep.data.determined import LEAST
 
 NEAREST = (2 * LEAST, 4 * LEAST)  # values next to an end that tell how common they are there
 THIN = 0.3  # share of those in the outer half, by numbers and by their logarithms; 1 / sqrt(60) or less in a tail

@@ -16,13 +16,15 @@ from tabstep.data.counted import on_grid
 class Extreme:
     """`of` is the largest of `parts` that are there, or the least where not `most`.
 
-    grids  of the parts: 10^-decimals of numbers, seconds of times, 0 where values are continuous
+    grids   of the parts: 10^-decimals of numbers, seconds of times, 0 where values are continuous
+    hidden  whether a part that is missing may be it, so that `of` can be beyond those that are there
     """
 
     parts: tuple[str, ...]
     of: str
     most: bool
     grids: tuple[float, ...]
+    hidden: bool = False
 
     def __post_init__(self) -> None:
         if len(self.parts) < 2 or len(self.grids) != len(self.parts):
@@ -38,11 +40,16 @@ class Extreme:
 
     def __str__(self) -> str:
         *first, last = self.parts
-        return f"{self.of} = the {'largest' if self.most else 'least'} of {', '.join(first)} and {last}"
+        shown = f"{self.of} = the {'largest' if self.most else 'least'} of {', '.join(first)} and {last}"
+        return f"{shown}, where all are there" if self.hidden else shown
 
     def breaks(self, frame: pd.DataFrame) -> np.ndarray:
         made, shown = self.made(frame), frame[self.of]
-        return np.asarray((made != shown) & made.notna() & shown.notna())
+        off = made != shown
+        if self.hidden:
+            beyond = made > shown if self.most else made < shown
+            off = off.where(frame[list(self.parts)].notna().all(axis=1), beyond)
+        return np.asarray(off & made.notna() & shown.notna())
 
     def made(self, frame: pd.DataFrame) -> pd.Series[Any]:
         return self._end(frame[list(self.parts)])

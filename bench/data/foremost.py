@@ -20,8 +20,9 @@ class Foremost(Telling):
 
     Of several that are equal it names any.
 
-    names  the label of each part
-    grids  of the parts: 10^-decimals of numbers, seconds of times, 0 where values are continuous
+    names   the label of each part
+    grids   of the parts: 10^-decimals of numbers, seconds of times, 0 where values are continuous
+    hidden  whether it may name a part that is missing
     """
 
     parts: tuple[str, ...]
@@ -29,6 +30,7 @@ class Foremost(Telling):
     of: str
     most: bool
     grids: tuple[float, ...]
+    hidden: bool = False
 
     def __post_init__(self) -> None:
         if len(self.parts) < 2 or not len(self.parts) == len(self.names) == len(self.grids):
@@ -48,7 +50,8 @@ class Foremost(Telling):
 
     def __str__(self) -> str:
         *first, last = self.parts
-        return f"{self.of} names the {'largest' if self.most else 'least'} of {', '.join(first)} and {last}"
+        shown = f"{self.of} names the {'largest' if self.most else 'least'} of {', '.join(first)} and {last}"
+        return f"{shown}, where all are there" if self.hidden else shown
 
     @property
     def labels(self) -> list[Any]:
@@ -58,7 +61,8 @@ class Foremost(Telling):
         x, own = self._signed(frame), self.there(frame)
         top = x.max(axis=1)
         some = np.isfinite(top)
-        right = some & (own >= 0) & (x[np.arange(len(x)), own] == top)
+        named = x[np.arange(len(x)), own]
+        right = some & (own >= 0) & ((named == top) | (self.hidden & np.isinf(named)))
         return np.where(right, own, np.where(some, x.argmax(axis=1), -1))
 
     def mended(self, frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]) -> pd.DataFrame:

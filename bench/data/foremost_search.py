@@ -10,7 +10,9 @@ import pandas as pd
 
 from tabstep.data.comparable import alike, plain
 from tabstep.data.counted import counted
+from tabstep.data.extreme_search import that_holds
 from tabstep.data.foremost import Foremost
+from tabstep.data.labelled import labelled
 
 FEWEST = 3  # labels: what two columns tell is `compared.Compared`
 MOST_LABELS = 20
@@ -34,20 +36,21 @@ def foremost(
     for kind in alike(frame, [name for name in numbers if frame[name].nunique() >= VALUES], units):
         names = kind[:MOST]
         x = np.column_stack([counted(frame[name]) for name in names])
-        for of in few:
-            codes, labels = pd.factorize(frame[of], use_na_sentinel=False)
+        for of, marks, labels in labelled(frame, few):
             values: Any = [plain(label) for label in labels]
             if not FEWEST <= len(values) <= min(MOST_LABELS, len(names)) or None in values:
                 continue
+            rows, codes = x[marks >= 0], marks[marks >= 0]
             may = [k for k, name in enumerate(names) if name != of]
             for most in (True, False):
-                parts = _parts(x[:, may] if most else -x[:, may], codes)
+                parts = _parts(rows[:, may] if most else -rows[:, may], codes)
                 if parts is None:
                     continue
                 own = tuple(names[may[k]] for k in parts)
                 rule = Foremost(own, tuple(values), of, most, tuple(steps[name] for name in own))
-                if not rule.breaks(frame).any():
-                    yield rule
+                known = that_holds(rule, frame)
+                if known is not None:
+                    yield known
                     break
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.arithmetic import Pairs, slack
-from tabstep.data.arithmetic_search import places
 from tabstep.data.comparable import plain
 from tabstep.data.counted import RELATIVE, counted
 from tabstep.data.instalment import RATES, TERMS, Instalment, payments
+from tabstep.data.labelled import labelled
 from tabstep.data.lines import ways
 
 MANY = 10  # values of a loan and of a payment
@@ -93,9 +93,9 @@ def _told(
         known = there & ~np.isnan(times)
         if known.any() and ((least <= times) & (times <= most))[known].all():
             return name, scale, ()
-    for name in labels:
-        codes, values = pd.factorize(frame[name], sort=True, use_na_sentinel=False)
-        said = [_whole(least[at][there[at]], most[at][there[at]]) for at in places(codes)]
+    for name, codes, values in labelled(frame, labels):
+        own = (np.flatnonzero(there & (codes == code)) for code in range(len(values)))
+        said = [_whole(least[at], most[at]) for at in own]
         if None not in said:
             return name, 1.0, tuple((plain(value), n) for value, n in zip(values, said, strict=True))  # type: ignore[misc]
     return None

@@ -153,6 +153,9 @@ def keep(rules: Sequence[Constraint], frame: pd.DataFrame, fixed: Collection[str
                 if isinstance(rule, Barred | Within):
                     frame = _parted(rule, rules, frame, wrong, led, fixed, turn > TIRED)
                     continue
+                if isinstance(rule, Order) and turn > TIRED:
+                    frame = _ordered_beside(rule, rules, frame, wrong, {*fixed, *held})
+                    continue
                 frame = _mended(
                     rule, frame, wrong, {*fixed, *rule.columns[:-1]} if tired else {*fixed, *held}
                 )
@@ -202,6 +205,21 @@ def _reckoned(rule: Gaps, rules: Sequence[Constraint], frame: pd.DataFrame) -> p
     return frame
 
 
+def _ordered_beside(
+    rule: Order, rules: Sequence[Constraint], frame: pd.DataFrame, wrong: np.ndarray, fixed: Collection[str]
+) -> pd.DataFrame:
+    """The frame in order where that can be, without a move of what another rule makes in the row: it would go back."""
+    told = {name: np.zeros(len(frame), bool) for name in rule.columns}
+    for each in (each for each in rules if isinstance(each, Derived) and each.of in told):
+        told[each.of] |= each.made(frame).notna().to_numpy()
+    for name, other in (rule.columns, rule.columns[::-1]):
+        there = wrong & told[name] & ~told[other]
+        if there.any():
+            frame = ordering.ordered(rule, frame, there, {*fixed, name})
+    there = wrong & (told[rule.low] == told[rule.high])
+    return ordering.ordered(rule, frame, there, fixed) if there.any() else frame
+
+
 def _turn(rule: Derived) -> int:
     """A date goes to its weekday before spans are counted from it, and what is only told of both comes last."""
     if isinstance(rule, Calendar | Begins) and rule.gives[0] == rule.by:
@@ -229,10 +247,18 @@ def _determined(
     """
     open_ = {rule.of for rule in rules if isinstance(rule, Gaps)} - set(fixed)
     fixed = set(fixed)
-    while rule := next((rule for rule in rules if _last(rule, fixed)), None) or next(
-        (rule for rule in rules if _is_to_be_made(rule, fixed)), None
+    left = list(rules)
+    while rule := next((rule for rule in left if _last(rule, fixed)), None) or next(
+        (rule for rule in left if _is_to_be_made(rule, fixed)), None
     ):
         frame = _mended(rule, frame, broken(rule, frame), fixed)
+        left.remove(rule)
+        if (
+            isinstance(rule, Codes)
+            and rule.gaps
+            and frame[list(fixed & {*rule.columns})].isna().any(axis=None)
+        ):
+            continue  # beside a gap it is open
         fixed.update((rule.on,) if isinstance(rule, Chosen) and rule.of in fixed else rule.columns)
     return frame, fixed - open_
 

@@ -108,15 +108,22 @@ def bounds(x: np.ndarray, least: np.ndarray, most: np.ndarray) -> tuple[np.ndarr
 def factor_of(x: np.ndarray, y: np.ndarray, step: float) -> tuple[float, bool] | None:
     """The factor of y (n,) on the grid `step` as a multiple of x (n,), and whether it rounds down; None for none."""
     there = ~np.isnan(x) & ~np.isnan(y)
-    if not there.any() or np.isnan(x[~np.isnan(y)]).any():
-        return None  # a ratio that is no number has a gap
     x, y = x[there], y[there]
-    for down in ways(step):
+    for down in ways(step) if len(x) else ():
         below, above = slack(y, step, down=down)
         low, high = bounds(x[:, None], y[:, None] - above[:, None], y[:, None] + below[:, None])
         if low[0] < high[0] and low[0] * high[0] > 0:
             return plainest(float(low[0]), float(high[0])), down
     return None
+
+
+def is_none_of(y: np.ndarray, x: np.ndarray, *of: np.ndarray) -> bool:
+    """Whether some y (n,) is there where x (n,) is no number, though the columns (n,) that it is of are there: a ratio
+    to 0 is none."""
+    there = ~np.isnan(y)
+    for column in of:
+        there &= ~np.isnan(column)
+    return bool(np.isnan(x[there]).any())
 
 
 def plainest(low: float, high: float) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.mean import Mean
+from tabstep.data.together import together
 
 FIRST = 512  # rows that weights are told from
 MANY = 10  # values of a mean
@@ -30,9 +31,13 @@ def means(
     taken: set[str] = set()
     for k, of in enumerate(names):
         shown = x[~np.isnan(x[:, k])]
-        whole = ~np.isnan(shown).any(axis=0)  # no part is missing where the mean is there
-        others = [j for j, name in enumerate(names) if j != k and whole[j] and name not in taken]
+        own = [j for j, name in enumerate(names) if j != k and name not in taken]
+        others = [j for j in own if not np.isnan(shown[:, j]).any()]
         weights = _weights(shown[:, others], shown[:, k])
+        if weights is None:
+            places, rows = together(shown[:, own])
+            others = [own[place] for place in places]
+            weights = _weights(shown[rows][:, others], shown[rows, k])
         if weights is None:
             continue
         parts = {names[j]: weight for j, weight in zip(others, weights, strict=True) if weight}

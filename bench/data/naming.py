@@ -15,7 +15,8 @@ from tabstep.data.arithmetic import Product, Rated, Total
 from tabstep.data.columns import Column, Number
 from tabstep.data.constraint_search import find
 from tabstep.data.constraints import Sum
-from tabstep.data.derived_search import FAR, says
+from tabstep.data.derived_search import FAR
+from tabstep.data.determined import determined
 from tabstep.data.doubtful_text import COME_BACK
 from tabstep.data.forms import Plain
 from tabstep.data.mean import Mean
@@ -48,7 +49,7 @@ def described(frame: pd.DataFrame, may_be: Collection[str]) -> dict[str, tuple[s
     frame   in common units (`data.comparable`)
     may_be  those that may be labels
     """
-    codes = {str(name): pd.factorize(frame[name], use_na_sentinel=False)[0] for name in frame.columns}
+    codes = {str(name): pd.factorize(frame[name])[0] for name in frame.columns}
     labels = [name for name in codes if frame[name].dtype == object]
     said = {name for label in labels for name in _told(label, may_be, codes)}
     found: dict[str, tuple[str, ...]] = {
@@ -78,17 +79,20 @@ def _few(numbers: Any) -> bool:
     return bool(FEWEST <= numbers.nunique() <= min(MOST_NAMED, len(numbers) // COME_BACK))
 
 
-def _told(on: str, among: Collection[str], codes: Mapping[str, np.ndarray]) -> list[str]:
-    """The columns that one determines, by codes (n,) of their values, and not by luck."""
-    _, first = np.unique(codes[on], return_index=True)
-    return [of for of in among if of != on and says(codes[on], codes[of], first)]
+def _told(on: str, among: Collection[str], codes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The columns that one determines, by codes (n,) of their values, and rows (k,) that say so of each value."""
+    said = {of: determined(codes[on], codes[of]) for of in among if of != on}
+    return {of: found.rows for of, found in said.items() if found is not None}
 
 
-def _out_of_order(name: str, of: Collection[str], frame: pd.DataFrame) -> tuple[str, ...]:
-    """Those of some columns that are not told in the order of the numbers that tell them."""
-    each = frame.drop_duplicates(name).dropna(subset=name).sort_values(name)
-    numbers = each[name].to_numpy(np.float64)
-    return tuple(o for o in of if not _in_order(each[o]) or _are_clusters(numbers, each[o]))
+def _out_of_order(name: str, of: Mapping[str, np.ndarray], frame: pd.DataFrame) -> tuple[str, ...]:
+    """Those of some columns that are not told in the order of the numbers that tell them, in rows (k,) of each."""
+    found = []
+    for other, rows in of.items():
+        each = frame[[name, other]].iloc[rows].dropna(subset=name).sort_values(name)
+        if not _in_order(each[other]) or _are_clusters(each[name].to_numpy(np.float64), each[other]):
+            found.append(other)
+    return tuple(found)
 
 
 def _sparse(numbers: Any) -> float:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from tabstep.data.comparable import plain
 from tabstep.data.counted import counted
+from tabstep.data.labelled import labelled
 from tabstep.data.offset import Offset, slack
 
 MANY = 10  # values of what is added to
@@ -32,6 +33,7 @@ def offsets(
     few      columns of few values, which may say what is added
     """
     many = [name for name in numbers if frame[name].nunique() >= MANY][:MOST]
+    marks = [*labelled(frame, few)]
     for by, of in (*pairs, *((a, b) for a in many for b in many if a != b)):
         low, high = counted(frame[by]), counted(frame[of])
         near = slack(high, (steps[by], steps[of]))
@@ -41,9 +43,9 @@ def offsets(
             continue
         if np.count_nonzero(np.diff(np.sort(added)) > 2 * near.max(initial=0)) >= MOST_ADDED:
             continue
-        for on in few:
-            codes, values = pd.factorize(frame[on], use_na_sentinel=False)
-            amounts = _amounts(added, codes[rows], len(values), near[rows])
+        for on, codes, values in marks:
+            there = codes[rows] >= 0
+            amounts = _amounts(added[there], codes[rows][there], len(values), near[rows][there])
             if on not in (by, of) and amounts is not None:
                 told: list[tuple[Any, float]] = [
                     (plain(value), float(a))

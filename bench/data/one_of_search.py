@@ -9,7 +9,7 @@ import pandas as pd
 
 from tabstep.data.classes import coded
 from tabstep.data.comparable import plain
-from tabstep.data.derived_search import LEAST
+from tabstep.data.determined import LEAST
 from tabstep.data.one_of import OneOf
 
 FEWEST = 3  # columns; of two one is the opposite of the other, which codes say

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.arithmetic import POWERS
-from tabstep.data.lines import factor_of, independent
+from tabstep.data.lines import factor_of, independent, is_none_of
 from tabstep.data.powers import Powers, Term, value
 
 FEWEST = 3  # values of a column
@@ -95,10 +95,10 @@ def _rule(
     )
     if not told or len(told) > MOST_TERMS or _is_known(told):
         return None
-    product = np.prod([value(term, frame[term[0]].to_numpy(np.float64)) for term in told], axis=0)
-    line = factor_of(
-        np.where(np.isfinite(product), product, np.nan), frame[of].to_numpy(np.float64), steps[of]
-    )
+    x, y = [frame[term[0]].to_numpy(np.float64) for term in told], frame[of].to_numpy(np.float64)
+    product = np.prod([value(term, column) for term, column in zip(told, x, strict=True)], axis=0)
+    product = np.where(np.isfinite(product), product, np.nan)
+    line = None if is_none_of(y, product, *x) else factor_of(product, y, steps[of])
     if line is None:
         return None
     names = list(dict.fromkeys(name for name, *_ in told))

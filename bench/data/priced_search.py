@@ -10,6 +10,7 @@ import pandas as pd
 from tabstep.data.counted import RELATIVE
 from tabstep.data.lines import NEAR
 from tabstep.data.priced import Priced
+from tabstep.data.together import together
 from tabstep.data.weighted_search import fitted, furthest, parts
 
 MANY = 10  # values of what is made
@@ -26,9 +27,10 @@ def priced(
 
     made  whether others make a column; such are parts only where those that make them do not tell
     """
-    known = [n for n in numbers if frame[n].nunique() > 1 and frame[n].notna().all()][:MOST]
-    x = frame[known].to_numpy(np.float64)
-    rows = x[: FIRST + 4 * len(known)]
+    varied = [n for n in numbers if frame[n].nunique() > 1][:MOST]
+    x = frame[varied].to_numpy(np.float64)
+    among, there = together(x)
+    known, rows = [varied[k] for k in among], x[there][: FIRST + 4 * len(among), among]
     near = NEAR * np.array([steps[name] for name in known]) + RELATIVE * np.abs(rows).max(axis=0, initial=0)
     taken: set[str] = set()
     for i, by in enumerate(known):

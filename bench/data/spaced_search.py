@@ -11,7 +11,7 @@ import pandas as pd
 from tabstep.data.barred_search import MOST_COLUMNS
 from tabstep.data.constraints import Constraint, Order, made
 from tabstep.data.counted import LENGTHS, counted, extent, roundest
-from tabstep.data.derived_search import LEAST
+from tabstep.data.determined import LEAST
 from tabstep.data.edges import Rounding, edge, is_edge
 from tabstep.data.spaced import DAY, YEAR, Spaced
 

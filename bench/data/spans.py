@@ -22,7 +22,8 @@ from tabstep.data.constraint_search import step
 from tabstep.data.constraints import Constraint, Order, Sum
 from tabstep.data.counted import counted, extent
 from tabstep.data.derived import UNITS, Begins, Calendar, Derived, Elapsed
-from tabstep.data.derived_search import LEAST, MOST_TIMES, is_spiked
+from tabstep.data.derived_search import MOST_TIMES, is_spiked
+from tabstep.data.determined import LEAST
 from tabstep.data.forms import Plain
 from tabstep.data.spaced import Spaced
 

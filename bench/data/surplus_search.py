@@ -75,8 +75,8 @@ def _is_limit(x: np.ndarray, most: np.ndarray) -> bool:
 
 
 def _below(x: Mapping[str, np.ndarray], of: str, most: tuple[str, ...]) -> np.ndarray:
-    """The numbers (n,) of a column that are at no limit, else NaN."""
-    at = np.logical_or.reduce([x[of] == x[name] for name in most], initial=False)
+    """The numbers (n,) of a column that are at no limit, and whose limit is known, else NaN."""
+    at = np.logical_or.reduce([(x[of] == x[name]) | np.isnan(x[name]) for name in most], initial=False)
     return np.where(at, np.nan, x[of])
 
 

@@ -12,10 +12,12 @@ from tabstep.data.arithmetic import slack
 from tabstep.data.arithmetic_search import in_all, places
 from tabstep.data.comparable import plain
 from tabstep.data.counted import roundest
+from tabstep.data.labelled import labelled
 from tabstep.data.lines import bounds, on_lines, plainest, plainest_line, slopes, ways
 from tabstep.data.tariff import Tariff
 
-MANY = 10  # values of the numbers, and pairs of them beyond those that say the lines
+MANY = 10  # values of what is told, and pairs of numbers beyond those that say the lines
+FEW = 4  # values of what tells it
 MOST = 12  # columns of numbers among which pairs are looked at
 FEWEST = 3  # values of a number with a label, of which two say its line
 FIRST = 256  # rows that candidates are tried on before all are
@@ -46,19 +48,21 @@ def tariffs(
     numbers  columns of plain numbers
     few      columns of few values, which may say the line
     """
-    many = [name for name in numbers if frame[name].nunique() >= MANY][:MOST]
-    y = frame[many].to_numpy(np.float64)
+    distinct = {name: frame[name].nunique() for name in numbers}
+    many = [name for name in numbers if distinct[name] >= FEW]
+    many = sorted(many, key=lambda name: distinct[name] < MANY)[:MOST]
+    every = frame[many].to_numpy(np.float64)
     grids = np.array([steps[name] for name in many])
-    for on in few:
-        codes, values = pd.factorize(frame[on], sort=True, use_na_sentinel=False)
-        if not 2 <= len(values) <= (len(frame) - max(MANY, 2 * len(values))) / 2:
+    for on, marks, values in labelled(frame, few):
+        y, codes = every[marks >= 0], marks[marks >= 0]
+        if not 2 <= len(values) <= (len(codes) - max(MANY, 2 * len(values))) / 2:
             continue  # of each value two rows say its line
         shuffled = np.random.default_rng(0).permutation(codes)
         for i, by in enumerate(many):
             near = in_all(_near(y[:FIRST], i, grids, codes[:FIRST]), len(many))
             for k in np.flatnonzero(near):
                 of = many[k]
-                if on in (by, of) or i == k:
+                if on in (by, of) or i == k or distinct[of] < MANY:
                     continue
                 if np.mean([near[k] for near in _near(y, i, grids, shuffled)]) > 0.5:
                     continue

@@ -12,7 +12,10 @@ from tabstep.data.comparable import plain
 
 
 class Telling:
-    """A rule by which other columns tell the value of `of`, one of some labels."""
+    """A rule by which other columns tell the value of `of`, one of some labels.
+
+    Where none of these is a gap, a gap says nothing: what would be told was not written.
+    """
 
     of: str
 
@@ -26,7 +29,8 @@ class Telling:
 
     def breaks(self, frame: pd.DataFrame) -> np.ndarray:
         wanted = self.wanted(frame)
-        return np.asarray((wanted >= 0) & (self.there(frame) != wanted))
+        off = (wanted >= 0) & (self.there(frame) != wanted)
+        return np.asarray(off if None in self.labels else off & frame[self.of].notna().to_numpy())
 
     def made(self, frame: pd.DataFrame) -> pd.Series[Any]:
         """The labels that rows want; where they want none, those that they have."""

@@ -13,6 +13,7 @@ from tabstep.data.arithmetic import slack
 from tabstep.data.counted import RELATIVE, roundest
 from tabstep.data.lines import NEAR, digits, independent, plainest, ways
 from tabstep.data.strongest import one_of_each
+from tabstep.data.together import together
 from tabstep.data.weighted import Weighted
 
 MANY = 10  # values of what is made of others
@@ -72,12 +73,24 @@ def parts(
 ) -> list[str]:
     """Which columns have a factor, where a plane in them is as near a column as rounding is; none where none is.
 
-    Of columns that tell one another those that come first count, and those that others make come last.
+    Of columns that tell one another those that come first count, and those that others make come last. Columns that
+    have gaps where the number is there are parts only where the others do not tell.
     """
     whole = frame[[*names, of]].to_numpy(np.float64)
     whole = whole[~np.isnan(whole[:, -1])]
-    there = ~np.isnan(whole).any(axis=0)  # no part is missing where the number is there
-    order = sorted(map(int, np.flatnonzero(there[:-1])), key=lambda j: names[j] in made)
+    there = np.flatnonzero(~np.isnan(whole[:, :-1]).any(axis=0)).tolist()
+    found = _parts(whole[:, [*there, -1]], [names[j] for j in there], of, steps, made)
+    among, rows = together(whole[:, :-1])
+    if found or among == there:
+        return found
+    return _parts(whole[rows][:, [*among, -1]], [names[j] for j in among], of, steps, made)
+
+
+def _parts(
+    whole: np.ndarray, names: Sequence[str], of: str, steps: Mapping[str, float], made: Collection[str]
+) -> list[str]:
+    """The same of columns without gaps, (n, d + 1) with the number last."""
+    order = sorted(range(len(names)), key=lambda j: names[j] in made)
     names = [names[j] for j in order]
     x, y = whole[:FIRST, order], whole[:FIRST, -1]
     near = NEAR * steps[of] + RELATIVE * float(np.abs(y).max())
@@ -103,9 +116,9 @@ def _rule(frame: pd.DataFrame, names: Sequence[str], of: str, steps: Mapping[str
 
 def fitted(frame: pd.DataFrame, names: Sequence[str], of: str, steps: Mapping[str, float]) -> Weighted | None:
     """The rule by which a column is made of all of some others, if there is one."""
-    shown, step = frame[frame[of].notna().to_numpy()], steps[of]
+    shown, step = frame[[*names, of]].dropna(), steps[of]
     x, y = shown[list(names)].to_numpy(np.float64), shown[of].to_numpy(np.float64)
-    if np.isnan(x).any():
+    if not len(x):
         return None
     factors, off = _fitted(x[:FIRST], y[:FIRST])
     grids, found = tuple(steps[name] for name in names), []

@@ -11,7 +11,7 @@ from tabstep.data.barred_search import MOST_COLUMNS
 from tabstep.data.classes import Class, classes, coded
 from tabstep.data.constraints import Codes, Constraint, made
 from tabstep.data.counted import counted, roundest
-from tabstep.data.derived_search import LEAST
+from tabstep.data.determined import LEAST
 from tabstep.data.edges import NEAREST, Rounding, edge, is_edge
 from tabstep.data.within import DAY, Within
 

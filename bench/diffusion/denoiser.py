@@ -48,6 +48,16 @@ def projected(layer: nn.Linear, row: Tensor, classes: Tensor | None) -> Tensor:
     return F.linear(row, layer.weight[:, :d], layer.bias) + chosen
 
 
+def normal(*shape: int, scale: float = 1.0) -> Tensor:
+    """Numbers of N(0, scale^2) of a shape, those that `torch.randn` draws.
+
+    On the device without memory there is nothing to draw, and torch would load its compiler to say so: seconds of every
+    model that is read.
+    """
+    empty = torch.empty(shape)
+    return empty if empty.is_meta else empty.normal_(std=scale)
+
+
 class MLP(nn.Module):
     """Input: the noisy row (n, d_num + sum K), or its numbers and the flat indices of its classes, see `projected`.
 
@@ -59,7 +69,7 @@ class MLP(nn.Module):
         super().__init__()
         self.project = nn.Linear(d_in, WIDTH)
         self.time = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.SiLU(), nn.Linear(WIDTH, WIDTH))
-        self.label = nn.Embedding(classes, WIDTH) if classes else None
+        self.label = nn.Embedding.from_pretrained(normal(classes, WIDTH), freeze=False) if classes else None
         widths = (WIDTH, *layers)
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.dropout = nn.Dropout(dropout)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tabstep.diffusion.denoiser import WIDTH, embedded, projected
+from tabstep.diffusion.denoiser import WIDTH, embedded, normal, projected
 
 
 class Periodic(nn.Module):
@@ -20,7 +20,7 @@ class Periodic(nn.Module):
 
     def __init__(self, d: int, k: int, scale: float = 0.5) -> None:
         super().__init__()
-        self.frequency = nn.Parameter(scale * torch.randn(d, k))
+        self.frequency = nn.Parameter(normal(d, k, scale=scale))
 
     def forward(self, x: Tensor) -> Tensor:
         angle = (2 * math.pi * x.unsqueeze(-1) * self.frequency).flatten(1)
@@ -50,7 +50,9 @@ class ResidualMLP(nn.Module):
         first = d_in + 2 * frequencies * d_num
         self.project = nn.Linear(first, layers[0])
         self.time = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.SiLU(), nn.Linear(WIDTH, layers[0]))
-        self.label = nn.Embedding(classes, layers[0]) if classes else None
+        self.label = (
+            nn.Embedding.from_pretrained(normal(classes, layers[0]), freeze=False) if classes else None
+        )
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise((layers[0], *layers)))
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(layers[-1], d_out)
