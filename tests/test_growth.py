@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tabstep.data.constraint_search import find
+from tabstep.data.constraint_search import find, step
 from tabstep.data.constraints import Constraint, share_kept
 from tabstep.data.growth import RATES, TERMS, Growth
+from tabstep.data.growth_search import growths
 from tests.test_constraints import common, through_json
 from tests.test_keeping import kept_when_torn
 
@@ -131,3 +132,17 @@ def test_what_is_none_is_refused(wrong: dict[str, object]) -> None:
     given_ = {"ratio": 1.1, "scales": (1.0, 1.0)} | wrong
     with pytest.raises(ValueError, match="expected"):
         Growth("x", (), "t", "y", down=False, step=0.0, grid=0.0, **given_)  # type: ignore[arg-type]
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_what_is_never_there_together_says_nothing() -> None:
+    frame = common(grown())
+    names = [name for name in frame.columns if frame[name].dtype.kind in "iuf"]
+    steps = {name: step(frame[name]) for name in names}
+    whole = {frozenset(rule.columns) for rule in growths(frame, names, steps)}
+    apart = frame.assign(
+        **{name: frame[name].where(np.arange(len(frame)) % len(names) == k) for k, name in enumerate(names)}
+    )
+    with np.errstate(all="ignore"):
+        assert whole
+        assert list(growths(apart, names, steps)) == []

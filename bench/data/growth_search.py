@@ -43,8 +43,12 @@ def growths(frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, flo
                 yield from _constant(frame, amounts[i], term, amounts[k], steps)
         for (rate, scale), times in product(rates, TERMS):
             power = times * x[term][:FIRST] * logarithm(scale, x[rate][:FIRST])
-            out = (power[:, None, None] < low) | (power[:, None, None] > high)
-            for i, k in np.argwhere(~out.any(axis=0)) if np.nanstd(power) > 0 else ():
+            shown = power[~np.isnan(power)]
+            if not len(shown) or shown.std() == 0:
+                continue
+            at = power[:, None, None]
+            good = ((low <= at) & (at <= high)).sum(axis=0) >= FEWEST
+            for i, k in np.argwhere(good & ~((at < low) | (at > high)).any(axis=0)):
                 by, of = amounts[i], amounts[k]
                 if len({by, of, term, rate}) < 4:
                     continue
