@@ -87,11 +87,12 @@ class MadeOfOne(Made):
         return self.of, self.by
 
 
-class MadeByLabel(Made):
-    """The same of numbers of another column, `by`, as the value of `on` says, a label or a number."""
+class ByLabel:
+    """A rule by which another column, `by`, makes `of`, as the value of `on` says, a label or a number."""
 
     on: str
     by: str
+    of: str
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -100,6 +101,10 @@ class MadeByLabel(Made):
     @property
     def gives(self) -> tuple[str, ...]:
         return self.of, self.by
+
+
+class MadeByLabel(ByLabel, Made):
+    """The same of numbers."""
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabstep.data.arithmetic import DIGITS, MOST_SHOWN, Pairs, said
+from tabstep.data.arithmetic import DIGITS, MOST_SHOWN, ByLabel, Pairs, said
 from tabstep.data.comparable import plain
 from tabstep.data.counted import RELATIVE, counted, on_grid, shifted, unit_of
 
 
 @dataclass(frozen=True)
-class Offset:
+class Offset(ByLabel):
     """`of` is `by` and what the value of `on`, a label or a number, says.
 
     pairs  (value, what is added) of every value that was seen, None for a gap; to times seconds
@@ -28,14 +28,6 @@ class Offset:
     pairs: Pairs
     steps: tuple[float, float]
     timed: bool
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.on, self.by, self.of
-
-    @property
-    def gives(self) -> tuple[str, ...]:
-        return self.of, self.by
 
     def __str__(self) -> str:
         shown = ", ".join(
