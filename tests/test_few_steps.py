@@ -86,6 +86,16 @@ def test_the_page_counts_the_tables_that_keep_all_scores(tmp_path: Path) -> None
     assert len(pd.read_csv(numbers)) == 6
 
 
+def test_tables_that_were_drawn_oftener_are_named() -> None:
+    oftener = [
+        replace(r, cell=replace(r.cell, sample_seed=r.cell.sample_seed + 2)) for r in of("wilt", "ddim", 5)
+    ]
+    assert seeds.draws_said([*of("wilt", "ddim", 5), *oftener]) == "Sampling seeds of each network: 4."
+    others = [*of("churn2", "ddim", 5), *of("house", "ddim", 5)]
+    said = seeds.draws_said([*others, *of("wilt", "ddim", 5), *oftener])
+    assert said == "Sampling seeds of each network: 2, on wilt 4."
+
+
 def test_there_is_a_page_before_there_is_a_loss(tmp_path: Path) -> None:
     page, _ = few_steps.write(
         [r for r in RECORDS if r.cell.sampler == "ancestral" and r.cell.steps == 20], tmp_path

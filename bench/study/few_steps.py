@@ -112,18 +112,13 @@ def write(records: Sequence[Record], folder: Path) -> list[Path]:
 
 def _page(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
     ours = [r for r in records if r.cell.method == OURS and r.status == "ok"]
-    drawn: dict[tuple[str, int], set[int]] = {}
-    for r in ours:
-        drawn.setdefault((r.cell.dataset, r.cell.train_seed), set()).add(r.cell.sample_seed)
-    counts = {len(of) for of in drawn.values()}
-    draws = " to ".join(str(n) for n in sorted({min(counts), max(counts)}))
     return [
         "# Few steps by every score",
         "",
         f"`{OURS}` on {found['dataset'].nunique()} tables, held against `ancestral` with all steps of the same",
         "network. A loss is how much worse a score is, in margins of the score (F1 and R2 .01, C2ST .03, Wasserstein",
         "and Trend .005, beta-recall and coverage .02); a budget keeps a table where the largest loss of six scores is",
-        f"at most 1. {seeds.said(ours)} Sampling seeds of each network: {draws}.",
+        f"at most 1. {seeds.said(ours)} {seeds.draws_said(ours)}",
         *_fewer(ours),
         "With one training seed nothing",
         f"is decided about the method, only about these networks. Made at {', '.join(_commits(records))}.",
