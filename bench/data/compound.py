@@ -1,0 +1,273 @@
+"""Columns that hold several numbers in a cell: "120/80", "(40.71, -74.01)", "10 x 20 x 30 cm".
+
+Inside every number is a column of its own, and rows are written with them together again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import pandas as pd
+
+from tabstep.data import dtypes, inference, writing
+from tabstep.data.columns import GAPS, gap_of
+from tabstep.data.doubtful_text import OF_A_YEAR, is_personal, too_many
+from tabstep.data.wishes import Speech, Wishes
+
+MOST = 4  # numbers in a cell
+POINT, EITHER = r"\d+(?:\.\d+)?", r"\d+(?:[.,]\d+)?"
+_BEFORE = re.compile(r"(?:POINT\s?)?[(\[]?\s?", re.IGNORECASE)
+_UNIT = r"[A-Za-zµ°%'\"/²³]"
+_BETWEEN = re.compile(rf"\s?{_UNIT}{{0,6}}\s?(?:[/x×@:;,|±–-]|by|to)?\s?", re.IGNORECASE)
+_AFTER = re.compile(rf"\s?{_UNIT}{{0,8}}\s?[)\]]?")
+NAMING = re.compile(r"\s?[-/–]\s?|")  # what stands in what names a row: 1024-2048
+
+
+@dataclass(frozen=True)
+class Compound:
+    """A column whose cells are numbers with the same texts around them.
+
+    parts   names of the columns that have its numbers, in writing
+    around  what stands before, between and behind them: one more than parts
+    gap     how a gap stands in a column of objects
+    """
+
+    name: str
+    dtype: str
+    parts: tuple[str, ...]
+    around: tuple[str, ...]
+    gap: str = "None"
+
+    @classmethod
+    def of(cls, column: pd.Series[Any], taken: Collection[str]) -> Self | None:
+        """The column as one of several numbers, None where not all of its cells are that.
+
+        taken  names that parts do not have
+        """
+        texts = [str(text) for text in column.dropna().unique()]
+        around = _around(texts[0]) if texts else None
+        if around is None:
+            return None
+        name = str(column.name)
+        parts = tuple(f"{name} ({i})" for i in range(1, len(around)))
+        found = cls(name, dtypes.name(column.dtype), parts, around, gap_of(column))
+        told = [found._numbers(text) for text in texts]
+        if not {*parts}.isdisjoint(taken) or any(numbers is None for numbers in told):
+            return None
+        for numbers in zip(*told, strict=True):  # type: ignore[arg-type]
+            try:
+                if writing.numbers([*dict.fromkeys(numbers)], found.dtype, _mark(numbers)) is None:
+                    return None
+            except writing.Ambiguous:
+                return None
+        return found
+
+    def apart(self, column: pd.Series[Any]) -> dict[str, pd.Series[Any]]:
+        """The numbers of each cell in writing, by part. Raises ValueError for another text."""
+        found: list[tuple[Any, ...]] = []
+        for value in column:
+            numbers = (None,) * len(self.parts) if pd.isna(value) else self._numbers(str(value))
+            if numbers is None:
+                raise ValueError(f"column {self.name!r} is written as {self.example}, got {value!r}")
+            found.append(numbers)
+        return {
+            part: dtypes.restored([numbers[i] for numbers in found], self.dtype).set_axis(column.index)
+            for i, part in enumerate(self.parts)
+        }
+
+    def together(self, rows: pd.DataFrame) -> pd.Series[Any]:
+        """The cells of rows that have its parts; one without a number is empty."""
+        gap = rows[[*self.parts]].isna().any(axis=1).to_numpy()
+        before, *behind = self.around
+        texts = pd.Series(before, index=rows.index, dtype=object)
+        for part, text in zip(self.parts, behind, strict=True):
+            texts += rows[part].astype(str) + text
+        cells: pd.Series[Any] = writing.written([*texts], gap, self.dtype).set_axis(rows.index)
+        if cells.dtype == object and gap.any():
+            cells[gap] = GAPS[self.gap]
+        return cells
+
+    @property
+    def example(self) -> str:
+        """How its cells are written, N for each number."""
+        return "N".join(self.around)
+
+    def _numbers(self, text: str) -> tuple[str, ...] | None:
+        """The numbers of a text, None where others stand around them."""
+        number = POINT if any("," in part for part in self.around) else EITHER
+        found = re.fullmatch(rf"([-+]?{number})".join(map(re.escape, self.around)), text)
+        return found.groups() if found else None
+
+
+def _around(text: str) -> tuple[str, ...] | None:
+    """What stands around the numbers of a text, None where it is not several numbers and little else.
+
+    A comma between numbers is none before decimals, if it stands between all of them.
+    """
+    by_point, by_either = (_told(text, number) for number in (POINT, EITHER))
+    if by_point is not None and len({*by_point[1:-1]}) == 1:
+        return by_point
+    return by_either or by_point
+
+
+def _told(text: str, number: str) -> tuple[str, ...] | None:
+    # A sign is one where no digit stands before it: 10-20 are two numbers without.
+    spans = [found.span() for found in re.finditer(rf"(?:(?<!\d)[-+])?{number}", text)]
+    ends = [0, *(place for span in spans for place in span), len(text)]
+    around = tuple(text[a:b] for a, b in zip(ends[::2], ends[1::2], strict=True))
+    if not 2 <= len(spans) <= MOST:
+        return None
+    before, *between, behind = around
+    plain = _BEFORE.fullmatch(before) and _AFTER.fullmatch(behind) and all(map(_stands_between, between))
+    return around if plain else None
+
+
+def _stands_between(text: str) -> bool:
+    """Whether a text may stand between two numbers; 12A34 is a code."""
+    is_code = text.isalpha() and not text.islower() and text != "X"
+    return bool(text) and not is_code and _BETWEEN.fullmatch(text) is not None
+
+
+def spread(
+    frame: pd.DataFrame, wishes: Wishes, speech: Speech, target: str | None
+) -> tuple[pd.DataFrame, tuple[Compound, ...]]:
+    """A table with a column for each number of those that hold several, in their place; a column that something was
+    said of stays as it is, and so does one of labels."""
+    said = {*wishes.numeric, *wishes.categorical, *wishes.drop, *wishes.date, *wishes.id, target}
+    found = []
+    for name in frame.columns:
+        own = None if name in said else compound_of(frame[name], {*frame.columns}, speech)
+        found += [] if own is None else [own]
+    return apart(frame, found), tuple(found)
+
+
+def counted(frame: pd.DataFrame, compounds: Sequence[Compound], wishes: Wishes) -> Wishes:
+    """What is said of the columns of `spread`: parts are numbers, and a mark in them stands before decimals."""
+    parts = {part: _mark(frame[part].dropna()) for each in compounds for part in each.parts}
+    return replace(wishes, numeric=(*wishes.numeric, *parts), decimal={**wishes.decimal, **parts})
+
+
+def _mark(numbers: Iterable[str]) -> str:
+    return "," if any("," in number for number in numbers) else "."
+
+
+def compound_of(column: pd.Series[Any], taken: Collection[str], speech: Speech) -> Compound | None:
+    """A column of several numbers that are neither labels, dates, somebody's own nor names of rows."""
+    if column.dtype != object and not isinstance(column.dtype, pd.StringDtype):
+        return None
+    present = column.dropna()
+    if not len(present) or not all(isinstance(value, str) for value in present):
+        return None
+    texts = [*present.unique()]
+    if not too_many(len(texts), len(present)):
+        return None
+    found = Compound.of(column, taken)
+    if found is None or is_personal(texts) or any(map(OF_A_YEAR.fullmatch, texts)):
+        return None
+    if len(texts) == len(present) and all(map(NAMING.fullmatch, found.around)):
+        parts = found.apart(present).values()
+        if any(part.is_unique for part in parts):
+            return None
+    try:
+        return found if inference.is_text(column, speech) else None
+    except ValueError:  # it is refused, with what to do about it
+        return None
+
+
+def apart(frame: pd.DataFrame, compounds: Sequence[Compound]) -> pd.DataFrame:
+    """Rows with the numbers of those columns that are there. Raises ValueError for cells that are written otherwise."""
+    known = {each.name: each for each in compounds if each.name in frame.columns}
+    if not known:
+        return frame
+    columns: dict[Any, Any] = {}
+    for name in frame.columns:
+        columns |= known[name].apart(frame[name]) if name in known else {name: frame[name]}
+    whole = pd.DataFrame(columns, index=frame.index)
+    whole.attrs = frame.attrs
+    return whole
+
+
+def together(rows: pd.DataFrame, compounds: Sequence[Compound]) -> pd.DataFrame:
+    """The inverse of `apart`."""
+    compounds = [each for each in compounds if {*each.parts} <= {*rows.columns}]
+    whole = rows.copy(deep=False) if compounds else rows
+    for each in compounds:
+        place = list(whole.columns).index(each.parts[0])
+        cells = each.together(whole)
+        whole = whole.drop(columns=[*each.parts])
+        whole.insert(place, each.name, cells)
+    return whole
+
+
+def named(names: Sequence[str], compounds: Sequence[Compound]) -> list[str]:
+    """Names of columns, of a compound one those of its parts."""
+    known = {each.name: each.parts for each in compounds}
+    return [part for name in names for part in known.get(name, (name,))]
+
+
+def changed(changes: Any, compounds: Sequence[Compound]) -> Any:
+    """New values by column, one or a sequence of one a row, of a compound column as those of its parts.
+
+    Raises ValueError for a cell that is written otherwise.
+    """
+    return _by_part(changes, compounds, _cells)
+
+
+def met(where: Any, compounds: Sequence[Compound]) -> Any:
+    """Conditions by column, that of a compound column, which is one cell, as those of its parts. Raises ValueError."""
+    return _by_part(where, compounds, _cell)
+
+
+def _by_part(
+    values: Any, compounds: Sequence[Compound], told: Callable[[Compound, Any], Mapping[str, Any]]
+) -> Any:
+    known = {each.name: each for each in compounds}
+    if not isinstance(values, Mapping):
+        return values  # is refused where it is looked at
+    found: dict[Any, Any] = {}
+    for name, value in values.items():
+        found |= told(known[name], value) if name in known else {name: value}
+    return found
+
+
+def _cells(compound: Compound, given: Any) -> Mapping[str, Any]:
+    if isinstance(given, str) or not pd.api.types.is_list_like(given):
+        return _cell(compound, given)
+    return compound.apart(pd.Series(list(given), dtype=object))
+
+
+def _cell(compound: Compound, given: Any) -> Mapping[str, Any]:
+    if not (isinstance(given, str) or (pd.api.types.is_scalar(given) and pd.isna(given))):
+        raise ValueError(
+            f"column {compound.name!r} holds several numbers in a cell: name one cell such as {compound.example}, "
+            f"or {' and '.join(map(repr, compound.parts))}, which are its numbers; got {given!r}"
+        )
+    return {part: values.iloc[0] for part, values in compound.apart(pd.Series([given], dtype=object)).items()}
+
+
+def asked(texts: Sequence[str], compounds: Sequence[Compound]) -> list[str]:
+    """Conditions of a command line, COLUMN=CELL of a compound column as one for each of its parts."""
+    found = []
+    for text in texts:
+        own = next((each for each in compounds if text.startswith(f"{each.name}=")), None)
+        cells = own.apart(pd.Series([text[len(own.name) + 1 :]], dtype=object)) if own else {}
+        found += [f"{part}={values.iloc[0]}" for part, values in cells.items()] or [text]
+    return found
+
+
+def from_json(data: Mapping[str, Any]) -> Compound:
+    """A compound column of plain values. Raises ValueError for what is none."""
+    try:
+        found = Compound(
+            data["name"], data["dtype"], tuple(data["parts"]), tuple(data["around"]), data["gap"]
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no compound column as this version writes them: {error!r}") from error
+    texts = (found.name, found.dtype, *found.parts, *found.around)
+    whole = len(found.around) == len(found.parts) + 1 and found.gap in GAPS
+    if not whole or not all(isinstance(text, str) for text in texts):
+        raise ValueError("no compound column as this version writes them")
+    return found
