@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from tabstep.api import asked
-from tabstep.data import comparable, compound, constraint_search, frames, inference, naming, spans
+from tabstep.data import clocked, comparable, compound, constraint_search, frames, inference, naming, spans
 from tabstep.data.cards import suggest
 from tabstep.data.columns import Category, Column, Number
 from tabstep.data.completion import Completion
@@ -186,6 +186,7 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
     frame, compounds = compound.spread(frame, wishes, speech, target)
     wishes = compound.counted(frame, compounds, wishes)
     columns, found = inference.infer(frame, wishes, speech, target)
+    columns = clocked.told(columns, frame)
     faults += found
     if target in frame.columns and (gaps := int(frame[target].isna().sum())):
         faults.append(f"target {target!r} is missing in {gaps} rows; drop them")
@@ -198,7 +199,7 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
     things = naming.described(common, may_be)
     if things:
         labels = replace(wishes, categorical=(*wishes.categorical, *things))
-        columns, _ = inference.infer(frame, labels, speech, target)
+        columns = clocked.told(inference.infer(frame, labels, speech, target)[0], frame)
         table = _read(columns, frame)
     rules = constraint_search.find(
         comparable.frame(columns, table), comparable.units(columns), comparable.zones(columns)
