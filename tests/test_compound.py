@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import tabstep
 from tabstep.data import compound
 from tabstep.data.compound import Compound
+from tabstep.data.compound_numbers import Numbers
 from tabstep.data.wishes import Python, Wishes
 from tests.test_cli import call
 
@@ -74,7 +75,7 @@ def test_cells_come_apart_and_together_again(write: Any, around: tuple[str, ...]
 @given(st.lists(st.tuples(st.integers(-999, 999), st.integers(-999, 999)), min_size=30, max_size=60))
 def test_whatever_the_numbers_are_a_cell_is_written_back(pairs: list[tuple[int, int]]) -> None:
     column = pd.Series([f"{a} : {b}" for a, b in pairs], name="pair")
-    found = Compound.of(column, ())
+    found = Numbers.of(column, ())
     assert found is not None
     numbers = pd.DataFrame(found.apart(column)).astype(int)
     assert list(numbers.itertuples(index=False, name=None)) == pairs
@@ -143,6 +144,72 @@ def test_rows_are_written_as_the_table_is_and_new() -> None:
     assert not {*rows["place"]} & {*frame["place"]}
 
 
+GENRES = [
+    *("Action", "Animation", "Comedy", "Crime", "Drama", "Family", "Horror", "Music", "Mystery"),
+    *("Romance", "Sci-Fi", "Sport", "War", "Western"),
+]
+
+
+def films(seed: int = 0, between: str = "|") -> pd.DataFrame:
+    """Two of the genres go together, and one is of long films."""
+    rng = np.random.default_rng(seed)
+    has = rng.random((N, len(GENRES))) < 0.25
+    sci_fi, war, comedy = (GENRES.index(name) for name in ("Sci-Fi", "War", "Comedy"))
+    has[:, sci_fi] &= has[:, 0]
+    has[~has.any(axis=1), comedy] = True
+    cells = [between.join(g for g, there in zip(GENRES, row, strict=True) if there) for row in has]
+    minutes = rng.integers(80, 120, N) + 60 * has[:, war]
+    return pd.DataFrame({"minutes": minutes, "genres": cells, "year": rng.integers(1950, 2020, N)})
+
+
+@pytest.mark.parametrize("between", ["|", ", ", ";", " / "])
+def test_labels_come_apart_and_together_again(between: str) -> None:
+    frame = films(between=between)
+    apart, (found,) = compound.spread(frame, Wishes(), Python(), None)
+    assert set(found.parts) == {f"genres ({label})" for label in GENRES}
+    assert apart.shape == (N, 2 + len(GENRES))
+    pd.testing.assert_frame_equal(compound.together(apart, [found]), frame)
+    gaps = frame.assign(genres=frame["genres"].where(frame.index % 5 != 0, None))
+    apart, found = compound.spread(gaps, Wishes(), Python(), None)
+    pd.testing.assert_frame_equal(compound.together(apart, found), gaps)
+
+
+def test_labels_that_are_seldom_or_in_no_order_stay_whole() -> None:
+    frame = films()
+    assert len(spread(frame)) == 1
+    for cell in ("Comedy|Noir", "Comedy|Action", "Comedy|Comedy", "Comedy| Drama"):
+        other = frame.copy()
+        other.loc[5, "genres"] = cell
+        assert spread(other) == ()
+    rng = np.random.default_rng(1)
+    names = [
+        f"{rng.choice(GENRES[:7])}, {rng.choice(GENRES[7:])}, {rng.choice(['I', 'II', 'III'])}"
+        for _ in range(N)
+    ]
+    assert spread(frame.assign(genres=names)) == ()  # always as many: none is there or not
+    few = frame.assign(genres=np.where(frame["minutes"] > 100, "Action|War", "Comedy|Drama"))
+    assert spread(few) == ()  # cells that come back are labels themselves
+
+
+def test_drawn_cells_have_labels_that_go_together() -> None:
+    frame = films()
+    model = tabstep.fit(frame, method="mixture", progress="none")
+    rows = model.sample(500, seed=1)
+    assert list(rows.columns) == list(frame.columns)
+    told = [cell.split("|") for cell in rows["genres"]]
+    assert all(cell == sorted(set(cell)) and {*cell} <= {*GENRES} for cell in told)
+    assert len({*rows["genres"]} - {*frame["genres"]})
+    assert np.mean(["Action" in cell for cell in told if "Sci-Fi" in cell]) > 0.4  # .25 in all cells
+    long = rows["minutes"] > 130
+    assert rows["genres"].str.contains("War")[long].mean() > 2 * rows["genres"].str.contains("War").mean()
+    asked = model.sample(20, where={"genres (War)": True}, seed=1)
+    assert asked["genres"].str.contains("War").all()
+    one = frame["genres"].iloc[0]
+    assert (model.sample(5, where={"genres": one})["genres"] == one).all()
+    with pytest.raises(ValueError, match=r"'genres' is written as Action\|Animation, got 'Noir'"):
+        model.sample(3, where={"genres": "Noir"})
+
+
 def test_cells_that_are_missing_are_missing_as_a_whole() -> None:
     frame = table()
     frame.loc[frame["ward"] == "north", "pressure"] = None
@@ -191,22 +258,35 @@ def test_conditions_are_on_one_cell_or_on_its_numbers(model: Any) -> None:
     assert (model.sample(3, where={"pressure": one}, steps=2)["pressure"] == one).all()
     with pytest.raises(ValueError, match=r"'pressure' is written as N/N, got 'high'"):
         model.sample(3, where={"pressure": "high"})
-    with pytest.raises(
-        ValueError, match=r"name one cell such as N/N, or 'pressure \(1\)' and 'pressure \(2\)'"
-    ):
+    with pytest.raises(ValueError, match=r"name one cell such as N/N, or 'pressure \(1\)', 'pressure \(2\)'"):
         model.sample(3, where={"pressure": (100, 140)})
 
 
 def test_a_report_reads_cells_and_says_so(model: Any) -> None:
     found = model.report(table(), steps=5)
     assert {"pressure (1)", "pressure (2)"} <= {column.name for column in found.portrait.columns}
-    (said,) = (line for line in found.portrait.changed if line.startswith("Several numbers in a cell"))
+    (said,) = (line for line in found.portrait.changed if line.startswith("Several values in a cell"))
     assert "pressure (N/N), size (N x N x N cm), place ((N, N))" in said
 
 
 def test_a_file_from_a_stranger_does_not_name_other_columns() -> None:
-    good = {"name": "a", "dtype": "str", "parts": ["a (1)", "a (2)"], "around": ["", "/", ""], "gap": "None"}
+    good = {
+        "kind": "numbers",
+        "name": "a",
+        "dtype": "str",
+        "parts": ["a (1)", "a (2)"],
+        "around": ["", "/", ""],
+        "gap": "None",
+    }
     assert compound.from_json(good).example == "N/N"
+    labels = {
+        **{"kind": "labels", "name": "a", "dtype": "str", "parts": ["a (x)", "a (y)"], "labels": ["x", "y"]},
+        **{"between": "|", "usual": None, "gap": "nan"},
+    }
+    assert compound.from_json(labels).example == "x|y"
+    for bad in ({"labels": ["x"]}, {"between": ""}, {"usual": "z"}, {"kind": "other"}):
+        with pytest.raises(ValueError, match="compound"):
+            compound.from_json(labels | bad)
     for bad in ({"around": ["/"]}, {"gap": "?"}, {"parts": [1, 2]}, {"name": None}):
         with pytest.raises(ValueError, match="compound"):
             compound.from_json(good | bad)
@@ -218,7 +298,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     table().to_csv(tmp_path / "t.csv", index=False)
     asked = ("--rows", "40", "--method", "mixture", "--where", "pressure (1)=100..150")
     said = " ".join(call("sample", tmp_path / "t.csv", *asked, "--out", tmp_path / "o.csv").output.split())
-    assert "several numbers in a cell: pressure (N/N), size (N x N x N cm), place ((N, N));" in said
+    assert "several values in a cell: pressure (N/N), size (N x N x N cm), place ((N, N));" in said
     rows = pd.read_csv(tmp_path / "o.csv")
     check(rows, table())
     assert rows["pressure"].str.split("/").str[0].astype(int).between(100, 150).all()

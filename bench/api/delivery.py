@@ -23,7 +23,7 @@ from tabstep.data.layout import SEPARATORS
 
 @dataclass(frozen=True, eq=False)
 class Delivery:
-    """Rows of a source that meet a request, with new ids, and several numbers in a cell where the table has them so.
+    """Rows of a source that meet a request, with new ids, and several values in a cell where the table has them so.
 
     origin     of the fit, which says what files look like
     rare       makes the source of rows given single values, None where there is none

@@ -55,8 +55,8 @@ class Prepared:
     wishes       what was said of columns
     seed         of the fit
     seconds      that this took
-    frame        the rows that it is of, numbered from 0, with a column for each number of `compounds`
-    compounds    columns that hold several numbers in a cell
+    frame        the rows that it is of, numbered from 0, with a column for each part of `compounds`
+    compounds    columns that hold several numbers or labels in a cell
     separator    of the .csv that the table was in, a comma for others
     types        of columns of the Parquet that it was in, where pandas forgets them
     """
@@ -184,7 +184,7 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
             except ValueError as error:
                 faults.append(f"column {name!r} {error}")
     frame, compounds = compound.spread(frame, wishes, speech, target)
-    wishes = compound.counted(frame, compounds, wishes)
+    wishes = compound.told(frame, compounds, wishes)
     columns, found = inference.infer(frame, wishes, speech, target)
     columns = clocked.told(columns, frame)
     faults += found

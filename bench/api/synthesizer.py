@@ -63,7 +63,9 @@ class Synthesizer:
     table: Table | None = None  # all training rows, for samplers that learn; they are not saved
     artifacts: Artifacts = field(default_factory=Artifacts)
     spans: tuple[Span, ...] = ()  # what lies between columns, which is drawn beside them
-    compounds: tuple[Compound, ...] = ()  # columns of several numbers in a cell, which are columns here
+    compounds: tuple[
+        Compound, ...
+    ] = ()  # columns of several numbers or labels in a cell, which are columns here
 
     def __repr__(self) -> str:
         target = "no target" if self.origin.target is None else f"target {self.origin.target!r}"
@@ -366,7 +368,7 @@ class Synthesizer:
         return self._finished(self._written(self.model.encoder.decode(*state)), 0)
 
     def _finished(self, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
-        """Written rows as the table has them: cells of several numbers, and names of rows."""
+        """Written rows as the table has them: cells of several values, and names of rows."""
         return finished(compound.together(rows, self.compounds), self.identifiers, 0, seed)
 
     @property
@@ -415,7 +417,7 @@ class Synthesizer:
             "constraints": [constraint_to_json(rule) for rule in self.constraints],
             "spans": [span.to_json() for span in self.spans],
             "identifiers": [asdict(each) for each in self.identifiers],
-            "compounds": [asdict(each) for each in self.compounds],
+            "compounds": [compound.to_json(each) for each in self.compounds],
         }
         started.measure(self._draws.setting())
         beside = {

@@ -40,7 +40,7 @@ def changed(
         yield f"What lies between two columns, little beside what they vary by, is learned by itself: {pairs}."
     if compounds:
         cells = ", ".join(f"{each.name} ({each.example})" for each in compounds)
-        yield f"Several numbers in a cell are drawn as columns and written together again: {cells}."
+        yield f"Several values in a cell are columns of their own, and are written together again: {cells}."
     known = {column.name: column for column in columns}
     for name, value in completion.constant.items():
         shown = "missing" if value is None else _shown(known.get(name), value)

@@ -253,7 +253,7 @@ def show(path: Path, ready: Prepared) -> None:
     if ready.compounds:
         first, cells = ready.compounds[0], ", ".join(f"{c.name} ({c.example})" for c in ready.compounds)
         note(
-            f"several numbers in a cell: {cells}; each number is a column here, such as {first.parts[0]}, and rows are "
+            f"several values in a cell: {cells}; each is a column here, such as {first.parts[0]}, and rows are "
             f"written as the table is; {Sampling().advise('categorical', first.name)} has its values repeated as they "
             "are"
         )

@@ -1,134 +1,24 @@
-"""Columns that hold several numbers in a cell: "120/80", "(40.71, -74.01)", "10 x 20 x 30 cm".
+"""Columns that hold several numbers or labels in a cell: 120/80, "wifi, parking".
 
-Inside every number is a column of its own, and rows are written with them together again.
+Inside each number, and each label that may be there, is a column of its own; rows are written with cells again.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
 
 import pandas as pd
 
-from tabstep.data import dtypes, inference, writing
-from tabstep.data.columns import GAPS, gap_of
-from tabstep.data.doubtful_text import OF_A_YEAR, is_personal, too_many
+from tabstep.data.columns import GAPS
+from tabstep.data.compound_labels import Labels, labels_of
+from tabstep.data.compound_numbers import Numbers, mark_of, numbers_of
+from tabstep.data.doubtful_writing import FEW
 from tabstep.data.wishes import Speech, Wishes
 
-MOST = 4  # numbers in a cell
-POINT, EITHER = r"\d+(?:\.\d+)?", r"\d+(?:[.,]\d+)?"
-_BEFORE = re.compile(r"(?:POINT\s?)?[(\[]?\s?", re.IGNORECASE)
-_UNIT = r"[A-Za-zµ°%'\"/²³]"
-_BETWEEN = re.compile(rf"\s?{_UNIT}{{0,6}}\s?(?:[/x×@:;,|±–-]|by|to)?\s?", re.IGNORECASE)
-_AFTER = re.compile(rf"\s?{_UNIT}{{0,8}}\s?[)\]]?")
-NAMING = re.compile(r"\s?[-/–]\s?|")  # what stands in what names a row: 1024-2048
-
-
-@dataclass(frozen=True)
-class Compound:
-    """A column whose cells are numbers with the same texts around them.
-
-    parts   names of the columns that have its numbers, in writing
-    around  what stands before, between and behind them: one more than parts
-    gap     how a gap stands in a column of objects
-    """
-
-    name: str
-    dtype: str
-    parts: tuple[str, ...]
-    around: tuple[str, ...]
-    gap: str = "None"
-
-    @classmethod
-    def of(cls, column: pd.Series[Any], taken: Collection[str]) -> Self | None:
-        """The column as one of several numbers, None where not all of its cells are that.
-
-        taken  names that parts do not have
-        """
-        texts = [str(text) for text in column.dropna().unique()]
-        around = _around(texts[0]) if texts else None
-        if around is None:
-            return None
-        name = str(column.name)
-        parts = tuple(f"{name} ({i})" for i in range(1, len(around)))
-        found = cls(name, dtypes.name(column.dtype), parts, around, gap_of(column))
-        told = [found._numbers(text) for text in texts]
-        if not {*parts}.isdisjoint(taken) or any(numbers is None for numbers in told):
-            return None
-        for numbers in zip(*told, strict=True):  # type: ignore[arg-type]
-            try:
-                if writing.numbers([*dict.fromkeys(numbers)], found.dtype, _mark(numbers)) is None:
-                    return None
-            except writing.Ambiguous:
-                return None
-        return found
-
-    def apart(self, column: pd.Series[Any]) -> dict[str, pd.Series[Any]]:
-        """The numbers of each cell in writing, by part. Raises ValueError for another text."""
-        found: list[tuple[Any, ...]] = []
-        for value in column:
-            numbers = (None,) * len(self.parts) if pd.isna(value) else self._numbers(str(value))
-            if numbers is None:
-                raise ValueError(f"column {self.name!r} is written as {self.example}, got {value!r}")
-            found.append(numbers)
-        return {
-            part: dtypes.restored([numbers[i] for numbers in found], self.dtype).set_axis(column.index)
-            for i, part in enumerate(self.parts)
-        }
-
-    def together(self, rows: pd.DataFrame) -> pd.Series[Any]:
-        """The cells of rows that have its parts; one without a number is empty."""
-        gap = rows[[*self.parts]].isna().any(axis=1).to_numpy()
-        before, *behind = self.around
-        texts = pd.Series(before, index=rows.index, dtype=object)
-        for part, text in zip(self.parts, behind, strict=True):
-            texts += rows[part].astype(str) + text
-        cells: pd.Series[Any] = writing.written([*texts], gap, self.dtype).set_axis(rows.index)
-        if cells.dtype == object and gap.any():
-            cells[gap] = GAPS[self.gap]
-        return cells
-
-    @property
-    def example(self) -> str:
-        """How its cells are written, N for each number."""
-        return "N".join(self.around)
-
-    def _numbers(self, text: str) -> tuple[str, ...] | None:
-        """The numbers of a text, None where others stand around them."""
-        number = POINT if any("," in part for part in self.around) else EITHER
-        found = re.fullmatch(rf"([-+]?{number})".join(map(re.escape, self.around)), text)
-        return found.groups() if found else None
-
-
-def _around(text: str) -> tuple[str, ...] | None:
-    """What stands around the numbers of a text, None where it is not several numbers and little else.
-
-    A comma between numbers is none before decimals, if it stands between all of them.
-    """
-    by_point, by_either = (_told(text, number) for number in (POINT, EITHER))
-    if by_point is not None and len({*by_point[1:-1]}) == 1:
-        return by_point
-    return by_either or by_point
-
-
-def _told(text: str, number: str) -> tuple[str, ...] | None:
-    # A sign is one where no digit stands before it: 10-20 are two numbers without.
-    spans = [found.span() for found in re.finditer(rf"(?:(?<!\d)[-+])?{number}", text)]
-    ends = [0, *(place for span in spans for place in span), len(text)]
-    around = tuple(text[a:b] for a, b in zip(ends[::2], ends[1::2], strict=True))
-    if not 2 <= len(spans) <= MOST:
-        return None
-    before, *between, behind = around
-    plain = _BEFORE.fullmatch(before) and _AFTER.fullmatch(behind) and all(map(_stands_between, between))
-    return around if plain else None
-
-
-def _stands_between(text: str) -> bool:
-    """Whether a text may stand between two numbers; 12A34 is a code."""
-    is_code = text.isalpha() and not text.islower() and text != "X"
-    return bool(text) and not is_code and _BETWEEN.fullmatch(text) is not None
+Compound = Numbers | Labels
+KINDS: dict[str, type[Any]] = {kind.what: kind for kind in (Numbers, Labels)}
 
 
 def spread(
@@ -144,37 +34,25 @@ def spread(
     return apart(frame, found), tuple(found)
 
 
-def counted(frame: pd.DataFrame, compounds: Sequence[Compound], wishes: Wishes) -> Wishes:
-    """What is said of the columns of `spread`: parts are numbers, and a mark in them stands before decimals."""
-    parts = {part: _mark(frame[part].dropna()) for each in compounds for part in each.parts}
+def told(frame: pd.DataFrame, compounds: Sequence[Compound], wishes: Wishes) -> Wishes:
+    """What is said of the columns of `spread`: some parts are numbers, and a mark in them stands before decimals."""
+    parts = {
+        part: mark_of(frame[part].dropna())
+        for each in compounds
+        if isinstance(each, Numbers)
+        for part in each.parts
+    }
     return replace(wishes, numeric=(*wishes.numeric, *parts), decimal={**wishes.decimal, **parts})
 
 
-def _mark(numbers: Iterable[str]) -> str:
-    return "," if any("," in number for number in numbers) else "."
-
-
 def compound_of(column: pd.Series[Any], taken: Collection[str], speech: Speech) -> Compound | None:
-    """A column of several numbers that are neither labels, dates, somebody's own nor names of rows."""
+    """A column of text that holds several numbers or labels in a cell, None for another."""
     if column.dtype != object and not isinstance(column.dtype, pd.StringDtype):
         return None
     present = column.dropna()
-    if not len(present) or not all(isinstance(value, str) for value in present):
+    if present.nunique() <= FEW or not all(isinstance(value, str) for value in present):
         return None
-    texts = [*present.unique()]
-    if not too_many(len(texts), len(present)):
-        return None
-    found = Compound.of(column, taken)
-    if found is None or is_personal(texts) or any(map(OF_A_YEAR.fullmatch, texts)):
-        return None
-    if len(texts) == len(present) and all(map(NAMING.fullmatch, found.around)):
-        parts = found.apart(present).values()
-        if any(part.is_unique for part in parts):
-            return None
-    try:
-        return found if inference.is_text(column, speech) else None
-    except ValueError:  # it is refused, with what to do about it
-        return None
+    return numbers_of(column, taken, speech) or labels_of(column, taken, speech)
 
 
 def apart(frame: pd.DataFrame, compounds: Sequence[Compound]) -> pd.DataFrame:
@@ -242,8 +120,9 @@ def _cells(compound: Compound, given: Any) -> Mapping[str, Any]:
 def _cell(compound: Compound, given: Any) -> Mapping[str, Any]:
     if not (isinstance(given, str) or (pd.api.types.is_scalar(given) and pd.isna(given))):
         raise ValueError(
-            f"column {compound.name!r} holds several numbers in a cell: name one cell such as {compound.example}, "
-            f"or {' and '.join(map(repr, compound.parts))}, which are its numbers; got {given!r}"
+            f"column {compound.name!r} holds several {compound.what} in a cell: name one cell such as "
+            f"{compound.example}, or {', '.join(map(repr, compound.parts))}, which are its {compound.what}; got "
+            f"{given!r}"
         )
     return {part: values.iloc[0] for part, values in compound.apart(pd.Series([given], dtype=object)).items()}
 
@@ -258,16 +137,29 @@ def asked(texts: Sequence[str], compounds: Sequence[Compound]) -> list[str]:
     return found
 
 
+def to_json(compound: Compound) -> dict[str, Any]:
+    return {"kind": compound.what, **asdict(compound)}
+
+
 def from_json(data: Mapping[str, Any]) -> Compound:
-    """A compound column of plain values. Raises ValueError for what is none."""
+    """The inverse of `to_json`. Raises ValueError for what it did not write."""
+    fields = {key: tuple(v) if isinstance(v, list) else v for key, v in data.items() if key != "kind"}
     try:
-        found = Compound(
-            data["name"], data["dtype"], tuple(data["parts"]), tuple(data["around"]), data["gap"]
-        )
+        found: Compound = KINDS[data["kind"]](**fields)
     except (KeyError, TypeError) as error:
         raise ValueError(f"no compound column as this version writes them: {error!r}") from error
-    texts = (found.name, found.dtype, *found.parts, *found.around)
-    whole = len(found.around) == len(found.parts) + 1 and found.gap in GAPS
-    if not whole or not all(isinstance(text, str) for text in texts):
+    texts = (
+        found.name,
+        found.dtype,
+        found.gap,
+        *found.parts,
+        *(found.around if isinstance(found, Numbers) else found.labels),
+    )
+    fits = (
+        len(found.around) == len(found.parts) + 1
+        if isinstance(found, Numbers)
+        else len(found.labels) == len(found.parts) and found.usual in (None, *found.labels) and found.between
+    )
+    if not fits or not all(isinstance(text, str) for text in texts) or found.gap not in GAPS:
         raise ValueError("no compound column as this version writes them")
     return found
