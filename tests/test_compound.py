@@ -294,6 +294,12 @@ def test_a_file_from_a_stranger_does_not_name_other_columns() -> None:
         compound.from_json({"name": "a"})
 
 
+def test_a_column_of_lists_is_refused_as_before() -> None:
+    frame = table().assign(tags=[["a", "b"]] * N)
+    with pytest.raises(ValueError, match="'tags' holds list"):
+        tabstep.fit(frame, method="mixture", progress="none")
+
+
 def test_from_the_command_line(tmp_path: Path) -> None:
     table().to_csv(tmp_path / "t.csv", index=False)
     asked = ("--rows", "40", "--method", "mixture", "--where", "pressure (1)=100..150")

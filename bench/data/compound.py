@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-from tabstep.data.columns import GAPS
 from tabstep.data.compound_labels import Labels, labels_of
 from tabstep.data.compound_numbers import Numbers, mark_of, numbers_of
 from tabstep.data.doubtful_writing import FEW
@@ -24,8 +23,8 @@ KINDS: dict[str, type[Any]] = {kind.what: kind for kind in (Numbers, Labels)}
 def spread(
     frame: pd.DataFrame, wishes: Wishes, speech: Speech, target: str | None
 ) -> tuple[pd.DataFrame, tuple[Compound, ...]]:
-    """A table with a column for each number of those that hold several, in their place; a column that something was
-    said of stays as it is, and so does one of labels."""
+    """A table with a column for each part of those that hold several, in their place; a column that something was said
+    of stays as it is."""
     said = {*wishes.numeric, *wishes.categorical, *wishes.drop, *wishes.date, *wishes.id, target}
     found = []
     for name in frame.columns:
@@ -50,13 +49,13 @@ def compound_of(column: pd.Series[Any], taken: Collection[str], speech: Speech) 
     if column.dtype != object and not isinstance(column.dtype, pd.StringDtype):
         return None
     present = column.dropna()
-    if present.nunique() <= FEW or not all(isinstance(value, str) for value in present):
+    if not all(isinstance(value, str) for value in present) or present.nunique() <= FEW:
         return None
     return numbers_of(column, taken, speech) or labels_of(column, taken, speech)
 
 
 def apart(frame: pd.DataFrame, compounds: Sequence[Compound]) -> pd.DataFrame:
-    """Rows with the numbers of those columns that are there. Raises ValueError for cells that are written otherwise."""
+    """Rows with the parts of those columns that are there. Raises ValueError for cells that are written otherwise."""
     known = {each.name: each for each in compounds if each.name in frame.columns}
     if not known:
         return frame
@@ -148,18 +147,6 @@ def from_json(data: Mapping[str, Any]) -> Compound:
         found: Compound = KINDS[data["kind"]](**fields)
     except (KeyError, TypeError) as error:
         raise ValueError(f"no compound column as this version writes them: {error!r}") from error
-    texts = (
-        found.name,
-        found.dtype,
-        found.gap,
-        *found.parts,
-        *(found.around if isinstance(found, Numbers) else found.labels),
-    )
-    fits = (
-        len(found.around) == len(found.parts) + 1
-        if isinstance(found, Numbers)
-        else len(found.labels) == len(found.parts) and found.usual in (None, *found.labels) and found.between
-    )
-    if not fits or not all(isinstance(text, str) for text in texts) or found.gap not in GAPS:
+    if not found.is_whole:
         raise ValueError("no compound column as this version writes them")
     return found

@@ -77,6 +77,17 @@ class Labels:
         return cells
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it is one that can be written."""
+        texts = (self.name, self.dtype, self.between, *self.parts, *self.labels)
+        fits = (
+            len(self.labels) == len(self.parts) > 0
+            and self.usual in (None, *self.labels)
+            and self.gap in GAPS
+        )
+        return fits and all(isinstance(text, str) for text in texts) and bool(self.between)
+
+    @property
     def example(self) -> str:
         """How its cells are written."""
         return self.between.join(self.labels[:2])

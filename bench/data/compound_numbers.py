@@ -66,14 +66,16 @@ class Numbers:
 
     def apart(self, column: pd.Series[Any]) -> dict[str, pd.Series[Any]]:
         """The numbers of each cell in writing, by part. Raises ValueError for another text."""
+        codes, unique = pd.factorize(column)
         found: list[tuple[Any, ...]] = []
-        for value in column:
-            numbers = (None,) * len(self.parts) if pd.isna(value) else self._numbers(str(value))
+        for text in unique:
+            numbers = self._numbers(str(text))
             if numbers is None:
-                raise ValueError(f"column {self.name!r} is written as {self.example}, got {value!r}")
+                raise ValueError(f"column {self.name!r} is written as {self.example}, got {text!r}")
             found.append(numbers)
+        found.append((None,) * len(self.parts))  # of gaps, whose code is -1
         return {
-            part: dtypes.restored([numbers[i] for numbers in found], self.dtype).set_axis(column.index)
+            part: dtypes.restored([found[code][i] for code in codes], self.dtype).set_axis(column.index)
             for i, part in enumerate(self.parts)
         }
 
@@ -88,6 +90,13 @@ class Numbers:
         if cells.dtype == object and gap.any():
             cells[gap] = GAPS[self.gap]
         return cells
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is one that can be written."""
+        texts = (self.name, self.dtype, *self.parts, *self.around)
+        fits = len(self.around) == len(self.parts) + 1 > 1 and self.gap in GAPS
+        return fits and all(isinstance(text, str) for text in texts)
 
     @property
     def example(self) -> str:
