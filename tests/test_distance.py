@@ -10,7 +10,7 @@ import pytest
 
 from tabstep.records.store import Record
 from tabstep.report.numbers.vector import EFFICACY, VECTOR
-from tabstep.study import distance, few_steps
+from tabstep.study import distance, few_steps, seeds
 from tests import committed
 from tests.test_families import record
 from tests.test_few_steps import FULL
@@ -119,3 +119,15 @@ def test_the_losses_of_draws_are_those_of_means() -> None:
         assert loss.mean == pytest.approx(
             means.loc[(loss.dataset, loss.steps, sampler), loss.score.name], abs=1e-9
         )
+
+
+def test_the_readme_and_the_findings_say_how_near_few_evaluations_come() -> None:
+    records = committed.records("few-steps")
+    said = distance.said(few_steps.apart(records, few_steps.losses(records)))
+    assert len(said) == 3
+    for page in (ROOT / "README.md", ROOT / "results" / "FINDINGS.md"):
+        text = " ".join(page.read_text(encoding="utf-8").split())
+        assert all(sentence in text for sentence in said)
+    ours = [r for r in records if r.cell.method == "tabstep"]
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert seeds.draws_said(ours) in text
