@@ -58,6 +58,7 @@ class Suite:
     full         (sampler, grid) pairs that every diffusion method runs at T steps too: what few steps are held against
     steps_of     budgets of single samplers, by name, in place of `steps`; none where a user asks for budgets
     train_seeds, sample_seeds, eval_seeds   counts; seeds are 0, 1, ...
+    sample_seeds_of   counts of single tables, by name, in place of `sample_seeds`: few rows scatter most
     evaluator    where the parameters of the CatBoost evaluator come from: its own defaults, "fast" (few, large
                  steps), our tuning in results/tuned, or the TabDDPM authors' tuning
     metrics      what is scored: "efficacy" on the test part, "validation" the same on the validation part, "nelbo"
@@ -78,6 +79,7 @@ class Suite:
     steps_of: Mapping[str, tuple[Steps, ...]] = field(default_factory=dict)
     train_seeds: int = 1
     sample_seeds: int = 1
+    sample_seeds_of: Mapping[str, int] = field(default_factory=dict)
     eval_seeds: int = 3
     evaluator: EvaluatorSource = "default"
     metrics: tuple[Metric, ...] = ("efficacy",)

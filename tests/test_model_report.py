@@ -83,7 +83,10 @@ def test_fresh_real_rows_leak_nothing_and_are_like_real_rows(fresh: Report) -> N
 
 
 def parts(fitted: tabstep.Synthesizer, holdout: pd.DataFrame | None) -> Parts:
-    read = [None if f is None else canonical(fitted.columns, f, "rows") for f in (table(600, 0), holdout)]
+    read = [
+        None if f is None else canonical(fitted.columns, fitted.compounds, f, "rows")
+        for f in (table(600, 0), holdout)
+    ]
     assert read[0] is not None
     return Parts.of(varying(fitted.completion, fitted.columns), read[0], read[1], seed=0)
 
@@ -91,7 +94,9 @@ def parts(fitted: tabstep.Synthesizer, holdout: pd.DataFrame | None) -> Parts:
 def test_copies_of_training_rows_are_a_leak_with_and_without_held_out_rows(
     fitted: tabstep.Synthesizer,
 ) -> None:
-    copies = canonical(fitted.columns, table(600, 0).sample(600, replace=True, random_state=1), "rows")
+    copies = canonical(
+        fitted.columns, fitted.compounds, table(600, 0).sample(600, replace=True, random_state=1), "rows"
+    )
     found = evidence(parts(fitted, table(300, 9)), copies)
     assert [e.finding for e in found] == ["leak"] * 3
     assert leak.verdict(found).finding == "leak"
@@ -128,7 +133,7 @@ def test_held_out_rows_may_equal_training_rows_as_often_as_chance_has_it() -> No
 
 def test_without_held_out_rows_privacy_cannot_be_told(fitted: tabstep.Synthesizer) -> None:
     of = parts(fitted, None)
-    found = leak.verdict(evidence(of, canonical(fitted.columns, table(600, 5), "rows")))
+    found = leak.verdict(evidence(of, canonical(fitted.columns, fitted.compounds, table(600, 5), "rows")))
     assert found.finding == "unknown"
     assert "Hold some out" in found.sentence
     assert "training rows, since there are no held-out ones" in of.measured

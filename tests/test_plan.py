@@ -161,6 +161,14 @@ def test_seeds_are_crossed() -> None:
     assert {j.cell.train_seed for j in given} == {7}
 
 
+def test_a_single_table_may_be_drawn_oftener() -> None:
+    suite = replace(TINY, entries=(Entry("real"),), sample_seeds=2)
+    (table,) = {j.cell.dataset for j in lay_out(suite).jobs}
+    for draws, expected in (({table: 4}, 4), ({"another": 4}, 2)):
+        jobs = lay_out(replace(suite, sample_seeds_of=draws)).jobs
+        assert [j.cell.sample_seed for j in jobs] == [*range(expected)]
+
+
 def test_one_fit_serves_all_budgets_and_sampling_seeds() -> None:
     jobs = [j for j in lay_out(replace(TINY, sample_seeds=2)).jobs if j.cell.method == "tabddpm"]
     assert len(jobs) == 4

@@ -177,7 +177,8 @@ def test_the_command_line_writes_their_rows(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_report_of_a_method_without_steps(model: Stepless) -> None:
     report = model.report(orders())
-    assert report.scores["trend_corrected"].grade in ("between", "below the floor")
+    trend = report.scores["trend_corrected"]
+    assert trend.value < trend.real - 0.01  # columns apart, whose rules alone are kept
     assert report.portrait.fit["method"] == "Marginals"
     assert "O-00300" in report._repr_html_()
 

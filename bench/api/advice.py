@@ -163,7 +163,7 @@ def swept(
     """Advice by a model fitted on `known` and by the rows `held`. Raises ValueError as `advise`."""
     last = model.model.schedule.T
     wanted = _below(budgets, last)
-    read = [canonical(model.columns, part, "table") for part in (known, held)]
+    read = [canonical(model.columns, model.compounds, part, "table") for part in (known, held)]
     parts = Parts.of(varying(model.completion, model.columns), read[0], read[1], model.origin.seed)
     n, aimed = min(MOST, len(parts.like)), model.origin.target is not None
     drawn = [(k, *_drawn(model, parts, n, sampler, k, range(DRAWS), aimed)) for k in wanted]
@@ -218,7 +218,9 @@ def _drawn(
         begun = time.perf_counter()
         rows = model.sample(n, sampler=sampler, steps=steps, seed=seed)
         seconds.append(time.perf_counter() - begun)
-        found, _ = vector(canonical(model.columns, rows, "drawn"), parts, aimed=aimed, seed=0)
+        found, _ = vector(
+            canonical(model.columns, model.compounds, rows, "drawn"), parts, aimed=aimed, seed=0
+        )
         scores.append({s.name: found.get(s.metrics[parts.schema.task]) for s in VECTOR})
     values = {name: [draw[name] for draw in scores] for name in scores[0]}
     return {name: np.array(of, float) for name, of in values.items() if None not in of}, min(seconds)

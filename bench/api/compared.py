@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from tabstep.data import compound
 from tabstep.data.columns import Column
 from tabstep.data.completion import Completion
+from tabstep.data.compound import Compound
 from tabstep.data.table import Dataset, Schema
 from tabstep.metrics import rows as scores_of_rows
 from tabstep.metrics.catboost_trees import CatBoostParams
@@ -71,8 +73,11 @@ class Parts:
         )
 
 
-def canonical(columns: Sequence[Column], frame: pd.DataFrame, what: str) -> pd.DataFrame:
+def canonical(
+    columns: Sequence[Column], compounds: Sequence[Compound], frame: pd.DataFrame, what: str
+) -> pd.DataFrame:
     """A user's rows as metrics read them. Raises ValueError that names columns that are not there or do not fit."""
+    frame = compound.apart(frame, compounds)
     absent = [c.name for c in columns if c.name not in frame.columns]
     if absent:
         named = f"the column {absent[0]!r}" if len(absent) == 1 else f"the columns {', '.join(absent)}"

@@ -14,15 +14,16 @@ from tabstep.api.drawing import All, Kept, Source
 from tabstep.api.how import NAME, How
 from tabstep.api.origin import Origin
 from tabstep.api.request import Request
-from tabstep.data import parts
+from tabstep.data import compound, parts
 from tabstep.data.columns import Column, as_text
+from tabstep.data.compound import Compound
 from tabstep.data.identifiers import Identifier, finished
 from tabstep.data.layout import SEPARATORS
 
 
 @dataclass(frozen=True, eq=False)
 class Delivery:
-    """Rows of a source that meet a request, with new ids.
+    """Rows of a source that meet a request, with new ids, and several values in a cell where the table has them so.
 
     origin     of the fit, which says what files look like
     rare       makes the source of rows given single values, None where there is none
@@ -31,6 +32,7 @@ class Delivery:
     source: Source
     request: Request
     identifiers: tuple[Identifier, ...]
+    compounds: tuple[Compound, ...]
     origin: Origin
     rare: Callable[[], Source] | None = None
 
@@ -70,7 +72,8 @@ class Delivery:
 
         def make(known: parts.Known) -> Iterator[tuple[pd.DataFrame, parts.Known]]:
             for rows, after in self._parts(known, told):
-                yield (as_text(columns, rows, gaps) if is_text else rows), after
+                there = [column for column in columns if column.name in rows.columns]
+                yield (as_text(there, rows, gaps) if is_text else rows), after
 
         whole = {
             **plan,
@@ -99,4 +102,5 @@ class Delivery:
         else:
             chosen = All(self.source, of.n, told)
         for rows, after in chosen(known):
-            yield finished(rows, self.identifiers, after["rows"] - len(rows), of.seed), after
+            whole = compound.together(rows, self.compounds)
+            yield finished(whole, self.identifiers, after["rows"] - len(rows), of.seed), after

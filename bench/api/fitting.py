@@ -20,7 +20,7 @@ from tabstep.api.preparing import Prepared, frame_of, prepare, tell_of_index, wi
 from tabstep.api.stepless import Stepless
 from tabstep.api.synthesizer import FORMAT, Synthesizer
 from tabstep.contracts import Model, Unsupported
-from tabstep.data import artifact, naming
+from tabstep.data import artifact, compound, naming
 from tabstep.data.columns import Category, from_json
 from tabstep.data.completion import MISSING, Completion
 from tabstep.data.constraints import from_json as constraint_from_json
@@ -155,7 +155,7 @@ def fit(
     )
     ready = prepare(table, target, wishes, Python(), seed)
     for doubt in (
-        *doubts(table, ready.columns, ready.identifiers, Python()),
+        *doubts(ready.frame, ready.columns, ready.identifiers, Python()),
         *naming.told(ready.things, Python()),
     ):
         warnings.warn(doubt, UserWarning, stacklevel=2)
@@ -210,6 +210,7 @@ def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synth
             Table(rows, model.encoder),
             Artifacts.holding(kept),
             ready.spans,
+            ready.compounds,
         )
     if not isinstance(model, Model):
         raise ValueError(
@@ -227,6 +228,7 @@ def train(ready: Prepared, settings: Any, device: str, progress: Shown) -> Synth
         ready.constraints,
         ready.identifiers,
         ready.spans,
+        ready.compounds,
     )
 
 
@@ -303,4 +305,9 @@ def _of(text: Mapping[str, Any], model: Diffusion) -> Synthesizer:
     constraints = tuple(constraint_from_json(rule) for rule in text["constraints"])
     identifiers = tuple(Identifier(**each) for each in text["identifiers"])
     spans = tuple(map(Span.from_json, text.get("spans", [])))  # models of before have none
-    return Synthesizer(columns, completion, model, origin, constraints, identifiers, spans=spans)
+    compounds = tuple(map(compound.from_json, text.get("compounds", [])))  # models of before have none
+    if not {part for each in compounds for part in each.parts} <= {column.name for column in columns}:
+        raise ValueError("numbers in cells that are no columns")
+    return Synthesizer(
+        columns, completion, model, origin, constraints, identifiers, spans=spans, compounds=compounds
+    )

@@ -18,6 +18,7 @@ from tabstep.baselines.marginals import Marginals
 from tabstep.data import comparable
 from tabstep.data.columns import Column
 from tabstep.data.completion import Completion
+from tabstep.data.compound import Compound
 from tabstep.data.constraints import Constraint, share_kept
 from tabstep.data.described import kind
 from tabstep.data.encode import Encoder
@@ -69,6 +70,8 @@ class Drawn(Protocol):
     @property
     def identifiers(self) -> tuple[Identifier, ...]: ...
     @property
+    def compounds(self) -> tuple[Compound, ...]: ...
+    @property
     def origin(self) -> Origin: ...
     @property
     def encoder(self) -> Encoder: ...
@@ -84,8 +87,8 @@ def judge(
     """A portrait of a model by its `sample(n, **draw)`. Raises ValueError for rows that are not of its table."""
     started = time.perf_counter()
     schema = varying(model.completion, model.columns)
-    train = canonical(model.columns, real, "real")
-    held = None if holdout is None else canonical(model.columns, holdout, "holdout")
+    train = canonical(model.columns, model.compounds, real, "real")
+    held = None if holdout is None else canonical(model.columns, model.compounds, holdout, "holdout")
     check_target(train, model.origin.target, "real")
     if held is not None:
         check_target(held, model.origin.target, "holdout")
@@ -93,7 +96,7 @@ def judge(
     if (shared := known(parts)) is not None:
         warnings.warn(f"holdout: {shared}: scores and privacy say little", UserWarning, stacklevel=4)
     begun = time.perf_counter()
-    drawn = canonical(model.columns, model.sample(len(parts.like), **draw), "drawn")
+    drawn = canonical(model.columns, model.compounds, model.sample(len(parts.like), **draw), "drawn")
     sample_s = time.perf_counter() - begun
     shares = look.marginals({"real": parts.against, "drawn": drawn}, schema)
     return portrait.Portrait(
@@ -115,7 +118,13 @@ def judge(
         pairs=_pairs(parts, drawn),
         changed=tuple(
             told.changed(
-                model.columns, model.completion, model.origin, model.encoder, model.identifiers, model.spans
+                model.columns,
+                model.completion,
+                model.origin,
+                model.encoder,
+                model.identifiers,
+                model.spans,
+                model.compounds,
             )
         ),
         fit={

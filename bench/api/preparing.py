@@ -12,10 +12,11 @@ from typing import Any
 import pandas as pd
 
 from tabstep.api import asked
-from tabstep.data import comparable, constraint_search, frames, inference, naming, spans
+from tabstep.data import clocked, comparable, compound, constraint_search, frames, inference, naming, spans
 from tabstep.data.cards import suggest
 from tabstep.data.columns import Category, Column, Number
 from tabstep.data.completion import Completion
+from tabstep.data.compound import Compound
 from tabstep.data.constraints import Constraint
 from tabstep.data.files import SEPARATED, read_table, told
 from tabstep.data.gap_marks import without
@@ -54,6 +55,8 @@ class Prepared:
     wishes       what was said of columns
     seed         of the fit
     seconds      that this took
+    frame        the rows that it is of, numbered from 0, with a column for each part of `compounds`
+    compounds    columns that hold several numbers or labels in a cell
     separator    of the .csv that the table was in, a comma for others
     types        of columns of the Parquet that it was in, where pandas forgets them
     """
@@ -69,6 +72,8 @@ class Prepared:
     wishes: Wishes
     seed: int
     seconds: float
+    frame: pd.DataFrame
+    compounds: tuple[Compound, ...]
     separator: str
     types: Mapping[str, str]
 
@@ -171,8 +176,6 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
         raise ValueError(f"fit needs at least {FEWEST_ROWS} rows, got {len(frame)}")
     faults = check_wishes(list(frame.columns), wishes, target, speech)
     frame = frame.reset_index(drop=True)
-    columns, found = inference.infer(frame, wishes, speech, target)
-    faults += found
     identifiers = []
     for place, name in enumerate(name for name in frame.columns if name not in wishes.drop):
         if name in wishes.id:
@@ -180,6 +183,11 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
                 identifiers.append(Identifier.of(frame[name], place))
             except ValueError as error:
                 faults.append(f"column {name!r} {error}")
+    frame, compounds = compound.spread(frame, wishes, speech, target)
+    wishes = compound.told(frame, compounds, wishes)
+    columns, found = inference.infer(frame, wishes, speech, target)
+    columns = clocked.told(columns, frame)
+    faults += found
     if target in frame.columns and (gaps := int(frame[target].isna().sum())):
         faults.append(f"target {target!r} is missing in {gaps} rows; drop them")
     refuse(faults)
@@ -191,7 +199,7 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
     things = naming.described(common, may_be)
     if things:
         labels = replace(wishes, categorical=(*wishes.categorical, *things))
-        columns, _ = inference.infer(frame, labels, speech, target)
+        columns = clocked.told(inference.infer(frame, labels, speech, target)[0], frame)
         table = _read(columns, frame)
     rules = constraint_search.find(
         comparable.frame(columns, table), comparable.units(columns), comparable.zones(columns)
@@ -214,6 +222,8 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
         wishes,
         seed,
         time.perf_counter() - started,
+        frame,
+        compounds,
         frame.attrs.get(SEPARATED, SEPARATORS[CSV]),
         frame.attrs.get(TYPES, {}),
     )

@@ -18,9 +18,10 @@ from tabstep.api.origin import Origin
 from tabstep.api.request import Request
 from tabstep.api.written import Written
 from tabstep.contracts import Model, Unsupported
-from tabstep.data import parts, validity
+from tabstep.data import compound, parts, validity
 from tabstep.data.columns import Column
 from tabstep.data.completion import Completion
+from tabstep.data.compound import Compound
 from tabstep.data.constraints import Constraint
 from tabstep.data.encode import Encoder
 from tabstep.data.identifiers import Identifier
@@ -90,6 +91,7 @@ class Stepless:
     constraints: tuple[Constraint, ...] = ()
     identifiers: tuple[Identifier, ...] = ()
     spans: tuple[Span, ...] = ()
+    compounds: tuple[Compound, ...] = ()
 
     def __repr__(self) -> str:
         name, rows = self.settings["method"], self.origin.rows
@@ -163,10 +165,11 @@ class Stepless:
         self._refuse(walk)
         ids = [each.name for each in self.identifiers]
         none, known = torch.empty(0), (self.columns, self.completion, self.constraints)
-        request = Request.of(self.encoder, none, *known, n, seed, where, balance, ids)
+        met = compound.met(where, self.compounds)
+        request = Request.of(self.encoder, none, *known, n, seed, met, balance, ids)
         written = Written(self.columns, self.completion, self.constraints, self.spans)
         source = Chunks(self.model, self.train, written, request.seed)
-        return Delivery(source, request, self.identifiers, self.origin)
+        return Delivery(source, request, self.identifiers, self.compounds, self.origin)
 
     def _refuse(self, walk: Mapping[str, Any]) -> None:
         unknown = [name for name in walk if name not in WALK]

@@ -23,16 +23,17 @@ from tabstep.api.preparing import again
 from tabstep.api.request import Request
 from tabstep.api.way import STEPS, Draws, Way, trailing
 from tabstep.api.written import Written
-from tabstep.data import parts
+from tabstep.data import compound, parts
 from tabstep.data.columns import Column, to_json
 from tabstep.data.completion import MISSING, Completion
+from tabstep.data.compound import Compound
 from tabstep.data.constraints import Constraint
 from tabstep.data.constraints import to_json as constraint_to_json
 from tabstep.data.encode import Encoder
 from tabstep.data.fixed import given
 from tabstep.data.identifiers import Identifier, finished
 from tabstep.data.spans import Span
-from tabstep.data.wishes import Gathered
+from tabstep.data.wishes import Gathered, named
 from tabstep.diffusion.mixed import Draw, State
 from tabstep.diffusion.model import Diffusion
 from tabstep.diffusion.threads import as_many_as_help
@@ -62,6 +63,9 @@ class Synthesizer:
     table: Table | None = None  # all training rows, for samplers that learn; they are not saved
     artifacts: Artifacts = field(default_factory=Artifacts)
     spans: tuple[Span, ...] = ()  # what lies between columns, which is drawn beside them
+    compounds: tuple[
+        Compound, ...
+    ] = ()  # columns of several numbers or labels in a cell, which are columns here
 
     def __repr__(self) -> str:
         target = "no target" if self.origin.target is None else f"target {self.origin.target!r}"
@@ -160,7 +164,7 @@ class Synthesizer:
         way, request = self._asked(sampler, grid, steps, n, seed, where, balance)
         if request.is_plain:
             drawn = self.model.generate(self._draw(way), request.n, seed=request.seed).rows
-            rows = finished(self._written(drawn), self.identifiers, 0, request.seed)
+            rows = self._finished(self._written(drawn), request.seed)
         else:
             rows = self._delivery(way, request).frame()
         rows.attrs["drawn by"] = way.words
@@ -214,13 +218,14 @@ class Synthesizer:
         value that the training rows do not have, and for numbers outside their range.
         """
         known = self._known("rows", rows)
+        changes = compound.changed(changes, self.compounds)
+        keep = compound.named(named(keep, self._names), self.compounds)
         wanted = editing.fixed(known, changes, keep, self.columns, self._ids)
         particles, seed = asked.whole("particles", particles, 1), asked.seed(seed)
         drawn, effective = self._completing.rows(wanted, steps, particles, seed)
-        drawn = finished(drawn, self.identifiers, 0, seed)
         every = {column.name: np.ones(len(drawn), dtype=bool) for column in self.columns}
         editing.tell_of_rules(self.columns, self.constraints, drawn, every, 2)
-        drawn = drawn.set_axis(rows.index)
+        drawn = self._finished(drawn, seed).set_axis(rows.index)
         how = How(by_particles=tuple(wanted.columns), particles=particles, effective=float(effective.mean()))
         how.warn(stacklevel=2)
         drawn.attrs[NAME] = how.plain
@@ -246,13 +251,14 @@ class Synthesizer:
         """
         particles, seed = asked.whole("particles", particles, 1), asked.seed(seed)
         known = self._known("rows", rows)
-        chosen = asked.columns("columns", columns, [column.name for column in self.columns], self._ids)
+        wanted_columns = compound.named(named(columns, self._names), self.compounds)
+        chosen = asked.columns("columns", wanted_columns, [c.name for c in self.columns], self._ids)
         drawn = {**self.encoder.categories, self.completion.inner.target: self.encoder.classes}
         may = {*self.completion.gaps, *(name for name, labels in drawn.items() if MISSING in labels)}
         filling = editing.Filling(known, self.columns, self.completion, self.constraints, chosen, may)
         for wanted, own in filling.rounds(seed):
             filling.take(*self._completing.rows(wanted, steps, particles, own))
-        filled = filling.filled().set_axis(rows.index)
+        filled = compound.together(filling.filled(), self.compounds).set_axis(rows.index)
         how = How(by_particles=("what is there",), particles=particles, effective=filling.effective)
         how.warn(stacklevel=2)
         filling.warn(stacklevel=2)
@@ -315,7 +321,8 @@ class Synthesizer:
             way = self.way(sampler, grid, steps)
         with found.faults():
             counts = self.model.class_counts
-            request = Request.of(self.encoder, counts, *known, n, seed, where, balance, self._ids)
+            met = compound.met(where, self.compounds)
+            request = Request.of(self.encoder, counts, *known, n, seed, met, balance, self._ids)
         found.end()
         return way, request
 
@@ -333,7 +340,7 @@ class Synthesizer:
     def _delivery(self, way: Way, request: Request) -> Delivery:
         source = Network(self.model, self._draw(way), request.labels(), request.seed, self._written)
         rare = (lambda: self._completing.source(request)) if request.points else None
-        return Delivery(source, request, self.identifiers, self.origin, rare)
+        return Delivery(source, request, self.identifiers, self.compounds, self.origin, rare)
 
     @cached_property
     def _draws(self) -> Draws:
@@ -341,8 +348,13 @@ class Synthesizer:
 
     def _known(self, what: str, rows: pd.DataFrame) -> pd.DataFrame:
         """Rows that a user gives, with gaps as the fit was told of them. Raises ValueError for what is no frame."""
-        names = [*(column.name for column in self.columns), *self._ids, *self.origin.dropped]
-        return again(what, rows, self.origin.missing, names)
+        names = [*self._names, *self._ids, *self.origin.dropped]
+        return compound.apart(again(what, rows, self.origin.missing, names), self.compounds)
+
+    @property
+    def _names(self) -> list[str]:
+        """Of all columns that are learned, and of those that hold several."""
+        return [*(column.name for column in self.columns), *(each.name for each in self.compounds)]
 
     @property
     def _ids(self) -> list[str]:
@@ -353,7 +365,11 @@ class Synthesizer:
         return Completing(self.model, self._written)
 
     def _decoded(self, state: State) -> pd.DataFrame:
-        return finished(self._written(self.model.encoder.decode(*state)), self.identifiers, 0, 0)
+        return self._finished(self._written(self.model.encoder.decode(*state)), 0)
+
+    def _finished(self, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+        """Written rows as the table has them: cells of several values, and names of rows."""
+        return finished(compound.together(rows, self.compounds), self.identifiers, 0, seed)
 
     @property
     def _written(self) -> Written:
@@ -401,6 +417,7 @@ class Synthesizer:
             "constraints": [constraint_to_json(rule) for rule in self.constraints],
             "spans": [span.to_json() for span in self.spans],
             "identifiers": [asdict(each) for each in self.identifiers],
+            "compounds": [compound.to_json(each) for each in self.compounds],
         }
         started.measure(self._draws.setting())
         beside = {

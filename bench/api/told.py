@@ -8,6 +8,7 @@ from typing import Any
 from tabstep.api.origin import Origin
 from tabstep.data.columns import SHOWN, Category, Column, Number
 from tabstep.data.completion import MISSING, Completion
+from tabstep.data.compound import Compound
 from tabstep.data.encode import Encoder
 from tabstep.data.fixed import written
 from tabstep.data.forms import Objects, Plain
@@ -22,6 +23,7 @@ def changed(
     encoder: Encoder,
     identifiers: Sequence[Identifier] = (),
     spans: Sequence[Span] = (),
+    compounds: Sequence[Compound] = (),
 ) -> Iterator[str]:
     """What was left out, set aside, read from text or rounded; all but what was dropped comes back in drawn rows."""
     if origin.dropped:
@@ -36,6 +38,9 @@ def changed(
     if spans:
         pairs = ", ".join(" and ".join(span.parts) for span in spans)
         yield f"What lies between two columns, little beside what they vary by, is learned by itself: {pairs}."
+    if compounds:
+        cells = ", ".join(f"{each.name} ({each.example})" for each in compounds)
+        yield f"Several values in a cell are columns of their own, and are written together again: {cells}."
     known = {column.name: column for column in columns}
     for name, value in completion.constant.items():
         shown = "missing" if value is None else _shown(known.get(name), value)

@@ -57,7 +57,7 @@ def fit(
         with found.faults(source.name):
             ready = table.prepared(frame, target, said, seed)
     found.end()
-    table.show(source, frame, ready)
+    table.show(source, ready)
     model = table.fitted(ready, settings, device)
     table.keep(model, save, budgets)
     took = time.perf_counter() - started

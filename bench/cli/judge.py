@@ -102,7 +102,7 @@ def advise(
     with found.faults(source.name):
         ready = table.prepared(known, target, said, seed)
     found.end()
-    table.show(source, known, ready)
+    table.show(source, ready)
     from tabstep.api.synthesizer import Synthesizer
 
     model = table.fitted(ready, settings, "cpu")

@@ -115,7 +115,7 @@ def sample(
         with found.faults():
             model.way(**way)  # type: ignore[arg-type]
         with found.faults():
-            _check_named([column.name for column in model.columns], wanted)
+            _check_named([c.name for c in (*model.columns, *model.compounds)], wanted)
         found.end()
     else:
         settings: Any = None
@@ -128,13 +128,15 @@ def sample(
             _check_way(settings, way)
         with found.faults():
             frame = table.read(source, literal, missing, table.as_written(numeric))
-            with found.faults():
-                _check_named([str(name) for name in frame.columns], wanted)
+            names = [str(name) for name in frame.columns]
             with found.faults(source.name):
                 ready = table.prepared(frame, target or _label(frame, wanted), said, seed)
+                names += [part for each in ready.compounds for part in each.parts]
+            with found.faults():
+                _check_named(names, wanted)
         found.end()
-        table.show(source, frame, ready)
-        _check(ready, frame, settings, wanted)
+        table.show(source, ready)
+        _check(ready, settings, wanted)
         model = table.fitted(ready, settings, device)
         if save is None:
             table.teach(model, budgets)
@@ -179,6 +181,9 @@ def _label(frame: pd.DataFrame, wanted: dict[str, Any]) -> str | None:
     """The column of a condition that can be the target, so that the network itself meets it: text without gaps."""
     import pandas as pd
 
+    from tabstep.data.compound import compound_of
+    from tabstep.data.wishes import Sampling
+
     conditions = table.names_of(wanted["where"], frame.columns)
     names = ([wanted["balance"]] if wanted["balance"] else []) + conditions
     for name in names:
@@ -186,6 +191,7 @@ def _label(frame: pd.DataFrame, wanted: dict[str, Any]) -> str | None:
             name in frame.columns
             and frame[name].notna().all()
             and not pd.api.types.is_numeric_dtype(frame[name])
+            and compound_of(frame[name], {*frame.columns}, Sampling()) is None
         ):
             console.print(f"target: {escape(name)}, so that the network itself meets the condition on it")
             return str(name)
@@ -222,24 +228,26 @@ def _check_named(columns: list[str], wanted: dict[str, Any]) -> None:
     refuse(faults)
 
 
-def _check(ready: Prepared, frame: pd.DataFrame, settings: Any, wanted: dict[str, Any]) -> None:
+def _check(ready: Prepared, settings: Any, wanted: dict[str, Any]) -> None:
     """Raise ValueError before the training for conditions that no row could meet; say how common one is."""
     import numpy as np
 
     from tabstep.api import conditions, contradictions
     from tabstep.api.choosing import has_steps
+    from tabstep.data import compound
     from tabstep.data.encode import Encoder
 
     has = has_steps(settings)
     inner = ready.completion.inner
     encoder = settings.encoder(ready.train, inner) if has else Encoder.fit(ready.train, inner)
     ids = [each.name for each in ready.identifiers]
-    where = conditions.written(wanted["where"], ready.columns, ids)
+    where = conditions.written(compound.asked(wanted["where"], ready.compounds), ready.columns, ids)
     read = conditions.read(where, ready.columns, ready.completion, encoder, ids)
     contradictions.check(read, ready.constraints)
     if wanted["balance"]:
         conditions.balanced(wanted["balance"], ready.columns, read, ids)
     if read:
+        frame = ready.frame
         met = np.logical_and.reduce([condition.holds(frame) for condition in read])
         said = " and ".join(condition.said for condition in read)
         console.print(
@@ -261,8 +269,10 @@ def _write(
 ) -> None:
     from tabstep.api import conditions
     from tabstep.cli.waiting import Waiting
+    from tabstep.data import compound
 
-    where = conditions.written(wanted["where"], model.columns, [each.name for each in model.identifiers])
+    ids = [each.name for each in model.identifiers]
+    where = conditions.written(compound.asked(wanted["where"], model.compounds), model.columns, ids)
     with table.noted(), Waiting(console, "drawing", "rows") as view:
         how = model.sample_to(
             out, rows, where=where, balance=wanted["balance"], seed=seed, progress=view, **way

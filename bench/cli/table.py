@@ -225,13 +225,14 @@ def note(text: str) -> None:
     console.print(f"[yellow]note:[/] {escape(text)}", highlight=False, soft_wrap=True)
 
 
-def show(path: Path, frame: pd.DataFrame, ready: Prepared) -> None:
+def show(path: Path, ready: Prepared) -> None:
     from tabstep.data import naming
     from tabstep.data.doubtful_numbers import doubts
     from tabstep.data.files import taken_for_gaps
     from tabstep.data.listed import lines
     from tabstep.data.wishes import Sampling
 
+    frame = ready.frame
     shown = Table(box=None, padding=(0, 2, 0, 0), title_justify="left")
     shown.title = f"{escape(path.name)}: {len(frame):,} rows, {_target(ready)}"
     for heading in ("column", "taken for", "values", "missing"):
@@ -249,6 +250,13 @@ def show(path: Path, frame: pd.DataFrame, ready: Prepared) -> None:
         )
     for span in ready.spans:
         console.print(escape(str(span)), highlight=False, soft_wrap=True)
+    if ready.compounds:
+        first, cells = ready.compounds[0], ", ".join(f"{c.name} ({c.example})" for c in ready.compounds)
+        note(
+            f"several values in a cell: {cells}; each is a column here, such as {first.parts[0]}, and rows are "
+            f"written as the table is; {Sampling().advise('categorical', first.name)} has its values repeated as they "
+            "are"
+        )
     for doubt in doubts(frame, ready.columns, ready.identifiers, Sampling()):
         note(doubt)
     for told in naming.told(ready.things, Sampling()):

@@ -57,11 +57,11 @@ class Made:
 
     def aimed(self, frame: pd.DataFrame) -> np.ndarray:
         """Numbers (n,) that are surely rounded to those of `of`: the middle of what is rounded down to them."""
-        wanted = frame[self.of].to_numpy(np.float64)
+        wanted = counted(frame[self.of])
         return wanted + 0.5 * self.step if self.down else wanted
 
     def breaks(self, frame: pd.DataFrame) -> np.ndarray:
-        exact, shown = self.exact(frame), frame[self.of].to_numpy(np.float64)
+        exact, shown = self.exact(frame), counted(frame[self.of])
         low, high = slack(exact, self.step, down=self.down)
         off = (shown < exact - low) | (shown > exact + high)
         return np.asarray(off & ~np.isnan(exact) & ~np.isnan(shown))

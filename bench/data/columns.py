@@ -81,7 +81,7 @@ class Number:
         """A column whose values are of this form."""
         raw = form.read(column)
         shown = raw.values[~raw.gap]
-        name, gap = str(column.name), _gap(column)
+        name, gap = str(column.name), gap_of(column)
         if raw.values.dtype.kind == "f" or not len(shown):
             return cls(name, form, gap=gap)
         low, high = int(shown.min()), int(shown.max())
@@ -173,7 +173,7 @@ class Category:
     @classmethod
     def of(cls, column: pd.Series[Any], flags: tuple[str, ...] = ()) -> Category:
         """Raises ValueError for values that JSON cannot hold, and for two that read the same."""
-        name, gap, dtype = str(column.name), _gap(column), column.dtype
+        name, gap, dtype = str(column.name), gap_of(column), column.dtype
         values: dict[str, Any] = {}
         for value in column.dropna().unique():
             plain = _plain(value)
@@ -331,7 +331,7 @@ def _plain(value: Any) -> Any:
     return plain
 
 
-def _gap(column: pd.Series[Any]) -> str:
+def gap_of(column: pd.Series[Any]) -> str:
     """How the first gap of a column of objects is marked."""
     missing = column[column.isna()] if column.dtype == object else column.head(0)
     if not len(missing) or missing.iloc[0] is None:

@@ -96,6 +96,7 @@ def derived(
     kinds = {name: frame[name].dtype.kind for name in numbers}
     times = [name for name in numbers if kinds[name] == "M"][:MOST_TIMES]
     plain_numbers = [name for name in numbers if kinds[name] in "iuf"]
+    lengths = [name for name in numbers if kinds[name] == "m"]
     pairs = [(a, b) for a, b in permutations(times, 2) if units.get(a) == units.get(b)]
     days = [(a, b) for a, b in permutations(times, 2) if (a, b) in pairs or b not in units]
     told = [name for name in (*labels, *plain_numbers) if frame[name].nunique(dropna=False) <= MOST_TOLD]
@@ -111,7 +112,7 @@ def derived(
     for found in (
         calendar_search.later(frame, pairs, days, steps, zones),
         _elapsed(frame, pairs, plain_numbers, steps, zones),
-        shifts(frame, pairs, plain_numbers, steps),
+        shifts(frame, pairs, [*plain_numbers, *lengths], steps),
         _calendar(frame, times, told, zones),
         calendar_search.begins(frame, days, steps, zones),
         arithmetic_search.scaled(frame, numbers, steps),

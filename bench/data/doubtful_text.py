@@ -82,6 +82,30 @@ def _are_codes(texts: list[str]) -> bool:
     return len(shapes) <= MOST_SHAPES and all(shape.count("9") > shape.count("a") for shape in shapes)
 
 
+def too_many(distinct: int, rows: int) -> bool:
+    """Whether pairs of numbers are too many to be labels, as 90-99 is of an age."""
+    return (distinct > FEW and distinct * RECURS > rows) or distinct > MOST_PAIRS
+
+
+def is_personal(texts: list[str]) -> bool:
+    """Whether most of the distinct texts are somebody's own, such as telephone numbers."""
+    return _personal(texts, labels=False) is not None
+
+
+def _personal(texts: list[str], *, labels: bool) -> str | None:
+    """What most of the distinct texts are that are somebody's own."""
+    for what, is_one in (PERSONAL | MANY if len(texts) >= CARDS else PERSONAL).items():
+        # A date, a number of a year and a range have the digits of a telephone number.
+        found = [
+            bool(is_one(t))
+            and not (reads(MOMENT, t) or OF_A_YEAR.fullmatch(t) or (labels and PAIR.fullmatch(t)))
+            for t in texts
+        ]
+        if sum(found) * 2 > len(texts):
+            return what
+    return None
+
+
 def check_categories(column: pd.Series[Any], speech: Speech) -> None:
     """Refuse categories that no table of others should carry: e-mails, ids, prose."""
     name, present = str(column.name), column.dropna()
@@ -100,20 +124,12 @@ def check_categories(column: pd.Series[Any], speech: Speech) -> None:
     anew = f"{speech.anew(name)}{insist}"
     if form is not None:
         insist, anew = (f"{dated(speech, name, form, 'reads dates')}{other}" for other in (insist, anew))
-    for what, is_one in (PERSONAL | MANY if len(texts) >= CARDS else PERSONAL).items():
-        # A date, a number of a year and a range have the digits of a telephone number.
-        found = [
-            bool(is_one(t))
-            and not (reads(MOMENT, t) or OF_A_YEAR.fullmatch(t) or (labels and PAIR.fullmatch(t)))
-            for t in texts
-        ]
-        if sum(found) * 2 > len(texts):
-            raise ValueError(f"holds {what}; {anew}")
+    if (what := _personal(texts, labels=labels)) is not None:
+        raise ValueError(f"holds {what}; {anew}")
     alike = _are_codes(texts)
     words = float(np.mean([len(t.split()) for t in texts]))
     pairs = [t for t in texts if PAIR.fullmatch(t) and not OF_A_YEAR.fullmatch(t)]
-    seldom = distinct > FEW and distinct * RECURS > rows
-    if (seldom or distinct > MOST_PAIRS) and len(pairs) * 2 > len(texts):
+    if too_many(distinct, rows) and len(pairs) * 2 > len(texts):
         raise ValueError(
             f"holds two numbers in a cell, such as {pairs[0]!r}; make two columns of it, or {insist}"
         )

@@ -95,6 +95,11 @@ def infer(
     return tuple(columns), faults
 
 
+def is_text(column: pd.Series[Any], speech: Speech) -> bool:
+    """Whether a column is none of numbers or dates, in writing or not. Raises ValueError for what can be read twice."""
+    return _form(column, speech, numeric=False) is None
+
+
 def _are_whole(column: pd.Series[Any]) -> bool:
     """Whether floats are whole numbers, as a file's are that has gaps among them."""
     shown = column.dropna() if column.dtype.kind == "f" else column.iloc[:0]

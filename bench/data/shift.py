@@ -9,16 +9,17 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data.arithmetic import Made, rounded
-from tabstep.data.counted import RELATIVE, Seen, on_grid, seconds, shifted, unit_of
+from tabstep.data.counted import RELATIVE, Seen, counted, on_grid, seconds, shifted, unit_of
 from tabstep.data.periods import A_DAY
 
 
 @dataclass(frozen=True)
 class Shift(Made):
     """`of` is the time from `start` to `end`, on the next day where that is earlier and the rule `wraps`, less what a
-    column `pause` has, in units of `unit` seconds.
+    column `pause` has, in units of `unit` seconds; a length of time is one of seconds.
 
-    pause  a column of numbers, "" for none, and `each` the seconds that one of it has
+    pause  a column of numbers or lengths, "" for none, and `each` the seconds that one of it has
+    lasts  whether `of` is a length of time
     grids  of start and end, in seconds, and of the pause
     ends   the least and the largest start and end that were seen, in seconds
     rounds whether rows do, as whole hours of a shift do not
@@ -38,6 +39,7 @@ class Shift(Made):
     gives: tuple[str, ...]
     seen: Seen = ()
     rounds: bool = True
+    lasts: bool = False
 
     def __post_init__(self) -> None:
         if not (self.unit > 0 and self.each > 0) or not np.isfinite([self.unit, self.each]).all():
@@ -50,8 +52,8 @@ class Shift(Made):
     def __str__(self) -> str:
         less = f", less {self.pause}" if self.pause else ""
         past = ", past midnight too" if self.wraps else ""
-        unit = unit_of(self.unit)[0]
-        return f"{self.of} = {unit}s from {self.start} to {self.end}{past}{less}{rounded(self.down)}"
+        what = "time" if self.lasts else f"{unit_of(self.unit)[0]}s"
+        return f"{self.of} = {what} from {self.start} to {self.end}{past}{less}{rounded(self.down)}"
 
     def exact(self, frame: pd.DataFrame) -> np.ndarray:
         return np.asarray((self._passed(frame) - self._paused(frame)) / self.unit)
@@ -60,14 +62,24 @@ class Shift(Made):
         if self.rounds:
             return super().breaks(frame)
         exact = self.exact(frame)
-        off = np.abs(exact - frame[self.of].to_numpy(np.float64))
+        off = np.abs(exact - counted(frame[self.of]))
         return np.asarray(off > RELATIVE * np.maximum(1, np.abs(exact)))
+
+    def made(self, frame: pd.DataFrame) -> pd.Series[Any]:
+        if not self.lasts:
+            return super().made(frame)
+        of = frame[self.of]
+        none = pd.Series(np.timedelta64(0, "s"), index=of.index).astype(of.dtype)
+        exact = self.exact(frame)
+        return shifted(none, exact).where(~np.isnan(exact))
 
     def moved(self, name: str, frame: pd.DataFrame) -> pd.Series[Any]:
         """`start`, `end` or the pause so that `of` is as it is; what rounding leaves stays with `of`."""
         wanted = self.aimed(frame) * self.unit + self._paused(frame)
         more = wanted - self._passed(frame)
         if name == self.pause:
+            if frame[name].dtype.kind == "m":
+                return shifted(frame[name], -more)
             return pd.Series(on_grid(frame[name] - more / self.each, self.grids[2]))
         grid, now = self.grids[0 if name == self.start else 1], seconds(frame[name])
         to = np.round((now + (more if name == self.end else -more)) / grid) * grid
@@ -88,4 +100,4 @@ class Shift(Made):
     def _paused(self, frame: pd.DataFrame) -> np.ndarray:
         if not self.pause:
             return np.zeros(len(frame))
-        return np.asarray(frame[self.pause].to_numpy(np.float64) * self.each)
+        return np.asarray(counted(frame[self.pause]) * self.each)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from tabstep.data.counted import LENGTHS, RELATIVE, extent, seconds
+from tabstep.data.counted import LENGTHS, RELATIVE, counted, extent, seconds
 from tabstep.data.lines import NEAR, ways
 from tabstep.data.periods import A_DAY
 from tabstep.data.shift import Shift
@@ -24,12 +24,14 @@ def shifts(
 
     Those without a pause come first, and then those of what is longer: what is worked, and not the pause.
 
-    pairs  of times of one offset
+    pairs    of times of one offset
+    numbers  and lengths of time, which count seconds
     """
     names = [name for name in numbers if frame[name].nunique() >= FEWEST]
     if not names:
         return []
-    head = frame[names].iloc[:FIRST].to_numpy(np.float64)
+    lengths = {name for name in names if frame[name].dtype.kind == "m"}
+    head = np.column_stack([counted(frame[name].iloc[:FIRST]) for name in names])
     room = np.array([NEAR * steps[name] for name in names])
     room = room + RELATIVE * np.nanmax(np.abs(head), axis=0, initial=1)
     rules = (
@@ -38,9 +40,12 @@ def shifts(
         for wraps, passed in _passed(frame, *pair)
         for unit in LENGTHS.values()
         for of, pause, each in _lacking(passed / unit, head, names, room, unit, wraps)
+        if (of not in lengths or unit == 1) and (pause not in lengths or each == 1)
     )
     found = [rule for rule in rules if rule is not None]
-    return sorted(found, key=lambda rule: (rule.pause != "", -rule.unit * float(frame[rule.of].mean())))
+    return sorted(
+        found, key=lambda rule: (rule.pause != "", -rule.unit * float(np.nanmean(counted(frame[rule.of]))))
+    )
 
 
 def _passed(frame: pd.DataFrame, start: str, end: str) -> Iterator[tuple[bool, np.ndarray]]:
@@ -110,6 +115,7 @@ def _rule(
             (steps[start], steps[end], steps[pause] if pause else 0.0),
             (extent(frame[start]), extent(frame[end])),
             (*gives, pause) if pause else gives,
+            lasts=frame[of].dtype.kind == "m",
         )
         if rule.breaks(frame).any():
             continue

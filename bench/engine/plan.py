@@ -132,7 +132,7 @@ def _cells(
     job: Job, suite: Suite, pairs: Pairs, train_seeds: tuple[int, ...], tuned_in: Path | None
 ) -> Iterable[Job]:
     for train_seed in train_seeds:
-        for sample_seed in range(suite.sample_seeds):
+        for sample_seed in range(suite.sample_seeds_of.get(job.cell.dataset, suite.sample_seeds)):
             cell = replace(job.cell, train_seed=train_seed, sample_seed=sample_seed)
             T = job.last
             if T is None:

@@ -13,7 +13,7 @@ from tabstep.registry import DEFAULT_SAMPLER, EARLIER_SAMPLER, FEW_EVALUATIONS, 
 from tabstep.report.numbers.budget import BASE, profile
 from tabstep.report.numbers.table import FLOORS, commit_of, csv, results
 from tabstep.report.numbers.vector import VECTOR
-from tabstep.study import glance, seeds
+from tabstep.study import distance, glance, seeds
 from tabstep.study.markdown import pipes, reflow
 from tabstep.study.paired import difference
 from tabstep.study.recipe import OURS
@@ -112,18 +112,13 @@ def write(records: Sequence[Record], folder: Path) -> list[Path]:
 
 def _page(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
     ours = [r for r in records if r.cell.method == OURS and r.status == "ok"]
-    drawn: dict[tuple[str, int], set[int]] = {}
-    for r in ours:
-        drawn.setdefault((r.cell.dataset, r.cell.train_seed), set()).add(r.cell.sample_seed)
-    counts = {len(of) for of in drawn.values()}
-    draws = " to ".join(str(n) for n in sorted({min(counts), max(counts)}))
     return [
         "# Few steps by every score",
         "",
         f"`{OURS}` on {found['dataset'].nunique()} tables, held against `ancestral` with all steps of the same",
         "network. A loss is how much worse a score is, in margins of the score (F1 and R2 .01, C2ST .03, Wasserstein",
         "and Trend .005, beta-recall and coverage .02); a budget keeps a table where the largest loss of six scores is",
-        f"at most 1. {seeds.said(ours)} Sampling seeds of each network: {draws}.",
+        f"at most 1. {seeds.said(ours)} {seeds.draws_said(ours)}",
         *_fewer(ours),
         "With one training seed nothing",
         f"is decided about the method, only about these networks. Made at {', '.join(_commits(records))}.",
@@ -152,6 +147,7 @@ def _page(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
         *pipes(kept(found)),
         "",
         *_named(records, found),
+        *_far(records, found),
         *_tables(records, found),
         "## Seconds",
         "",
@@ -285,6 +281,43 @@ def _named(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
         "Tables that keep all scores / of how many; in brackets the median of the largest losses.",
         "",
         *pipes(lines),
+        "",
+    ]
+
+
+def apart(records: Sequence[Record], found: pd.DataFrame) -> list[distance.Loss]:
+    """The losses of what is drawn at the budgets that are shown: by the sampler of `choice`, or where the begin says
+    which is drawn, by that one."""
+    chosen = {
+        (dataset, steps): sampler
+        for steps, sampler in choice(found).set_index("steps")["sampler"].items()
+        if steps in SHOWN
+        for dataset in found["dataset"].unique()
+    }
+    begun = by_begin(records, found).set_index(["dataset", "steps"])["sampler"].to_dict()
+    return distance.losses(records, chosen | {at: begun[at] for at in chosen if at in begun})
+
+
+def _far(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
+    losses = apart(records, found)
+    if not losses:
+        return []
+    return [
+        "## How far from all steps",
+        "",
+        "The sampler of each budget above, at 5 the one that is drawn where none is named; and before it",
+        f"`{distance.BEFORE}` from noise. A loss is the mean over draws, each against all steps of the same network",
+        "and seed; it is more than a margin where a 95 % t-interval over these draws says so, else undecided. The",
+        f"scatter is {distance.DEVIATIONS} standard deviations of single draws with all steps about the mean of their",
+        "network.",
+        "",
+        *distance.said(losses),
+        "",
+        *pipes(distance.counts(losses)),
+        "",
+        "The largest loss of each table, in margins, before, an arrow, and now.",
+        "",
+        *pipes(distance.largest(losses)),
         "",
     ]
 

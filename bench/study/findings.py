@@ -12,7 +12,7 @@ from tabstep.records import store, where
 from tabstep.records.store import Record
 from tabstep.report.numbers.budget import BASE
 from tabstep.report.numbers.table import commit_of
-from tabstep.study import authors, carried, families, few_steps, parts, race, recipe, rivals, seeds
+from tabstep.study import authors, carried, distance, families, few_steps, parts, race, recipe, rivals, seeds
 from tabstep.study.markdown import pipes, reflow
 from tabstep.study.paired import Difference, by_table, difference
 from tabstep.suites import DEVELOPMENT, KEPT_ASIDE
@@ -95,6 +95,22 @@ def _enough(records: Sequence[Record], found: pd.DataFrame) -> list[str]:
         *pipes(few_steps.kept(found)),
         "",
         few_steps.said_of_begin(records, found),
+        "",
+        *_far(few_steps.apart(records, found)),
+    ]
+
+
+def _far(losses: Sequence[distance.Loss]) -> list[str]:
+    if not losses:
+        return []
+    return [
+        *distance.said(losses),
+        "All scores of all tables by budget: how many were at most a margin worse before, by",
+        f"`{distance.BEFORE}` from noise; how many are now, and of the others how many are more than a margin worse by",
+        f"a 95 % t-interval over draws; and how many are within {distance.DEVIATIONS} deviations of single draws with",
+        "all steps.",
+        "",
+        *pipes(distance.counts(losses)),
         "",
     ]
 

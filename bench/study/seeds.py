@@ -1,4 +1,4 @@
-"""How many networks of one recipe a page rests on, in words."""
+"""How many networks of one recipe a page rests on, and how many draws of each, in words."""
 
 from __future__ import annotations
 
@@ -20,6 +20,19 @@ def said(records: Iterable[Record]) -> str:
     return (
         f"Training seeds: {', '.join(f'{n} on {_joined(tables[n])}' for n in sorted(tables, reverse=True))}."
     )
+
+
+def draws_said(records: Iterable[Record]) -> str:
+    """How often each network was drawn from, at least: "Sampling seeds of each network: 2, on diabetes 8."."""
+    seeds: dict[str, dict[int, set[int]]] = {}
+    for r in records:
+        seeds.setdefault(r.cell.dataset, {}).setdefault(r.cell.train_seed, set()).add(r.cell.sample_seed)
+    tables: dict[int, list[str]] = {}
+    for name in sorted(seeds):
+        tables.setdefault(min(map(len, seeds[name].values())), []).append(name)
+    most = max(tables, key=lambda n: len(tables[n]))
+    others = [f", on {_joined(tables[n])} {n}" for n in sorted(tables) if n != most]
+    return f"Sampling seeds of each network: {most}{''.join(others)}."
 
 
 def _joined(names: list[str]) -> str:
