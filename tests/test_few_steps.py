@@ -195,7 +195,9 @@ def test_the_page_of_samplers_says_what_the_solver_of_the_study_does() -> None:
             assert low < 0 < high
         else:
             said = (f"{value:.2f}".removeprefix("0") for value in (more.values.mean(), low, high))
-            assert "at 3 the default loses {} margins more, with an interval from {} to {}".format(*said) in page
+            assert (
+                "at 3 the default loses {} margins more, with an interval from {} to {}".format(*said) in page
+            )
 
 
 def test_where_none_is_named_the_begin_says_which_sampler() -> None:
