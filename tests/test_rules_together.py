@@ -92,7 +92,7 @@ def test_no_more_lines_of_rules_are_shown_than_one_reads(
     many = len(ready.constraints)
     for most, lines in ((many, many), (many - 3, many - 3)):
         monkeypatch.setattr(table, "MOST_RULES", most)
-        table.show(tmp_path / "staff.csv", frame, ready)
+        table.show(tmp_path / "staff.csv", ready)
         said = capsys.readouterr().out
         assert said.count("in every row: ") == lines
         assert ("and 3 more rules that hold in every row; `tabstep report` has all" in said) == (most < many)
