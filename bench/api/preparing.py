@@ -186,7 +186,7 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
     frame, compounds = compound.spread(frame, wishes, speech, target)
     wishes = compound.told(frame, compounds, wishes)
     columns, found = inference.infer(frame, wishes, speech, target)
-    columns = clocked.told(columns, frame)
+    columns = clocked.told(columns, frame, wishes.date)
     faults += found
     if target in frame.columns and (gaps := int(frame[target].isna().sum())):
         faults.append(f"target {target!r} is missing in {gaps} rows; drop them")
@@ -199,7 +199,7 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
     things = naming.described(common, may_be)
     if things:
         labels = replace(wishes, categorical=(*wishes.categorical, *things))
-        columns = clocked.told(inference.infer(frame, labels, speech, target)[0], frame)
+        columns = clocked.told(inference.infer(frame, labels, speech, target)[0], frame, wishes.date)
         table = _read(columns, frame)
     rules = constraint_search.find(
         comparable.frame(columns, table), comparable.units(columns), comparable.zones(columns)
