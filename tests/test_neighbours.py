@@ -104,6 +104,13 @@ def test_floats_of_a_file_say_it_where_they_cannot_be_thousands(
         assert "; --numeric pay=1.234,5 says otherwise" in note
 
 
+def test_what_is_no_text_is_none_of_its_business() -> None:
+    frame = pd.DataFrame(
+        {"pay": BY_COMMA, "lists": [["0.5"]] * N, "mixed": [1, "0.5"] * (N // 2), "other": POINTS}
+    )
+    assert neighbours.decimals(frame, Wishes()) == {"pay": "."}
+
+
 def test_a_column_that_is_plain_costs_no_look_at_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbours, "_mark", lambda *_: pytest.fail("looked"))
     assert not neighbours.decimals(pd.DataFrame({"a": POINTS, "b": ["x", "y"] * (N // 2)}), Wishes())

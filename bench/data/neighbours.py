@@ -58,9 +58,11 @@ def _texts(column: pd.Series[Any]) -> list[str]:
     """The distinct texts of a column of text that is not one of labels, else none."""
     if column.dtype != object and not isinstance(column.dtype, pd.StringDtype):
         return []
-    found = [*column.dropna().unique()]
-    few = len(found) <= FEW and 2 * len(found) <= column.count()
-    return [] if few or not all(isinstance(text, str) for text in found) else found
+    present = column.dropna()
+    if not all(isinstance(text, str) for text in present):
+        return []
+    found = [*present.unique()]
+    return [] if len(found) <= FEW and 2 * len(found) <= len(present) else found
 
 
 def _is_unsure(texts: list[str]) -> bool:
