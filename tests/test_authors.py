@@ -140,6 +140,11 @@ def test_what_the_recipe_says_of_the_authors_is_what_the_page_has() -> None:
             f"above it on {listed(above)}, within a deviation on {len(within)} and below on {listed(below)}"
         )
         assert f"{told} {said}" in docs
+    longer = table[(table["params"] == "long") & (table["steps"] == 50)].set_index("dataset")
+    within, below = ([*longer.index[longer["says"] == says]] for says in ("within", "below"))
+    last = ours[ours["steps"] == 50].set_index("dataset")
+    assert [*longer.index] == [*last.index[last["says"] == "below"]]  # these four tables
+    assert f"it is at 50 within a deviation on {listed(within)} and below on {listed(below)}." in docs
     usual, real = (
         ours[ours["steps"] == 50].set_index("dataset"),
         table[table["method"] == "real"].set_index("dataset"),
