@@ -12,7 +12,7 @@ from tabstep.records.store import Record
 from tabstep.registry import DEFAULT_SAMPLER
 from tabstep.report.numbers.vector import VECTOR
 from tabstep.report.pages import against
-from tabstep.study import authors
+from tabstep.study import authors, nearness
 from tests import committed
 from tests.test_families import record
 
@@ -97,16 +97,16 @@ def test_every_score_is_compared_where_both_were_measured_by_it(tmp_path: Path) 
     ]
     found = authors.pairs(ours, [*theirs, full(of("insurance", "tabddpm", 50, [0.1, 0.1]))])
     assert [(p.dataset, p.steps, p.score.name) for p in found] == [("insurance", 5, s.name) for s in VECTOR]
-    authors.write([*RECORDS, *ours], [*BESIDE, *theirs], tmp_path)
+    authors.write([*RECORDS, *ours], [*BESIDE, *theirs], [], tmp_path)
     text = (tmp_path / "authors.md").read_text()
     row = "| insurance | 5 | 0.900 -> ~~0.860~~ | 0.650 -> **0.610** | 0.000 -> 0.000 | 1.000 -> 1.000 |"
     assert f"{row} 1.000 -> 1.000 | 1.000 -> ~~0.500~~ |" in text
-    authors.write(RECORDS, BESIDE, tmp_path)
+    authors.write(RECORDS, BESIDE, [], tmp_path)
     assert "By every score" not in (tmp_path / "authors.md").read_text()
 
 
 def test_the_page_counts_tables_and_names_those_below(tmp_path: Path) -> None:
-    authors.write(RECORDS, BESIDE, tmp_path)
+    authors.write(RECORDS, BESIDE, [], tmp_path)
     text = (tmp_path / "authors.md").read_text()
     assert "| `tabstep` | 5 | 0 | 1: house | 0 |" in text
     assert "| `tabstep` | 50 | 1: house | 0 | 1: insurance |" in text
@@ -120,7 +120,7 @@ def test_the_page_counts_tables_and_names_those_below(tmp_path: Path) -> None:
 def test_the_page_here_is_made_from_the_records_here(tmp_path: Path) -> None:
     results = ROOT / "results"
     beside = [r for name in authors.BESIDE for r in committed.records(name)]
-    authors.write(committed.records("authors"), beside, tmp_path)
+    authors.write(committed.records("authors"), beside, committed.records(nearness.SUITE), tmp_path)
     for name in ("authors.md", "authors.csv"):
         assert (tmp_path / name).read_bytes() == (results / "authors" / "report" / name).read_bytes()
 
@@ -140,6 +140,11 @@ def test_what_the_recipe_says_of_the_authors_is_what_the_page_has() -> None:
             f"above it on {listed(above)}, within a deviation on {len(within)} and below on {listed(below)}"
         )
         assert f"{told} {said}" in docs
+    longer = table[(table["params"] == "long") & (table["steps"] == 50)].set_index("dataset")
+    within, below = ([*longer.index[longer["says"] == says]] for says in ("within", "below"))
+    last = ours[ours["steps"] == 50].set_index("dataset")
+    assert [*longer.index] == [*last.index[last["says"] == "below"]]  # these four tables
+    assert f"it is at 50 within a deviation on {listed(within)} and below on {listed(below)}." in docs
     usual, real = (
         ours[ours["steps"] == 50].set_index("dataset"),
         table[table["method"] == "real"].set_index("dataset"),

@@ -114,6 +114,11 @@ def test_clocks_that_nothing_is_told_of_stay_times_of_day() -> None:
     assert lengths(prepared(frame.assign(took="0:42", to=clock(minutes(frame["from"]) + 42)))) == set()
 
 
+def test_what_a_user_calls_a_time_is_one() -> None:
+    ready = prepare(table(calls), None, Wishes(date={"took": "%H:%M"}), Python(), 0)
+    assert lengths(ready) == set()
+
+
 @pytest.mark.parametrize(
     ("make", "kept"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 import numpy as np
@@ -42,10 +43,31 @@ def test_a_letter_between_two_chunks_is_whole(tmp_path: Path, monkeypatch: pytes
     assert encodings.encoding_of(tmp_path / "a.csv") == encodings.UTF8
 
 
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE], ids=["little", "big"])
+def test_a_file_in_utf_16_is_read_as_its_text_in_utf_8(tmp_path: Path, mark: bytes) -> None:
+    """With all that is seen of bytes: lines that are no rows, zeros before digits, a plus."""
+    rows = "".join(f"0{100 + i}\t{i - 20:+d}\t{'Köln' if i % 3 else 'Łódź'}\n" for i in range(40))
+    text = f"Bericht\t\t\nCode\tÄnderung\tOrt\n{rows}Code\tÄnderung\tOrt\n\t\t\n{rows}Summe\t0\t\n"
+    encoding = "utf-16-le" if mark == codecs.BOM_UTF16_LE else "utf-16-be"
+    wide, plain = tmp_path / "wide" / "a.csv", tmp_path / "plain" / "a.csv"
+    for path, content in ((wide, mark + text.encode(encoding)), (plain, text.encode())):
+        path.parent.mkdir()
+        path.write_bytes(content)
+    read, usual = read_table(wide), read_table(plain)
+    pd.testing.assert_frame_equal(read, usual)
+    assert read.attrs == usual.attrs
+    assert [*read["Code"][:2], *read["Änderung"][:2]] == ["0100", "0101", "-20", "-19"]
+    assert len(read) == 80
+    first, *others = told(wide)
+    assert first == "a.csv is in UTF-16; rows are written in UTF-8"
+    assert others == told(plain)
+    assert len(others) > 2
+
+
 @pytest.mark.parametrize(
     "content",
-    [TEXT.encode().replace("ü".encode(), b"\xfc"), TEXT.encode()[:-1] + b"\xc3", TEXT.encode("utf-16")],
-    ids=["one bad letter", "cut off", "utf-16"],
+    [TEXT.encode().replace("ü".encode(), b"\xfc"), TEXT.encode()[:-1] + b"\xc3", TEXT.encode("utf-16")[:-1]],
+    ids=["one bad letter", "cut off", "utf-16 cut off"],
 )
 def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.csv").write_bytes(content)

@@ -25,6 +25,8 @@ from tabstep.samplers.judged import (
     FOLDS,
     LEAST_ROWS,
     Judge,
+    areas_under_curve,
+    coded,
     predictions,
     regrets,
     shortfalls,
@@ -51,6 +53,18 @@ def means(drawn: pd.DataFrame, held: pd.DataFrame, schema: Schema) -> dict[str, 
 
 
 @pytest.mark.whole
+def test_numbers_beyond_single_precision_are_told_as_others_are() -> None:
+    """Trees read numbers in single precision, where 1e300 is infinite, and refuse it."""
+    (drawn, schema), (held, _) = frame(400, 1), frame(400, 2)
+    drawn = drawn.assign(a=drawn["a"] + 1)
+    fold = np.arange(400) % FOLDS
+    usual = areas_under_curve(*coded(drawn, held, schema), fold)
+    large = [rows.assign(a=rows["a"] * 1e300) for rows in (drawn, held)]
+    assert areas_under_curve(*coded(*large, schema), fold) == pytest.approx(usual, abs=0.02)
+    assert np.mean(usual) > 0.6
+    np.testing.assert_array_equal(coded(drawn, held, schema)[0][:, 0], drawn["a"])  # others stay as they are
+
+
 def test_each_planted_fault_is_seen_by_the_score_that_sees_it() -> None:
     """Labels that say nothing, columns that are independent, one that is moved; fresh rows have none of them."""
     (held, schema), (fresh, _) = frame(1500, 0), frame(1500, 1)

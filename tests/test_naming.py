@@ -13,10 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tabstep
+from tabstep.api.preparing import prepare
 from tabstep.data import naming
+from tabstep.data.columns import Number
 from tabstep.data.constraint_search import find
 from tabstep.data.constraints import Codes, from_json, to_json
 from tabstep.data.doubtful_text import COME_BACK
+from tabstep.data.wishes import Python, Wishes
 from tests.test_asked import fitted
 from tests.test_cli import call
 from tests.test_constraints import common
@@ -176,3 +179,47 @@ def test_labels_determine_days_too() -> None:
     assert not naming.described(common(frame), ["area"]), "the shop says it"
     rows = tabstep.fit(frame, method="marginals").sample(300, seed=0)
     assert known(rows) <= known(frame)
+
+
+def discounts(n: int = N) -> pd.DataFrame:
+    """Orders with a discount in percent, in few labels, and sizes that nothing is made of."""
+    rng = np.random.default_rng(2)
+    quantity, price = rng.integers(1, 20, n), rng.lognormal(2.5, 0.8, n).round(2)
+    discount = rng.choice([0, 5, 10, 15, 20], n)
+    return pd.DataFrame(
+        {
+            "quantity": quantity,
+            "price": price,
+            "discount": [f"{d} %" for d in discount],
+            "size": rng.choice(["250 ml", "500 ml", "1000 ml"], n),
+            "rating": rng.choice(["1", "2", "3"], n),
+            "total": (quantity * price * (1 - discount / 100)).round(2),
+        }
+    )
+
+
+def columns_of(frame: pd.DataFrame, target: str | None = None, wishes: Wishes | None = None) -> set[str]:
+    """Those that are numbers."""
+    ready = prepare(frame, target, wishes or Wishes(), Python(), 0)
+    return {c.name for c in ready.columns if isinstance(c, Number)}
+
+
+def test_labels_that_are_numbers_in_arithmetic_are_amounts() -> None:
+    frame = discounts()
+    assert columns_of(frame) == {"quantity", "price", "discount", "total"}
+    assert columns_of(frame.assign(total=frame["total"].sample(frac=1, random_state=0).to_numpy())) == {
+        "quantity",
+        "price",
+        "total",
+    }
+    for said in (Wishes(categorical=("discount",)), Wishes(drop=("total",))):
+        assert "discount" not in columns_of(frame, wishes=said)
+    assert "discount" not in columns_of(frame, target="discount")
+
+
+def test_rows_keep_what_is_made_of_them_and_write_them_as_they_were() -> None:
+    frame = discounts()
+    rows = tabstep.fit(frame, method="mixture", progress="none").sample(400, seed=0)
+    assert {*rows["discount"]} <= {*frame["discount"]}
+    rate = rows["discount"].str.removesuffix(" %").astype(float)
+    assert (rows["total"] == (rows["quantity"] * rows["price"] * (1 - rate / 100)).round(2)).mean() > 0.99

@@ -330,6 +330,17 @@ def test_fast_settings_are_those_that_train_as_long_as_ours() -> None:
     assert fast.steps * fast.batch_size == ours.steps * ours.batch_size
 
 
+def test_settings_that_a_suite_has_under_its_own_name_are_chosen_by_it() -> None:
+    entries = narrow(suite_named("authors"), Filters(params="long")).entries
+    assert [(e.method, e.params, e.settings["steps"]) for e in entries] == [
+        ("tabstep", "long", 3 * TabStep().steps)
+    ]
+    with pytest.raises(Refused, match="unknown params 'long'; known: default, fast, published, quick, tuned"):
+        narrow(suite_named("quick"), Filters(params="long"))
+    with pytest.raises(Refused, match="unknown params 'long'"):
+        narrow(suite_named("authors"), Filters(methods=("mixture",), params="long"))
+
+
 def test_a_table_of_ones_own_has_the_measure_of_few_steps_too() -> None:
     suite = suite_named("own")
     for entry in suite.entries:

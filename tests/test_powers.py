@@ -133,3 +133,45 @@ def test_models_keep_them() -> None:
     assert (np.abs(rows["amount"] - amount) < 0.0051).all()
     volume = rows["length"] * rows["width"] * rows["height"] / 1000
     assert (np.abs(rows["volume"] - volume) < 0.00051).all()
+
+
+def invoices(n: int = N, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    quantity, price = rng.integers(1, 20, n), rng.lognormal(2.5, 0.8, n).round(2)
+    discount, rate = rng.choice([0, 5, 10, 15, 20], n), rng.choice([0, 7, 19], n)
+    net = (quantity * price * (1 - discount / 100)).round(2)
+    vat = (net * 0.19).round(2)
+    return pd.DataFrame(
+        {
+            "quantity": quantity,
+            "price": price,
+            "discount": discount,
+            "net": net,
+            "vat": vat,
+            "gross": (net + vat).round(2),
+            "rate": rate,
+            "due": (quantity * price * (1 - discount / 100) * (1 + rate / 100)).round(2),
+        }
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("columns", [("vat", "gross"), ("gross", "vat"), ("gross",), ("vat",)])
+def test_a_total_beside_a_product_does_not_hide_it(seed: int, columns: tuple[str, ...]) -> None:
+    """The gross amount is 1.19 times the net one, up to rounding: a quantity of it would be right to a whole only."""
+    frame = common(invoices(seed=seed)[["quantity", "price", "discount", "net", *columns]])
+    rules = find(frame)
+    assert [str(rule) for rule in rules if isinstance(rule, Powers)] == [
+        "net = quantity x price x (1 - discount / 100)"
+    ]
+    kept_when_torn(frame, rules, seed, "", ())
+
+
+@pytest.mark.parametrize("parts", [["quantity", "price"], ["price"]])
+def test_one_share_may_be_taken_away_and_another_added(parts: list[str]) -> None:
+    frame = invoices()
+    frame["due"] = (
+        frame[parts].prod(axis=1) * (1 - frame["discount"] / 100) * (1 + frame["rate"] / 100)
+    ).round(2)
+    (rule,) = find(common(frame[[*parts, "discount", "rate", "due"]]))
+    assert str(rule) == f"due = {' x '.join(parts)} x (1 - discount / 100) x (1 + rate / 100)"

@@ -20,7 +20,7 @@ from tabstep.api.preparing import Prepared, frame_of, prepare, tell_of_index, wi
 from tabstep.api.stepless import Stepless
 from tabstep.api.synthesizer import FORMAT, Synthesizer
 from tabstep.contracts import Model, Unsupported
-from tabstep.data import artifact, compound, naming
+from tabstep.data import artifact, compound, naming, neighbours
 from tabstep.data.columns import Category, from_json
 from tabstep.data.completion import MISSING, Completion
 from tabstep.data.constraints import from_json as constraint_from_json
@@ -157,6 +157,7 @@ def fit(
     for doubt in (
         *doubts(ready.frame, ready.columns, ready.identifiers, Python()),
         *naming.told(ready.things, Python()),
+        *neighbours.told(ready.frame, ready.wishes, Python()),
     ):
         warnings.warn(doubt, UserWarning, stacklevel=2)
     model = train(ready, settings, where, progress)

@@ -185,21 +185,23 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
                 faults.append(f"column {name!r} {error}")
     frame, compounds = compound.spread(frame, wishes, speech, target)
     wishes = compound.told(frame, compounds, wishes)
-    columns, found = inference.infer(frame, wishes, speech, target)
-    columns = clocked.told(columns, frame)
+    columns, found = _columns(frame, wishes, speech, target)
     faults += found
     if target in frame.columns and (gaps := int(frame[target].isna().sum())):
         faults.append(f"target {target!r} is missing in {gaps} rows; drop them")
     refuse(faults)
     if not columns:
         raise ValueError("nothing to model: every column is an id, or dropped")
+    taken = replace(wishes, numeric=(*wishes.numeric, *_amounts(columns, frame, wishes, speech, target)))
+    if taken != wishes:
+        columns, _ = _columns(frame, taken, speech, target)
     table = _read(columns, frame)
     common = comparable.frame(columns, table)
-    may_be = [n for n in naming.whole(columns, common) if n != target and n not in wishes.numeric]
+    may_be = [n for n in naming.whole(columns, common) if n != target and n not in taken.numeric]
     things = naming.described(common, may_be)
     if things:
-        labels = replace(wishes, categorical=(*wishes.categorical, *things))
-        columns = clocked.told(inference.infer(frame, labels, speech, target)[0], frame)
+        labels = replace(taken, categorical=(*taken.categorical, *things))
+        columns, _ = _columns(frame, labels, speech, target)
         table = _read(columns, frame)
     rules = constraint_search.find(
         comparable.frame(columns, table), comparable.units(columns), comparable.zones(columns)
@@ -227,6 +229,27 @@ def prepare(frame: Any, target: str | None, wishes: Wishes, speech: Speech, seed
         frame.attrs.get(SEPARATED, SEPARATORS[CSV]),
         frame.attrs.get(TYPES, {}),
     )
+
+
+def _columns(
+    frame: pd.DataFrame, wishes: Wishes, speech: Speech, target: str | None
+) -> tuple[tuple[Column, ...], list[str]]:
+    """The columns of a frame, and what stands in the way of those that are left out."""
+    columns, faults = inference.infer(frame, wishes, speech, target)
+    return clocked.told(columns, frame, wishes.date), faults
+
+
+def _amounts(
+    columns: Sequence[Column], frame: pd.DataFrame, wishes: Wishes, speech: Speech, target: str | None
+) -> list[str]:
+    """The columns of labels that are numbers in arithmetic with others, taken for such."""
+    own = {target, *wishes.categorical}
+    may_be = [name for name in naming.counting(columns, frame) if name not in own]
+    if not may_be:
+        return []
+    tried, _ = _columns(frame, replace(wishes, numeric=(*wishes.numeric, *may_be)), speech, target)
+    amounts = naming.reckoned(comparable.frame(tried, _read(tried, frame)))
+    return [name for name in may_be if name in amounts]
 
 
 def _read(columns: Sequence[Column], frame: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -40,7 +40,6 @@ from tabstep.cli.options import (
 if TYPE_CHECKING:
     from tabstep.engine.executors import Executor
     from tabstep.engine.job import Source
-    from tabstep.suite import Params
 
 
 def _seeds(values: Many) -> tuple[int, ...]:
@@ -97,7 +96,11 @@ def run(
         str, typer.Option("--from", help="The first stage: what comes before must be there already.")
     ] = "fit",
     params: Annotated[
-        str | None, typer.Option(help="tuned, published, fast or default settings, instead of the suite's.")
+        str | None,
+        typer.Option(
+            help="tuned, published, fast or default settings, instead of the suite's; or those alone that the suite "
+            "has under a name of its own, as authors has long."
+        ),
     ] = None,
     fit_seconds: Annotated[
         float | None,
@@ -165,7 +168,7 @@ def run(
             *(split(dataset), split(method), split(sampler), split(grid), parse_steps(steps), _seeds(seed)),
             metrics=split(metric),
             fit_seconds=fit_seconds,
-            params=cast("Params | None", params),  # any other text is refused where it is chosen
+            params=params,
         )
         if csv is not None:
             source = own_source(

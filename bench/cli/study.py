@@ -115,13 +115,15 @@ def study_authors(
 ) -> None:
     """tabstep by the protocol of TabDDPM's authors, beside their configuration trained in full (hours; resumes).
 
-    Real rows and what was trained in full here come from the suites `ceiling` and `reproduce`, where they were run.
+    Real rows and what was trained in full here come from the suites `ceiling` and `reproduce`, how near to training
+    rows ours come from `few-steps`, where they were run.
     """
-    from tabstep.study import authors
+    from tabstep.study import authors, nearness
 
     _, folder = _run_suite("authors", dataset, workers, data_mirror, data_archive, results)
     beside = [r for name in authors.BESIDE for r in records_in(results / name / "runs")]
-    written = authors.write(records_in(folder.runs), beside, folder.root / "report")
+    few = records_in(results / nearness.SUITE / "runs")
+    written = authors.write(records_in(folder.runs), beside, few, folder.root / "report")
     console.print("written: " + ", ".join(escape(str(path)) for path in written), soft_wrap=True)
 
 

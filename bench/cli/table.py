@@ -226,7 +226,7 @@ def note(text: str) -> None:
 
 
 def show(path: Path, ready: Prepared) -> None:
-    from tabstep.data import naming
+    from tabstep.data import naming, neighbours
     from tabstep.data.doubtful_numbers import doubts
     from tabstep.data.files import taken_for_gaps
     from tabstep.data.listed import lines
@@ -259,7 +259,10 @@ def show(path: Path, ready: Prepared) -> None:
         )
     for doubt in doubts(frame, ready.columns, ready.identifiers, Sampling()):
         note(doubt)
-    for told in naming.told(ready.things, Sampling()):
+    for told in (
+        *naming.told(ready.things, Sampling()),
+        *neighbours.told(ready.frame, ready.wishes, Sampling()),
+    ):
         note(told)
     labels = [c.name for c in ready.columns if c.name in ready.completion.schema.labels]
     for name, marks in taken_for_gaps(path, [n for n in labels if frame[n].isna().any()]).items():

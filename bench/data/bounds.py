@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tabstep.data.cards import DataError
+from tabstep.data.encodings import UTF8, opened
 
 MOST_COLUMNS = 10_000
 MOST_VALUES = 10**8  # rows times columns; as numbers 0.8 GB
@@ -27,12 +28,12 @@ def check_file(path: Path) -> None:
         raise DataError(f"{path.name}: {path.stat().st_size} bytes, more than {MOST_BYTES}")
 
 
-def check_text(path: Path, separator: str, above: int = 0) -> None:
+def check_text(path: Path, separator: str, above: int = 0, encoding: str = UTF8) -> None:
     """By the columns of the line of names, below `above` others, and the number of lines: a short line is filled up
     when it is read."""
     check_file(path)
     lines = 1
-    with path.open("rb") as file:
+    with opened(path, encoding) as file:
         first = _LINE.split(file.read(MOST_HEADER + 1).replace(b"\r\n", b"\n"), maxsplit=above + 1)
         header = first[min(above, len(first) - 1)]
         if len(header) > MOST_HEADER:

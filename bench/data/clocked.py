@@ -5,7 +5,7 @@ What a column of clocks means the others tell: one that is the time from one to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import permutations
 
 import numpy as np
@@ -23,16 +23,19 @@ LEAST_ROWS = 20  # that have all three
 LEAST_VALUES = 5  # of a length, and of the time that it begins at: fewer may agree by chance
 
 
-def told(columns: Sequence[Column], frame: pd.DataFrame) -> tuple[Column, ...]:
+def told(columns: Sequence[Column], frame: pd.DataFrame, said: Collection[str] = ()) -> tuple[Column, ...]:
     """The columns of a frame, of which clocks that are lengths are read so: the time from one to another, or what is
     left of it when a pause is taken off, another such length or a number of minutes or hours.
 
     Of the times that such a rule is of the one that it begins at is the largest in the median: 08:00 to 17:00 less
     1:00 are 8:00.
+
+    said  columns of which a user says that they are times, which they then are
     """
     numbers = [c for c in columns if isinstance(c, Number)]
     times = {c.name: _micros(c, frame) for c in numbers if _is_clocked(c)}
-    lengths = {c.name: own for c in numbers if c.name in times and (own := _as_length(c, frame)) is not None}
+    asked = [c for c in numbers if c.name in times and c.name not in said]
+    lengths = {c.name: own for c in asked if (own := _as_length(c, frame)) is not None}
     if not lengths or not MOST_TIMES >= len(times) >= 3:
         return tuple(columns)
     pauses = [(name, times[name]) for name in lengths] + [

@@ -107,7 +107,7 @@ class Number:
         values = np.where(gap, 0, values)
         if not self.is_continuous:
             values = self._whole(values)
-        return self._marked(self.form.write(Raw(values, gap)), gap)
+        return marked(self.form.write(Raw(values, gap)), gap, self.gap)
 
     def like(self, column: pd.Series[Any]) -> Any:
         """A user's values, such as one repeated, in this column's form (a Series). Raises ValueError."""
@@ -122,7 +122,7 @@ class Number:
                 else (f"{shown.iloc[0] if len(shown) else None!r} is no {self.form.dtype}: {first}")
             )
             raise ValueError(f"column {self.name!r}: {said}") from None
-        return self._marked(moved, moved.isna().to_numpy())
+        return marked(moved, moved.isna().to_numpy(), self.gap)
 
     @property
     def shown(self) -> str | None:
@@ -144,12 +144,6 @@ class Number:
             return rounded.astype(np.int64)
         exact = [min(max(int(v), 0), self.span) + self.origin for v in rounded]
         return np.array(exact, dtype=np.uint64 if self.origin + self.span > INT64.max else np.int64)
-
-    def _marked(self, series: Any, gap: np.ndarray) -> Any:
-        if series.dtype == object and gap.any():
-            series = series.copy()
-            series[gap] = GAPS[self.gap]
-        return series
 
 
 @dataclass(frozen=True)
@@ -206,10 +200,7 @@ class Category:
         if self.dtype == "category":
             index = pd.Index(dtypes.restored(list(self.categories), self.inner))
             return pd.Series(pd.Categorical(original, dtype=pd.CategoricalDtype(index, self.ordered)))
-        series = dtypes.restored(original, self.dtype)
-        if series.dtype == object and gap.any():
-            series[gap] = GAPS[self.gap]
-        return series
+        return marked(dtypes.restored(original, self.dtype), gap, self.gap)
 
     def meant(self, text: str) -> Any:
         """The value of a text on a command line: as the file writes it, or the one label with other blanks around."""
@@ -329,6 +320,14 @@ def _plain(value: Any) -> Any:
     if isinstance(plain, float) and not np.isfinite(plain):
         raise ValueError("holds infinite values, expected finite ones; leave them empty or replace them")
     return plain
+
+
+def marked(series: Any, gap: np.ndarray, mark: str) -> Any:
+    """A column with its gaps (n,) as they stand in one of objects, see `gap_of`."""
+    if series.dtype == object and gap.any():
+        series = series.copy()
+        series[gap] = GAPS[mark]
+    return series
 
 
 def gap_of(column: pd.Series[Any]) -> str:

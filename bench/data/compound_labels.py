@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tabstep.data import dtypes, writing
-from tabstep.data.columns import GAPS, gap_of
+from tabstep.data.columns import GAPS, gap_of, marked
 from tabstep.data.doubtful_text import RECURS, check_categories, is_personal
 from tabstep.data.wishes import Speech
 
@@ -58,9 +58,9 @@ class Labels:
             row[found] = True
         return {part: pd.Series(has[codes, i], index=column.index) for i, part in enumerate(self.parts)}
 
-    def together(self, rows: pd.DataFrame) -> pd.Series[Any]:
+    def together(self, rows: pd.DataFrame) -> Any:
         """The cells of rows that have its parts."""
-        has = rows[[*self.parts]].to_numpy(bool)
+        has = rows[[*self.parts]].to_numpy(bool, copy=True)
         if self.usual is not None:
             has[~has.any(axis=1), self.labels.index(self.usual)] = True
         ways, codes = np.unique(has, axis=0, return_inverse=True)
@@ -69,12 +69,8 @@ class Labels:
             for way in ways
         ]
         gap = np.asarray(~has.any(axis=1))
-        cells: pd.Series[Any] = writing.written([texts[i] for i in codes.ravel()], gap, self.dtype).set_axis(
-            rows.index
-        )
-        if cells.dtype == object and gap.any():
-            cells[gap] = GAPS[self.gap]
-        return cells
+        cells = writing.written([texts[i] for i in codes.ravel()], gap, self.dtype)
+        return marked(cells, gap, self.gap).set_axis(rows.index)
 
     @property
     def is_whole(self) -> bool:

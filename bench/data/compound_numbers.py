@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import pandas as pd
 
 from tabstep.data import dtypes, inference, writing
-from tabstep.data.columns import GAPS, gap_of
+from tabstep.data.columns import GAPS, gap_of, marked
 from tabstep.data.doubtful_text import OF_A_YEAR, is_personal, too_many
 from tabstep.data.wishes import Speech
 
@@ -79,17 +79,14 @@ class Numbers:
             for i, part in enumerate(self.parts)
         }
 
-    def together(self, rows: pd.DataFrame) -> pd.Series[Any]:
+    def together(self, rows: pd.DataFrame) -> Any:
         """The cells of rows that have its parts; one without a number is empty."""
         gap = rows[[*self.parts]].isna().any(axis=1).to_numpy()
         before, *behind = self.around
         texts = pd.Series(before, index=rows.index, dtype=object)
         for part, text in zip(self.parts, behind, strict=True):
             texts += rows[part].astype(str) + text
-        cells: pd.Series[Any] = writing.written([*texts], gap, self.dtype).set_axis(rows.index)
-        if cells.dtype == object and gap.any():
-            cells[gap] = GAPS[self.gap]
-        return cells
+        return marked(writing.written([*texts], gap, self.dtype), gap, self.gap).set_axis(rows.index)
 
     @property
     def is_whole(self) -> bool:

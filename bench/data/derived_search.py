@@ -124,7 +124,7 @@ def derived(
         extremes(frame, numbers, steps, units),
         [rule for rule in choices if chosen_search.whole(rule, frame)],
         [rule for rule in multiples if not rule.offset],
-        powers(frame, plain_numbers, steps, is_made),
+        powers(frame, plain_numbers, steps, is_made, made.__contains__),
         priced(frame, plain_numbers, steps, is_made),
         instalments(frame, plain_numbers, few, steps),
         growths(frame, plain_numbers, steps),

@@ -190,7 +190,7 @@ def _as_written(layout: Layout, table: pd.DataFrame) -> pd.DataFrame:
     and of such as have a plus before positive numbers."""
     numeric = [name for name in map(str, table) if pd.api.types.is_numeric_dtype(table[name])]
     whole = [name for name in numeric if bool((table[name] % 1 == 0).any())]
-    with layout.path.open("rb") as file:
+    with layout.opened() as file:
         zeros, plus = _seen(file, _ZEROS, _PLUS) if numeric else (False, False)
     texts = _texts(layout, numeric if plus else whole) if plus or (zeros and whole) else table[[]]
     coded = [name for name in whole if zeros and texts[name].str.fullmatch(r"0\d+").any()]

@@ -17,6 +17,7 @@ import pyarrow as pa
 from tabstep.data import (
     dtypes,
     moments,
+    neighbours,
     writing,
     written_dates,
     written_feet,
@@ -51,7 +52,7 @@ def infer(
     """
     columns: list[Column] = []
     faults = []
-    writings = frame.attrs.get(WRITTEN, {})
+    writings, marks = frame.attrs.get(WRITTEN, {}), neighbours.decimals(frame, wishes)
     for name in frame.columns:
         if name in wishes.drop or name in wishes.id:
             continue
@@ -68,7 +69,7 @@ def infer(
                 columns.append(Number.of(column, _date_form(column, wishes.date[name], speech)))
                 continue
             decimal = wishes.decimal.get(name)
-            form = _form(column, speech, numeric=numeric, decimal=decimal)
+            form = _form(column, speech, numeric=numeric, decimal=decimal or marks.get(name))
             if decimal is not None and not isinstance(form, writing.WrittenNumbers):
                 raise ValueError("holds no numbers in writing, so say nothing of how they are written")
             if isinstance(form, Plain) and (

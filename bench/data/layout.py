@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count, islice
+from os import SEEK_END
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas as pd
 
 from tabstep.data import bounds, footers, headless
-from tabstep.data.encodings import encoding_of
+from tabstep.data.encodings import encoding_of, of_bytes, opened
 
 CSV = ".csv"
 SEPARATORS = {CSV: ",", ".tsv": "\t"}
@@ -82,7 +83,7 @@ class Layout:
         encoding = encoding_of(path)
         top = _top(path, encoding)
         above, separator = _above(top, usual)
-        bounds.check_text(path, separator, above)
+        bounds.check_text(path, separator, above, encoding)
         first = next(csv.reader(top[above:], delimiter=separator), [])
         header = _named(first)
         renamed = tuple(f"{a!r} is called {b!r}" for a, b in zip(first, header, strict=True) if a != b)
@@ -108,6 +109,10 @@ class Layout:
             **options,
         )
         return rows
+
+    def opened(self) -> BinaryIO:
+        """Its bytes, see `encodings.opened`."""
+        return opened(self.path, self.encoding)
 
     def notes(self) -> Iterator[str]:
         """What a user should know of it."""
@@ -163,7 +168,7 @@ class Layout:
     def _seen(self, above: int) -> tuple[bool, bool]:
         """Whether any line is that of the names, and whether any has marks between nothing alone; bytes are fast."""
         marks = f'{self.separator}" \r\n'.encode()
-        with self.path.open("rb") as lines:
+        with self.opened() as lines:
             names = next(islice(lines, above, None), b"").removeprefix(b"\xef\xbb\xbf").strip()
             again = empty = False
             for line in lines:
@@ -173,9 +178,9 @@ class Layout:
 
     def _tail(self) -> list[list[str]]:
         """The last records, the first of which may be cut off."""
-        with self.path.open("rb") as file:
-            file.seek(max(0, self.path.stat().st_size - TAIL))
-            lines = file.read().decode(self.encoding, errors="replace").rstrip().splitlines()
+        with self.opened() as file:
+            file.seek(max(0, file.seek(0, SEEK_END) - TAIL))
+            lines = file.read().decode(of_bytes(self.encoding), errors="replace").rstrip().splitlines()
         return list(csv.reader(lines, delimiter=self.separator))
 
 

@@ -1,6 +1,7 @@
 """Whole numbers that name things which other columns describe, as a shop's number says its city and its size.
 
 As numbers they would be drawn by their size, shop 105 in the city of 104; as labels each says what it determines.
+The other way round, labels that are numbers in writing may be amounts, as the discount by which a price is less.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabstep.data import writing
 from tabstep.data.arithmetic import Product, Rated, Total
-from tabstep.data.columns import Column, Number
+from tabstep.data.columns import Category, Column, Number
 from tabstep.data.constraint_search import find
 from tabstep.data.constraints import Sum
 from tabstep.data.derived_search import FAR
@@ -62,11 +64,29 @@ def described(frame: pd.DataFrame, may_be: Collection[str]) -> dict[str, tuple[s
     for name in sorted(found, key=lambda name: (-len(found[name]), density[name])):
         if found[name] and not any(name in of for of in names.values()):  # one that another says follows it
             names[name] = found[name]
-    reckoned = _reckoned(frame) if names else set()
-    return {name: of for name, of in names.items() if name not in reckoned}
+    amounts = reckoned(frame) if names else set()
+    return {name: of for name, of in names.items() if name not in amounts}
 
 
-def _reckoned(frame: pd.DataFrame) -> set[str]:
+def counting(columns: Sequence[Column], frame: pd.DataFrame) -> list[str]:
+    """The columns of labels that are numbers in writing, as discounts of 5 %, 10 % and 20 %: they may be amounts.
+
+    frame  as it is given
+    """
+    found = []
+    for c in columns:
+        present = frame[c.name].dropna() if isinstance(c, Category) else ()
+        if len(present) and all(isinstance(text, str) for text in present):
+            try:
+                form = writing.numbers([*dict.fromkeys(present)], "object")
+            except writing.Ambiguous:
+                continue
+            if form is not None and (form.prefix or form.suffix or form.places):
+                found.append(c.name)
+    return found
+
+
+def reckoned(frame: pd.DataFrame) -> set[str]:
     """The columns of some rows that are part of arithmetic with two others."""
     some = frame.sample(min(ROWS, len(frame)), random_state=0).reset_index(drop=True)
     rules = find(some)

@@ -22,11 +22,18 @@ SAME = 1e-6  # of its size, by which a column is off those that tell it
 
 
 def powers(
-    frame: pd.DataFrame, numbers: Sequence[str], steps: Mapping[str, float], made: Callable[[str], bool]
+    frame: pd.DataFrame,
+    numbers: Sequence[str],
+    steps: Mapping[str, float],
+    made: Callable[[str], bool],
+    told: Callable[[str], bool],
 ) -> Iterator[Powers]:
     """Rules that hold in all rows, at most one for each column; none that is of another kind.
 
-    made  whether others make a column; such are tried as factors where those that make them do not do, and before them
+    made  whether others make a column
+    told  whether they do, or it is a total of a sum that may be turned round: such are tried as factors where those
+          that make them do not do, and before them. The gross amount says nearly what the net one does, and what is
+          made of quantity and price is hard to see beside it
     """
     known = [n for n in numbers if frame[n].dtype.kind in "iuf" and frame[n].nunique() >= FEWEST][:MOST]
     x = {name: frame[name].to_numpy(np.float64) for name in known}
@@ -38,12 +45,12 @@ def powers(
         if made(of) or of in taken:
             continue
         own = [name for name in known if name != of and name not in taken]
-        first = [name for name in own if not made(name)]
-        told = [name for name in own if made(name)]
+        first = [name for name in own if not told(name)]
+        after = [name for name in own if told(name)]
         tried = [
-            [terms[name] for terms in (plain, beside) for name in among if name in terms]
-            for among in (first, [*told, *first])
-            for beside in ({}, left[-1.0], left[1.0])
+            [terms[name] for terms in (plain, *beside) for name in among if name in terms]
+            for among in (first, [*after, *first])
+            for beside in ((), (left[-1.0],), (left[1.0],), tuple(left.values()))
         ]
         for terms in (terms for k, terms in enumerate(tried) if terms and terms not in tried[:k]):
             rule = _rule(frame, of, terms, np.column_stack([logs[t] for t in terms]), logs[plain[of]], steps)

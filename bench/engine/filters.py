@@ -30,7 +30,7 @@ class Filters:
     steps: tuple[Steps, ...] = ()
     seeds: tuple[int, ...] = ()
     metrics: tuple[str, ...] = ()  # beside those of the suite
-    params: Params | None = None
+    params: str | None = None  # one of `Params`, or what the suite itself calls settings of its own
     fit_seconds: float | None = None
 
 
@@ -55,8 +55,11 @@ def narrow(suite: Suite, filters: Filters) -> Suite:
     if filters.methods:
         entries = tuple(e for m in _distinct(filters.methods) for e in _entries(m, suite))
     if filters.params is not None:
-        chosen = choose("params", filters.params, get_args(Params))
-        entries = _distinct_entries(_with_params(e, chosen) for e in entries)
+        chosen = choose("params", filters.params, {*get_args(Params), *(e.params for e in entries)})
+        if chosen in get_args(Params):
+            entries = _distinct_entries(_with_params(e, chosen) for e in entries)
+        else:
+            entries = tuple(e for e in entries if e.params == chosen)
     if filters.fit_seconds is not None:
         entries = _timed(entries, filters.fit_seconds)
     walkers = _outside("sampler", filters.samplers)

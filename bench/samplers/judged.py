@@ -133,8 +133,14 @@ def coded(drawn: pd.DataFrame, held: pd.DataFrame, schema: Schema) -> tuple[np.n
         both[c].to_numpy(np.float64) if c in schema.numbers else pd.factorize(both[c], sort=True)[0]
         for c in schema.columns
     ]
-    x = np.column_stack(columns).astype(np.float64)
+    x = _in_single_precision(np.column_stack(columns).astype(np.float64))
     return x[: len(drawn)], x[len(drawn) :]
+
+
+def _in_single_precision(x: np.ndarray) -> np.ndarray:
+    """Columns (n, d) with numbers that trees would read as infinite, scaled: of inputs they see the order alone."""
+    most = np.nanmax(np.abs(x), axis=0, initial=0)
+    return x / np.where(most > np.finfo(np.float32).max, most, 1.0)
 
 
 def areas_under_curve(drawn: np.ndarray, held: np.ndarray, fold: np.ndarray) -> list[float]:

@@ -16,7 +16,7 @@ from tabstep.registry import DEFAULT_SAMPLER
 from tabstep.report.numbers.table import PRIMARY, commit_of
 from tabstep.report.numbers.vector import VECTOR
 from tabstep.report.pages import against
-from tabstep.study import seeds
+from tabstep.study import nearness, seeds
 from tabstep.study.markdown import pipes, reflow
 from tabstep.study.paired import by_table
 from tabstep.study.recipe import OURS, THEIRS, Pair, cell, named
@@ -52,14 +52,14 @@ def bars(records: Iterable[Record]) -> dict[str, Bar]:
     out = {str(f["dataset"]): Bar(f["mean"], f["std"], PAPER) for f in facts.to_dict("records")}
     scores: dict[str, list[float]] = {}
     for r in records:
-        if r.status == "ok" and _in_full(r):
+        if r.status == "ok" and in_full(r):
             scores.setdefault(r.cell.dataset, []).extend(r.scores[PRIMARY[r.task]])
     for name, values in scores.items():
         out[name] = Bar(float(np.mean(values)), float(np.std(values, ddof=1)), HERE)
     return out
 
 
-def _in_full(r: Record) -> bool:
+def in_full(r: Record) -> bool:
     """Whether it is of the authors' configuration, drawn by all its steps."""
     by_all = r.cell.steps is not None and r.cell.steps == r.settings.get("method", {}).get("T")
     return by_all and (r.cell.method, r.cell.params) == (THEIRS, "published")
@@ -101,7 +101,7 @@ def numbers(records: Sequence[Record], beside: Sequence[Record]) -> pd.DataFrame
 def pairs(records: Sequence[Record], beside: Sequence[Record]) -> list[Pair]:
     """All scores that both have on a table: theirs trained in full and drawn by all steps, ours by the default sampler
     at each of its budgets, each the mean over seeds."""
-    theirs = [r for r in beside if _in_full(r) and _has_all(r)]
+    theirs = [r for r in beside if in_full(r) and _has_all(r)]
     ours = [r for r in records if _has_all(r)]
     usual = {"method": OURS, "params": "default", "sampler": DEFAULT_SAMPLER}
     found = []
@@ -120,10 +120,17 @@ def _has_all(r: Record) -> bool:
     return all(score.metrics[r.task] in r.scores for score in VECTOR)
 
 
-def write(records: Sequence[Record], beside: Sequence[Record], folder: Path) -> list[Path]:
-    """Write authors.md and authors.csv, `beside` being the records of the suites `BESIDE`; return their paths."""
+def write(
+    records: Sequence[Record], beside: Sequence[Record], few: Sequence[Record], folder: Path
+) -> list[Path]:
+    """Write authors.md and authors.csv; return their paths.
+
+    beside  the records of the suites `BESIDE`
+    few     those of `nearness.SUITE`
+    """
     table = numbers(records, beside)
-    lines = [*reflow(_head(records, table)), *_table(table), *_every(pairs(records, beside))]
+    near = nearness.page(near_of(few, beside), below(table))
+    lines = [*reflow(_head(records, table)), *_table(table), *_every(pairs(records, beside)), *reflow(near)]
     page = "\n".join(lines) + "\n"
     store.replace(folder / "authors.md", page.encode())
     store.replace(folder / "authors.csv", table.to_csv(index=False, float_format="%.6g").encode())
@@ -149,6 +156,18 @@ def _head(records: Sequence[Record], table: pd.DataFrame) -> list[str]:
         f"Made at {', '.join(made)}.",
         "",
     ]
+
+
+def near_of(few: Sequence[Record], beside: Sequence[Record]) -> list[nearness.Nearness]:
+    """How near to training rows theirs and ours come, see `write`."""
+    return nearness.nearness(few, [r for r in beside if in_full(r)])
+
+
+def below(table: pd.DataFrame) -> list[str]:
+    """The tables on which the default is below TabDDPM by efficacy at the most evaluations."""
+    ours = table[(table["method"] == OURS) & (table["params"] == "default")]
+    last = ours[ours["steps"] == ours["steps"].max()]
+    return [str(name) for name in last.loc[last["says"] == "below", "dataset"]]
 
 
 def _by_settings(records: Sequence[Record]) -> dict[str, list[Record]]:

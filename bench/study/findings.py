@@ -12,7 +12,19 @@ from tabstep.records import store, where
 from tabstep.records.store import Record
 from tabstep.report.numbers.budget import BASE
 from tabstep.report.numbers.table import commit_of
-from tabstep.study import authors, carried, distance, families, few_steps, parts, race, recipe, rivals, seeds
+from tabstep.study import (
+    authors,
+    carried,
+    distance,
+    families,
+    few_steps,
+    nearness,
+    parts,
+    race,
+    recipe,
+    rivals,
+    seeds,
+)
 from tabstep.study.markdown import pipes, reflow
 from tabstep.study.paired import Difference, by_table, difference
 from tabstep.suites import DEVELOPMENT, KEPT_ASIDE
@@ -57,7 +69,7 @@ def write(
         *_raced(raced),
         *_cost(few, chosen),
         *_floors(few, chosen),
-        *_recipe(pairs, ours, beside),
+        *_recipe(pairs, ours, beside, few),
         *_rivals(others),
         *_parts(without),
         "## 5. Which claims of the papers carry over to tables",
@@ -197,7 +209,9 @@ def _which(few: Sequence[Record], sampler: str | None) -> list[str]:
     return ["Tables on which the floor is at least as good as 50 evaluations:", "", *pipes(rows), ""]
 
 
-def _recipe(pairs: Sequence[Record], ours: Sequence[Record], beside: Sequence[Record]) -> list[str]:
+def _recipe(
+    pairs: Sequence[Record], ours: Sequence[Record], beside: Sequence[Record], few: Sequence[Record]
+) -> list[str]:
     found = recipe.numbers(recipe.pairs(pairs))
     rows = []
     for steps in sorted(set(found["steps"])):
@@ -223,20 +237,23 @@ def _recipe(pairs: Sequence[Record], ours: Sequence[Record], beside: Sequence[Re
         "",
         *pipes(rows),
         "",
-        *_by_their_protocol(ours, beside),
+        *_by_their_protocol(ours, beside, few),
     ]
 
 
-def _by_their_protocol(ours: Sequence[Record], beside: Sequence[Record]) -> list[str]:
+def _by_their_protocol(ours: Sequence[Record], beside: Sequence[Record], few: Sequence[Record]) -> list[str]:
     if not ours:
         return []
     every = reflow([*lines, ""]) if (lines := authors.every_score(authors.pairs(ours, beside))) else []
+    table = authors.numbers(ours, beside)
+    near = nearness.said(authors.near_of(few, beside), authors.below(table))
     return [
         "Beside the configuration of TabDDPM's authors trained in full, by the CatBoost that they tuned and on as many",
         "drawn rows as theirs (`tabstep study authors`, [page](authors/report/authors.md)).",
         "",
-        *authors.counts(authors.numbers(ours, beside)),
+        *authors.counts(table),
         "",
+        *(reflow([*near, ""]) if near else []),
         *every,
     ]
 
