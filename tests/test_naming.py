@@ -214,12 +214,34 @@ def test_labels_that_are_numbers_in_arithmetic_are_amounts() -> None:
     }
     for said in (Wishes(categorical=("discount",)), Wishes(drop=("total",))):
         assert "discount" not in columns_of(frame, wishes=said)
-    assert "discount" not in columns_of(frame, target="discount")
+    assert "discount" in columns_of(frame, target="discount")  # as a condition on it chooses
+
+
+@pytest.mark.parametrize("target", ["discount", "points", "sum", "kind"])
+def test_a_target_of_few_whole_numbers_is_an_amount_where_others_are_made_of_it(target: str) -> None:
+    frame = discounts()
+    rng = np.random.default_rng(3)
+    frame = frame.assign(
+        discount=frame["discount"].str.removesuffix(" %").astype(int),
+        points=rng.integers(0, 6, N),
+        more=rng.integers(0, 9, N),
+        kind=rng.integers(0, 6, N),
+    )
+    frame["sum"] = frame["points"] + frame["more"]
+    assert (target in columns_of(frame, target=target)) == (target != "kind")
+    rows = tabstep.fit(frame, target=target, method="mixture", progress="none").sample(300, seed=0)
+    assert (rows["sum"] == rows["points"] + rows["more"]).all()
+    made = (rows["quantity"] * rows["price"] * (1 - rows["discount"] / 100)).round(2)
+    assert (rows["total"] == made).mean() > 0.99
 
 
 def test_rows_keep_what_is_made_of_them_and_write_them_as_they_were() -> None:
     frame = discounts()
-    rows = tabstep.fit(frame, method="mixture", progress="none").sample(400, seed=0)
-    assert {*rows["discount"]} <= {*frame["discount"]}
-    rate = rows["discount"].str.removesuffix(" %").astype(float)
-    assert (rows["total"] == (rows["quantity"] * rows["price"] * (1 - rate / 100)).round(2)).mean() > 0.99
+    for target in (None, "discount"):
+        model = tabstep.fit(frame, target=target, method="mixture", progress="none")
+        for where in (None, {"discount": "10 %"}):
+            rows = model.sample(300, seed=0, where=where)
+            assert {*rows["discount"]} == ({*where.values()} if where else {*frame["discount"]})
+            rate = rows["discount"].str.removesuffix(" %").astype(float)
+            made = (rows["quantity"] * rows["price"] * (1 - rate / 100)).round(2)
+            assert (rows["total"] == made).mean() > 0.99

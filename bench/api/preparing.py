@@ -242,9 +242,9 @@ def _columns(
 def _amounts(
     columns: Sequence[Column], frame: pd.DataFrame, wishes: Wishes, speech: Speech, target: str | None
 ) -> list[str]:
-    """The columns of labels that are numbers in arithmetic with others, taken for such."""
-    own = {target, *wishes.categorical}
-    may_be = [name for name in naming.counting(columns, frame) if name not in own]
+    """The columns of labels that are numbers in arithmetic with others, taken for such; the target too, so that rows
+    for one label of it keep to that as others do."""
+    may_be = [name for name in naming.counting(columns, frame) if name not in wishes.categorical]
     if not may_be:
         return []
     tried, _ = _columns(frame, replace(wishes, numeric=(*wishes.numeric, *may_be)), speech, target)

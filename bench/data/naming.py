@@ -69,21 +69,24 @@ def described(frame: pd.DataFrame, may_be: Collection[str]) -> dict[str, tuple[s
 
 
 def counting(columns: Sequence[Column], frame: pd.DataFrame) -> list[str]:
-    """The columns of labels that are numbers in writing, as discounts of 5 %, 10 % and 20 %: they may be amounts.
+    """The columns of labels that may be amounts: numbers in writing, as discounts of 5 %, 10 % and 20 %, and a target
+    of few whole numbers.
 
     frame  as it is given
     """
-    found = []
-    for c in columns:
-        present = frame[c.name].dropna() if isinstance(c, Category) else ()
-        if len(present) and all(isinstance(text, str) for text in present):
-            try:
-                form = writing.numbers([*dict.fromkeys(present)], "object")
-            except writing.Ambiguous:
-                continue
-            if form is not None and (form.prefix or form.suffix or form.places):
-                found.append(c.name)
-    return found
+    return [c.name for c in columns if isinstance(c, Category) and _counts(frame[c.name].dropna())]
+
+
+def _counts(present: pd.Series[Any]) -> bool:
+    if present.dtype.kind in "iuf":
+        return present.nunique() >= FEWEST
+    if not all(isinstance(text, str) for text in present):
+        return False
+    try:
+        form = writing.numbers([*dict.fromkeys(present)], "object")
+    except writing.Ambiguous:
+        return False
+    return form is not None and bool(form.prefix or form.suffix or form.places)
 
 
 def reckoned(frame: pd.DataFrame) -> set[str]:
